@@ -1,0 +1,68 @@
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "number.h"
+#include "support.h"
+
+static void check(double number, const char *expected)
+{
+    char text[NUMBER_ROOM];
+    assert_slice(((struct slice){text, number_spell(number, text)}), expected);
+}
+
+static void spellings(void **state)
+{
+    (void)state;
+    check(0, "0");
+    check(-0.0, "-0");
+    check(10, "10");
+    check(-1.1, "-1.1");
+    check(0.1 + 0.2, "0.30000000000000004");
+    check(1e21, "1000000000000000000000");
+    check(2.5e-9, "0.0000000025");
+    check(0.0005, "0.0005");
+    check(2.5, "2.5");
+    check(60505.50000000138, "60505.50000000138");
+    check(18446744073709551615.0, "18446744073709552000");
+    check(9007199254740991, "9007199254740991");
+    check(9007199254740993, "9007199254740992");
+    check(123456789.123456789, "123456789.12345679");
+    check(INFINITY, "+Inf");
+    check(-INFINITY, "-Inf");
+    check(NAN, "NaN");
+    char text[NUMBER_ROOM];
+    assert_in_range(number_spell(5e-324, text), 300, NUMBER_ROOM);
+    assert_in_range(number_spell(-DBL_MAX, text), 300, NUMBER_ROOM);
+}
+
+/* Whatever the bits are, the text reads back as the same number and holds no exponent. */
+static void round_trip(void **state)
+{
+    (void)state;
+    uint64_t random = 88172645463325252u;
+    for (int i = 0; i < 200000; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        double number;
+        if (i % 2 == 0)
+            memcpy(&number, &random, sizeof number);
+        else
+            number = (double)(int64_t)random / pow(10, (double)(random % 30));
+        if (!isfinite(number))
+            continue;
+        char text[NUMBER_ROOM + 1];
+        text[number_spell(number, text)] = '\0';
+        double back = strtod(text, NULL);
+        if (memcmp(&back, &number, sizeof number) != 0 || strpbrk(text, "eE") != NULL)
+            fail_msg("%.17g was spelled %s", number, text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spellings), cmocka_unit_test(round_trip)};
+    return cmocka_run_group_tests_name("number", tests, NULL, NULL);
+}
