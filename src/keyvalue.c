@@ -1,0 +1,126 @@
+#include "keyvalue.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "scan.h"
+
+/* Kept out of line: it is needed for one pair in three, and its memory would burden all. */
+__attribute__((noinline)) static void load_block(struct keyvalue_reader *reader, const char *block)
+{
+    reader->block = block;
+    reader->blanks = scan_block(reader->start, block, reader->end, ' ');
+    reader->separators = reader->blanks | scan_block(reader->start, block, reader->end, '=');
+    reader->quotes = scan_block(reader->start, block, reader->end, '"');
+}
+
+void keyvalue_start(struct keyvalue_reader *reader, struct slice text)
+{
+    reader->start = reader->at = text.at;
+    reader->end = text.at + text.length;
+    load_block(reader, text.at);
+}
+
+/* The first place from at on that has a bit in the mask of its block, or the end. */
+static inline const char *find(struct keyvalue_reader *reader, const char *at, const uint64_t *mask)
+{
+    for (;;) {
+        size_t offset = (size_t)(at - reader->block);
+        uint64_t places = offset < SCAN_BLOCK ? *mask >> offset : 0;
+        if (places != 0)
+            return at + __builtin_ctzll(places);
+        at = offset < SCAN_BLOCK ? reader->block + SCAN_BLOCK : at;
+        if (at >= reader->end)
+            return reader->end;
+        load_block(reader, at);
+    }
+}
+
+/* The quote that closes a value that starts at start, or the end. */
+static const char *find_closing_quote(struct keyvalue_reader *reader, const char *start)
+{
+    const char *at = find(reader, start, &reader->quotes);
+    while (at < reader->end) {
+        const char *escape = at;
+        while (escape > start && escape[-1] == '\\')
+            escape--;
+        if ((at - escape) % 2 == 0)
+            break;
+        at = find(reader, at + 1, &reader->quotes);
+    }
+    return at;
+}
+
+bool keyvalue_next(struct keyvalue_reader *reader, struct keyvalue *pair)
+{
+    const char *end = reader->end;
+    const char *key = reader->at;
+    if (key < end && *key == ' ')
+        key++;
+    while (key < end && *key == ' ') /* there is seldom more than one */
+        key++;
+    if (key == end)
+        return false;
+
+    const char *at = find(reader, key, &reader->separators);
+    pair->key = (struct slice){key, (size_t)(at - key)};
+    pair->bare = at == end || *at == ' ';
+    const char *value = pair->bare ? at : at + 1;
+    if (!pair->bare && value < end && *value == '"') {
+        value++;
+        at = find_closing_quote(reader, value);
+        reader->at = at < end ? at + 1 : end;
+    } else {
+        if (!pair->bare)
+            at = find(reader, value, &reader->blanks);
+        reader->at = at;
+    }
+    pair->value = (struct slice){value, (size_t)(at - value)};
+    return true;
+}
+
+static bool read_unit(struct slice unit, double *factor)
+{
+    static const struct {
+        struct slice name;
+        double factor;
+    } units[] = {
+        {{"bytes", 5}, 1}, {{"kB", 2}, 1024}, {{"MB", 2}, 1048576}, {{"GB", 2}, 1073741824}, {{"TB", 2}, 1099511627776},
+        {{"pages", 5}, 1}, {{"s", 1}, 1},     {{"ms", 2}, 0.001},   {{"us", 2}, 0.000001},
+    };
+    *factor = 1;
+    if (unit.length == 0)
+        return true;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (slice_equals(unit, units[i].name)) {
+            *factor = units[i].factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool keyvalue_number(struct slice value, double *number)
+{
+    /* The digits are copied because strtod wants a NUL and would read "inf", "nan" and "0x10" as numbers. */
+    char digits[64];
+    size_t length = 0;
+    while (length < value.length && length < sizeof digits - 1 &&
+           (slice_is_digit(value.at[length]) || value.at[length] == '.' || value.at[length] == 'e' ||
+            ((value.at[length] == '-' || value.at[length] == '+') && (length == 0 || digits[length - 1] == 'e')))) {
+        digits[length] = value.at[length];
+        length++;
+    }
+    digits[length] = '\0';
+    char *end;
+    double result = strtod(digits, &end);
+    double factor;
+    if (end == digits || !read_unit(slice_after(value, (size_t)(end - digits)), &factor))
+        return false;
+    /* ms and us are divided: 0.001 has no exact double, 1000 has one. */
+    result = factor < 1 ? result / nearbyint(1 / factor) : result * factor;
+    if (!isfinite(result))
+        return false;
+    *number = result;
+    return true;
+}

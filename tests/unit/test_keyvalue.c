@@ -1,0 +1,108 @@
+#include <stdio.h>
+
+#include "keyvalue.h"
+#include "support.h"
+
+static void check(const char *text, const char *expected)
+{
+    struct keyvalue_reader reader;
+    struct keyvalue pair;
+    keyvalue_start(&reader, guarded(slice_of(text)));
+    char out[4096];
+    int length = 0;
+    out[0] = '\0';
+    while (keyvalue_next(&reader, &pair))
+        length += snprintf(out + length, sizeof out - (size_t)length, "%.*s%s<%.*s>", (int)pair.key.length, pair.key.at,
+                           pair.bare ? "" : "=", (int)pair.value.length, pair.value.at);
+    if (strcmp(out, expected) != 0)
+        fail_msg("%s\n  gave %s\n  not  %s", text, out, expected);
+}
+
+static void pairs(void **state)
+{
+    (void)state;
+    check("", "");
+    check("   ", "");
+    check("at=info method=GET", "at=<info>method=<GET>");
+    check("dyno= connect= service= status=503", "dyno=<>connect=<>service=<>status=<503>");
+    check("desc=\"Request timeout\" code=H12", "desc=<Request timeout>code=<H12>");
+    check("fwd=\"\" x=1", "fwd=<>x=<1>");
+    check("a=\"b \\\" c\" d=\"\\\\\" e=1", "a=<b \\\" c>d=<\\\\>e=<1>");
+    check("a=\"never closed b=1", "a=<never closed b=1>");
+    check("error code=H31", "error<>code=<H31>");
+    check("path=/check?x=a,b:c&0 host=h", "path=</check?x=a,b:c&0>host=<h>");
+    check("=x a=", "=<x>a=<>");
+    check("a=\"x\"y=2", "a=<x>y=<2>");
+    /* Parts that cross the blocks of 64 bytes in which the text is read, at every offset, and of longer texts. */
+    for (size_t length = 0; length < 1200; length += length < 200 ? 1 : 37) {
+        char text[4096], expected[4096], filler[1280];
+        memset(filler, 'x', length);
+        filler[length] = '\0';
+        snprintf(text, sizeof text, "%s=%s q=\"%s =\\\"\" z=1", filler, filler, filler);
+        snprintf(expected, sizeof expected, "%s=<%s>q=<%s =\\\">z=<1>", filler, filler, filler);
+        check(text, expected);
+    }
+}
+
+static void cut(struct slice text)
+{
+    struct keyvalue_reader reader;
+    struct keyvalue pair;
+    keyvalue_start(&reader, text);
+    while (keyvalue_next(&reader, &pair))
+        ;
+}
+
+static void every_cut_is_survived(void **state)
+{
+    (void)state;
+    each_cut(SLICE("sock=client at=warning code=H27 desc=\"Client \\\"Request\\\\\" path=\"/\" dyno= bare connect=1ms"),
+             cut);
+}
+
+static void check_number(const char *text, double expected)
+{
+    double number;
+    if (!keyvalue_number(guarded(slice_of(text)), &number))
+        fail_msg("%s was not read", text);
+    if (number != expected)
+        fail_msg("%s gave %.17g, not %.17g", text, number, expected);
+}
+
+static void numbers(void **state)
+{
+    (void)state;
+    check_number("0", 0);
+    check_number("-1", -1);
+    check_number("0.99625", 0.99625);
+    check_number("147391814791bytes", 147391814791);
+    check_number("247529644.0bytes", 247529644);
+    check_number("8027324kB", 8027324.0 * 1024);
+    check_number("15664876.0kB", 15664876.0 * 1024);
+    check_number("7.11MB", 7.11 * 1048576);
+    check_number("2GB", 2147483648);
+    check_number("1978pages", 1978);
+    check_number("12ms", 0.012);
+    check_number("8751us", 0.008751);
+    check_number("1.5s", 1.5);
+    check_number("1e3", 1000);
+    check_number("9000000000000000000000kB", 9e21 * 1024);
+    static const char *const wrong[] = {"",      "-",       "x",    "5%", "NaN", "nan",  "inf", "Infinity", "0x10",
+                                        "1e999", "1bytes ", "1 kB", ".",  "--1", "1kBx", "kB",  "1e308TB"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        double number = 7;
+        if (keyvalue_number(guarded(slice_of(wrong[i])), &number))
+            fail_msg("\"%s\" gave %g", wrong[i], number);
+        assert_true(number == 7);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs),
+        cmocka_unit_test(every_cut_is_survived),
+        cmocka_unit_test(numbers),
+    };
+    return cmocka_run_group_tests_name("keyvalue", tests, NULL, NULL);
+}
