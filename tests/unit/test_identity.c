@@ -1,0 +1,108 @@
+#include <stdio.h>
+
+#include "identity.h"
+#include "support.h"
+
+static struct identity identity;
+
+static void check(const char *namespace, const char *name, const char *const *pairs, const char *expected)
+{
+    struct label labels[64];
+    size_t count = 0;
+    for (; pairs[2 * count] != NULL; count++)
+        labels[count] = (struct label){slice_of(pairs[2 * count]), slice_of(pairs[2 * count + 1])};
+    assert_int_equal(identity_build(&identity, slice_of(namespace), slice_of(name), labels, count), IDENTITY_OK);
+    char out[IDENTITY_ROOM + 8];
+    struct slice n = identity_name(&identity), l = identity_labels(&identity);
+    snprintf(out, sizeof out, "%.*s{%.*s}", (int)n.length, n.at, (int)l.length, l.at);
+    assert_string_equal(out, expected);
+}
+#define PAIRS(...) ((const char *const[]){__VA_ARGS__, NULL, NULL})
+#define NO_PAIRS ((const char *const[]){NULL, NULL})
+
+static void names(void **state)
+{
+    (void)state;
+    check("", "up", NO_PAIRS, "up{}");
+    check("vector", "hits", NO_PAIRS, "vector_hits{}");
+    check("example ns", "example counter", NO_PAIRS, "example_ns_example_counter{}");
+    check("", "5xx", NO_PAIRS, "_5xx{}");
+    check("a", "5xx", NO_PAIRS, "a_5xx{}");
+    check("", "a:b.c-d\xc3\xa9", NO_PAIRS, "a:b_c_d__{}");
+    check("", "_", NO_PAIRS, "_{}");
+}
+
+static void labels(void **state)
+{
+    (void)state;
+    check("", "g", PAIRS("b", "2", "a", "1"), "g{a=\"1\",b=\"2\"}");
+    check("", "g", PAIRS("a", "1", "a", "2"), "g{a=\"2\"}");
+    check("", "g", PAIRS("a", "1", "a", ""), "g{}");
+    check("", "g", PAIRS("empty", "", "x", "y"), "g{x=\"y\"}");
+    check("", "g", PAIRS("le", "oops", "quantile", "q", "__name__", "n"),
+          "g{exported___name__=\"n\",exported_le=\"oops\",exported_quantile=\"q\"}");
+    check("", "g", PAIRS("a b", "1", "a_b", "2", "9", "3", "a:b", "4"), "g{_9=\"3\",a_b=\"4\"}");
+    check("", "g", PAIRS("m", "a\nforged 99"), "g{m=\"a\\nforged 99\"}");
+    check("", "g", PAIRS("m", "q\"b\\"), "g{m=\"q\\\"b\\\\\"}");
+    check("", "g",
+          PAIRS("m", "\xff"
+                     "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc3"),
+          "g{m=\"\xef\xbf\xbd"
+          "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xef\xbf\xbd\"}");
+    check("", "g", PAIRS("m", "\xed\xa0\x80\xc0\x80\xf5\x80"),
+          "g{m=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}");
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    char text[5000];
+    memset(text, 'a', sizeof text);
+    struct label label = {SLICE("a"), {text, IDENTITY_VALUE_MAX}};
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE(""), NULL, 0), IDENTITY_BAD_NAME);
+    assert_int_equal(identity_build(&identity, SLICE(""), (struct slice){text, 300}, NULL, 0), IDENTITY_BAD_NAME);
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), &label, 1), IDENTITY_OK);
+    label.value.length++;
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), &label, 1), IDENTITY_BAD_LABELS);
+    label = (struct label){{text, IDENTITY_LABEL_MAX + 1}, SLICE("x")};
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), &label, 1), IDENTITY_BAD_LABELS);
+    label.name.length = 0;
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), &label, 1), IDENTITY_BAD_LABELS);
+
+    struct label many[IDENTITY_LABELS_MAX + 1];
+    char names_of_many[IDENTITY_LABELS_MAX + 1][8];
+    for (size_t i = 0; i <= IDENTITY_LABELS_MAX; i++) {
+        snprintf(names_of_many[i], sizeof names_of_many[i], "l%zu", i);
+        many[i] = (struct label){slice_of(names_of_many[i]), SLICE("v")};
+    }
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), many, IDENTITY_LABELS_MAX), IDENTITY_OK);
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), many, IDENTITY_LABELS_MAX + 1),
+                     IDENTITY_BAD_LABELS);
+
+    /* Escapes and replacements make a value longer than it was: the room is checked for what is written. */
+    memset(text, '\xff', sizeof text);
+    for (size_t i = 0; i < 4; i++)
+        many[i].value = (struct slice){text, IDENTITY_VALUE_MAX};
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), many, 1), IDENTITY_OK);
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), many, 4), IDENTITY_BAD_LABELS);
+}
+
+static void becoming(void **state)
+{
+    (void)state;
+    assert_true(identity_label_becomes(SLICE("app"), SLICE("app")));
+    assert_false(identity_label_becomes(SLICE("apple"), SLICE("app")));
+    assert_true(identity_label_becomes(SLICE("a p"), SLICE("a_p")));
+    assert_false(identity_label_becomes(SLICE(""), SLICE("app")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),
+        cmocka_unit_test(labels),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(becoming),
+    };
+    return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
+}
