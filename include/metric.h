@@ -1,0 +1,34 @@
+/* Metrics whose names, help texts and shapes we choose ourselves.  Constant data. */
+#ifndef METRIC_H
+#define METRIC_H
+
+#include <stdbool.h>
+
+enum metric_type {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,
+    METRIC_SUMMARY,
+    METRIC_UNTYPED,
+};
+
+/* The most cells that one series may have. */
+enum { METRIC_CELLS_MAX = 128 };
+
+/* A metric of ours.  Gauges and absolute counters of one number per series have cells 0: they are set, not counted.
+ * All others are counted: a series is born with all its cells at 0.
+ *   counter:   cells 1; or, where label is given, one cell for each of its values: the series is then the group
+ *              of lines that differ in this label alone
+ *   histogram: one cell for each of the bounds, one for what lies above them and one for the sum */
+struct metric {
+    const char *name;
+    const char *help;
+    enum metric_type type;
+    unsigned cells;
+    const char *label;               /* NULL, or the label that tells the cells apart */
+    const char *const *label_values; /* cells of them */
+    const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
+    bool own;                        /* tells about ourselves: not bound by the limit on series */
+};
+
+#endif

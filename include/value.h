@@ -1,0 +1,64 @@
+/* What a series that others report is worth: a number, or a histogram, summary, set or sketch as a whole.
+ * Values are immutable once published: an update makes a new one out of the old one and the news.  No I/O. */
+#ifndef VALUE_H
+#define VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum value_type {
+    VALUE_COUNTER,
+    VALUE_GAUGE,
+    VALUE_SET, /* shown as a gauge: how many members it has */
+    VALUE_HISTOGRAM,
+    VALUE_SUMMARY,
+    VALUE_SKETCH, /* shown as a summary of five quantiles */
+};
+
+/* Bounds of what one value may hold; the first is the most that one update brings. */
+enum {
+    VALUE_SIZE_MAX = 4096,
+    VALUE_SET_MAX = 8192,
+    VALUE_WORDS_MAX = 2 * VALUE_SIZE_MAX + 8,
+};
+
+union value_word {
+    double number;
+    uint64_t member;
+};
+
+struct value {
+    int64_t time;  /* of the line that brought it, microseconds since 1970 */
+    uint64_t seen; /* when it arrived, milliseconds of the monotonic clock */
+    double number; /* the counter or gauge itself; a set's members; else the count of observations */
+    uint16_t type; /* enum value_type */
+    uint32_t size; /* members, buckets, quantiles or bins */
+    /* set:       size members (64-bit hashes), ascending
+     * histogram: the sum, size upper bounds ascending and finite, size counts (per bucket, not cumulative)
+     * summary:   the sum, size quantiles, size values
+     * sketch:    the sum, minimum, maximum, size keys ascending, size numbers */
+    union value_word words[];
+};
+
+/* The quantiles that a sketch is shown with. */
+enum { VALUE_SKETCH_QUANTILES = 5 };
+extern const double value_sketch_quantiles[VALUE_SKETCH_QUANTILES];
+
+size_t value_word_count(enum value_type type, uint32_t size);
+size_t value_bytes(const struct value *value);
+
+/* What the value costs of a bound on series: the lines that it prints or, where it holds more than these would, its
+ * size in units of 200 bytes.  At least 1. */
+unsigned value_weight(const struct value *value);
+
+/* Can the two be added?  Counters, gauges, sets, sketches, and histograms with the same bounds can. */
+bool value_adds(const struct value *old, const struct value *update);
+
+/* A new value (malloc) that is update alone, where old is NULL, or both together: counters, gauges and
+ * histograms with the same bounds are added, sets united, sketches merged.  Where the two cannot be added (another
+ * type, other bounds, summaries) it is update alone.  time is the later of the two, seen is update's.
+ * NULL where memory is short or the result would hold more than the bounds above allow. */
+struct value *value_merge(const struct value *old, const struct value *update);
+
+#endif
