@@ -1,0 +1,814 @@
+#include "store.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { CACHE_LINE = 64 };
+
+#define ROW_CELLS (CACHE_LINE / sizeof(double))
+
+/* A counted series notes at most once in this time (milliseconds) that it was seen; see touch(). */
+enum { TOUCH_INTERVAL = 1000 };
+
+struct stored_metric {
+    _Atomic(struct stored_metric *) next_in_bucket;
+    _Atomic(struct stored_metric *) next;
+    _Atomic(struct series *) fresh; /* the series that the keeper has not met yet, newest first */
+    atomic_long series;             /* how many exist or are about to; -1: removed */
+    /* The keeper's own list of the others, in the order of their birth; an array, since a walk along pointers would
+     * wait for memory at each step. */
+    struct series **known;
+    size_t known_count;
+    size_t known_room;
+    const struct metric *metric;
+    uint64_t hash;
+    uint32_t name_length;
+    char name[];
+};
+
+/* What a counted series counts in: a row for each slot.  Rows are padded to cache lines, so that no two slots write
+ * one. */
+struct cells {
+    atomic_uint_least64_t seen; /* when it was last recorded, see touch(); or DEAD_SEEN */
+    _Alignas(CACHE_LINE) _Atomic(double) rows[];
+};
+
+struct series {
+    _Atomic(struct series *) next_in_bucket;
+    struct series *next_fresh;
+    struct stored_metric *stored_metric;
+    const struct metric *counted; /* NULL: a reported series */
+    union {
+        _Atomic(struct value *) value; /* of a reported series; or &dead_value */
+        struct cells *cells;           /* of a counted one */
+    };
+    uint64_t hash;
+    uint32_t lifetime;
+    uint16_t labels_length;
+    bool exempt;
+    char labels[];
+};
+
+static struct value dead_value;
+#define DEAD_SEEN UINT64_MAX
+
+/* Something unlinked, to be freed when no thread can hold it. */
+struct retired {
+    void *memory;
+    uint64_t epoch;
+};
+
+/* What a slot may have retired (bytes) before store_is_heavy() says so. */
+enum { HEAVY = 4 << 20 };
+
+struct slot {
+    _Alignas(CACHE_LINE) atomic_uint_least64_t epoch; /* 0: outside */
+    struct retired *retired;                          /* oldest first; only the slot's thread touches these four */
+    size_t retired_count;
+    size_t retired_room;
+    size_t retired_size; /* bytes, of values: nothing else is large */
+};
+
+struct store {
+    _Atomic(struct series *) *buckets;
+    _Atomic(struct stored_metric *) *metric_buckets;
+    size_t bucket_mask;
+    size_t metric_mask;
+    size_t max_series;
+    unsigned slot_count;
+    struct slot *slots;
+    unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
+    _Alignas(CACHE_LINE) atomic_uint_least64_t epoch;
+    atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
+    atomic_size_t metric_count;
+    atomic_uint_least64_t expired;
+    _Atomic(struct stored_metric *) metrics;
+};
+
+/* ---- memory ---- */
+
+/* Untouched pages of a map cost nothing; calloc would do the same for large sizes, but need not. */
+static void *map_zeroes(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void store_enter(struct store *store, unsigned slot)
+{
+    /* The exchange makes the epoch visible before anything is read (pairs with the loads in advance()). */
+    uint64_t epoch = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
+    atomic_exchange_explicit(&store->slots[slot].epoch, epoch, memory_order_seq_cst);
+}
+
+/* Move the global epoch on by one, if all threads inside have seen the present one. */
+static void advance(struct store *store)
+{
+    uint64_t epoch = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
+    for (unsigned i = 0; i < store->slot_count; i++) {
+        uint64_t seen = atomic_load_explicit(&store->slots[i].epoch, memory_order_seq_cst);
+        if (seen != 0 && seen != epoch)
+            return;
+    }
+    atomic_compare_exchange_strong_explicit(&store->epoch, &epoch, epoch + 1, memory_order_seq_cst,
+                                            memory_order_relaxed);
+}
+
+void store_leave(struct store *store, unsigned slot)
+{
+    struct slot *own = &store->slots[slot];
+    atomic_store_explicit(&own->epoch, 0, memory_order_seq_cst);
+    if (own->retired_count == 0)
+        return;
+    advance(store);
+    advance(store);
+    uint64_t epoch = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
+    size_t freed = 0;
+    while (freed < own->retired_count && own->retired[freed].epoch + 2 <= epoch)
+        free(own->retired[freed++].memory);
+    own->retired_count -= freed;
+    memmove(own->retired, own->retired + freed, own->retired_count * sizeof own->retired[0]);
+    /* After a peak the list itself is given back too. */
+    if (own->retired_count == 0)
+        own->retired_size = 0;
+    if (own->retired_count == 0 && own->retired_room > 4096) {
+        free(own->retired);
+        own->retired = NULL;
+        own->retired_room = 0;
+    }
+}
+
+static void retire(struct store *store, unsigned slot, void *memory)
+{
+    struct slot *own = &store->slots[slot];
+    if (own->retired_count == own->retired_room) {
+        size_t room = own->retired_room == 0 ? 64 : own->retired_room * 2;
+        struct retired *larger = realloc(own->retired, room * sizeof *larger);
+        if (larger == NULL)
+            return; /* to lose the memory is the only safe thing left */
+        own->retired = larger;
+        own->retired_room = room;
+    }
+    own->retired[own->retired_count++] =
+        (struct retired){memory, atomic_load_explicit(&store->epoch, memory_order_seq_cst)};
+}
+
+bool store_is_heavy(const struct store *store, unsigned slot)
+{
+    return store->slots[slot].retired_size > HEAVY;
+}
+
+/* ---- create and free ---- */
+
+static size_t power_of_two(size_t at_least)
+{
+    size_t size = 1024;
+    while (size < at_least)
+        size *= 2;
+    return size;
+}
+
+struct store *store_create(size_t max_series, unsigned slots)
+{
+    struct store *store = aligned_alloc(CACHE_LINE, sizeof *store);
+    if (store == NULL)
+        return NULL;
+    memset(store, 0, sizeof *store);
+    size_t buckets = power_of_two(max_series);
+    size_t metric_buckets = power_of_two(max_series / 16);
+    store->bucket_mask = buckets - 1;
+    store->metric_mask = metric_buckets - 1;
+    store->max_series = max_series;
+    store->slot_count = slots;
+    store->buckets = map_zeroes(buckets * sizeof store->buckets[0]);
+    store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
+    store->slots = aligned_alloc(CACHE_LINE, slots * sizeof store->slots[0]);
+    if (store->slots != NULL)
+        memset(store->slots, 0, slots * sizeof store->slots[0]);
+    atomic_store(&store->epoch, 1);
+    size_t random = 0;
+    while (random < sizeof store->secret) {
+        ssize_t got = getrandom(store->secret + random, sizeof store->secret - random, 0);
+        if (got < 0)
+            break;
+        random += (size_t)got;
+    }
+    if (store->buckets == NULL || store->metric_buckets == NULL || store->slots == NULL ||
+        random < sizeof store->secret) {
+        store_free(store);
+        return NULL;
+    }
+    return store;
+}
+
+static void free_series(struct series *series)
+{
+    if (series->counted != NULL)
+        free(series->cells);
+    else if (atomic_load(&series->value) != &dead_value)
+        free(atomic_load(&series->value));
+    free(series);
+}
+
+void store_free(struct store *store)
+{
+    if (store == NULL)
+        return;
+    struct stored_metric *metric = atomic_load(&store->metrics);
+    while (metric != NULL) {
+        struct stored_metric *next = atomic_load(&metric->next);
+        struct series *series = atomic_load(&metric->fresh);
+        while (series != NULL) {
+            struct series *following = series->next_fresh;
+            free_series(series);
+            series = following;
+        }
+        for (size_t i = 0; i < metric->known_count; i++)
+            free_series(metric->known[i]);
+        free(metric->known);
+        free(metric);
+        metric = next;
+    }
+    for (unsigned i = 0; store->slots != NULL && i < store->slot_count; i++) {
+        for (size_t j = 0; j < store->slots[i].retired_count; j++)
+            free(store->slots[i].retired[j].memory);
+        free(store->slots[i].retired);
+    }
+    free(store->slots);
+    if (store->buckets != NULL)
+        munmap((void *)store->buckets, (store->bucket_mask + 1) * sizeof store->buckets[0]);
+    if (store->metric_buckets != NULL)
+        munmap((void *)store->metric_buckets, (store->metric_mask + 1) * sizeof store->metric_buckets[0]);
+    free(store);
+}
+
+/* ---- metrics ---- */
+
+static uint64_t hash_of(const struct store *store, struct slice text)
+{
+    return XXH3_64bits_withSecret(text.at, text.length, store->secret, sizeof store->secret);
+}
+
+/* Count one more series of the metric; false where it is removed. */
+static bool hold_metric(struct stored_metric *metric)
+{
+    long count = atomic_load_explicit(&metric->series, memory_order_relaxed);
+    while (count >= 0)
+        if (atomic_compare_exchange_weak_explicit(&metric->series, &count, count + 1, memory_order_acq_rel,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static void release_metric(struct stored_metric *metric)
+{
+    atomic_fetch_sub_explicit(&metric->series, 1, memory_order_acq_rel);
+}
+
+/* The metric of this name, held for one more series, created where it is missing; NULL where memory is short. */
+static struct stored_metric *take_metric(struct store *store, struct slice name, const struct metric *metric)
+{
+    uint64_t hash = hash_of(store, name);
+    _Atomic(struct stored_metric *) *bucket = &store->metric_buckets[hash & store->metric_mask];
+    struct stored_metric *fresh = NULL;
+    for (;;) {
+        struct stored_metric *head = atomic_load_explicit(bucket, memory_order_acquire);
+        for (struct stored_metric *found = head; found != NULL;
+             found = atomic_load_explicit(&found->next_in_bucket, memory_order_acquire)) {
+            if (found->hash == hash && slice_equals((struct slice){found->name, found->name_length}, name) &&
+                hold_metric(found)) {
+                free(fresh);
+                return found;
+            }
+        }
+        if (fresh == NULL) {
+            fresh = malloc(sizeof *fresh + name.length);
+            if (fresh == NULL)
+                return NULL;
+            memset(fresh, 0, sizeof *fresh);
+            atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
+            fresh->metric = metric;
+            fresh->hash = hash;
+            fresh->name_length = (uint32_t)name.length;
+            memcpy(fresh->name, name.at, name.length);
+        }
+        atomic_store_explicit(&fresh->next_in_bucket, head, memory_order_relaxed);
+        /* Release the filled-in metric to the acquire in the loop above. */
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, fresh, memory_order_release, memory_order_relaxed))
+            break;
+    }
+    struct stored_metric *first = atomic_load_explicit(&store->metrics, memory_order_relaxed);
+    do {
+        atomic_store_explicit(&fresh->next, first, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak_explicit(&store->metrics, &first, fresh, memory_order_release,
+                                                    memory_order_relaxed));
+    atomic_fetch_add_explicit(&store->metric_count, 1, memory_order_relaxed);
+    return fresh;
+}
+
+/* ---- series ---- */
+
+static bool is_dead(const struct series *series)
+{
+    if (series->counted != NULL)
+        return atomic_load_explicit(&series->cells->seen, memory_order_relaxed) == DEAD_SEEN;
+    return atomic_load_explicit(&series->value, memory_order_relaxed) == &dead_value;
+}
+
+static struct series *find_series(_Atomic(struct series *) *bucket, uint64_t hash, const struct identity *identity)
+{
+    struct series *series = atomic_load_explicit(bucket, memory_order_acquire);
+    for (; series != NULL; series = atomic_load_explicit(&series->next_in_bucket, memory_order_acquire)) {
+        if (series->hash == hash &&
+            slice_equals((struct slice){series->labels, series->labels_length}, identity_labels(identity)) &&
+            slice_equals((struct slice){series->stored_metric->name, series->stored_metric->name_length},
+                         identity_name(identity)) &&
+            !is_dead(series))
+            return series;
+    }
+    return NULL;
+}
+
+static bool has_room(const struct store *store, unsigned weight)
+{
+    return atomic_load_explicit(&store->weight, memory_order_relaxed) + (long)weight <= (long)store->max_series;
+}
+
+/* Take weight from the bound; false, with nothing taken even for a moment, where there is not enough of it. */
+static bool take_weight(struct store *store, unsigned weight)
+{
+    long before = atomic_load_explicit(&store->weight, memory_order_relaxed);
+    while (before + (long)weight <= (long)store->max_series)
+        if (atomic_compare_exchange_weak_explicit(&store->weight, &before, before + (long)weight, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static void give_weight(struct store *store, unsigned weight)
+{
+    atomic_fetch_sub_explicit(&store->weight, (long)weight, memory_order_relaxed);
+}
+
+/* What a series that is to be created is made of. */
+struct birth {
+    const struct metric *metric;
+    struct value *value; /* owned by the series once it is created; NULL: a counted series */
+};
+
+static size_t row_length(const struct metric *metric)
+{
+    return (metric->cells + ROW_CELLS - 1) / ROW_CELLS * ROW_CELLS;
+}
+
+static struct cells *allocate_cells(const struct store *store, const struct metric *metric, uint64_t now)
+{
+    size_t count = row_length(metric) * store->slot_count;
+    struct cells *cells = aligned_alloc(CACHE_LINE, sizeof *cells + count * sizeof cells->rows[0]);
+    if (cells == NULL)
+        return NULL;
+    atomic_init(&cells->seen, now);
+    for (size_t i = 0; i < count; i++)
+        atomic_init(&cells->rows[i], 0);
+    return cells;
+}
+
+static struct series *allocate_series(struct store *store, const struct identity *identity, uint64_t hash,
+                                      const struct birth *birth, const struct store_terms *terms)
+{
+    struct slice labels = identity_labels(identity);
+    struct series *series = malloc(sizeof *series + labels.length);
+    if (series == NULL)
+        return NULL;
+    if (birth->value != NULL) {
+        series->counted = NULL;
+        atomic_init(&series->value, birth->value);
+    } else {
+        series->counted = birth->metric;
+        series->cells = allocate_cells(store, birth->metric, terms->now);
+        if (series->cells == NULL) {
+            free(series);
+            return NULL;
+        }
+    }
+    series->hash = hash;
+    series->lifetime = (uint32_t)terms->lifetime;
+    series->exempt = terms->exempt;
+    series->labels_length = (uint16_t)labels.length;
+    memcpy(series->labels, labels.at, labels.length);
+    return series;
+}
+
+/* Tell the keeper of a series (or of a chain of them, from newest to oldest): pairs with the exchange in meet_fresh().
+ */
+static void list_fresh(struct stored_metric *metric, struct series *newest, struct series *oldest)
+{
+    oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&metric->fresh, &oldest->next_fresh, newest, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+/* Create the series that the bucket does not hold.  RECORDED: another thread was faster, look again. */
+static enum store_result create_series(struct store *store, _Atomic(struct series *) *bucket,
+                                       const struct identity *identity, uint64_t hash, const struct birth *birth,
+                                       const struct store_terms *terms)
+{
+    unsigned weight = birth->value != NULL ? value_weight(birth->value) : birth->metric->cells;
+    /* The weight is added when the series is there: who is slower at making the same one must not be refused for it. So
+     * the bound may be passed by one new series of each recording thread. */
+    if (!terms->exempt && !has_room(store, weight))
+        return find_series(bucket, hash, identity) != NULL ? STORE_RECORDED : STORE_FULL;
+    enum store_result result = STORE_NO_MEMORY;
+    struct stored_metric *metric = take_metric(store, identity_name(identity), birth->metric);
+    if (metric == NULL)
+        return STORE_NO_MEMORY;
+    if (birth->value == NULL && metric->metric == NULL) {
+        result = STORE_OUTDATED; /* the name was chosen by somebody else */
+        goto release_metric;
+    }
+    struct series *series = allocate_series(store, identity, hash, birth, terms);
+    if (series == NULL)
+        goto release_metric;
+    series->stored_metric = metric;
+
+    struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
+    for (;;) {
+        if (find_series(bucket, hash, identity) != NULL) {
+            result = STORE_RECORDED;
+            goto free_series;
+        }
+        atomic_store_explicit(&series->next_in_bucket, head, memory_order_relaxed);
+        /* Release the filled-in series to the acquires in find_series().  The head was read before the search, so
+         * success means that nothing came between that the search did not see. */
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, series, memory_order_release, memory_order_acquire))
+            break;
+    }
+    /* Before the keeper can know of the series and take its weight back. */
+    if (!terms->exempt)
+        atomic_fetch_add_explicit(&store->weight, (long)weight, memory_order_relaxed);
+    list_fresh(metric, series, series);
+    return STORE_CREATED;
+
+free_series:
+    if (series->counted != NULL)
+        free(series->cells);
+    free(series);
+release_metric:
+    release_metric(metric);
+    return result;
+}
+
+/* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is TOUCH_INTERVAL old
+ * (or a quarter of a short lifetime), so the word is mostly read.  The series cannot be marked dead between this and
+ * the adding that follows, unless the thread sleeps for the rest of the lifetime in between. */
+static bool touch(struct series *series, uint64_t now)
+{
+    uint64_t quarter = series->lifetime / 4;
+    uint64_t interval = quarter != 0 && quarter < TOUCH_INTERVAL ? quarter : TOUCH_INTERVAL;
+    uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+    while (seen != DEAD_SEEN && seen + interval <= now)
+        if (atomic_compare_exchange_weak_explicit(&series->cells->seen, &seen, now, memory_order_acq_rel,
+                                                  memory_order_relaxed))
+            return true;
+    return seen != DEAD_SEEN;
+}
+
+enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
+                                const struct store_terms *terms, struct series **counter)
+{
+    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
+    _Atomic(struct series *) *bucket = &store->buckets[hash & store->bucket_mask];
+    struct birth birth = {.metric = metric};
+    enum store_result result = STORE_RECORDED;
+    for (;;) {
+        *counter = find_series(bucket, hash, identity);
+        if (*counter != NULL) {
+            if ((*counter)->counted != metric)
+                return STORE_OUTDATED; /* a series of another kind has this identity */
+            if (touch(*counter, terms->now))
+                return result;
+            continue;
+        }
+        result = create_series(store, bucket, identity, hash, &birth, terms);
+        if (result != STORE_RECORDED && result != STORE_CREATED)
+            return result;
+    }
+}
+
+void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
+{
+    _Atomic(double) *own = &counter->cells->rows[slot * row_length(counter->counted) + cell];
+    /* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
+    atomic_store_explicit(own, atomic_load_explicit(own, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
+                              const struct metric *metric, unsigned cell, double amount,
+                              const struct store_terms *terms)
+{
+    struct series *counter;
+    enum store_result result = store_counter(store, identity, metric, terms, &counter);
+    if (result == STORE_RECORDED || result == STORE_CREATED)
+        store_add(counter, slot, cell, amount);
+    return result;
+}
+
+/* Replace the value of a known series.  RECORDED or why not; OUTDATED with *dead set where the series died meanwhile.
+ */
+static enum store_result replace_value(struct store *store, unsigned slot, struct series *series,
+                                       const struct value *update, bool incremental, bool *dead)
+{
+    struct value *old = atomic_load_explicit(&series->value, memory_order_acquire);
+    for (;;) {
+        if (old == &dead_value) {
+            *dead = true;
+            return STORE_OUTDATED;
+        }
+        bool over = series->lifetime != 0 && old->seen + series->lifetime <= update->seen;
+        /* What cannot be added replaces, as an absolute value does, and must be as new. */
+        bool adds = !over && incremental && value_adds(old, update);
+        if (!over && !adds && update->time < old->time)
+            return STORE_OUTDATED;
+        struct value *next = value_merge(adds ? old : NULL, update);
+        if (next == NULL)
+            return STORE_TOO_LARGE;
+
+        unsigned weight = series->exempt ? 0 : value_weight(old);
+        unsigned needed = series->exempt ? 0 : value_weight(next);
+        if (needed > weight && !take_weight(store, needed - weight)) {
+            free(next);
+            struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
+            if (present == old)
+                return STORE_FULL;
+            old = present; /* another thread changed it: it may take less now */
+            continue;
+        }
+        /* Release the filled-in value to the acquires of readers and of the next writer. */
+        if (atomic_compare_exchange_strong_explicit(&series->value, &old, next, memory_order_acq_rel,
+                                                    memory_order_acquire)) {
+            if (needed < weight)
+                give_weight(store, weight - needed);
+            store->slots[slot].retired_size += value_bytes(old);
+            retire(store, slot, old);
+            return STORE_RECORDED;
+        }
+        if (needed > weight)
+            give_weight(store, needed - weight);
+        free(next);
+    }
+}
+
+enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
+                               const struct metric *metric, struct value *update, bool incremental,
+                               const struct store_terms *terms)
+{
+    update->seen = terms->now;
+    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
+    _Atomic(struct series *) *bucket = &store->buckets[hash & store->bucket_mask];
+    for (;;) {
+        struct series *series = find_series(bucket, hash, identity);
+        if (series != NULL) {
+            if (series->counted != NULL)
+                return STORE_OUTDATED;
+            bool dead = false;
+            enum store_result result = replace_value(store, slot, series, update, incremental, &dead);
+            if (!dead)
+                return result;
+            continue;
+        }
+        struct value *first = value_merge(NULL, update);
+        if (first == NULL)
+            return STORE_TOO_LARGE;
+        struct birth birth = {.metric = metric, .value = first};
+        enum store_result result = create_series(store, bucket, identity, hash, &birth, terms);
+        if (result == STORE_CREATED)
+            return result;
+        free(first);
+        if (result != STORE_RECORDED)
+            return result;
+    }
+}
+
+/* ---- the keeper ---- */
+
+void store_usage(const struct store *store, struct store_usage *usage)
+{
+    usage->metrics = atomic_load_explicit(&store->metric_count, memory_order_relaxed);
+    long weight = atomic_load_explicit(&store->weight, memory_order_relaxed);
+    usage->series = weight > 0 ? (size_t)weight : 0;
+    usage->limit = store->max_series;
+    usage->expired = atomic_load_explicit(&store->expired, memory_order_relaxed);
+}
+
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t room)
+{
+    size_t count = 0;
+    for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
+         metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
+        if (count < room)
+            views[count] = (struct store_metric_view){{metric->name, metric->name_length}, metric->metric, metric};
+        count++;
+    }
+    return count;
+}
+
+static void add_rows(const struct store *store, const struct series *series, double *sums)
+{
+    size_t row = row_length(series->counted);
+    for (unsigned cell = 0; cell < series->counted->cells; cell++) {
+        sums[cell] = 0;
+        for (unsigned slot = 0; slot < store->slot_count; slot++)
+            sums[cell] += atomic_load_explicit(&series->cells->rows[slot * row + cell], memory_order_relaxed);
+    }
+}
+
+static bool is_over(const struct series *series, uint64_t seen, uint64_t now)
+{
+    return series->lifetime != 0 && seen + series->lifetime <= now;
+}
+
+/* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
+static void meet_fresh(struct stored_metric *metric)
+{
+    if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
+        return;
+    struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
+    struct series *oldest = newest;
+    size_t count = 1;
+    for (; oldest->next_fresh != NULL; oldest = oldest->next_fresh)
+        count++;
+    if (metric->known_count + count > metric->known_room) {
+        size_t room =
+            metric->known_room * 2 > metric->known_count + count ? metric->known_room * 2 : metric->known_count + count;
+        struct series **larger = realloc(metric->known, room * sizeof *larger);
+        if (larger == NULL) {
+            list_fresh(metric, newest, oldest);
+            return;
+        }
+        metric->known = larger;
+        metric->known_room = room;
+    }
+    metric->known_count += count;
+    size_t at = metric->known_count;
+    for (struct series *series = newest; series != NULL; series = series->next_fresh)
+        metric->known[--at] = series;
+}
+
+bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
+{
+    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
+    struct series *series = find_series(&store->buckets[hash & store->bucket_mask], hash, identity);
+    if (series == NULL)
+        return false;
+    *view = (struct store_series_view){.labels = {series->labels, series->labels_length}, .metric = series->counted};
+    if (series->counted == NULL)
+        view->value = atomic_load_explicit(&series->value, memory_order_acquire);
+    return view->value != &dead_value;
+}
+
+enum {
+    AHEAD = 8,   /* how many series ahead of its work a walk asks for memory */
+    PAUSE = 128, /* after how many series it lets others free theirs */
+};
+
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    struct stored_metric *metric = (struct stored_metric *)handle;
+    double sums[METRIC_CELLS_MAX];
+    meet_fresh(metric);
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        /* Only the keeper frees metrics and series, so it may be seen outside here: it holds no value. */
+        if (i % PAUSE == PAUSE - 1)
+            store_enter(store, slot);
+        if (i + 2 * AHEAD < metric->known_count) {
+            const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + CACHE_LINE);
+            /* The value of a nearer one, or the cells: what it is does not matter here. */
+            __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
+        }
+        struct store_series_view view = {.labels = {series->labels, series->labels_length}};
+        bool alive;
+        if (series->counted != NULL) {
+            uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+            alive = seen != DEAD_SEEN && !is_over(series, seen, now);
+            if (alive) {
+                add_rows(store, series, sums);
+                view.metric = series->counted;
+                view.cells = sums;
+            }
+        } else {
+            view.value = atomic_load_explicit(&series->value, memory_order_acquire);
+            alive = view.value != &dead_value && !is_over(series, view.value->seen, now);
+        }
+        if (alive && !visit(context, &view))
+            return false;
+    }
+    return true;
+}
+
+/* Mark a series dead if it is over its lifetime, and give its weight back.  Its value, if any, is retired. */
+static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
+{
+    unsigned weight;
+    if (series->counted != NULL) {
+        uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+        if (!is_over(series, seen, now) ||
+            !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+            return false;
+        weight = series->counted->cells;
+    } else {
+        struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+        if (!is_over(series, value->seen, now) ||
+            !atomic_compare_exchange_strong_explicit(&series->value, &value, &dead_value, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+            return false;
+        weight = value_weight(value);
+        retire(store, slot, value);
+    }
+    if (!series->exempt)
+        give_weight(store, weight);
+    return true;
+}
+
+/* Unlink an item from a list that others push to at the head and only the keeper cuts. */
+#define UNLINK(list_head, item, link)                                                                             \
+    do {                                                                                                          \
+        __auto_type unlink_after = atomic_load_explicit(&(item)->link, memory_order_acquire);                     \
+        __auto_type unlink_at = (item);                                                                           \
+        if (!atomic_compare_exchange_strong_explicit((list_head), &unlink_at, unlink_after, memory_order_acq_rel, \
+                                                     memory_order_acquire)) {                                     \
+            for (;;) {                                                                                            \
+                __auto_type unlink_next = atomic_load_explicit(&unlink_at->link, memory_order_acquire);           \
+                if (unlink_next == (item)) {                                                                      \
+                    atomic_store_explicit(&unlink_at->link, unlink_after, memory_order_release);                  \
+                    break;                                                                                        \
+                }                                                                                                 \
+                unlink_at = unlink_next;                                                                          \
+            }                                                                                                     \
+        }                                                                                                         \
+    } while (0)
+
+static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
+{
+    meet_fresh(metric);
+    size_t kept = 0;
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        if (!kill_series(store, slot, series, now)) {
+            metric->known[kept++] = series;
+            continue;
+        }
+        UNLINK(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
+        if (series->counted != NULL)
+            retire(store, slot, series->cells);
+        retire(store, slot, series);
+        release_metric(metric);
+    }
+    metric->known_count = kept;
+    /* After a peak the list is given back as well. */
+    if (kept < metric->known_room / 4) {
+        struct series **smaller = kept == 0 ? NULL : realloc(metric->known, kept * sizeof *smaller);
+        if (kept == 0)
+            free(metric->known);
+        if (kept == 0 || smaller != NULL) {
+            metric->known = smaller;
+            metric->known_room = kept;
+        }
+    }
+}
+
+void store_sweep(struct store *store, unsigned slot, uint64_t now)
+{
+    struct stored_metric *previous = NULL; /* the last one that stayed: pushed before it is only what is new */
+    struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire);
+    while (metric != NULL) {
+        struct stored_metric *next = atomic_load_explicit(&metric->next, memory_order_acquire);
+        sweep_metric(store, slot, metric, now);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            UNLINK(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
+            if (previous != NULL)
+                atomic_store_explicit(&previous->next, next, memory_order_release);
+            else
+                UNLINK(&store->metrics, metric, next);
+            free(metric->known);
+            atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
+            retire(store, slot, metric);
+        } else
+            previous = metric;
+        metric = next;
+    }
+}
