@@ -1,0 +1,151 @@
+#include <stdlib.h>
+
+#include "exposition.h"
+#include "support.h"
+
+static struct store *store;
+
+static int setup(void **state)
+{
+    (void)state;
+    store = store_create(10000, 1);
+    store_enter(store, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    store_leave(store, 0);
+    store_free(store);
+    return 0;
+}
+
+static void put(const char *name, const char *app, const struct metric *metric, struct value *value)
+{
+    struct identity identity;
+    struct label label = {SLICE("app"), slice_of(app)};
+    identity_build(&identity, SLICE(""), slice_of(name), &label, 1);
+    store_update(store, 0, &identity, metric, value, false, &(struct store_terms){.now = 1});
+}
+
+static void put_number(const char *name, const char *app, enum value_type type, double number)
+{
+    put(name, app, NULL, &(struct value){.type = (uint16_t)type, .number = number});
+}
+
+static void put_words(const char *name, enum value_type type, double number, uint32_t size, const double *words)
+{
+    size_t count = value_word_count(type, size);
+    struct value *value = calloc(1, sizeof *value + count * sizeof value->words[0]);
+    value->type = (uint16_t)type;
+    value->number = number;
+    value->size = size;
+    for (size_t i = 0; i < count; i++)
+        value->words[i].number = words[i];
+    put(name, "a", NULL, value);
+    free(value);
+}
+
+static void assert_page(const char *expected)
+{
+    struct buffer page = {0};
+    exposition_write(store, 0, 1, &page);
+    assert_false(page.failed);
+    buffer_append(&page, (struct slice){"", 1});
+    assert_string_equal(page.at, expected);
+    buffer_free(&page);
+}
+
+#define HEADER(name, type) "# HELP " name " Reported by the app on its log.\n# TYPE " name " " type "\n"
+
+static void simple(void **state)
+{
+    (void)state;
+    struct buffer nothing = {0};
+    assert_int_equal(exposition_write(store, 0, 1, &nothing).lines, 0);
+    assert_int_equal(nothing.length, 0);
+    static const struct metric gauge = {.name = "ours", .help = "With help.", .type = METRIC_GAUGE};
+    put_number("b", "x", VALUE_COUNTER, 1e21);
+    put_number("a", "", VALUE_GAUGE, -0.5);
+    put("ours", "x", &gauge, &(struct value){.type = VALUE_GAUGE, .number = 2});
+    assert_page(HEADER("a", "gauge") "a -0.5\n" HEADER(
+        "b", "counter") "b{app=\"x\"} 1000000000000000000000\n"
+                        "# HELP ours With help.\n# TYPE ours gauge\nours{app=\"x\"} 2\n");
+}
+
+static void composite(void **state)
+{
+    (void)state;
+    put_words("h", VALUE_HISTOGRAM, 8, 2, (const double[]){9.5, 0.5, 1, 4, 2});
+    put_words("s", VALUE_SUMMARY, 6, 2, (const double[]){12, 0.5, 0.99, 2, 3});
+    assert_page(
+        HEADER("h", "histogram") "h_bucket{app=\"a\",le=\"0.5\"} 4\nh_bucket{app=\"a\",le=\"1\"} "
+                                 "6\nh_bucket{app=\"a\",le=\"+Inf\"} 8\n"
+                                 "h_sum{app=\"a\"} 9.5\nh_count{app=\"a\"} 8\n" HEADER(
+                                     "s", "summary") "s{app=\"a\",quantile=\"0.5\"} 2\ns{app=\"a\",quantile=\"0.99\"} "
+                                                     "3\ns_sum{app=\"a\"} 12\ns_count{app=\"a\"} 6\n");
+}
+
+static void counted(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"x", "y"};
+    static const double bounds[] = {1, 2};
+    static const struct metric counter = {
+        .name = "c", .help = "C.", .type = METRIC_COUNTER, .cells = 2, .label = "code", .label_values = codes};
+    static const struct metric histogram = {
+        .name = "h", .help = "H.", .type = METRIC_HISTOGRAM, .cells = 4, .bounds = bounds};
+    struct identity identity;
+    identity_build(&identity, SLICE(""), SLICE("c"), NULL, 0);
+    store_count(store, 0, &identity, &counter, 1, 3, &(struct store_terms){.now = 1});
+    identity_build(&identity, SLICE(""), SLICE("h"), NULL, 0);
+    for (unsigned cell = 0; cell < 4; cell++)
+        store_count(store, 0, &identity, &histogram, cell, cell + 1, &(struct store_terms){.now = 1});
+    assert_page("# HELP c C.\n# TYPE c counter\nc{code=\"x\"} 0\nc{code=\"y\"} 3\n# HELP h H.\n# TYPE h histogram\n"
+                "h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 3\nh_bucket{le=\"+Inf\"} 6\nh_sum 4\nh_count 6\n");
+}
+
+/* One name, several types: one TYPE line, and it promises nothing. */
+static void mixed_types(void **state)
+{
+    (void)state;
+    put_number("m", "x", VALUE_COUNTER, 1);
+    put_number("m", "y", VALUE_COUNTER, 2);
+    put_number("m", "z", VALUE_GAUGE, 3);
+    put_words("m", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
+    assert_page(HEADER("m", "untyped") "m{app=\"x\"} 1\nm{app=\"y\"} 2\nm{app=\"z\"} 3\n"
+                                       "m_bucket{app=\"a\",le=\"+Inf\"} 1\nm_sum{app=\"a\"} 2\nm_count{app=\"a\"} 1\n");
+}
+
+/* A line that a histogram or summary prints belongs to it; others of that name stay. */
+static void taken_names(void **state)
+{
+    (void)state;
+    put_number("h_count", "a", VALUE_GAUGE, 99);
+    put_number("h_sum", "a", VALUE_GAUGE, 99);
+    put_number("h_count", "b", VALUE_GAUGE, 3);
+    put_number("h_bucket", "a", VALUE_GAUGE, 99);
+    put_number("h_bucketed", "a", VALUE_GAUGE, 6);
+    put_number("g_count", "a", VALUE_GAUGE, 5);
+    put_number("g", "a", VALUE_GAUGE, 4);
+    put_words("h", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
+    struct buffer page = {0};
+    assert_int_equal(exposition_write(store, 0, 1, &page).hidden, 3);
+    buffer_free(&page);
+    assert_page(HEADER("g", "gauge") "g{app=\"a\"} 4\n" HEADER("g_count", "gauge") "g_count{app=\"a\"} 5\n" HEADER(
+        "h", "histogram") "h_bucket{app=\"a\",le=\"+Inf\"} 1\nh_sum{app=\"a\"} 2\nh_count{app=\"a\"} 1\n"
+                          "h_count{app=\"b\"} 3\n" HEADER("h_bucketed", "gauge") "h_bucketed{app=\"a\"} 6\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(simple, setup, teardown),
+        cmocka_unit_test_setup_teardown(composite, setup, teardown),
+        cmocka_unit_test_setup_teardown(counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(mixed_types, setup, teardown),
+        cmocka_unit_test_setup_teardown(taken_names, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("exposition", tests, NULL, NULL);
+}
