@@ -1,0 +1,76 @@
+/* The kinds of lines that we know.  A family is one row of a table and one file: how to recognise its lines cheaply and
+ * how to make samples of one.  A line belongs to the first family that claims it.  Who wrote a line (appname, procid)
+ * is looked at before what it says: an app can print any text, but it cannot choose these two. */
+#ifndef FAMILY_H
+#define FAMILY_H
+
+#include "sample.h"
+#include "syslog.h"
+
+#define FAMILIES(X)              \
+    X(FAMILY_ROUTER, router)     \
+    X(FAMILY_POSTGRES, postgres) \
+    X(FAMILY_LOGPLEX, logplex)   \
+    X(FAMILY_INGEST, ingest)
+
+enum family_id {
+#define X(id, name) id,
+    FAMILIES(X)
+#undef X
+        FAMILY_COUNT
+};
+
+/* The longest message that a family is given, in bytes.  Heroku cuts at 10,000. */
+enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
+
+/* What a family needs beside the line.  One for each batch. */
+struct family_context {
+    struct slice app;           /* the app of the drain, empty where it is unknown */
+    struct slice ledger_app;    /* the same as the ledger names it, which names only so many apps */
+    struct slice drain_token;   /* of the request, empty where it has none */
+    struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
+    struct ingest *ingest;      /* ingest_create() */
+    bool router_zeros;          /* the router family's: the app's zeros were recorded in this batch; false at first */
+};
+
+/* What became of a message. */
+enum verdict {
+    VERDICT_RECOGNISED,
+    VERDICT_NOT_A_METRIC,
+    VERDICT_MALFORMED, /* the first of the reasons below */
+};
+
+/* Why a message cannot be used: label value, meaning. */
+#define MALFORMATIONS(X)                                                        \
+    X(MALFORMED_HEADER, "header", "no syslog header")                           \
+    X(MALFORMED_TOO_LONG, "too_long", "longer than 64 KiB")                     \
+    X(MALFORMED_BASE64, "base64", "an ingest line whose payload is not base64") \
+    X(MALFORMED_JSON, "json", "an ingest line whose payload is not JSON")       \
+    X(MALFORMED_PAIRS, "pairs", "a router line without router fields")
+
+enum malformation {
+#define X(id, label, meaning) id,
+    MALFORMATIONS(X)
+#undef X
+        MALFORMATION_COUNT
+};
+
+static inline enum verdict verdict_malformed(enum malformation reason)
+{
+    return (enum verdict)(VERDICT_MALFORMED + (int)reason);
+}
+
+struct family {
+    const char *name;
+    bool (*owns)(const struct line *line, const struct family_context *context);
+    /* Hand the line's samples to output; only for lines that it owns. */
+    enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
+};
+
+/* Indexed by family_id. */
+extern const struct family families[FAMILY_COUNT];
+
+/* The family that claims a line, or FAMILY_COUNT. */
+enum family_id family_of(const struct line *line, const struct family_context *context);
+
+#endif

@@ -1,0 +1,20 @@
+/* Lines of the log system itself, about lines that it lost before we could see them: procid logplex or log-shuttle.
+ *
+ *     Error L10 (output buffer overflow): 13 messages dropped since 2016-10-11T09:43:26+00:00.
+ *     Error L10 (output buffer overflow): drain 'd.cfcd3264-…' dropped 1 messages since
+ * 2020-06-12T14:40:59.280571+00:00. Error L12: 222 messages dropped since 2013-11-04T21:31:32.125756+00:00.
+ *
+ * drain_exporter_upstream_lost_messages_total{app,code}: the numbers added up.  An L10 that names a drain tells of that
+ * drain: it counts only where the drain is this one. */
+#ifndef FAMILY_LOGPLEX_H
+#define FAMILY_LOGPLEX_H
+
+#include "family.h"
+
+/* The metric; known at 0 for each app from its first batch on. */
+extern const struct metric logplex_lost_messages;
+
+bool logplex_owns(const struct line *line, const struct family_context *context);
+enum verdict logplex_read(const struct line *line, struct family_context *context, struct sample_output *output);
+
+#endif

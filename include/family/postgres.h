@@ -1,0 +1,16 @@
+/* Metrics lines of Heroku Postgres: app / heroku-postgres.
+ *
+ *     source=DATABASE addon=postgresql-curly-12345 sample#db_size=26219348792bytes sample#tables=13 ...
+ *
+ * heroku_postgres_<key, - to _>{addon}: a gauge for each sample# key, in base units.  Where a line has no addon, the
+ * label is source, so that two databases are not mixed up.  The database server's own log (procid postgres.<number>) is
+ * never read: it holds SQL, that is, anything.  Nor is what an app prints, which could be any text. */
+#ifndef FAMILY_POSTGRES_H
+#define FAMILY_POSTGRES_H
+
+#include "family.h"
+
+bool postgres_owns(const struct line *line, const struct family_context *context);
+enum verdict postgres_read(const struct line *line, struct family_context *context, struct sample_output *output);
+
+#endif

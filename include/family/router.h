@@ -1,0 +1,16 @@
+/* Lines of Heroku's router: heroku / router.
+ *
+ *     at=error code=H12 desc="Request timeout" method=GET path="/" host=example.com dyno=web.1 ... status=503 bytes=0
+ *
+ * heroku_router_errors{app,process,code}: lines with an H code, zero for each known code from the first line of an app
+ * and of a process on.  A line without a dyno counts for the app without a process.  An error code on a line that says
+ * at=info is not an error and not counted, but for H80, H81 and H82, which are always logged so. */
+#ifndef FAMILY_ROUTER_H
+#define FAMILY_ROUTER_H
+
+#include "family.h"
+
+bool router_owns(const struct line *line, const struct family_context *context);
+enum verdict router_read(const struct line *line, struct family_context *context, struct sample_output *output);
+
+#endif

@@ -1,0 +1,116 @@
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "family/ingest.h"
+#include "number.h"
+
+struct slice guarded(struct slice text)
+{
+    static char *pages;
+    static size_t size = 1 << 20;
+    if (pages == NULL) {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        pages = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(pages, MAP_FAILED);
+        assert_int_equal(mprotect(pages + size, page, PROT_NONE), 0);
+    }
+    assert_true(text.length <= size);
+    char *at = pages + size - text.length;
+    memmove(at, text.at, text.length);
+    return (struct slice){at, text.length};
+}
+
+void each_cut(struct slice text, void (*check)(struct slice cut))
+{
+    for (size_t length = 0; length <= text.length; length++)
+        check(guarded((struct slice){text.at, length}));
+}
+
+static void append(struct recording *recording, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct recording *recording, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length =
+        vsnprintf(recording->text + recording->length, sizeof recording->text - recording->length, format, arguments);
+    va_end(arguments);
+    recording->length += (size_t)length;
+    assert_true(recording->length < sizeof recording->text);
+}
+
+static void append_number(struct recording *recording, double number)
+{
+    char text[NUMBER_ROOM];
+    append(recording, " %.*s", (int)number_spell(number, text), text);
+}
+
+static void append_value(struct recording *recording, const struct value *value)
+{
+    static const char *const names[] = {"counter", "gauge", "set", "histogram", "summary", "sketch"};
+    append(recording, " %s", names[value->type]);
+    append_number(recording, value->number);
+    if (value->type == VALUE_SET)
+        return;
+    for (size_t i = 0; i < value_word_count(value->type, value->size); i++)
+        append_number(recording, value->words[i].number);
+}
+
+static void record(struct sample_output *output, const struct sample *sample)
+{
+    struct recording *recording = (struct recording *)output;
+    struct identity identity;
+    if (identity_build(&identity, sample->namespace, sample->name, sample->labels, sample->label_count) !=
+        IDENTITY_OK) {
+        append(recording, "no identity\n");
+        return;
+    }
+    struct slice name = identity_name(&identity), labels = identity_labels(&identity);
+    append(recording, "%.*s{%.*s}", (int)name.length, name.at, (int)labels.length, labels.at);
+    if (sample->metric != NULL && sample->metric->cells > 0) {
+        if (sample->amount != 0 && sample->metric->label != NULL)
+            append(recording, " %s", sample->metric->label_values[sample->cell]);
+        append_number(recording, sample->amount);
+    } else
+        append_value(recording, sample->value);
+    append(recording, "%s\n", sample->incremental ? " incremental" : "");
+}
+
+static void reject(struct sample_output *output, enum sample_rejection reason)
+{
+    static const char *const names[] = {
+#define X(id, label, meaning) label,
+        SAMPLE_REJECTIONS(X)
+#undef X
+    };
+    append((struct recording *)output, "reject %s\n", names[reason]);
+}
+
+void recording_start(struct recording *recording)
+{
+    recording->output = (struct sample_output){record, reject};
+    recording->length = 0;
+    recording->text[0] = '\0';
+}
+
+enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message)
+{
+    static struct ingest *ingest;
+    if (ingest == NULL)
+        ingest = ingest_create();
+    struct family_context context = {.app = SLICE("my-app"),
+                                     .ledger_app = SLICE("my-app"),
+                                     .drain_token = SLICE("d.ours"),
+                                     .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                     .ingest = ingest};
+    struct line line = {
+        .appname = slice_of(appname), .procid = slice_of(procid), .message = guarded(slice_of(message))};
+    recording_start(recording);
+    enum family_id family = family_of(&line, &context);
+    if (family == FAMILY_COUNT)
+        return VERDICT_NOT_A_METRIC;
+    return families[family].read(&line, &context, &recording->output);
+}

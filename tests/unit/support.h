@@ -1,0 +1,41 @@
+/* What the unit tests share. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#include "family.h"
+#include "slice.h"
+
+/* A copy of text that ends where the next page cannot be read, so that one byte too many kills the test.  Valid until
+ * the next call. */
+struct slice guarded(struct slice text);
+
+/* Call check with every beginning of text, from none of it to all of it, each guarded. */
+void each_cut(struct slice text, void (*check)(struct slice cut));
+
+#define assert_slice(actual, text)                                                       \
+    do {                                                                                 \
+        struct slice assert_a = (actual), assert_b = slice_of(text);                     \
+        if (!slice_equals(assert_a, assert_b))                                           \
+            fail_msg("\"%.*s\" is not \"%s\"", (int)assert_a.length, assert_a.at, text); \
+    } while (0)
+
+/* ---- a family's samples as text, one line each: "name{labels} value" or "reject reason" ---- */
+
+struct recording {
+    struct sample_output output; /* first */
+    char text[65536];
+    size_t length;
+};
+void recording_start(struct recording *recording);
+
+/* Read one message of the family that claims it and record what it gives; fails the test where none does. */
+enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message);
+
+#endif

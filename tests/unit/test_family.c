@@ -1,0 +1,334 @@
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "support.h"
+
+static struct recording recording;
+
+static void check(const char *appname, const char *procid, const char *message, enum verdict verdict,
+                  const char *expected)
+{
+    enum verdict got = read_line(&recording, appname, procid, message);
+    if (got != verdict)
+        fail_msg("%s: verdict %d, not %d", message, (int)got, (int)verdict);
+    if (strcmp(recording.text, expected) != 0)
+        fail_msg("%s\n gave\n%s not\n%s", message, recording.text, expected);
+}
+
+#define OK VERDICT_RECOGNISED
+#define NONE VERDICT_NOT_A_METRIC
+
+/* ---- router ---- */
+
+#define APP_ZERO "heroku_router_errors{app=\"my-app\"} 0\n"
+#define WEB_1(what) "heroku_router_errors{app=\"my-app\",process=\"web.1\"} " what "\n"
+
+static void router(void **state)
+{
+    (void)state;
+    check("heroku", "router", "at=info method=GET path=\"/\" host=h dyno=web.1 connect=0ms service=8ms status=200", OK,
+          APP_ZERO WEB_1("0"));
+    check("heroku", "router",
+          "at=error code=H12 desc=\"Request timeout\" method=GET path=\"/x?y=1&z=2\" dyno=web.1 status=503", OK,
+          APP_ZERO WEB_1("H12 1"));
+    check("heroku", "router", "sock=client at=warning code=H27 desc=\"x\" method=GET path=/ dyno=web.1 status=499", OK,
+          APP_ZERO WEB_1("H27 1"));
+    /* No dyno: the app counts, and no process is made up. */
+    check("heroku", "router",
+          "at=error code=H10 desc=\"App crashed\" method=GET path=\"/\" dyno= connect= service= status=503 bytes=", OK,
+          "heroku_router_errors{app=\"my-app\"} H10 1\n");
+    check("heroku", "router", "error code=H31 desc=\"Misdirected Request\" method=GET path=\"/\" dyno= connect=", OK,
+          "heroku_router_errors{app=\"my-app\"} H31 1\n");
+    check("heroku", "router", "at=info code=H80 desc=\"Maintenance mode\" method=GET path=\"/up\" dyno= connect=0ms",
+          OK, "heroku_router_errors{app=\"my-app\"} H80 1\n");
+    check("heroku", "router", "at=info code=H12 method=GET dyno=web.1", OK, APP_ZERO WEB_1("0"));
+    /* Codes to come, and what is none. */
+    check("heroku", "router", "at=error code=H77 method=GET dyno=web.1", OK,
+          APP_ZERO WEB_1("0") "heroku_router_errors{app=\"my-app\",code=\"H77\",process=\"web.1\"} 1\n");
+    check("heroku", "router", "at=error code=blank-app method=GET dyno=", OK,
+          APP_ZERO "heroku_router_errors{app=\"my-app\",code=\"other\"} 1\n");
+    /* A client that gets a quote through cannot forge code or dyno. */
+    check("heroku", "router",
+          "at=info method=GET path=\"/\" fwd=\"1\" code=H12 at=error dyno=web.9\" dyno=web.1 connect=1ms", OK,
+          APP_ZERO WEB_1("0"));
+    check("heroku", "router", "at=info method=GET dyno=\"we b.1\" status=200", OK,
+          "heroku_router_errors{app=\"my-app\"} 0\n");
+    check("heroku", "router",
+          "at=error code=H31 desc=\"x\" method=GET path=\"/\" dyno= connect= agent=\"a dyno=web.9 \"", OK,
+          "heroku_router_errors{app=\"my-app\"} H31 1\n");
+    check("heroku", "router", "dyno=web.1 at=info method=GET", OK, APP_ZERO WEB_1("0")); /* in another order */
+    check("heroku", "router", "completely unrelated text", verdict_malformed(MALFORMED_PAIRS), "");
+    check("app", "web.1", "at=error code=H12 method=GET dyno=web.1", NONE, "");
+    check("app", "router", "at=error code=H12 method=GET dyno=web.1", NONE, "");
+}
+
+/* ---- postgres ---- */
+
+static void postgres(void **state)
+{
+    (void)state;
+    check("app", "heroku-postgres",
+          "source=DATABASE addon=my_db.1 sample#current_transaction=11618849366 sample#db_size=147391814791bytes "
+          "sample#memory-total=8027324kB sample#follower-lag-commits=-1 sample#x=0",
+          OK,
+          "heroku_postgres_current_transaction{addon=\"my_db.1\"} gauge 11618849366\n"
+          "heroku_postgres_db_size{addon=\"my_db.1\"} gauge 147391814791\n"
+          "heroku_postgres_memory_total{addon=\"my_db.1\"} gauge 8219979776\n"
+          "heroku_postgres_follower_lag_commits{addon=\"my_db.1\"} gauge -1\n"
+          "heroku_postgres_x{addon=\"my_db.1\"} gauge 0\n");
+    check("app", "heroku-postgres", "source=DATABASE sample#tables=43", OK,
+          "heroku_postgres_tables{source=\"DATABASE\"} gauge 43\n");
+    check("app", "heroku-postgres", "sample#tables=43 addon=late", OK,
+          "heroku_postgres_tables{addon=\"late\"} gauge 43\n");
+    /* One bad value costs itself. */
+    check("app", "heroku-postgres", "addon=a sample#a=5% sample#b=NaN sample#c=1", OK,
+          "reject value\nreject value\nheroku_postgres_c{addon=\"a\"} gauge 1\n");
+    check("app", "heroku-postgres", "no samples here", NONE, "");
+    check("app", "heroku-proxy", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", OK,
+          "heroku_postgres_tables{addon=\"a\"} gauge 1\n");
+    /* The server's log and the app's own text are not samples. */
+    check("app", "postgres.1105947", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
+    check("app", "web.1", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
+    check("app", "api", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE,
+          ""); /* lines of a release command */
+    check("app", "heroku-redis", "source=REDIS addon=a sample#hit-rate=1", NONE, "");
+}
+
+/* ---- logplex ---- */
+
+#define LOST(what) "drain_exporter_upstream_lost_messages_total{app=\"my-app\"} " what "\n"
+
+static void logplex(void **state)
+{
+    (void)state;
+    check("heroku", "logplex",
+          "Error L10 (output buffer overflow): 13 messages dropped since 2016-10-11T09:43:26+00:00.", OK,
+          LOST("L10 13"));
+    check("heroku", "logplex", "Error L10 (output buffer overflow): drain 'd.ours' dropped 2 messages since x.", OK,
+          LOST("L10 2"));
+    check("heroku", "logplex", "Error L10 (output buffer overflow): drain 'd.other' dropped 2 messages since x.", OK,
+          "");
+    check("app", "log-shuttle", "Error L12: 222 messages dropped since 2013-11-04T21:31:32.125756+00:00.", OK,
+          LOST("L12 222"));
+    check("token", "log-shuttle", "Error L13: 111 messages lost since x", OK, LOST("L13 111"));
+    check("heroku", "logplex", "Error L14 (certificate validation): error=\"bad certificate\"", NONE, "");
+    check("heroku", "logplex", "Error L10", NONE, "");
+    check("heroku", "logplex", "Error L10:", NONE, "");
+    check("heroku", "logplex", "Error L10: x", NONE, "");
+    check("heroku", "logplex", "hello", NONE, "");
+    check("app", "web.1", "Error L10 (output buffer overflow): 13 messages dropped since x.", NONE, "");
+}
+
+/* ---- ingest ---- */
+
+static void check_payload(const char *json, size_t length, enum verdict verdict, const char *expected)
+{
+    char *message = malloc(64 + length / 3 * 4 + 8);
+    int start = sprintf(message, "crates-io-heroku-metrics:ingest ");
+    EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)length);
+    enum verdict got = read_line(&recording, "app", "web.1", message);
+    free(message);
+    if (got != verdict)
+        fail_msg("%s: verdict %d, not %d", json, (int)got, (int)verdict);
+    if (strcmp(recording.text, expected) != 0)
+        fail_msg("%s\n gave\n%s not\n%s", json, recording.text, expected);
+}
+
+static void check_json(const char *json, enum verdict verdict, const char *expected)
+{
+    check_payload(json, strlen(json), verdict, expected);
+}
+
+/* One metric, written without its braces. */
+static void metric(const char *members, const char *expected)
+{
+    char json[4096];
+    snprintf(json, sizeof json, "[{\"metric\":{\"name\":\"m\",%s}}]", members);
+    check_json(json, OK, expected);
+}
+
+#define M(what) "m{app=\"my-app\",process=\"web.1\"} " what "\n"
+
+static void ingest_values(void **state)
+{
+    (void)state;
+    metric("\"counter\":{\"value\":10.0}", M("counter 10"));
+    metric("\"gauge\":{\"value\":-1.1},\"kind\":\"incremental\"", M("gauge -1.1 incremental"));
+    metric("\"gauge\":{\"value\":\" 0x10 \"}", M("gauge 16"));
+    metric("\"gauge\":{\"value\":18446744073709551615}", M("gauge 18446744073709552000"));
+    metric("\"set\":{\"values\":[\"1\",1,\"1\",\"x\"]}", M("set 2"));
+    metric("\"set\":{\"values\":[]}", M("set 0"));
+    /* A histogram in both spellings; count tells of what lies above the last bound. */
+    metric("\"aggregated_histogram\":{\"buckets\":[0.1,1.0],\"counts\":[4,2],\"count\":7,\"sum\":9.5}",
+           M("histogram 7 9.5 0.1 1 4 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[0.1,1.0],\"counts\":[4,2],\"sum\":9.5}",
+           M("histogram 6 9.5 0.1 1 4 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[0.1,1.0],\"counts\":[4,2],\"count\":3,\"sum\":9.5}",
+           M("histogram 6 9.5 0.1 1 4 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[{\"upper_limit\":2,\"count\":2},{\"upper_limit\":1,\"count\":1},"
+           "{\"upper_limit\":\"inf\",\"count\":3}],\"count\":6,\"sum\":11.5}",
+           M("histogram 6 11.5 1 2 1 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[1,1,2],\"counts\":[1,2,3],\"sum\":1}", M("histogram 6 1 1 2 3 3"));
+    metric("\"aggregated_histogram\":{\"buckets\":[1,2,3],\"counts\":[1,2],\"sum\":1}", M("histogram 3 1 1 2 1 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[],\"counts\":[],\"count\":2,\"sum\":1}", M("histogram 2 1"));
+    metric("\"aggregated_histogram\":{\"buckets\":[0.1,1],\"counts\":[4,2,3],\"sum\":9.5}",
+           M("histogram 9 9.5 0.1 1 4 2"));
+    metric("\"set\":{\"values\":[1100000000000000001,1100000000000000002,1100000000000000003]}", M("set 3"));
+    metric("\"gauge\":{\"value\":12345678901234567890}", M("gauge 12345678901234567000"));
+    metric("\"aggregated_summary\":{\"quantiles\":[0.5,0.99],\"values\":[2.0,3.0],\"count\":6,\"sum\":12.0}",
+           M("summary 6 12 0.5 0.99 2 3"));
+    metric("\"aggregated_summary\":{\"quantiles\":[{\"quantile\":0.5,\"value\":2.0},{\"quantile\":0.5,\"value\":3}],"
+           "\"count\":6,\"sum\":12.0}",
+           M("summary 6 12 0.5 3"));
+    metric("\"distribution\":{\"values\":[1.0,2.0,11],\"sample_rates\":[3,1,1],\"statistic\":\"histogram\"}",
+           M("histogram 5 16 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 0 0 0 0 0 0 0 3 1 0 0"));
+    metric("\"distribution\":{\"samples\":[{\"value\":1.0,\"rate\":3}],\"statistic\":\"summary\"}",
+           M("histogram 3 3 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 0 0 0 0 0 0 0 3 0 0 0"));
+    metric("\"distribution\":{\"samples\":[],\"statistic\":\"summary\"}",
+           M("histogram 0 0 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 0 0 0 0 0 0 0 0 0 0 0"));
+    metric("\"sketch\":{\"type\":\"ddsketch\",\"count\":2,\"min\":2.28,\"max\":3.15,\"sum\":5.43,\"avg\":2.715,\"k\":["
+           "1391,1412],\"n\":[1,1]}",
+           M("sketch 2 5.43 2.28 3.15 1391 1412 1 1"));
+    metric("\"sketch\":{\"AgentDDSketch\":{\"bins\":{\"k\":[1412],\"n\":[1]},\"count\":1,\"min\":3.15,\"max\":3.15,"
+           "\"sum\":3.15,\"avg\":3.15}}",
+           M("sketch 1 3.15 3.15 3.15 1412 1"));
+    /* The first value in the order of the model counts, null is absent, and of two members with one name the last. */
+    metric("\"gauge\":{\"value\":1},\"counter\":{\"value\":2}", M("counter 2"));
+    metric("\"counter\":null,\"gauge\":{\"value\":1,\"value\":2}", M("gauge 2"));
+    metric("\"namespace\":null,\"timestamp\":\"2022-13-40\",\"interval_ms\":null,\"kind\":null,\"gauge\":{\"value\":1}",
+           M("gauge 1"));
+}
+
+static void ingest_refusals(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "\"counter\":{}",
+        "\"counter\":{\"value\":null}",
+        "\"counter\":{\"value\":true}",
+        "\"counter\":{\"value\":\"nan\"}",
+        "\"counter\":{\"value\":\"1e999\"}",
+        "\"counter\":{\"value\":1e999}",
+        "\"counter\":{\"VALUE\":1}",
+        "\"counter\":1",
+        "\"counter\":{\"value\":\"\"}",
+        "\"set\":{\"values\":[null]}",
+        "\"set\":{}",
+        "\"aggregated_histogram\":{\"buckets\":[1],\"counts\":[-1],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[1],\"counts\":[1]}",
+        "\"aggregated_histogram\":{\"buckets\":[1],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[\"NaN\"],\"counts\":[1],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[{}],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[1],\"counts\":[1,-1],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":{},\"counts\":[1],\"sum\":1}",
+        "\"aggregated_summary\":{\"quantiles\":[\"inf\"],\"values\":[1],\"count\":1,\"sum\":1}",
+        "\"distribution\":{\"values\":[1],\"sample_rates\":[1]}",
+        "\"distribution\":{\"values\":[1],\"sample_rates\":[1],\"statistic\":\"x\"}",
+        "\"distribution\":{\"samples\":[1],\"statistic\":\"histogram\"}",
+        "\"distribution\":{\"values\":[{\"a\":1}],\"sample_rates\":[1],\"statistic\":\"histogram\"}",
+        "\"sketch\":{\"type\":\"x\",\"count\":1}",
+        "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":2,\"max\":1,\"sum\":1,\"k\":[1],\"n\":[1]}",
+        "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":1,\"max\":1,\"sum\":1,\"k\":[{}],\"n\":[1]}",
+        "\"sketch\":{\"AgentDDSketch\":{}}",
+        "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":1,\"max\":1,\"sum\":1,\"k\":[1.5],\"n\":[1]}",
+        "\"tags\":{}",
+        "\"histogram\":{}",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        metric(values[i], "reject value\n");
+    metric("\"kind\":\"relative\",\"gauge\":{\"value\":1}", "reject kind\n");
+    metric("\"tags\":{\"a\":{}},\"gauge\":{\"value\":1}", "reject labels\n");
+    metric("\"tags\":[1],\"gauge\":{\"value\":1}", "reject labels\n");
+    check_json("[{\"metric\":{\"gauge\":{\"value\":1}}},{\"metric\":{\"name\":1,\"gauge\":{\"value\":1}}}]", OK,
+               "reject name\nreject name\n");
+}
+
+static void ingest_labels(void **state)
+{
+    (void)state;
+    metric("\"tags\":{\"b\":\"2\",\"a\":1.5,\"n\":null,\"t\":true,\"l\":[\"x\",null,\"y\"],\"e\":[]},\"gauge\":{"
+           "\"value\":1}",
+           "m{a=\"1.5\",app=\"my-app\",b=\"2\",l=\"y\",process=\"web.1\",t=\"true\"} gauge 1\n");
+    metric("\"tags\":[],\"gauge\":{\"value\":1}", M("gauge 1"));
+    metric("\"tags\":{\"id\":123456789012345,\"long\":12345678901234567891,\"s\":\"\\\"1234567890123456,\",\"f\":0.1},"
+           "\"gauge\":{\"value\":1}",
+           "m{app=\"my-app\",f=\"0.1\",id=\"123456789012345\",long=\"12345678901234567891\",process=\"web.1\","
+           "s=\"\\\"1234567890123456,\"} gauge 1\n");
+    metric("\"tags\":{\"app\":\"forged\",\"process\":\"forged\",\"le\":\"1\"},\"gauge\":{\"value\":1}",
+           "m{app=\"my-app\",exported_le=\"1\",process=\"web.1\"} gauge 1\n");
+    metric("\"tags\":{\"a\":\"x\\u0000y\",\"b\":\"\\\\u0000\"},\"gauge\":{\"value\":1}",
+           "m{a=\"x\xef\xbf\xbdy\",app=\"my-app\",b=\"\\\\u0000\",process=\"web.1\"} gauge 1\n");
+}
+
+static void ingest_lines(void **state)
+{
+    (void)state;
+#define GOOD "{\"metric\":{\"name\":\"m\",\"gauge\":{\"value\":1}}}"
+    check_json("[]", OK, "");
+    check_json(GOOD, OK, M("gauge 1"));
+    check_json(
+        "[" GOOD ",null,1,\"x\",[],{},{\"log\":{}},{\"metric\":null}," GOOD "]", OK,
+        M("gauge 1") "reject element\nreject element\nreject element\nreject element\nreject element\nreject element\n"
+                     "reject element\n" M("gauge 1"));
+    check_json("[" GOOD "] ", OK, M("gauge 1"));
+    check_json("[" GOOD "] x", verdict_malformed(MALFORMED_JSON), "");
+    check_json("[" GOOD, verdict_malformed(MALFORMED_JSON), "");
+    check_json("[NaN]", verdict_malformed(MALFORMED_JSON), "");
+    check_payload("[\"a\0b\"]", 7, verdict_malformed(MALFORMED_JSON), "");
+    check("app", "web.1", "crates-io-heroku-metrics:ingest ", verdict_malformed(MALFORMED_BASE64), "");
+    check("app", "web.1", "crates-io-heroku-metrics:ingest W3s*", verdict_malformed(MALFORMED_BASE64), "");
+    check("app", "web.1", "crates-io-heroku-metrics:ingest W10= ", OK, "");
+    check("app", "web.1", "crates-io-heroku-metrics:ingested W10=", NONE, "");
+    check("app", "web.1", "x crates-io-heroku-metrics:ingest W10=", NONE, "");
+}
+
+/* Depth, and many small items, are bounded by the parser and its memory, not by luck. */
+static void ingest_extremes(void **state)
+{
+    (void)state;
+    static char json[45000];
+    memset(json, '[', sizeof json - 1);
+    check_payload(json, sizeof json - 1, verdict_malformed(MALFORMED_JSON), "");
+    for (size_t i = 0; i + 2 < sizeof json; i += 2)
+        memcpy(json + i, "0,", 2);
+    json[0] = '[';
+    json[1] = '0';
+    json[sizeof json - 3] = ']';
+    json[2] = ',';
+    enum verdict verdict;
+    char *message = malloc(70000);
+    int start = sprintf(message, "crates-io-heroku-metrics:ingest ");
+    memcpy(json, "{\"a\":[", 6);
+    memcpy(json + sizeof json - 5, "0]}", 3);
+    EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)(sizeof json - 2));
+    verdict = read_line(&recording, "app", "web.1", message);
+    assert_int_equal(verdict, OK);
+    assert_string_equal(recording.text, "reject element\n");
+    free(message);
+}
+
+/* Every beginning of a payload is JSON or it is not; nothing else happens. */
+static void ingest_cuts(void **state)
+{
+    (void)state;
+    const char json[] = "[{\"metric\":{\"name\":\"m\\u0000\",\"tags\":{\"a\":\"\\ud83d\\ude00\"},\"kind\":\"absolute\","
+                        "\"aggregated_histogram\":{\"buckets\":[0.1,1e3],\"counts\":[4,2],\"count\":7,\"sum\":9.5}}}]";
+    char message[1024];
+    for (size_t length = 1; length < sizeof json; length++) {
+        int start = sprintf(message, "crates-io-heroku-metrics:ingest ");
+        EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)length);
+        enum verdict verdict = read_line(&recording, "app", "web.1", message);
+        assert_int_equal(verdict, length == sizeof json - 1 ? OK : verdict_malformed(MALFORMED_JSON));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(router),        cmocka_unit_test(postgres),        cmocka_unit_test(logplex),
+        cmocka_unit_test(ingest_values), cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels),
+        cmocka_unit_test(ingest_lines),  cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+    };
+    return cmocka_run_group_tests_name("families", tests, NULL, NULL);
+}
