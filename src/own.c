@@ -1,0 +1,132 @@
+#include "own.h"
+
+#include "version.h"
+
+static const char *const family_labels[] = {
+#define X(id, name) [id] = #name,
+    FAMILIES(X)
+#undef X
+};
+
+static const char *const malformation_labels[] = {
+#define X(id, label, meaning) [id] = label,
+    MALFORMATIONS(X)
+#undef X
+};
+
+static const char *const rejection_labels[] = {
+#define X(id, label, meaning) [id] = label,
+    SAMPLE_REJECTIONS(X)
+#undef X
+};
+
+static const char *const batch_labels[] = {"taken", "duplicate"};
+static const char *const body_labels[] = {"received", "decoded"};
+static const char *const status_labels[OWN_STATUS_COUNT] = {"200", "204", "400", "401", "404", "405",
+                                                            "413", "415", "417", "422", "503", "other"};
+
+static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define COUNTER(suffix, text)                                                                           \
+    {                                                                                                   \
+        .name = "drain_exporter_" suffix, .help = text, .type = METRIC_COUNTER, .cells = 1, .own = true \
+    }
+#define COUNTERS(suffix, text, by, values)                                                                           \
+    {                                                                                                                \
+        .name = "drain_exporter_" suffix, .help = text, .type = METRIC_COUNTER, .cells = COUNT(values), .label = by, \
+        .label_values = values, .own = true                                                                          \
+    }
+
+const struct metric own_messages_received = COUNTER("messages_received_total", "Log messages that arrived in batches.");
+const struct metric own_messages_recognised =
+    COUNTERS("messages_recognised_total", "Messages that a family read.", "family", family_labels);
+const struct metric own_messages_ignored = COUNTER("messages_ignored_total", "Messages that carry no metric.");
+const struct metric own_messages_malformed =
+    COUNTERS("messages_malformed_total", "Messages that could not be read, by reason.", "reason", malformation_labels);
+const struct metric own_messages_duplicate =
+    COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
+const struct metric own_frames_repaired =
+    COUNTER("frames_repaired_total", "Messages whose octet count was wrong and that were ended at a line start.");
+const struct metric own_count_mismatches =
+    COUNTER("count_mismatches_total", "Batches that held more or fewer messages than Logplex-Msg-Count says.");
+const struct metric own_batches = COUNTERS("batches_total", "Batches answered with 204.", "result", batch_labels);
+const struct metric own_body_bytes =
+    COUNTERS("body_bytes_total", "Bytes of batches, as received and after decompression.", "stage", body_labels);
+const struct metric own_samples_recorded =
+    COUNTER("samples_recorded_total", "Samples that changed or confirmed a series.");
+const struct metric own_samples_outdated = COUNTER(
+    "samples_outdated_total", "Samples ignored because a later line had been read, or another metric has the name.");
+const struct metric own_samples_rejected =
+    COUNTERS("samples_rejected_total", "Samples of readable messages that could not be used, by reason.", "reason",
+             rejection_labels);
+const struct metric own_series_refused = COUNTERS(
+    "series_refused_total", "Samples refused because their series would go over MAX_SERIES.", "family", family_labels);
+const struct metric own_line_lag = {
+    .name = "drain_exporter_line_lag_seconds",
+    .help = "Time from a line's timestamp to its arrival, for the first line of each batch.",
+    .type = METRIC_HISTOGRAM,
+    .cells = COUNT(lag_bounds) + 2,
+    .bounds = lag_bounds,
+    .own = true,
+};
+const struct metric own_last_batch = {.name = "drain_exporter_last_batch_timestamp_seconds",
+                                      .help = "When the last batch of the app arrived, in seconds since 1970.",
+                                      .type = METRIC_GAUGE,
+                                      .own = true};
+const struct metric own_http_requests =
+    COUNTERS("http_requests_total", "HTTP requests by path and status of the answer.", "status", status_labels);
+const struct metric own_connections_refused =
+    COUNTER("connections_refused_total", "Connections closed at once because MAX_CONNECTIONS were open.");
+const struct metric own_connections_timed_out =
+    COUNTER("connections_timed_out_total", "Connections closed because a request or an answer took too long.");
+
+#define GAUGE METRIC_GAUGE
+#undef COUNTER
+#define COUNTER METRIC_COUNTER
+static const struct metric readings[OWN_READING_COUNT] = {
+#define X(id, kind, text, meaning) [id] = {.name = text, .help = meaning, .type = kind, .own = true},
+    OWN_READINGS(X)
+#undef X
+};
+
+static const struct metric build_info = {
+    .name = "drain_exporter_build_info", .help = "1, with the version as a label.", .type = METRIC_GAUGE, .own = true};
+
+unsigned own_status_cell(int status)
+{
+    char text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+    unsigned cell = 0;
+    while (cell < OWN_STATUS_COUNT - 1 && memcmp(status_labels[cell], text, 3) != 0)
+        cell++;
+    return cell;
+}
+
+enum store_result own_count(struct store *store, unsigned slot, const struct metric *metric, struct label label,
+                            unsigned cell, double amount, uint64_t now, uint64_t lifetime)
+{
+    struct identity identity;
+    identity_build(&identity, SLICE(""), slice_of(metric->name), &label, label.value.length > 0);
+    return store_count(store, slot, &identity, metric, cell, amount,
+                       &(struct store_terms){.now = now, .lifetime = lifetime, .exempt = true});
+}
+
+void own_set(struct store *store, unsigned slot, const struct metric *metric, struct label label, double number,
+             uint64_t now, uint64_t lifetime)
+{
+    struct identity identity;
+    identity_build(&identity, SLICE(""), slice_of(metric->name), &label, label.value.length > 0);
+    struct value value = {.type = metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE, .number = number};
+    store_update(store, slot, &identity, metric, &value, false,
+                 &(struct store_terms){.now = now, .lifetime = lifetime, .exempt = true});
+}
+
+void own_read(struct store *store, unsigned slot, enum own_reading reading, double number, uint64_t now)
+{
+    own_set(store, slot, &readings[reading], (struct label){SLICE("app"), SLICE("")}, number, now, 0);
+}
+
+void own_build_info(struct store *store, unsigned slot, uint64_t now)
+{
+    own_set(store, slot, &build_info, (struct label){SLICE("version"), SLICE(VERSION)}, 1, now, 0);
+}
