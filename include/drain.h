@@ -1,0 +1,45 @@
+/* Take a batch: the whole way from the bytes of a request's body to the store, and the ledger of what became of them.
+ */
+#ifndef DRAIN_H
+#define DRAIN_H
+
+#include "duplicates.h"
+#include "store.h"
+
+struct drain_settings {
+    uint64_t expire_after;      /* milliseconds; 0: never */
+    struct slice ingest_prefix; /* with its final space; must live as long as the drain */
+    unsigned slots;             /* of the store, for recorders: 0 .. slots-1 */
+};
+
+struct drain;
+
+/* NULL where memory is short.  The store must outlive the drain. */
+struct drain *drain_create(struct store *store, const struct drain_settings *settings);
+void drain_free(struct drain *drain);
+
+/* A batch as it was posted.  Slices are views that must be valid during drain_take(); what the request did not have is
+ * empty. */
+struct drain_batch {
+    struct slice body;        /* decompressed */
+    size_t received;          /* its size before decompression, in bytes */
+    struct slice app;         /* the app_name of the URL */
+    struct slice drain_token; /* Logplex-Drain-Token */
+    struct slice frame_id;    /* Logplex-Frame-Id */
+    struct slice request_id;  /* X-Request-Id */
+    struct slice user_agent;
+    struct slice message_count; /* Logplex-Msg-Count */
+    int64_t time;               /* of arrival, microseconds since 1970 */
+    uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
+};
+
+enum drain_result {
+    DRAIN_TAKEN,
+    DRAIN_DUPLICATE, /* it had been taken before; only counted */
+};
+
+/* Take a batch on the thread that owns the slot.  When it returns, all that the batch says stands in the store. Nothing
+ * in a batch can make this fail: what cannot be used is counted. */
+enum drain_result drain_take(struct drain *drain, unsigned slot, const struct drain_batch *batch);
+
+#endif

@@ -1,0 +1,312 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "drain.h"
+#include "exposition.h"
+#include "support.h"
+
+/* A whole way without a socket: bytes in, page out. */
+
+enum { THREADS = 4 };
+static struct store *store;
+static struct drain *drain;
+static uint64_t now;
+static int64_t wall;
+
+static int setup(void **state)
+{
+    (void)state;
+    now = 5000;
+    wall = 1670428500000000; /* 2022-12-07T15:55:00Z */
+    store = store_create(1000, THREADS + 1);
+    drain = drain_create(store, &(struct drain_settings){.expire_after = 600000,
+                                                         .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                                         .slots = THREADS});
+    assert_non_null(drain);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    drain_free(drain);
+    store_free(store);
+    return 0;
+}
+
+static struct drain_batch batch_of(const char *body)
+{
+    return (struct drain_batch){
+        .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
+}
+
+static enum drain_result take(struct drain_batch batch)
+{
+    return drain_take(drain, 0, &batch);
+}
+
+static char page[256 * 1024];
+static void write_page(void)
+{
+    struct buffer buffer = {0};
+    store_enter(store, THREADS);
+    exposition_write(store, THREADS, now, &buffer);
+    store_leave(store, THREADS);
+    assert_true(buffer.length < sizeof page);
+    memcpy(page, buffer.at, buffer.length);
+    page[buffer.length] = '\0';
+    buffer_free(&buffer);
+}
+
+/* The page has this line. */
+static void has(const char *line)
+{
+    write_page();
+    char text[512] = "\n";
+    strcat(text, line);
+    strcat(text, "\n");
+    if (strstr(page, text) == NULL)
+        fail_msg("no line %s in\n%s", line, page);
+}
+
+static void has_not(const char *text)
+{
+    write_page();
+    if (strstr(page, text) != NULL)
+        fail_msg("%s stands in\n%s", text, page);
+}
+
+#define LINE(procid, text) "<190>1 2022-12-07T15:54:57.5+00:00 host app " procid " - " text "\n"
+/* [{"metric":{"name":"g1","gauge":{"value":1.0},"kind":"absolute","tags":{}}}] */
+#define G1                             \
+    "crates-io-heroku-metrics:ingest " \
+    "W3sibWV0cmljIjp7Im5hbWUiOiJnMSIsImdhdWdlIjp7InZhbHVlIjoxLjB9LCJraW5kIjoiYWJzb2x1dGUiLCJ0YWdzIjp7fX19XQ=="
+
+static void ledger(void **state)
+{
+    (void)state;
+    static char body[80000];
+    int length = sprintf(body, "1 \n7 <1>1 abc\n%s%s%s%s%s%s", LINE("web.1", G1), LINE("web.1", "hello"), "no header\n",
+                         LINE("web.1", "crates-io-heroku-metrics:ingest ***"),
+                         "<1>1 t host heroku router - at=error code=H12 method=GET dyno=web.1\n",
+                         LINE("heroku-postgres", "addon=x sample#tables=1 sample#y=5%"));
+    memset(body + length, 'x', 70000); /* one line too long */
+    struct drain_batch batch = batch_of(body);
+    batch.message_count = SLICE("9");
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    has("drain_exporter_messages_received_total{app=\"a\"} 9");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"router\"} 1");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"postgres\"} 1");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"logplex\"} 0");
+    has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
+    has("drain_exporter_messages_malformed_total{app=\"a\",reason=\"header\"} 2");
+    has("drain_exporter_messages_malformed_total{app=\"a\",reason=\"base64\"} 1");
+    has("drain_exporter_messages_malformed_total{app=\"a\",reason=\"too_long\"} 1");
+    has("drain_exporter_messages_duplicate_total{app=\"a\"} 0");
+    has("drain_exporter_frames_repaired_total{app=\"a\"} 1");
+    has("drain_exporter_count_mismatches_total{app=\"a\"} 0");
+    has("drain_exporter_samples_recorded_total{app=\"a\"} 3");
+    has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"value\"} 1");
+    has("drain_exporter_batches_total{app=\"a\",result=\"taken\"} 1");
+    has("drain_exporter_line_lag_seconds_bucket{app=\"a\",le=\"2.5\"} 1");
+    has("drain_exporter_line_lag_seconds_sum{app=\"a\"} 2.5");
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 0");
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    has("heroku_router_errors{app=\"a\",process=\"web.1\",code=\"H12\"} 1");
+    has("heroku_router_errors{app=\"a\",code=\"H12\"} 0");
+    has("heroku_postgres_tables{addon=\"x\"} 1");
+}
+
+static void mismatch(void **state)
+{
+    (void)state;
+    struct drain_batch batch = batch_of(LINE("web.1", "x"));
+    batch.message_count = SLICE("2");
+    take(batch);
+    batch.message_count = SLICE("+1");
+    take(batch);
+    batch.message_count = SLICE("1");
+    take(batch);
+    has("drain_exporter_count_mismatches_total{app=\"a\"} 2");
+}
+
+static void duplicates(void **state)
+{
+    (void)state;
+    struct drain_batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
+    batch.drain_token = SLICE("d.1");
+    batch.frame_id = SLICE("F1");
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    batch.request_id = SLICE("other"); /* no matter where Logplex's own are there */
+    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    has("drain_exporter_messages_received_total{app=\"a\"} 6");
+    has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
+    has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
+    has("drain_exporter_batches_total{app=\"a\",result=\"duplicate\"} 2");
+
+    batch.drain_token = SLICE("d.2");
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    batch.app = SLICE("b");
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    batch.drain_token = SLICE("");
+    assert_int_equal(take(batch), DRAIN_TAKEN); /* a frame id without a drain names nothing */
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    batch.frame_id = SLICE("");
+    assert_int_equal(take(batch), DRAIN_TAKEN); /* log-shuttle */
+    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    batch.request_id = SLICE("");
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), DRAIN_TAKEN);
+    now += 5 * 60 * 1000;
+    batch = batch_of(LINE("web.1", "x"));
+    batch.drain_token = SLICE("d.1");
+    batch.frame_id = SLICE("F1");
+    assert_int_equal(take(batch), DRAIN_TAKEN); /* senders that count from 1 start again */
+}
+
+static void shapes(void **state)
+{
+    (void)state;
+    struct drain_batch batch = batch_of("<190>1 t host app web.1 - - " G1 "\n");
+    take(batch);
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    /* Logplex writes no structured data, so here the "- " is the message's own. */
+    batch = batch_of("<190>1 t host app web.2 - - " G1 "\n");
+    batch.frame_id = SLICE("F1");
+    take(batch);
+    has_not("web.2");
+    batch.user_agent = SLICE("log-shuttle/0.18");
+    take(batch);
+    has("g1{app=\"a\",process=\"web.2\"} 1");
+    take(batch_of(G1)); /* without any header: no process, but the metric */
+    has("g1{app=\"a\"} 1");
+}
+
+static void set_gauge(const char *timestamp, const char *value)
+{
+    char body[256];
+    sprintf(body, "<190>1 %s host app heroku-postgres - addon=x sample#tables=%s\n", timestamp, value);
+    take(batch_of(body));
+}
+
+static void newest_line_wins(void **state)
+{
+    (void)state;
+    set_gauge("2022-12-07T15:54:57+00:00", "5");
+    set_gauge("2022-12-07T15:54:56+00:00", "4");
+    has("heroku_postgres_tables{addon=\"x\"} 5");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 1");
+    set_gauge("2022-12-07T16:54:58+01:00", "6");
+    has("heroku_postgres_tables{addon=\"x\"} 6");
+    /* A clock that is ahead does not keep others out: a line is never newer than its arrival. */
+    set_gauge("2099-12-07T15:54:56+00:00", "7");
+    wall += 1;
+    set_gauge("2022-12-07T15:55:01+00:00", "8");
+    has("heroku_postgres_tables{addon=\"x\"} 8");
+    wall += 1;
+    set_gauge("nonsense", "9");
+    has("heroku_postgres_tables{addon=\"x\"} 9");
+}
+
+/* An app cannot speak for the platform, for us, or for another app. */
+static void reserved_names(void **state)
+{
+    (void)state;
+    /* [{"metric":{"name":"heroku_router_errors","tags":{"code":"H12"},"counter":{"value":9}}},
+     *  {"metric":{"name":"router_errors","namespace":"heroku","tags":{"code":"H12"},"counter":{"value":9}}},
+     *  {"metric":{"name":"drain-exporter.series","gauge":{"value":9}}}] */
+    take(batch_of(LINE("web.1", "crates-io-heroku-metrics:ingest "
+                                "W3sibWV0cmljIjp7Im5hbWUiOiJoZXJva3Vfcm91dGVyX2Vycm9ycyIsInRhZ3MiOnsiY29kZSI6IkgxMiJ9LC"
+                                "Jjb3VudGVyIjp7InZhbHVlIjo5fX19LHsibWV0cmljIjp7"
+                                "Im5hbWUiOiJyb3V0ZXJfZXJyb3JzIiwibmFtZXNwYWNlIjoiaGVyb2t1IiwidGFncyI6eyJjb2RlIjoiSDEyIn"
+                                "0sImNvdW50ZXIiOnsidmFsdWUiOjl9fX0seyJtZXRyaWMi"
+                                "OnsibmFtZSI6ImRyYWluLWV4cG9ydGVyLnNlcmllcyIsImdhdWdlIjp7InZhbHVlIjo5fX19XQ==")));
+    has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 3");
+    has_not("H12");
+}
+
+static void many_apps(void **state)
+{
+    (void)state;
+    char app[16];
+    for (int i = 0; i < 5000; i++) {
+        struct drain_batch batch = batch_of("<1>1 t h app web.1 - x\n");
+        sprintf(app, "app-%d", i);
+        batch.app = slice_of(app);
+        take(batch);
+    }
+    store_enter(store, THREADS);
+    struct buffer buffer = {0};
+    exposition_write(store, THREADS, now, &buffer);
+    store_leave(store, THREADS);
+    buffer_append(&buffer, (struct slice){"", 1});
+    size_t apps = 0;
+    double messages = 0;
+    for (char *at = buffer.at; (at = strstr(at, "\ndrain_exporter_messages_received_total{")) != NULL; at++) {
+        apps++;
+        messages += strtod(strchr(at, ' '), NULL);
+    }
+    assert_int_equal(apps, 1025);
+    assert_true(messages == 5000); /* the rest is counted, under one name */
+    assert_non_null(strstr(buffer.at, "\ndrain_exporter_messages_received_total{app=\"__other__\"} "));
+    buffer_free(&buffer);
+}
+
+/* The same batch on several threads at a time is taken once, and the others are answered after it. */
+static pthread_barrier_t barrier;
+static int taken;
+static void *take_same(void *slot)
+{
+    static char body[200000];
+    if ((size_t)slot == 0) {
+        char *at = body;
+        for (int i = 0; i < 1000; i++)
+            at += sprintf(at, "<190>1 t host app web.1 - - %s\n", G1);
+    }
+    pthread_barrier_wait(&barrier);
+    struct drain_batch batch = batch_of(body);
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        sprintf(id, "F%d", i);
+        batch.drain_token = SLICE("d.1");
+        batch.frame_id = slice_of(id);
+        if (drain_take(drain, (unsigned)(size_t)slot, &batch) == DRAIN_TAKEN)
+            __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void concurrent_duplicates(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    taken = 0;
+    pthread_barrier_init(&barrier, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_same, (void *)i), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&barrier);
+    assert_int_equal(taken, 20);
+    has("drain_exporter_messages_received_total{app=\"a\"} 80000");
+    has("drain_exporter_messages_duplicate_total{app=\"a\"} 60000");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
+        cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(shapes, setup, teardown),
+        cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
+}
