@@ -1,0 +1,90 @@
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "auth.h"
+#include "query.h"
+#include "support.h"
+
+static struct auth_realm realm;
+
+static bool check(const char *scheme, const char *pair)
+{
+    char header[4096];
+    int length = sprintf(header, "%s", scheme);
+    length += EVP_EncodeBlock((unsigned char *)header + length, (const unsigned char *)pair, (int)strlen(pair));
+    return auth_check(&realm, guarded((struct slice){header, (size_t)length}));
+}
+
+static void passwords(void **state)
+{
+    (void)state;
+    realm = (struct auth_realm){0};
+    assert_false(check("Basic ", "drain:secret"));
+    assert_true(auth_allow(&realm, "drain", "secret"));
+    assert_true(check("Basic ", "drain:secret"));
+    assert_true(check("basic  ", "drain:secret"));
+    assert_false(check("Basic ", "drain:secre"));
+    assert_false(check("Basic ", "drain:secret2"));
+    assert_false(check("Basic ", "metrics:secret"));
+    assert_false(check("Basic ", ":secret"));
+    assert_false(check("Basic ", "drain"));
+    assert_false(check("Bearer ", "drain:secret"));
+    assert_false(check("Basic", ""));
+    assert_false(auth_check(&realm, SLICE("")));
+    assert_false(auth_check(&realm, SLICE("Basic ***")));
+    /* Two while a password is rotated, no more. */
+    assert_true(auth_allow(&realm, "drain", "pass:w/ö"));
+    assert_true(check("Basic ", "drain:secret"));
+    assert_true(check("Basic ", "drain:pass:w/ö"));
+    assert_true(check("Basic ", "drain:pass%3Aw%2f%C3%B6"));
+    assert_false(check("Basic ", "drain:pass%3Aw%2"));
+    assert_false(auth_allow(&realm, "drain", "third"));
+}
+
+static void bounds(void **state)
+{
+    (void)state;
+    realm = (struct auth_realm){0};
+    char password[AUTH_PASSWORD_MAX + 2];
+    memset(password, 'x', sizeof password);
+    password[AUTH_PASSWORD_MAX + 1] = '\0';
+    assert_false(auth_allow(&realm, "drain", ""));
+    assert_false(auth_allow(&realm, "drain", password));
+    password[AUTH_PASSWORD_MAX] = '\0';
+    assert_true(auth_allow(&realm, "drain", password));
+    char pair[AUTH_PASSWORD_MAX + 16];
+    sprintf(pair, "drain:%s", password);
+    assert_true(check("Basic ", pair));
+    static char long_header[100000];
+    memset(long_header, 'A', sizeof long_header);
+    memcpy(long_header, "Basic ", 6);
+    assert_false(auth_check(&realm, (struct slice){long_header, sizeof long_header}));
+}
+
+static void check_query(const char *query, const char *expected)
+{
+    char out[16];
+    assert_slice(query_value(guarded(slice_of(query)), SLICE("app_name"), out, sizeof out), expected);
+}
+
+static void queries(void **state)
+{
+    (void)state;
+    check_query("", "");
+    check_query("app_name=my-app", "my-app");
+    check_query("x=1&app_name=a&app_name=b", "b");
+    check_query("app_name=a&app_name=", "");
+    check_query("app_name", "");
+    check_query("app_name2=x&xapp_name=y", "");
+    check_query("app_name=a+b%20c%2", "a b c%2");
+    check_query("app_name=%zz%41", "%zzA");
+    check_query("app_name=0123456789abcdefgh", "0123456789abcdef");
+    check_query("&&app_name=x&", "x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(passwords), cmocka_unit_test(bounds),
+                                       cmocka_unit_test(queries)};
+    return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
+}

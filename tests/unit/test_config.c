@@ -1,0 +1,202 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "support.h"
+
+static struct config config;
+static char error[256];
+
+/* Load with these flags ("a b c", cut at blanks) and variables ("X=1"), besides both passwords where they are not among
+ * them. */
+static enum config_result load(const char *flags, ...)
+{
+    clearenv();
+    setenv("PASSWORD_DRAIN", "d", 1);
+    setenv("PASSWORD_METRICS", "m", 1);
+    va_list variables;
+    va_start(variables, flags);
+    for (const char *variable; (variable = va_arg(variables, const char *)) != NULL;) {
+        char name[64];
+        size_t length = strcspn(variable, "=");
+        snprintf(name, sizeof name, "%.*s", (int)length, variable);
+        if (variable[length] == '=')
+            setenv(name, variable + length + 1, 1);
+        else
+            unsetenv(name);
+    }
+    va_end(variables);
+    static char text[1024];
+    static char program[] = "drain_exporter";
+    char *argv[32] = {program};
+    int argc = 1;
+    snprintf(text, sizeof text, "%s", flags);
+    for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    error[0] = '\0';
+    enum config_result result = config_load(&config, argc, argv, error);
+    for (int i = 1; i < argc; i++)
+        if (strstr(argv[i], "s3cret") != NULL)
+            fail_msg("the argument %s still shows a password", argv[i]);
+    return result;
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(load("", NULL), CONFIG_OK);
+    assert_int_equal(config.action, CONFIG_RUN);
+    assert_string_equal(config.listen_host, "0.0.0.0");
+    assert_string_equal(config.listen_port, "8080");
+    assert_string_equal(config.password_drain, "d");
+    assert_null(config.password_drain_previous);
+    assert_int_equal(config.expire_after, 600000);
+    assert_int_equal(config.max_series, 100000);
+    assert_int_equal(config.max_body_size, 4 << 20);
+    assert_int_equal(config.max_connections, 1024);
+    assert_in_range(config.workers, 1, 8);
+    assert_string_equal(config.ingest_prefix, "crates-io-heroku-metrics:ingest ");
+    assert_int_equal(config.log_level, LOG_INFO);
+    config_free(&config);
+}
+
+static void values(void **state)
+{
+    (void)state;
+    assert_int_equal(load("--expire-after=2h --max-body-size 512kB --listen-address [::1]:80 --log-level=debug",
+                          "EXPIRE_AFTER=1s", "MAX_SERIES=500", "WORKERS=3", "INGEST_PREFIX=my ", "IDLE_TIMEOUT=1500ms",
+                          NULL),
+                     CONFIG_OK);
+    assert_int_equal(config.expire_after, 7200000); /* the flag wins */
+    assert_int_equal(config.max_body_size, 512000);
+    assert_string_equal(config.listen_host, "::1");
+    assert_string_equal(config.listen_port, "80");
+    assert_int_equal(config.max_series, 500);
+    assert_int_equal(config.workers, 3);
+    assert_string_equal(config.ingest_prefix, "my ");
+    assert_int_equal(config.idle_timeout, 1500);
+    assert_int_equal(config.log_level, LOG_DEBUG);
+    config_free(&config);
+    assert_int_equal(load("", "EXPIRE_AFTER=0", "LISTEN_ADDRESS=:9", NULL), CONFIG_OK);
+    assert_int_equal(config.expire_after, 0);
+    assert_string_equal(config.listen_host, "");
+    config_free(&config);
+    static const enum config_action actions[] = {CONFIG_CHECK, CONFIG_HEALTH_CHECK, CONFIG_HELP, CONFIG_VERSION};
+    static const char *const flags[] = {"--check-config", "--health-check", "--help", "--version"};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(load(flags[i], NULL), CONFIG_OK);
+        assert_int_equal(config.action, actions[i]);
+        config_free(&config);
+    }
+    assert_int_equal(load("--health-check", "PASSWORD_DRAIN", "PASSWORD_METRICS", NULL), CONFIG_OK);
+    config_free(&config);
+}
+
+static void invalid(const char *variable, const char *part)
+{
+    assert_int_equal(load("", variable, NULL), CONFIG_INVALID);
+    if (strstr(error, part) == NULL)
+        fail_msg("%s: \"%s\" does not say \"%s\"", variable, error, part);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    invalid("PASSWORD_DRAIN", "PASSWORD_DRAIN is not set");
+    invalid("PASSWORD_METRICS", "PASSWORD_METRICS is not set");
+    invalid("PASSWORD_DRAIN=", "PASSWORD_DRAIN is empty");
+    invalid("PASSWORD_METRICS_PREVIOUS=", "PASSWORD_METRICS_PREVIOUS is empty");
+    invalid("PASSWORD_DRAIN_FILE=/x", "both PASSWORD_DRAIN and PASSWORD_DRAIN_FILE");
+    invalid("PASSWORD_DRAIN_PREVIOUS_FILE=/does/not/exist", "cannot be opened");
+    invalid("EXPIRE_AFTER=600", "EXPIRE_AFTER is not a duration");
+    invalid("EXPIRE_AFTER=-1s", "EXPIRE_AFTER is not a duration");
+    invalid("EXPIRE_AFTER=1d", "EXPIRE_AFTER is not a duration");
+    invalid("EXPIRE_AFTER=99999h", "EXPIRE_AFTER must be from 0 to 720h");
+    invalid("EXPIRE_AFTER=99999999999999999999s", "EXPIRE_AFTER is not a duration");
+    invalid("EXPIRE_AFTER=9999999999999999999h", "EXPIRE_AFTER is not a duration");
+    invalid("MAX_SERIES=x", "MAX_SERIES is not a whole number");
+    invalid("MAX_SERIES=99", "MAX_SERIES must be from 100 to 100000000");
+    invalid("MAX_BODY_SIZE=1GiB", "MAX_BODY_SIZE is not a size");
+    invalid("MAX_BODY_SIZE=17MiB", "MAX_BODY_SIZE must be from 1KiB to 16MiB");
+    invalid("WORKERS=0", "WORKERS must be from 1 to 64");
+    invalid("LOG_LEVEL=loud", "LOG_LEVEL is not error, warn, info or debug");
+    invalid("TLS_CERT_FILE=x", "TLS_CERT_FILE and TLS_KEY_FILE");
+    invalid("HEADER_TIMEOUT=100s", "HEADER_TIMEOUT is longer");
+    static const char *const addresses[] = {"8080",   "host",    "host:",   ":0",      "host:65536",
+                                            "::1:80", "[::1:80", "[::1]80", "[::1]:x", "a]:80"};
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        char variable[64];
+        snprintf(variable, sizeof variable, "LISTEN_ADDRESS=%s", addresses[i]);
+        if (load("", variable, NULL) != CONFIG_INVALID)
+            fail_msg("%s was accepted", addresses[i]);
+        assert_non_null(strstr(error, "LISTEN_ADDRESS"));
+    }
+}
+
+static void usage(void **state)
+{
+    (void)state;
+    assert_int_equal(load("--nonsense", NULL), CONFIG_USAGE);
+    assert_string_equal(error, "there is no flag --nonsense; see --help");
+    assert_int_equal(load("--nonsense=s3cre", NULL), CONFIG_USAGE);
+    assert_null(strstr(error, "s3cre"));
+    assert_int_equal(load("--max-series", NULL), CONFIG_USAGE);
+    assert_int_equal(load("file", NULL), CONFIG_USAGE);
+    assert_int_equal(load("--max-series-file x", NULL), CONFIG_USAGE); /* only secrets */
+}
+
+static void secrets(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/drain_exporter_test_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "s3cret one\n", 11) == 11);
+    char variable[128], flag[128];
+    snprintf(variable, sizeof variable, "PASSWORD_DRAIN_FILE=%s", path);
+    snprintf(flag, sizeof flag, "--password-metrics s3cret --password-drain-previous-file %s", path);
+    assert_int_equal(load(flag, "PASSWORD_DRAIN", variable, NULL), CONFIG_OK);
+    assert_string_equal(config.password_drain, "s3cret one");
+    assert_string_equal(config.password_drain_previous, "s3cret one");
+    assert_string_equal(config.password_metrics, "s3cret");
+
+    /* Nothing of them is ever printed. */
+    char text[8192];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    config_print(&config, out);
+    config_print_help(out);
+    fclose(out);
+    assert_non_null(strstr(text, "PASSWORD_DRAIN=(set)\n"));
+    assert_non_null(strstr(text, "PASSWORD_METRICS_PREVIOUS=(not set)\n"));
+    assert_non_null(strstr(text, "EXPIRE_AFTER=10m\n"));
+    assert_null(strstr(text, "s3cret"));
+
+    /* Read again: what came from files changes, what did not stays, and a file that cannot be used changes nothing. */
+    assert_int_equal(pwrite(fd, "s3cret two", 10, 0), 10);
+    assert_true(config_reload_secrets(&config, error));
+    assert_string_equal(config.password_drain, "s3cret two");
+    assert_string_equal(config.password_drain_previous, "s3cret two");
+    assert_string_equal(config.password_metrics, "s3cret");
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_false(config_reload_secrets(&config, error));
+    assert_string_equal(error, "PASSWORD_DRAIN is empty");
+    assert_string_equal(config.password_drain, "s3cret two");
+    config_free(&config);
+
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), CONFIG_INVALID);
+    assert_int_equal(ftruncate(fd, 5000), 0);
+    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), CONFIG_INVALID);
+    close(fd);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults), cmocka_unit_test(values),  cmocka_unit_test(refusals),
+        cmocka_unit_test(usage),    cmocka_unit_test(secrets),
+    };
+    int failed = cmocka_run_group_tests_name("config", tests, NULL, NULL);
+    return failed;
+}
