@@ -1,0 +1,176 @@
+# drain_exporter.  "make help" lists what can be made.
+#
+#   V=1          show the commands
+#   BUILD=dir    where the results go (build)
+
+BUILD   ?= build
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Werror
+CFLAGS   ?= -O3 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
+             -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
+HARDENING ?= -pie -Wl,-z,relro,-z,now
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lz -lm
+JEMALLOC ?= -ljemalloc
+
+SOURCES := $(wildcard src/*.c src/family/*.c) vendor/allocator.c vendor/localeconv.c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
+
+Q := $(if $(V),,@)
+
+.DEFAULT_GOAL := build
+.PHONY: help build clean
+help: ## list what can be made
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+build: $(BUILD)/drain_exporter ## the program, in build/drain_exporter
+
+$(BUILD)/drain_exporter: $(OBJECTS)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIE $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+# ---- packages ----
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Install those packages of the lists given that are missing.
+define install
+	@missing=$$(for package in $$(sed 's/#.*//; s/ .*//' $(1)); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "installing:" $$missing; \
+	    $(SUDO) apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+.PHONY: deps test-deps
+deps: ## install the packages that the build needs
+	$(call install,vendor/packages.txt)
+test-deps: deps
+	$(call install,vendor/test-packages.txt)
+
+# ---- running ----
+
+.PHONY: run
+run: deps ## build and run the program with throw-away passwords and a recorded batch
+	$(call install,vendor/run-packages.txt)
+	@$(MAKE) --no-print-directory build
+	@docker/run-locally $(BUILD)/drain_exporter
+
+# ---- tests ----
+
+.PHONY: test check unit stress corpus conformance end-to-end asan tsan fuzz
+test: test-deps ## install what is missing and run all tests, also under the sanitizers
+	@tests/run-all
+
+# All tests against one build; also under the sanitizers, see below.
+check: unit stress corpus conformance end-to-end ## all tests of this build
+
+conformance: build ## the conformance cases
+	$(Q)tests/conformance/run --program $(BUILD)/drain_exporter tests/conformance/*.json
+
+end-to-end: build ## the program and a real Prometheus
+	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
+
+stress: $(BUILD)/stress_store ## the store under several threads
+	$(Q)$(BUILD)/stress_store
+
+# ASan and TSan replace the allocator, so jemalloc stays out.
+asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZER=asan JEMALLOC= \
+	    CFLAGS='-O1 -g -fno-omit-frame-pointer -DWITHOUT_JEMALLOC' \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+tsan: ## all tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/tsan SANITIZER=tsan JEMALLOC= \
+	    CFLAGS='-O1 -g -DWITHOUT_JEMALLOC' SANITIZE='-fsanitize=thread'
+
+# The rooms as an archive: a test links what it uses and no more.
+$(BUILD)/rooms.a: $(ROOMS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o
+
+$(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
+
+$(BUILD)/stress_store: $(BUILD)/tests/unit/stress_store.o $(BUILD)/rooms.a
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+.SECONDARY:
+-include $(wildcard $(BUILD)/tests/*/*.d)
+
+unit: $(UNIT_TESTS) ## the unit tests of all rooms
+	$(Q)failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
+
+# ---- fuzzing ----
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+ROOM_SOURCES := $(filter-out src/main.c src/http.c src/keeper.c src/health_check.c,$(SOURCES))
+
+$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept corpus
+	$(Q)for target in $(FUZZ_TARGETS); do $(BUILD)/replay_$$target tests/fuzz/corpus/$$target || exit 1; done
+
+# clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(ROOM_SOURCES) $(wildcard include/*.h include/family/*.h)
+	@mkdir -p $(@D)
+	$(Q)clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(ROOM_SOURCES) $(LIBS)
+
+fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECONDS (60) for each target
+	$(Q)for target in $(FUZZ_TARGETS); do \
+	    mkdir -p $(BUILD)/fuzz/$$target && \
+	    $(BUILD)/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+	        -artifact_prefix=$(BUILD)/fuzz/$$target- $(BUILD)/fuzz/$$target tests/fuzz/corpus/$$target \
+	        > $(BUILD)/fuzz/$$target.log 2>&1 || { cat $(BUILD)/fuzz/$$target.log; exit 1; }; \
+	    echo "$$target: no finding in $(FUZZ_SECONDS) s, $$(grep -o 'Done [0-9]* runs' $(BUILD)/fuzz/$$target.log)"; \
+	done
+
+# ---- benchmark: ratios to a bare libh2o sink, see tests/bench/run ----
+
+BENCH       := $(BUILD)/tests/bench
+BENCH_ROOMS := $(filter-out $(BUILD)/src/http.o $(BUILD)/src/health_check.o $(BUILD)/src/keeper.o,$(ROOMS))
+
+.PHONY: bench
+bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE= \
+	    $(BUILD)/callgrind/tests/bench/lines
+	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
+	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+
+$(BENCH)/sink: $(BENCH)/sink.o
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+$(BENCH)/load: $(BENCH)/load.o
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
+
+$(BENCH)/lines: $(BENCH)/lines.o $(BENCH_ROOMS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+
+# ---- the container ----
+
+.PHONY: image
+image: ## the container image, built and tried without docker (as root); result: build/image/drain_exporter.tar
+	docker/build-image $(BUILD)/image
+
+.PHONY: format
+format: ## lay the C sources out as .clang-format says
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove all results
+	rm -rf $(BUILD)
