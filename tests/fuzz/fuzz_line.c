@@ -1,0 +1,73 @@
+/* A batch as it comes in, through frames, lines and families to the page.  The page must be one that Prometheus takes.
+ */
+#include "drain.h"
+#include "exposition.h"
+#include "fuzz.h"
+
+static bool is_name_byte(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           byte == '_' || byte == ':';
+}
+
+/* One line of the format: a comment, or name [{label="value",...}] number. */
+static void check_line(struct slice line)
+{
+    if (line.at[0] == '#')
+        return;
+    size_t at = 0;
+    REQUIRE(!slice_is_digit(line.at[0]));
+    while (at < line.length && is_name_byte(line.at[at]))
+        at++;
+    REQUIRE(at > 0 && at < line.length);
+    if (line.at[at] == '{') {
+        do {
+            at++;
+            size_t name = at;
+            while (at < line.length && is_name_byte(line.at[at]) && line.at[at] != ':')
+                at++;
+            REQUIRE(at > name && at + 1 < line.length && line.at[at] == '=' && line.at[at + 1] == '"');
+            at += 2;
+            while (at < line.length && line.at[at] != '"')
+                at += line.at[at] == '\\' ? 2 : 1;
+            at++;
+            REQUIRE(at < line.length);
+        } while (line.at[at] == ',');
+        REQUIRE(line.at[at] == '}');
+        at++;
+    }
+    REQUIRE(at + 1 < line.length && line.at[at] == ' ');
+    char number[512];
+    REQUIRE(line.length - at < sizeof number);
+    memcpy(number, line.at + at + 1, line.length - at - 1);
+    number[line.length - at - 1] = '\0';
+    char *end;
+    strtod(number, &end);
+    REQUIRE(end != number && *end == '\0');
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct store *store = store_create(1000, 2);
+    struct drain *drain = drain_create(
+        store, &(struct drain_settings){
+                   .expire_after = 1000, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
+    struct drain_batch batch = {
+        .body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
+    drain_take(drain, 0, &batch);
+    struct buffer page = {0};
+    store_enter(store, 1);
+    exposition_write(store, 1, 1, &page);
+    store_leave(store, 1);
+    struct slice rest = {page.at, page.length};
+    while (rest.length > 0) {
+        struct slice line = {rest.at, slice_index(rest, '\n')};
+        REQUIRE(line.length > 0 && line.length < rest.length);
+        check_line(line);
+        rest = slice_after(rest, line.length + 1);
+    }
+    buffer_free(&page);
+    drain_free(drain);
+    store_free(store);
+    return 0;
+}
