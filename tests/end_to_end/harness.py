@@ -1,0 +1,111 @@
+"""What every test module uses: failures, waiting, the list of tests, and what a test is given."""
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+
+class Failure(Exception):
+    """What the server did is not what was promised."""
+
+
+class Skip(Exception):
+    """This machine lacks what the test needs."""
+
+
+def check(condition, message, *values):
+    if not condition:
+        raise Failure(message % values if values else message)
+
+
+def equal(got, want, what):
+    if got != want:
+        raise Failure("%s is %.300r, not %.300r" % (what, got, want))
+
+
+def wait_for(probe, what, seconds=10.0, pause=0.02):
+    """Call probe until it returns something true, and return that.  A Failure raised in it counts as not yet."""
+    end = time.monotonic() + seconds * Context.patience
+    while True:
+        reason = ""
+        try:
+            result = probe()
+            if result:
+                return result
+        except Failure as failure:
+            reason = ": " + str(failure)
+        if time.monotonic() >= end:
+            raise Failure("%s: not within %g s%s" % (what, seconds * Context.patience, reason))
+        time.sleep(pause)
+
+
+TESTS = []
+
+
+def test(function):
+    """Put a function into the list of tests.  Its name is the test's."""
+    TESTS.append(function)
+    return function
+
+
+def in_threads(functions, seconds=120.0):
+    """Run all functions at once, each in its thread; the first thing that one of them raises is raised here."""
+    raised = []
+
+    def guard(function):
+        try:
+            function()
+        except BaseException as problem:  # carried over to the thread that waits
+            raised.append(problem)
+
+    threads = [threading.Thread(target=guard, args=(f,), daemon=True) for f in functions]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + seconds * Context.patience
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    if raised:
+        raise raised[0]
+    check(not any(t.is_alive() for t in threads), "a thread of the test did not end")
+
+
+class Context:
+    """What a test is given: the program, how to start it, a folder, and how much to do."""
+
+    patience = 1.0  # all deadlines are multiplied by this
+
+    def __init__(self, program, sanitizer):
+        self.program = program
+        self.sanitizer = sanitizer
+        self.folder = tempfile.mkdtemp(prefix="end_to_end.")
+        self.closers = []  # called in reverse order at the end
+
+    def scaled(self, count, divisor=10):
+        """Fewer of something for the slow builds."""
+        return count if self.sanitizer is None else max(1, count // divisor)
+
+    def server(self, arguments=(), **settings):
+        from server import Server
+
+        server = Server(self, arguments, **settings)
+        self.closers.append(server.close)
+        return server
+
+    def file(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as out:
+            out.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def close(self, failed):
+        """End all that was started; the first problem is raised unless the test has failed already."""
+        problem = None
+        for closer in reversed(self.closers):
+            try:
+                closer()
+            except Exception as raised:
+                problem = problem or raised
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if problem is not None and not failed:
+            raise problem
