@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Make the batches of the benchmark: bodies as Logplex posts them, about 100 KB each, always the same bytes.
+
+    bodies.py DIRECTORY     write FAMILY.body for app, router, postgres, ingest and mix
+"""
+import base64, functools, json, os, random, re, sys
+
+SIZE = 100_000
+SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
+PREFIX = "crates-io-heroku-metrics:ingest "
+
+# All lines of a batch have one time, or the same batch sent again would begin with lines older than the last ones, and the
+# store would rightly ignore what they report.
+TIME = "2026-01-15T12:00:00.123456+00:00"
+
+HOSTS = ["www.example.com", "api.example.com", "my-app-4e56bf125d15.herokuapp.com"]
+ENDPOINTS = ["/", "/api/v1/crates", "/api/v1/crates/{crate_id}", "/api/v1/crates/{crate_id}/{version}",
+             "/api/v1/crates/{crate_id}/{version}/download", "/api/v1/crates/{crate_id}/owners", "/api/v1/summary",
+             "/api/v1/me/updates", "/api/v1/crates/new", "/api/v1/keywords", "/api/v1/categories"]
+BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0]
+
+
+@functools.cache
+def sample_lines(name):
+    with open(os.path.join(SAMPLES, name), encoding="utf-8") as file:
+        return [line.rstrip("\n") for line in file if line.strip() and not line.startswith("#")]
+
+
+def frame(priority, app, process, message):
+    """One message with its octet count, which includes the newline."""
+    text = f"<{priority}>1 {TIME} host {app} {process} - {message}\n".encode()
+    return b"%d %s" % (len(text), text)
+
+
+def identifier(rng):
+    digits = f"{rng.getrandbits(128):032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def address(rng):
+    return ".".join(str(rng.randrange(1, 255)) for _ in range(4))
+
+
+def path(rng):
+    return rng.choice(ENDPOINTS).format(crate_id=rng.choice(["serde", "rand", "tokio-util", "proc-macro2"]),
+                                        version=f"{rng.randrange(3)}.{rng.randrange(20)}.{rng.randrange(40)}")
+
+
+# ---- lines of each kind ----
+
+def app_line(rng, _):
+    process = f"web.{rng.randrange(1, 9)}"
+    kind = rng.randrange(4)
+    if kind == 0:    # lograge
+        message = (f"method=GET path={path(rng)} format=json controller=Api::V1::CratesController action=show status=200 "
+                   f"duration={rng.uniform(2, 90):.2f} view={rng.uniform(0, 9):.2f} db={rng.uniform(1, 40):.2f} "
+                   f"request_id={identifier(rng)}")
+    elif kind == 1:  # JSON
+        message = json.dumps({"level": "info", "time": 1768478400000 + rng.randrange(10**6), "pid": 23,
+                              "req_id": identifier(rng), "msg": "request completed", "path": path(rng),
+                              "status": 200, "took_ms": rng.randrange(400)})
+    elif kind == 2:  # Rails
+        message = (f"[{identifier(rng)}] Completed 200 OK in {rng.randrange(2, 300)}ms (Views: {rng.uniform(0, 9):.1f}ms | "
+                   f"ActiveRecord: {rng.uniform(1, 90):.1f}ms | Allocations: {rng.randrange(900, 90000)}) user={rng.randrange(10**6)} "
+                   f"ip={address(rng)}")
+    else:            # the query of an ORM
+        message = (f"[{identifier(rng)}]   User Load ({rng.uniform(0.1, 9):.1f}ms)  SELECT \"users\".* FROM \"users\" WHERE "
+                   f"\"users\".\"id\" = $1 LIMIT $2  [[\"id\", {rng.randrange(10**6)}], [\"LIMIT\", 1]]")
+    return frame(190, "app", process, message)
+
+
+def router_line(rng, _):
+    start = f"method={rng.choice(['GET', 'GET', 'GET', 'POST'])} path=\"{path(rng)}?page={rng.randrange(1, 99)}\" " \
+            f"host={rng.choice(HOSTS)} request_id={identifier(rng)} fwd=\"{address(rng)}\""
+    dyno = f"dyno=web.{rng.randrange(1, 9)} connect={rng.randrange(3)}ms"
+    end = "protocol=http1.1 tls=true tls_version=tls1.3"
+    if rng.randrange(100) == 0:
+        message = f"at=error code=H12 desc=\"Request timeout\" {start} {dyno} service=30000ms status=503 bytes=0 {end}"
+    else:
+        message = f"at=info {start} {dyno} service={rng.randrange(1, 900)}ms status={rng.choice([200, 200, 200, 304, 404])} " \
+                  f"bytes={rng.randrange(100, 99999)} {end}"
+    return frame(158, "heroku", "router", message)
+
+
+def postgres_line(_, number):
+    lines = sample_lines("postgres.txt")
+    return frame(134, "app", "heroku-postgres", lines[number % len(lines)])
+
+
+def runtime_line(_, number):
+    lines = sample_lines("runtime-metrics.txt")
+    process = f"web.{number % 8 + 1}"
+    return frame(45, "heroku", process, re.sub(r"source=\S+", f"source={process}", lines[number % len(lines)]))
+
+
+def metric(kind, value, name, tags):
+    return {"metric": {kind: value, "kind": "absolute", "name": name, "tags": tags}}
+
+
+def histogram(rng, name, tags):
+    counts = [rng.randrange(50000) for _ in BOUNDS]
+    value = {"buckets": BOUNDS, "counts": counts, "count": sum(counts) + rng.randrange(20),
+             "sum": round(rng.uniform(10, 9000), 6)}
+    return metric("aggregated_histogram", value, name, tags)
+
+
+def ingest_line(rng, number):
+    """What crates.io prints: 20 metrics in 5.2 KB.  Each process prints several such lines, here two."""
+    half = number // 8 % 2
+    metrics = [histogram(rng, "cratesio_instance_response_times", {"endpoint": endpoint})
+               for endpoint in ENDPOINTS[half::2][:5]]
+    metrics += [histogram(rng, "cratesio_instance_database_time_to_obtain_connection", {"pool": pool})
+                for pool in (("primary", "follower"), ("replica", "background"))[half]]
+    metrics += [metric("counter", {"value": rng.randrange(10**6)}, "cratesio_instance_responses_by_status_code_total",
+                       {"status": str(status)}) for status in ((200, 301, 302, 304, 400, 401), (403, 404, 405, 429, 500, 503))[half]]
+    metrics += [metric("gauge", {"value": rng.randrange(30)}, name, {"pool": ("primary", "follower")[half]})
+                for name in ("cratesio_instance_database_idle_conns", "cratesio_instance_database_used_conns")]
+    metrics += [metric("counter", {"value": rng.randrange(10**7)}, f"cratesio_instance_{name}_{half}", {})
+                for name in ("requests_total", "downloads_not_counted_total", "downloads_unconditional_redirects_total",
+                             "downloads_counted_total", "requests_in_flight")]
+    return frame(190, "app", f"web.{number % 8 + 1}", PREFIX + encode(metrics))
+
+
+def encode(metrics):
+    return base64.b64encode(json.dumps(metrics, separators=(",", ":")).encode()).decode()
+
+
+# ---- batches ----
+
+def batch(line):
+    rng = random.Random(1)
+    lines, size = [], 0
+    while size < SIZE:
+        lines.append(line(rng, len(lines)))
+        size += len(lines[-1])
+    return b"".join(lines)
+
+
+def mixed_batch():
+    """300 lines of the proportions 70, 25, 4 and 1, which are about 100 KB too."""
+    rng = random.Random(2)
+    makers = ([router_line] * 70 + [app_line] * 25 + [runtime_line] * 4 + [ingest_line]) * 3
+    rng.shuffle(makers)
+    made = {maker: 0 for maker in makers}
+    lines = []
+    for maker in makers:
+        lines.append(maker(rng, made[maker]))
+        made[maker] += 1
+    return b"".join(lines)
+
+
+def families():
+    """The loads by name."""
+    bodies = {name: batch(line) for name, line in (("app", app_line), ("router", router_line),
+                                                   ("postgres", postgres_line), ("ingest", ingest_line))}
+    bodies["mix"] = mixed_batch()
+    return bodies
+
+
+def gauge_lines(count, per_line=32, names=50):
+    """Lines that make count series of one gauge value each."""
+    rng = random.Random(3)
+    for first in range(0, count, per_line):
+        metrics = [metric("gauge", {"value": rng.choice([rng.randrange(10**6), round(rng.uniform(0, 1000), 3)])},
+                          f"bench_gauge_{i % names}", {"instance": f"worker-{i // names:06d}", "region": "eu"})
+                   for i in range(first, min(first + per_line, count))]
+        yield frame(190, "app", "web.1", PREFIX + encode(metrics))
+
+
+def gauges(count):
+    """Batches that together make count series."""
+    lines = list(gauge_lines(count))
+    return [b"".join(lines[i:i + 20]) for i in range(0, len(lines), 20)]
+
+
+def main():
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    directory = sys.argv[1]
+    os.makedirs(directory, exist_ok=True)
+    for name, body in families().items():
+        with open(os.path.join(directory, name + ".body"), "wb") as file:
+            file.write(body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+/* The way of a batch without HTTP: give one body to drain_take() again and again, each time under a new frame id.
+ *
+ *     lines BODY TIMES [THREADS]
+ *
+ * Under callgrind, runs with 1 and with 11 times tell what 10 batches cost, start and end of the program cancelled out.
+ * With several threads, each takes the body so many times in a slot of its own: how the store scales where no socket
+ * does. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "drain.h"
+#include "frame.h"
+
+enum { THREADS_MAX = 64, MAX_SERIES = 100000, EXPIRE_AFTER = 600 * 1000 };
+
+struct job {
+    struct drain *drain;
+    struct slice body;
+    unsigned slot;
+    unsigned long times;
+    pthread_barrier_t *start;
+};
+
+static struct slice read_file(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        perror(path);
+        exit(1);
+    }
+    char *text = malloc((size_t)status.st_size + 1);
+    ssize_t length = text == NULL ? -1 : read(fd, text, (size_t)status.st_size);
+    close(fd);
+    if (length != status.st_size) {
+        fprintf(stderr, "lines: %s cannot be read\n", path);
+        exit(1);
+    }
+    return (struct slice){text, (size_t)length};
+}
+
+static void take(const struct job *job, unsigned long time)
+{
+    char frame[32];
+    int length = snprintf(frame, sizeof frame, "%08x%016lx", job->slot, time);
+    struct drain_batch batch = {
+        .body = job->body,
+        .received = job->body.length,
+        .app = SLICE("bench"),
+        .drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
+        .frame_id = {frame, (size_t)length},
+        .user_agent = SLICE("Logplex/v93"),
+        .time = clock_wall(),
+        .now = clock_monotonic(),
+    };
+    if (drain_take(job->drain, job->slot, &batch) != DRAIN_TAKEN)
+        abort();
+}
+
+static void *run(void *argument)
+{
+    struct job *job = argument;
+    pthread_barrier_wait(job->start);
+    for (unsigned long time = 0; time < job->times; time++)
+        take(job, time);
+    return NULL;
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+struct cost {
+    double wall; /* seconds from the common start to the end of the last */
+    double cpu;  /* seconds of all threads */
+};
+
+static struct cost run_all(struct job *jobs, unsigned count)
+{
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, count + 1);
+    pthread_t threads[THREADS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        jobs[i].start = &start;
+        if (pthread_create(&threads[i], NULL, run, &jobs[i]) != 0)
+            abort();
+    }
+    pthread_barrier_wait(&start);
+    double begin = seconds(CLOCK_MONOTONIC);
+    double begin_cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    struct cost cost = {seconds(CLOCK_MONOTONIC) - begin, seconds(CLOCK_PROCESS_CPUTIME_ID) - begin_cpu};
+    pthread_barrier_destroy(&start);
+    return cost;
+}
+
+static unsigned long count_lines(struct slice body)
+{
+    struct slice message;
+    unsigned long count = 0;
+    while (frame_next(&body, &message) != FRAME_END)
+        count++;
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long times = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    unsigned threads = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
+    if (times == 0 || threads == 0 || threads > THREADS_MAX) {
+        fprintf(stderr, "usage: lines BODY TIMES [THREADS]\n");
+        return 2;
+    }
+    struct slice body = read_file(argv[1]);
+    struct store *store = store_create(MAX_SERIES, threads + 1);
+    struct drain_settings settings = {EXPIRE_AFTER, SLICE("crates-io-heroku-metrics:ingest "), threads};
+    struct drain *drain = store == NULL ? NULL : drain_create(store, &settings);
+    if (drain == NULL)
+        abort();
+    struct job jobs[THREADS_MAX];
+    for (unsigned i = 0; i < threads; i++)
+        jobs[i] = (struct job){.drain = drain, .body = body, .slot = i, .times = times};
+    struct cost cost = run_all(jobs, threads);
+    printf("{\"lines\": %lu, \"batches\": %lu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count_lines(body), times * threads,
+           cost.wall, cost.cpu);
+    drain_free(drain);
+    store_free(store);
+    free((char *)(uintptr_t)body.at);
+    return 0;
+}
