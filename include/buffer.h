@@ -1,5 +1,4 @@
-/* Text that grows.  Appending never fails where it is done: a buffer that ran out of memory says so once, at the end.
- */
+/* Text that grows.  Appending never fails where it is done: a buffer that ran out of memory says so at the end. */
 #ifndef BUFFER_H
 #define BUFFER_H
 

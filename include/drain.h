@@ -1,5 +1,4 @@
-/* Take a batch: the whole way from the bytes of a request's body to the store, and the ledger of what became of them.
- */
+/* Take a batch: the whole way from the bytes of a request's body to the store, and the ledger of what became of it. */
 #ifndef DRAIN_H
 #define DRAIN_H
 

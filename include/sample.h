@@ -6,7 +6,9 @@
 #include "metric.h"
 #include "value.h"
 
-/* One sample.  All that it points to is valid during the call that hands it on. */
+/* One sample.  All that it points to is valid during the call that hands it on; but label values of counted samples
+ * (those whose metric has cells) for as long as the batch is: they are parts of its lines, or constants.  All samples
+ * of one counted metric with the same number of labels have the same names of labels, in the same order. */
 struct sample {
     const struct metric *metric; /* ours, or NULL where the app chose the name */
     struct slice namespace;      /* before the name, "_" between them; may be empty */

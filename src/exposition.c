@@ -61,8 +61,7 @@ static char *put_bound(struct writer *writer, char *at, double number)
     return put(at, (struct slice){kept->text, kept->length});
 }
 
-/* One line: name suffix { labels , extra = "text or number" } value.  extra.length is 0 where there is no such label.
- */
+/* One line: name suffix { labels , extra = "text or number" } value.  extra.length is 0 where there is none. */
 struct line_parts {
     struct slice suffix;
     struct slice labels;

@@ -27,8 +27,7 @@ enum {
     APP_MAX = 256,
     /* Scrapes that wait or are being sent, for each worker: each may hold a page of its own. */
     SCRAPES_MAX = 16,
-    /* How long idle connections stay open after a stop (milliseconds), so that a request on one is told 503 politely.
-     */
+    /* How long idle connections stay open after a stop (milliseconds), so that a request on one gets its 503. */
     STOP_GRACE = 500,
     CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
 };
@@ -533,8 +532,7 @@ static void on_arrivals(h2o_multithread_receiver_t *receiver, h2o_linklist_t *me
     }
 }
 
-/* Is the header of a request complete in what has been received?  libh2o keeps it there until the request is answered.
- */
+/* Is the header of a request complete in what has been received?  libh2o keeps it until the request is answered. */
 static bool has_header(const h2o_buffer_t *input)
 {
     size_t length = input->size < 64 * 1024 ? input->size : 64 * 1024;

@@ -73,8 +73,7 @@ struct process_readings {
     double threads;
 };
 
-/* proc_pid_stat(5): field 20 is num_threads, 23 vsize in bytes, 24 rss in pages; the name in field 2 may hold blanks.
- */
+/* proc_pid_stat(5): field 20 is num_threads, 23 vsize in bytes, 24 rss in pages; the name, field 2, may hold blanks. */
 static struct process_readings read_process(void)
 {
     struct process_readings readings = {NAN, NAN, NAN};

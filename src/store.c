@@ -405,8 +405,7 @@ static struct series *allocate_series(struct store *store, const struct identity
     return series;
 }
 
-/* Tell the keeper of a series (or of a chain of them, from newest to oldest): pairs with the exchange in meet_fresh().
- */
+/* Tell the keeper of a series (or a chain of them, from newest to oldest): pairs with the exchange in meet_fresh(). */
 static void list_fresh(struct stored_metric *metric, struct series *newest, struct series *oldest)
 {
     oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
@@ -520,8 +519,7 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
     return result;
 }
 
-/* Replace the value of a known series.  RECORDED or why not; OUTDATED with *dead set where the series died meanwhile.
- */
+/* Replace the value of a known series.  RECORDED or why not; OUTDATED with *dead set where the series has died. */
 static enum store_result replace_value(struct store *store, unsigned slot, struct series *series,
                                        const struct value *update, bool incremental, bool *dead)
 {

@@ -1,5 +1,4 @@
-/* A batch as it comes in, through frames, lines and families to the page.  The page must be one that Prometheus takes.
- */
+/* A batch as it comes in, through frames, lines and families to the page.  The page must be valid. */
 #include "drain.h"
 #include "exposition.h"
 #include "fuzz.h"
