@@ -57,7 +57,7 @@ endef
 deps: ## install the packages that the build needs
 	$(call install,vendor/packages.txt)
 test-deps: deps
-	$(call install,vendor/test-packages.txt)
+	$(call install,vendor/test-packages.txt vendor/run-packages.txt)
 
 # ---- running ----
 
