@@ -61,6 +61,7 @@ static struct value dead_value;
 /* Something unlinked, to be freed when no thread can hold it. */
 struct retired {
     void *memory;
+    size_t size; /* bytes, where it is a value: nothing else is large */
     uint64_t epoch;
 };
 
@@ -72,7 +73,7 @@ struct slot {
     struct retired *retired;                          /* oldest first; only the slot's thread touches these four */
     size_t retired_count;
     size_t retired_room;
-    size_t retired_size; /* bytes, of values: nothing else is large */
+    size_t retired_size; /* the sizes of all of them */
 };
 
 struct store {
@@ -130,13 +131,13 @@ void store_leave(struct store *store, unsigned slot)
     advance(store);
     uint64_t epoch = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
     size_t freed = 0;
-    while (freed < own->retired_count && own->retired[freed].epoch + 2 <= epoch)
-        free(own->retired[freed++].memory);
+    for (; freed < own->retired_count && own->retired[freed].epoch + 2 <= epoch; freed++) {
+        own->retired_size -= own->retired[freed].size;
+        free(own->retired[freed].memory);
+    }
     own->retired_count -= freed;
     memmove(own->retired, own->retired + freed, own->retired_count * sizeof own->retired[0]);
     /* After a peak the list itself is given back too. */
-    if (own->retired_count == 0)
-        own->retired_size = 0;
     if (own->retired_count == 0 && own->retired_room > 4096) {
         free(own->retired);
         own->retired = NULL;
@@ -144,7 +145,7 @@ void store_leave(struct store *store, unsigned slot)
     }
 }
 
-static void retire(struct store *store, unsigned slot, void *memory)
+static void retire_sized(struct store *store, unsigned slot, void *memory, size_t size)
 {
     struct slot *own = &store->slots[slot];
     if (own->retired_count == own->retired_room) {
@@ -156,7 +157,18 @@ static void retire(struct store *store, unsigned slot, void *memory)
         own->retired_room = room;
     }
     own->retired[own->retired_count++] =
-        (struct retired){memory, atomic_load_explicit(&store->epoch, memory_order_seq_cst)};
+        (struct retired){memory, size, atomic_load_explicit(&store->epoch, memory_order_seq_cst)};
+    own->retired_size += size;
+}
+
+static void retire(struct store *store, unsigned slot, void *memory)
+{
+    retire_sized(store, slot, memory, 0);
+}
+
+static void retire_value(struct store *store, unsigned slot, struct value *value)
+{
+    retire_sized(store, slot, value, value_bytes(value));
 }
 
 bool store_is_heavy(const struct store *store, unsigned slot)
@@ -314,11 +326,24 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
 
 /* ---- series ---- */
 
+/* Is a series that was last seen then over its lifetime? */
+static bool is_over(const struct series *series, uint64_t seen, uint64_t now)
+{
+    return series->lifetime != 0 && seen + series->lifetime <= now;
+}
+
 static bool is_dead(const struct series *series)
 {
     if (series->counted != NULL)
         return atomic_load_explicit(&series->cells->seen, memory_order_relaxed) == DEAD_SEEN;
     return atomic_load_explicit(&series->value, memory_order_relaxed) == &dead_value;
+}
+
+/* The bucket that an identity belongs to, and its hash. */
+static _Atomic(struct series *) *bucket_of(const struct store *store, const struct identity *identity, uint64_t *hash)
+{
+    *hash = hash_of(store, (struct slice){identity->text, identity->length});
+    return &store->buckets[*hash & store->bucket_mask];
 }
 
 static struct series *find_series(_Atomic(struct series *) *bucket, uint64_t hash, const struct identity *identity)
@@ -482,8 +507,8 @@ static bool touch(struct series *series, uint64_t now)
 enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
                                 const struct store_terms *terms, struct series **counter)
 {
-    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
-    _Atomic(struct series *) *bucket = &store->buckets[hash & store->bucket_mask];
+    uint64_t hash;
+    _Atomic(struct series *) *bucket = bucket_of(store, identity, &hash);
     struct birth birth = {.metric = metric};
     enum store_result result = STORE_RECORDED;
     for (;;) {
@@ -529,7 +554,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
             *dead = true;
             return STORE_OUTDATED;
         }
-        bool over = series->lifetime != 0 && old->seen + series->lifetime <= update->seen;
+        bool over = is_over(series, old->seen, update->seen);
         /* What cannot be added replaces, as an absolute value does, and must be as new. */
         bool adds = !over && incremental && value_adds(old, update);
         if (!over && !adds && update->time < old->time)
@@ -553,8 +578,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                                                     memory_order_acquire)) {
             if (needed < weight)
                 give_weight(store, weight - needed);
-            store->slots[slot].retired_size += value_bytes(old);
-            retire(store, slot, old);
+            retire_value(store, slot, old);
             return STORE_RECORDED;
         }
         if (needed > weight)
@@ -568,8 +592,8 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                                const struct store_terms *terms)
 {
     update->seen = terms->now;
-    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
-    _Atomic(struct series *) *bucket = &store->buckets[hash & store->bucket_mask];
+    uint64_t hash;
+    _Atomic(struct series *) *bucket = bucket_of(store, identity, &hash);
     for (;;) {
         struct series *series = find_series(bucket, hash, identity);
         if (series != NULL) {
@@ -627,11 +651,6 @@ static void add_rows(const struct store *store, const struct series *series, dou
     }
 }
 
-static bool is_over(const struct series *series, uint64_t seen, uint64_t now)
-{
-    return series->lifetime != 0 && seen + series->lifetime <= now;
-}
-
 /* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
 static void meet_fresh(struct stored_metric *metric)
 {
@@ -661,8 +680,9 @@ static void meet_fresh(struct stored_metric *metric)
 
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
 {
-    uint64_t hash = hash_of(store, (struct slice){identity->text, identity->length});
-    struct series *series = find_series(&store->buckets[hash & store->bucket_mask], hash, identity);
+    uint64_t hash;
+    _Atomic(struct series *) *bucket = bucket_of(store, identity, &hash);
+    struct series *series = find_series(bucket, hash, identity);
     if (series == NULL)
         return false;
     *view = (struct store_series_view){.labels = {series->labels, series->labels_length}, .metric = series->counted};
@@ -732,7 +752,7 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
                                                      memory_order_relaxed))
             return false;
         weight = value_weight(value);
-        retire(store, slot, value);
+        retire_value(store, slot, value);
     }
     if (!series->exempt)
         give_weight(store, weight);
