@@ -113,12 +113,12 @@ enum frame_result frame_next(struct slice *body, struct slice *message)
         take(body, count, message);
         return FRAME_MESSAGE;
     }
+    size_t end = find_line_start(*body);
     /* A last message that lost only the newline it counted is whole. */
-    if (count == body->length + 1 && find_line_start(*body) == body->length) {
-        take(body, body->length, message);
+    bool whole = end == body->length && count == end + 1;
+    take(body, end, message);
+    if (whole)
         return FRAME_MESSAGE;
-    }
-    take(body, find_line_start(*body), message);
     while (message->length > 0 && count_blanks(slice_after(*message, message->length - 1)) > 0)
         message->length--;
     return FRAME_REPAIRED;
