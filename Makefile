@@ -143,7 +143,7 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 # ---- benchmark: ratios to a bare libh2o sink, see tests/bench/run ----
 
 BENCH       := $(BUILD)/tests/bench
-BENCH_ROOMS := $(filter-out $(BUILD)/src/http.o $(BUILD)/src/health_check.o $(BUILD)/src/keeper.o,$(ROOMS))
+BENCH_ROOMS := $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 
 .PHONY: bench
 bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
@@ -160,7 +160,6 @@ $(BENCH)/load: $(BENCH)/load.o
 
 $(BENCH)/lines: $(BENCH)/lines.o $(BENCH_ROOMS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
-
 
 # ---- the container ----
 

@@ -55,9 +55,7 @@ bool keyvalue_next(struct keyvalue_reader *reader, struct keyvalue *pair)
 {
     const char *end = reader->end;
     const char *key = reader->at;
-    if (key < end && *key == ' ')
-        key++;
-    while (key < end && *key == ' ') /* there is seldom more than one */
+    while (key < end && *key == ' ')
         key++;
     if (key == end)
         return false;
