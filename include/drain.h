@@ -5,6 +5,8 @@
 #include "duplicates.h"
 #include "store.h"
 
+enum { DRAIN_LABELS_MAX = 8 };
+
 struct drain_settings {
     uint64_t expire_after;      /* milliseconds; 0: never */
     struct slice ingest_prefix; /* with its final space; must live as long as the drain */
@@ -22,12 +24,17 @@ void drain_free(struct drain *drain);
 struct drain_batch {
     struct slice body;        /* decompressed */
     size_t received;          /* its size before decompression, in bytes */
-    struct slice app;         /* the app_name of the URL */
-    struct slice drain_token; /* Logplex-Drain-Token */
+    struct slice app;           /* whose batch it is; empty where that is unknown */
+    const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
+    size_t label_count;         /* at most DRAIN_LABELS_MAX */
+    struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;    /* Logplex-Frame-Id */
     struct slice request_id;  /* X-Request-Id */
     struct slice user_agent;
+    struct slice host;          /* Host: where the sender thinks that we are */
     struct slice message_count; /* Logplex-Msg-Count */
+    struct slice drop_count;    /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
+    struct slice lost_count;    /* Logplex-Lost-Count: what it could not deliver */
     int64_t time;               /* of arrival, microseconds since 1970 */
     uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
 };

@@ -7,11 +7,14 @@
 #include "sample.h"
 #include "syslog.h"
 
-#define FAMILIES(X)              \
+/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
+#define FAMILIES_OF_NUMBERED(X)
+#define FAMILIES_OF_NAMED(X)     \
     X(FAMILY_ROUTER, router)     \
     X(FAMILY_POSTGRES, postgres) \
-    X(FAMILY_LOGPLEX, logplex)   \
-    X(FAMILY_INGEST, ingest)
+    X(FAMILY_LOGPLEX, logplex)
+#define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
+#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
 enum family_id {
 #define X(id, name) id,
@@ -28,9 +31,12 @@ struct family_context {
     struct slice app;           /* the app of the drain, empty where it is unknown */
     struct slice ledger_app;    /* the same as the ledger names it, which names only so many apps */
     struct slice drain_token;   /* of the request, empty where it has none */
+    struct slice host;          /* of the request: where the drain posts to; empty where it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
     struct ingest *ingest;      /* ingest_create() */
     bool router_zeros;          /* the router family's: the app's zeros were recorded in this batch; false at first */
+    bool leave_out_own;         /* router lines about the requests to this drain are not counted as requests */
+    double own_lines;           /* how many of these there were */
 };
 
 /* What became of a message. */
@@ -60,15 +66,19 @@ static inline enum verdict verdict_malformed(enum malformation reason)
     return (enum verdict)(VERDICT_MALFORMED + (int)reason);
 }
 
+/* Each family's file defines one, <name>_family. */
 struct family {
-    const char *name;
     bool (*owns)(const struct line *line, const struct family_context *context);
     /* Hand the line's samples to output; only for lines that it owns. */
     enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
+    /* Record the counters that are known before they rise, as 0: those of an app, from its first batch on, and those of
+     * one of its processes, once that is known.  NULL: there are none. */
+    void (*start_app)(struct family_context *context, struct sample_output *output);
+    void (*start_process)(struct slice process, struct family_context *context, struct sample_output *output);
 };
 
 /* Indexed by family_id. */
-extern const struct family families[FAMILY_COUNT];
+extern const struct family *const families[FAMILY_COUNT];
 
 /* The family that claims a line, or FAMILY_COUNT. */
 enum family_id family_of(const struct line *line, const struct family_context *context);

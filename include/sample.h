@@ -20,13 +20,28 @@ struct sample {
     double amount;
     struct value *value; /* its time and seen are filled in by who takes the sample */
     bool incremental;
+    struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
+    bool stays;           /* the series lives until then; else only for the family's cadence after its last sample */
+    bool limited_name;    /* the app may choose only so many names of this kind */
 };
+
+/* What a line says about a process. */
+enum process_news {
+    PROCESS_STARTED,   /* it starts or is up */
+    PROCESS_RESTARTED, /* a new instance takes the place of the one before, whose reports are over */
+    PROCESS_EXITED,    /* an instance has exited: its reports are over; maybe a new one is coming */
+    PROCESS_ENDED,     /* it is down: nothing of it is left */
+};
+
+/* A counted series that can be added to without looking it up again. */
+struct series;
 
 /* Why a sample is not used: label value, meaning. */
 #define SAMPLE_REJECTIONS(X)                                                    \
     X(REJECTED_ELEMENT, "element", "not an object with a metric in it")         \
     X(REJECTED_NAME, "name", "the metric's name is missing, empty or too long") \
     X(REJECTED_RESERVED, "reserved_name", "the name belongs to this program")   \
+    X(REJECTED_NAMES, "names", "the app has chosen too many names already")     \
     X(REJECTED_LABELS, "labels", "too many or too long labels, or not text")    \
     X(REJECTED_KIND, "kind", "neither absolute nor incremental")                \
     X(REJECTED_VALUE, "value", "no value, or one that is not a finite number")  \
@@ -43,6 +58,21 @@ enum sample_rejection {
 struct sample_output {
     void (*record)(struct sample_output *output, const struct sample *sample);
     void (*reject)(struct sample_output *output, enum sample_rejection reason);
+
+    /* For lines that come by the hundred: find a counted sample's series (NULL: refused, and counted as such), without
+     * adding to it, and add to it as long as generation stays what it was. */
+    struct series *(*find)(struct sample_output *output, const struct sample *sample);
+    void (*add)(struct sample_output *output, struct series *counter, unsigned cell, double amount);
+    uint64_t generation;
+
+    /* What the line says about the app's processes, as of the line's own time. */
+    void (*tell)(struct sample_output *output, struct slice process, enum process_news news);
+    /* The process runs as this instance, a text that is another after each start.  Returns whether another one ran
+     * before. */
+    bool (*instance)(struct sample_output *output, struct slice process, struct slice instance);
+    /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was
+     * reported with the type as its process is over at once. */
+    void (*scale)(struct sample_output *output, struct slice type, unsigned count);
 };
 
 #endif

@@ -248,6 +248,40 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
     ((struct recorder *)output)->tally.rejected[reason]++;
 }
 
+static struct series *find(struct sample_output *output, const struct sample *sample)
+{
+    (void)output;
+    (void)sample;
+    return NULL;
+}
+
+static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
+{
+    store_add(counter, ((struct recorder *)output)->slot, cell, amount);
+}
+
+static void tell(struct sample_output *output, struct slice process, enum process_news news)
+{
+    (void)output;
+    (void)process;
+    (void)news;
+}
+
+static bool instance(struct sample_output *output, struct slice process, struct slice instance)
+{
+    (void)output;
+    (void)process;
+    (void)instance;
+    return false;
+}
+
+static void scale(struct sample_output *output, struct slice type, unsigned count)
+{
+    (void)output;
+    (void)type;
+    (void)count;
+}
+
 /* ---- messages ---- */
 
 static void count_verdict(struct tally *tally, enum family_id family, enum verdict verdict)
@@ -272,7 +306,7 @@ static void take_message(struct recorder *recorder, struct family_context *conte
     recorder->family = family;
     recorder->line = line;
     recorder->time = 0;
-    count_verdict(tally, family, families[family].read(line, context, &recorder->output));
+    count_verdict(tally, family, families[family]->read(line, context, &recorder->output));
 }
 
 /* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
@@ -478,7 +512,7 @@ enum drain_result drain_take(struct drain *drain, unsigned slot, const struct dr
         return DRAIN_DUPLICATE;
     }
 
-    struct recorder recorder = {.output = {record, reject}, .drain = drain, .batch = batch, .slot = slot};
+    struct recorder recorder = {.output = {.record = record, .reject = reject, .find = find, .add = add, .tell = tell, .instance = instance, .scale = scale}, .drain = drain, .batch = batch, .slot = slot};
     store_enter(drain->store, slot);
     struct ledger ledger = open_ledger(drain, slot, batch);
     double lag = take_messages(&recorder, ledger.app.value);

@@ -15,7 +15,6 @@
 struct ingest *ingest_create(void);
 void ingest_free(struct ingest *ingest);
 
-bool ingest_owns(const struct line *line, const struct family_context *context);
-enum verdict ingest_read(const struct line *line, struct family_context *context, struct sample_output *output);
+extern const struct family ingest_family;
 
 #endif

@@ -14,7 +14,6 @@
 /* The metric; known at 0 for each app from its first batch on. */
 extern const struct metric logplex_lost_messages;
 
-bool logplex_owns(const struct line *line, const struct family_context *context);
-enum verdict logplex_read(const struct line *line, struct family_context *context, struct sample_output *output);
+extern const struct family logplex_family;
 
 #endif

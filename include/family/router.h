@@ -10,7 +10,6 @@
 
 #include "family.h"
 
-bool router_owns(const struct line *line, const struct family_context *context);
-enum verdict router_read(const struct line *line, struct family_context *context, struct sample_output *output);
+extern const struct family router_family;
 
 #endif

@@ -594,7 +594,7 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
 
 /* ---- lines ---- */
 
-bool ingest_owns(const struct line *line, const struct family_context *context)
+static bool owns(const struct line *line, const struct family_context *context)
 {
     return slice_starts_with(line->message, context->ingest_prefix);
 }
@@ -673,7 +673,7 @@ static bool is_blank(const char *text, const char *end)
     return text == end;
 }
 
-enum verdict ingest_read(const struct line *line, struct family_context *context, struct sample_output *output)
+static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     struct ingest *ingest = context->ingest;
     struct slice payload = slice_after(line->message, context->ingest_prefix.length);
@@ -704,3 +704,5 @@ enum verdict ingest_read(const struct line *line, struct family_context *context
     }
     return VERDICT_RECOGNISED;
 }
+
+const struct family ingest_family = {.owns = owns, .read = read_line};

@@ -14,7 +14,7 @@ const struct metric logplex_lost_messages = {
     .own = true,
 };
 
-bool logplex_owns(const struct line *line, const struct family_context *context)
+static bool owns(const struct line *line, const struct family_context *context)
 {
     (void)context;
     return slice_equals(line->procid, SLICE("logplex")) || slice_equals(line->procid, SLICE("log-shuttle"));
@@ -50,7 +50,7 @@ static bool take_drain(struct slice *text, struct slice ours)
     return true;
 }
 
-enum verdict logplex_read(const struct line *line, struct family_context *context, struct sample_output *output)
+static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     struct slice start = SLICE("Error ");
     if (!slice_starts_with(line->message, start))
@@ -80,3 +80,5 @@ enum verdict logplex_read(const struct line *line, struct family_context *contex
     output->record(output, &sample);
     return VERDICT_RECOGNISED;
 }
+
+const struct family logplex_family = {.owns = owns, .read = read_line};

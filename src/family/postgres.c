@@ -57,7 +57,7 @@ static bool is_forwarded(const struct line *line)
            slice_equals(line->appname, SLICE("app")) && slice_starts_with(line->procid, SLICE("heroku-"));
 }
 
-bool postgres_owns(const struct line *line, const struct family_context *context)
+static bool owns(const struct line *line, const struct family_context *context)
 {
     (void)context;
     return slice_equals(line->procid, SLICE("heroku-postgres")) || is_forwarded(line);
@@ -92,7 +92,7 @@ static size_t read_samples(struct slice text, const struct label *label, struct 
     return count;
 }
 
-enum verdict postgres_read(const struct line *line, struct family_context *context, struct sample_output *output)
+static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     (void)context;
     struct label addon = {.name = SLICE("addon")};
@@ -109,3 +109,5 @@ enum verdict postgres_read(const struct line *line, struct family_context *conte
     size_t count = read_samples(line->message, addon.value.length > 0 ? &addon : &source, output);
     return count > 0 ? VERDICT_RECOGNISED : VERDICT_NOT_A_METRIC;
 }
+
+const struct family postgres_family = {.owns = owns, .read = read_line};

@@ -26,7 +26,7 @@ static const struct metric router_errors = {
 /* The same for a code that is not in the table: it is a label as any other. */
 static const struct metric other_code = {.name = NAME, .help = HELP, .type = METRIC_COUNTER, .cells = 1};
 
-bool router_owns(const struct line *line, const struct family_context *context)
+static bool owns(const struct line *line, const struct family_context *context)
 {
     (void)context;
     return slice_equals(line->procid, SLICE("router")) && slice_equals(line->appname, SLICE("heroku"));
@@ -143,7 +143,7 @@ static void count_code(struct sample *sample, struct slice code, bool informativ
     output->record(output, &other);
 }
 
-enum verdict router_read(const struct line *line, struct family_context *context, struct sample_output *output)
+static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     struct router_line fields = read_fields(line->message);
     if (!fields.read)
@@ -166,3 +166,5 @@ enum verdict router_read(const struct line *line, struct family_context *context
         output->record(output, &sample);
     return VERDICT_RECOGNISED;
 }
+
+const struct family router_family = {.owns = owns, .read = read_line};

@@ -39,9 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, "p ", 2);
     int length = EVP_EncodeBlock((unsigned char *)text + 2, data, (int)size);
     struct line line = {.procid = SLICE("web.1"), .message = {text, (size_t)length + 2}};
-    struct sample_output output = {record, reject};
-    REQUIRE(ingest_owns(&line, &context));
-    ingest_read(&line, &context, &output);
+    struct sample_output output = {.record = record, .reject = reject};
+    REQUIRE(ingest_family.owns(&line, &context));
+    ingest_family.read(&line, &context, &output);
     free(text);
     return 0;
 }

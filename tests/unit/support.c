@@ -89,9 +89,59 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
     append((struct recording *)output, "reject %s\n", names[reason]);
 }
 
+/* A found series is the sample itself, kept to be written when it is added to. */
+static struct sample found[64];
+static struct label found_labels[64][4];
+static size_t found_count;
+
+static struct series *find(struct sample_output *output, const struct sample *sample)
+{
+    (void)output;
+    assert_true(found_count < 64 && sample->label_count <= 4);
+    found[found_count] = *sample;
+    memcpy(found_labels[found_count], sample->labels, sample->label_count * sizeof sample->labels[0]);
+    found[found_count].labels = found_labels[found_count];
+    return (struct series *)&found[found_count++];
+}
+
+static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
+{
+    struct sample sample = *(struct sample *)counter;
+    sample.cell = cell;
+    sample.amount = amount;
+    record(output, &sample);
+}
+
+static void tell(struct sample_output *output, struct slice process, enum process_news news)
+{
+    static const char *const names[] = {"started", "restarted", "exited", "ended"};
+    append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[news]);
+}
+
+/* An instance that starts with "new" is another one than before. */
+static bool instance(struct sample_output *output, struct slice process, struct slice instance)
+{
+    append((struct recording *)output, "%.*s is %.*s\n", (int)process.length, process.at, (int)instance.length,
+           instance.at);
+    return slice_starts_with(instance, SLICE("new"));
+}
+
+static void scale(struct sample_output *output, struct slice type, unsigned count)
+{
+    append((struct recording *)output, "%.*s scaled to %u\n", (int)type.length, type.at, count);
+}
+
 void recording_start(struct recording *recording)
 {
-    recording->output = (struct sample_output){record, reject};
+    found_count = 0;
+    recording->output = (struct sample_output){.record = record,
+                                               .reject = reject,
+                                               .find = find,
+                                               .add = add,
+                                               .generation = recording->output.generation + 1,
+                                               .tell = tell,
+                                               .instance = instance,
+                                               .scale = scale};
     recording->length = 0;
     recording->text[0] = '\0';
 }
@@ -112,5 +162,5 @@ enum verdict read_line(struct recording *recording, const char *appname, const c
     enum family_id family = family_of(&line, &context);
     if (family == FAMILY_COUNT)
         return VERDICT_NOT_A_METRIC;
-    return families[family].read(&line, &context, &recording->output);
+    return families[family]->read(&line, &context, &recording->output);
 }
