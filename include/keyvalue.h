@@ -33,9 +33,25 @@ void keyvalue_start(struct keyvalue_reader *reader, struct slice text);
  * or at the end of the text; any other ends at the next space, and may be empty. */
 bool keyvalue_next(struct keyvalue_reader *reader, struct keyvalue *pair);
 
-/* The number that a sample value spells, in base units: "12", "-1.5", "147391814791bytes", "8027324kB", "7.11MB",
- * "12ms", "348836pages".  kB, MB and GB are powers of 1024, as /proc/meminfo means them; ms and us become seconds.
- * False where the number cannot be read, is not finite, or the unit is unknown. */
+/* What a number is of, once it is in base units. */
+enum unit {
+    UNIT_NONE, /* a count of something: no unit, or pages */
+    UNIT_BYTES,
+    UNIT_SECONDS,
+    UNIT_OTHER, /* letters, "%" and "/" that mean nothing to us: the number is as it stands */
+};
+
+struct quantity {
+    double number;
+    enum unit unit;
+};
+
+/* What a sample value spells, in base units: "12", "-1.5", "147391814791bytes", "8027324kB", "7.11MB", "12ms",
+ * "348836pages".  kB, MB and GB are powers of 1024, as /proc/meminfo means them; ms and us become seconds.  False where
+ * the number cannot be read or is not finite, or what follows it is no unit. */
+bool keyvalue_quantity(struct slice value, struct quantity *quantity);
+
+/* The number alone; false also where the unit is not known. */
 bool keyvalue_number(struct slice value, double *number);
 
 #endif

@@ -77,28 +77,50 @@ bool keyvalue_next(struct keyvalue_reader *reader, struct keyvalue *pair)
     return true;
 }
 
-static bool read_unit(struct slice unit, double *factor)
+/* Letters and what stands in "%" and "req/s": not the rest of a date, a version or a number with separators. */
+static bool is_unit(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        char byte = text.at[i];
+        if (!(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') && byte != '%' && byte != '/')
+            return false;
+    }
+    return true;
+}
+
+static bool read_unit(struct slice text, enum unit *unit, double *factor)
 {
     static const struct {
         struct slice name;
         double factor;
+        enum unit unit;
     } units[] = {
-        {{"bytes", 5}, 1}, {{"kB", 2}, 1024}, {{"MB", 2}, 1048576}, {{"GB", 2}, 1073741824}, {{"TB", 2}, 1099511627776},
-        {{"pages", 5}, 1}, {{"s", 1}, 1},     {{"ms", 2}, 0.001},   {{"us", 2}, 0.000001},
+        {{"bytes", 5}, 1, UNIT_BYTES},
+        {{"kB", 2}, 1024, UNIT_BYTES},
+        {{"MB", 2}, 1048576, UNIT_BYTES},
+        {{"GB", 2}, 1073741824, UNIT_BYTES},
+        {{"TB", 2}, 1099511627776, UNIT_BYTES},
+        {{"pages", 5}, 1, UNIT_NONE},
+        {{"s", 1}, 1, UNIT_SECONDS},
+        {{"ms", 2}, 0.001, UNIT_SECONDS},
+        {{"us", 2}, 0.000001, UNIT_SECONDS},
     };
     *factor = 1;
-    if (unit.length == 0)
+    *unit = UNIT_NONE;
+    if (text.length == 0)
         return true;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (slice_equals(unit, units[i].name)) {
+        if (slice_equals(text, units[i].name)) {
             *factor = units[i].factor;
+            *unit = units[i].unit;
             return true;
         }
     }
-    return false;
+    *unit = UNIT_OTHER;
+    return is_unit(text);
 }
 
-bool keyvalue_number(struct slice value, double *number)
+bool keyvalue_quantity(struct slice value, struct quantity *quantity)
 {
     /* The digits are copied because strtod wants a NUL and would read "inf", "nan" and "0x10" as numbers. */
     char digits[64];
@@ -112,13 +134,23 @@ bool keyvalue_number(struct slice value, double *number)
     digits[length] = '\0';
     char *end;
     double result = strtod(digits, &end);
+    enum unit unit;
     double factor;
-    if (end == digits || !read_unit(slice_after(value, (size_t)(end - digits)), &factor))
+    if (end == digits || !read_unit(slice_after(value, (size_t)(end - digits)), &unit, &factor))
         return false;
     /* ms and us are divided: 0.001 has no exact double, 1000 has one. */
     result = factor < 1 ? result / nearbyint(1 / factor) : result * factor;
     if (!isfinite(result))
         return false;
-    *number = result;
+    *quantity = (struct quantity){result, unit};
+    return true;
+}
+
+bool keyvalue_number(struct slice value, double *number)
+{
+    struct quantity quantity;
+    if (!keyvalue_quantity(value, &quantity) || quantity.unit == UNIT_OTHER)
+        return false;
+    *number = quantity.number;
     return true;
 }

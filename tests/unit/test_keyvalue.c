@@ -97,12 +97,44 @@ static void numbers(void **state)
     }
 }
 
+static void check_unit(const char *text, double number, enum unit unit)
+{
+    struct quantity quantity;
+    if (!keyvalue_quantity(guarded(slice_of(text)), &quantity))
+        fail_msg("%s was not read", text);
+    if (quantity.number != number || quantity.unit != unit)
+        fail_msg("%s gave %.17g of unit %d", text, quantity.number, (int)quantity.unit);
+}
+
+static void units(void **state)
+{
+    (void)state;
+    check_unit("12", 12, UNIT_NONE);
+    check_unit("3pages", 3, UNIT_NONE);
+    check_unit("100GB", 107374182400, UNIT_BYTES);
+    check_unit("1bytes", 1, UNIT_BYTES);
+    check_unit("4ms", 0.004, UNIT_SECONDS);
+    check_unit("-2s", -2, UNIT_SECONDS);
+    /* Not ours to judge; the number is as it stands. */
+    check_unit("5%", 5, UNIT_OTHER);
+    check_unit("12req/s", 12, UNIT_OTHER);
+    check_unit("5errors", 5, UNIT_OTHER);
+    check_unit("7mb", 7, UNIT_OTHER);
+    static const char *const wrong[] = {"", "ms", "1.2.3", "12:30:00", "2022-12-07", "0x10", "1,234", "1 ms", "1e999s"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct quantity quantity;
+        if (keyvalue_quantity(guarded(slice_of(wrong[i])), &quantity))
+            fail_msg("\"%s\" gave %g", wrong[i], quantity.number);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs),
         cmocka_unit_test(every_cut_is_survived),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(units),
     };
     return cmocka_run_group_tests_name("keyvalue", tests, NULL, NULL);
 }
