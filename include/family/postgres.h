@@ -2,9 +2,8 @@
  *
  *     source=DATABASE addon=postgresql-curly-12345 sample#db_size=26219348792bytes sample#tables=13 ...
  *
- * heroku_postgres_<key, - to _>{addon}: a gauge for each sample# key, in base units.  Where a line has no addon, the
- * label is source, so that two databases are not mixed up.  The database server's own log (procid postgres.<number>) is
- * never read: it holds SQL, that is, anything.  Nor is what an app prints, which could be any text. */
+ * heroku_postgres_<key, - to _>{addon}, see addon_samples.h.  The database server's own log (procid postgres.<number>)
+ * is never read for these: it holds SQL, that is, anything.  Nor is what an app prints, which could be any text. */
 #ifndef FAMILY_POSTGRES_H
 #define FAMILY_POSTGRES_H
 

@@ -78,7 +78,7 @@ static void postgres(void **state)
           "heroku_postgres_follower_lag_commits{addon=\"my_db.1\"} gauge -1\n"
           "heroku_postgres_x{addon=\"my_db.1\"} gauge 0\n");
     check("app", "heroku-postgres", "source=DATABASE sample#tables=43", OK,
-          "heroku_postgres_tables{source=\"DATABASE\"} gauge 43\n");
+          "heroku_postgres_tables{app=\"my-app\",source=\"DATABASE\"} gauge 43\n");
     check("app", "heroku-postgres", "sample#tables=43 addon=late", OK,
           "heroku_postgres_tables{addon=\"late\"} gauge 43\n");
     /* One bad value costs itself. */
