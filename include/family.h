@@ -12,7 +12,8 @@
 #define FAMILIES_OF_NAMED(X)     \
     X(FAMILY_ROUTER, router)     \
     X(FAMILY_POSTGRES, postgres) \
-    X(FAMILY_LOGPLEX, logplex)
+    X(FAMILY_LOGPLEX, logplex)   \
+    X(FAMILY_REDIS, redis)
 #define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
