@@ -13,7 +13,8 @@
     X(FAMILY_ROUTER, router)     \
     X(FAMILY_POSTGRES, postgres) \
     X(FAMILY_LOGPLEX, logplex)   \
-    X(FAMILY_REDIS, redis)
+    X(FAMILY_REDIS, redis)       \
+    X(FAMILY_PGBOUNCER, pgbouncer)
 #define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
