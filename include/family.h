@@ -9,12 +9,13 @@
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X)
-#define FAMILIES_OF_NAMED(X)     \
-    X(FAMILY_ROUTER, router)     \
-    X(FAMILY_POSTGRES, postgres) \
-    X(FAMILY_LOGPLEX, logplex)   \
-    X(FAMILY_REDIS, redis)       \
-    X(FAMILY_PGBOUNCER, pgbouncer)
+#define FAMILIES_OF_NAMED(X)       \
+    X(FAMILY_ROUTER, router)       \
+    X(FAMILY_POSTGRES, postgres)   \
+    X(FAMILY_LOGPLEX, logplex)     \
+    X(FAMILY_REDIS, redis)         \
+    X(FAMILY_PGBOUNCER, pgbouncer) \
+    X(FAMILY_ADDON, addon)
 #define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 

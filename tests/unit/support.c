@@ -146,7 +146,7 @@ void recording_start(struct recording *recording)
     recording->text[0] = '\0';
 }
 
-enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message)
+enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message)
 {
     static struct ingest *ingest;
     if (ingest == NULL)
@@ -156,11 +156,44 @@ enum verdict read_line(struct recording *recording, const char *appname, const c
                                      .drain_token = SLICE("d.ours"),
                                      .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                      .ingest = ingest};
-    struct line line = {
-        .appname = slice_of(appname), .procid = slice_of(procid), .message = guarded(slice_of(message))};
+    struct line line = {.appname = slice_of(appname), .procid = slice_of(procid), .message = message};
     recording_start(recording);
     enum family_id family = family_of(&line, &context);
     if (family == FAMILY_COUNT)
         return VERDICT_NOT_A_METRIC;
     return families[family]->read(&line, &context, &recording->output);
+}
+
+enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message)
+{
+    return read_message(recording, appname, procid, guarded(slice_of(message)));
+}
+
+static struct recording recorded;
+
+void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
+                const char *expected)
+{
+    enum verdict got = read_line(&recorded, appname, procid, message);
+    if (got != verdict)
+        fail_msg("%s: verdict %d, not %d", message, (int)got, (int)verdict);
+    if (strcmp(recorded.text, expected) != 0)
+        fail_msg("%s\n gave\n%s not\n%s", message, recorded.text, expected);
+}
+
+void check_gauges(const char *procid, const char *message, const char *namespace, const char *labels,
+                  const char *expected)
+{
+    static char lines[65536];
+    size_t length = 0;
+    for (const char *at = expected; *at != '\0'; at += strspn(at, ", ")) {
+        int key = (int)strcspn(at, " ");
+        int number = (int)strcspn(at + key + 1, ",");
+        length += (size_t)snprintf(lines + length, sizeof lines - length, "%s_%.*s{%s} gauge %.*s\n", namespace, key,
+                                   at, labels, number, at + key + 1);
+        assert_true(length < sizeof lines);
+        at += key + 1 + number;
+    }
+    lines[length] = '\0';
+    check_line("app", procid, message, VERDICT_RECOGNISED, lines);
 }

@@ -38,4 +38,15 @@ void recording_start(struct recording *recording);
 /* Read one message of the family that claims it and record what it gives; fails the test where none does. */
 enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message);
 
+/* The same of a message that is where it should be read, for each_cut(). */
+enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message);
+
+/* Fails the test unless a line gives this verdict and these samples. */
+void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
+                const char *expected);
+
+/* The same for lines whose samples are gauges with the same labels: expected is "key number, key number". */
+void check_gauges(const char *procid, const char *message, const char *namespace, const char *labels,
+                  const char *expected);
+
 #endif

@@ -63,38 +63,6 @@ static void router(void **state)
     check("app", "router", "at=error code=H12 method=GET dyno=web.1", NONE, "");
 }
 
-/* ---- postgres ---- */
-
-static void postgres(void **state)
-{
-    (void)state;
-    check("app", "heroku-postgres",
-          "source=DATABASE addon=my_db.1 sample#current_transaction=11618849366 sample#db_size=147391814791bytes "
-          "sample#memory-total=8027324kB sample#follower-lag-commits=-1 sample#x=0",
-          OK,
-          "heroku_postgres_current_transaction{addon=\"my_db.1\"} gauge 11618849366\n"
-          "heroku_postgres_db_size{addon=\"my_db.1\"} gauge 147391814791\n"
-          "heroku_postgres_memory_total{addon=\"my_db.1\"} gauge 8219979776\n"
-          "heroku_postgres_follower_lag_commits{addon=\"my_db.1\"} gauge -1\n"
-          "heroku_postgres_x{addon=\"my_db.1\"} gauge 0\n");
-    check("app", "heroku-postgres", "source=DATABASE sample#tables=43", OK,
-          "heroku_postgres_tables{app=\"my-app\",source=\"DATABASE\"} gauge 43\n");
-    check("app", "heroku-postgres", "sample#tables=43 addon=late", OK,
-          "heroku_postgres_tables{addon=\"late\"} gauge 43\n");
-    /* One bad value costs itself. */
-    check("app", "heroku-postgres", "addon=a sample#a=5% sample#b=NaN sample#c=1", OK,
-          "reject value\nreject value\nheroku_postgres_c{addon=\"a\"} gauge 1\n");
-    check("app", "heroku-postgres", "no samples here", NONE, "");
-    check("app", "heroku-proxy", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", OK,
-          "heroku_postgres_tables{addon=\"a\"} gauge 1\n");
-    /* The server's log and the app's own text are not samples. */
-    check("app", "postgres.1105947", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
-    check("app", "web.1", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
-    check("app", "api", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE,
-          ""); /* lines of a release command */
-    check("app", "heroku-redis", "source=REDIS addon=a sample#hit-rate=1", NONE, "");
-}
-
 /* ---- logplex ---- */
 
 #define LOST(what) "drain_exporter_upstream_lost_messages_total{app=\"my-app\"} " what "\n"
@@ -326,9 +294,9 @@ static void ingest_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(router),        cmocka_unit_test(postgres),        cmocka_unit_test(logplex),
-        cmocka_unit_test(ingest_values), cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels),
-        cmocka_unit_test(ingest_lines),  cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+        cmocka_unit_test(router),          cmocka_unit_test(logplex),       cmocka_unit_test(ingest_values),
+        cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels), cmocka_unit_test(ingest_lines),
+        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
     };
     return cmocka_run_group_tests_name("families", tests, NULL, NULL);
 }
