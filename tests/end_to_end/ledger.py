@@ -22,7 +22,7 @@ AUTHORS = {
     "logplex-errors": ("heroku", "logplex", "logplex"),
     "pgbouncer": ("app", "heroku-pgbouncer", "pgbouncer"),
     "postgres": ("app", "heroku-postgres", "postgres"),
-    "postgres-server-log": ("app", "postgres.1105947", None),
+    "postgres-server-log": ("app", "postgres.1105947", "postgres_log"),
     "redis": ("app", "heroku-redis", "redis"),
     "router-error": ("heroku", "router", "router"),
     "router-info": ("heroku", "router", "router"),
