@@ -15,7 +15,8 @@
     X(FAMILY_LOGPLEX, logplex)     \
     X(FAMILY_REDIS, redis)         \
     X(FAMILY_PGBOUNCER, pgbouncer) \
-    X(FAMILY_ADDON, addon)
+    X(FAMILY_ADDON, addon)         \
+    X(FAMILY_API, api)
 #define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 

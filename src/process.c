@@ -12,6 +12,14 @@ static bool is_one_off_type(struct slice type)
            slice_equals(type, SLICE("release"));
 }
 
+bool process_is_type(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_type_byte(text.at[i]))
+            return false;
+    return text.length > 0 && text.length + sizeof ".1" - 1 <= PROCESS_NAME_MAX;
+}
+
 bool process_read(struct slice name, struct process *process)
 {
     if (name.length > PROCESS_NAME_MAX)

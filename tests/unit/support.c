@@ -62,6 +62,7 @@ static void append_value(struct recording *recording, const struct value *value)
 static void record(struct sample_output *output, const struct sample *sample)
 {
     struct recording *recording = (struct recording *)output;
+    recording->last = *sample;
     struct identity identity;
     if (identity_build(&identity, sample->namespace, sample->name, sample->labels, sample->label_count) !=
         IDENTITY_OK) {

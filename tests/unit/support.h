@@ -32,6 +32,7 @@ struct recording {
     struct sample_output output; /* first */
     char text[65536];
     size_t length;
+    struct sample last; /* the last sample, for what the text does not tell; its pointers are of no use but process */
 };
 void recording_start(struct recording *recording);
 
