@@ -8,7 +8,9 @@
 #include "syslog.h"
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
-#define FAMILIES_OF_NUMBERED(X) X(FAMILY_POSTGRES_LOG, postgres_log)
+#define FAMILIES_OF_NUMBERED(X)          \
+    X(FAMILY_POSTGRES_LOG, postgres_log) \
+    X(FAMILY_L2MET, l2met)
 #define FAMILIES_OF_NAMED(X)       \
     X(FAMILY_ROUTER, router)       \
     X(FAMILY_POSTGRES, postgres)   \

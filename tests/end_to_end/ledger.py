@@ -17,7 +17,7 @@ SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data",
 AUTHORS = {
     "api-events": ("app", "api", "api"),
     "cloudfoundry-rtr": ("org.space.app", "[RTR/1]", None),
-    "custom-l2met": ("app", "web.1", None),
+    "custom-l2met": ("app", "web.1", "l2met"),
     "dyno-state": ("heroku", "web.1", None),
     "logplex-errors": ("heroku", "logplex", "logplex"),
     "pgbouncer": ("app", "heroku-pgbouncer", "pgbouncer"),
@@ -30,7 +30,7 @@ AUTHORS = {
 }
 
 # How many lines of a sample are there to show what is not recognised.
-OTHERS = {"api-events": 1}
+OTHERS = {"api-events": 1, "custom-l2met": 6}
 
 # How many messages are in the bodies that cannot be walked by their counts.
 UNCOUNTED = {"frames-bad-position": 2, "frames-bad-short-read": 2, "frames-bad-size": 2, "frames-cf-https-batch": 3}
@@ -237,7 +237,8 @@ def an_app_cannot_forge_another_family(context):
     inner = router_error()
     server.post(forged + line(b"innocent text\n" + inner), "forger", logplex(5))
     page = server.page()
-    equal(ledger(page, "forger"), {"received": 5, "recognised": 0, "ignored": 5, "malformed": 0, "duplicate": 0}, "the ledger")
+    equal(ledger(page, "forger"), {"received": 5, "recognised": 1, "ignored": 4, "malformed": 0, "duplicate": 0}, "the ledger")
+    equal(page.value("l2met_tables", app="forger", process="web.1", source="HEROKU_POSTGRESQL"), 5, "the sample under the app's own name")
     equal(page.total("heroku_router_errors", app="forger"), 0, "router errors")
     equal(page.select("heroku_postgres_tables"), [], "gauges of a database")
     equal(page.total("drain_exporter_upstream_lost_messages_total", app="forger"), 0, "lost messages")

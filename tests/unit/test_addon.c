@@ -35,7 +35,8 @@ static void postgres(void **state)
                "heroku_postgres_tables{addon=\"a\"} gauge 1\n");
     /* The server's log and the app's own text are not samples. */
     check_line("app", "postgres.1105947", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
-    check_line("app", "web.1", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE, "");
+    check_line("app", "web.1", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", OK,
+               "l2met_tables{app=\"my-app\",process=\"web.1\",source=\"HEROKU_POSTGRESQL_RED\"} gauge 1\n");
     check_line("app", "api", "source=HEROKU_POSTGRESQL_RED addon=a sample#tables=1", NONE,
                ""); /* lines of a release command */
 }
