@@ -19,7 +19,9 @@
     X(FAMILY_PGBOUNCER, pgbouncer) \
     X(FAMILY_ADDON, addon)         \
     X(FAMILY_API, api)
-#define FAMILIES_OF_ANY(X) X(FAMILY_INGEST, ingest)
+#define FAMILIES_OF_ANY(X)   \
+    X(FAMILY_INGEST, ingest) \
+    X(FAMILY_METRICS_JSON, metrics_json)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
 enum family_id {

@@ -291,12 +291,31 @@ static void ingest_cuts(void **state)
     }
 }
 
+/* ---- metrics_json ---- */
+
+static void check_beginning(struct slice cut)
+{
+    enum verdict verdict = read_message(&recording, "app", "web.1", cut);
+    assert_int_equal(verdict, cut.length >= sizeof "{\"metrics\":{" - 1 ? OK : NONE);
+    assert_int_equal(recording.length, 0);
+}
+
+static void metrics_json(void **state)
+{
+    (void)state;
+    each_cut(SLICE("{\"metrics\":{\"requests_total\":1234,\"in_flight\":{}}}"), check_beginning);
+    check("app", "background-worker", "{\"metrics\":{}}", OK, "");
+    check("app", "web.1", "{\"metrics\":[]}", NONE, "");
+    check("app", "web.1", " {\"metrics\":{}}", NONE, "");
+    check("heroku", "web.1", "{\"metrics\":{}}", NONE, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(router),          cmocka_unit_test(logplex),       cmocka_unit_test(ingest_values),
         cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels), cmocka_unit_test(ingest_lines),
-        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),   cmocka_unit_test(metrics_json),
     };
     return cmocka_run_group_tests_name("families", tests, NULL, NULL);
 }
