@@ -59,8 +59,9 @@ static bool owns(const struct line *line, const struct family_context *context)
     (void)context;
     struct process process;
     return slice_equals(line->appname, SLICE("app")) && may_have_pairs(line->message) &&
+           !slice_starts_with(line->message, SLICE("{")) && /* JSON: there are texts in it, no pairs */
            process_read(line->procid, &process) &&
-           !slice_equals(process.type, SLICE("postgres")); /* the log of a database server, which holds SQL */
+           !slice_equals(process.type, SLICE("postgres")); /* the log of a database server: SQL */
 }
 
 /* ---- what a line gives ---- */

@@ -166,6 +166,7 @@ static void not_pairs(void **state)
         "msg=\"count#a=1\"",
         "msg=\"x count#a=1 y\"",
         "url=/count#a=1",
+        "{\"msg\":\"x count#a=1 y\"}",
         "GET /#count issue#5 #1",
         "measure. a",
         "the measure.a=1",
