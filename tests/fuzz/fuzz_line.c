@@ -9,6 +9,17 @@ static bool is_name_byte(char byte)
            byte == '_' || byte == ':';
 }
 
+/* The metrics whose labels hold nothing that a client or user can write at will. */
+static bool is_strict(struct slice name)
+{
+    static const struct slice starts[] = {
+        {"heroku_router_", 14}, {"heroku_api_", 11}, {"heroku_formation_", 17}, {"heroku_postgres_log_", 20}};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if (slice_starts_with(name, starts[i]))
+            return true;
+    return false;
+}
+
 /* One line of the format: a comment, or name [{label="value",...}] number. */
 static void check_line(struct slice line)
 {
@@ -19,6 +30,7 @@ static void check_line(struct slice line)
     while (at < line.length && is_name_byte(line.at[at]))
         at++;
     REQUIRE(at > 0 && at < line.length);
+    bool strict = is_strict(line);
     if (line.at[at] == '{') {
         do {
             at++;
@@ -27,8 +39,10 @@ static void check_line(struct slice line)
                 at++;
             REQUIRE(at > name && at + 1 < line.length && line.at[at] == '=' && line.at[at + 1] == '"');
             at += 2;
-            while (at < line.length && line.at[at] != '"')
+            while (at < line.length && line.at[at] != '"') {
+                REQUIRE(!strict || strchr("/?@&= ", line.at[at]) == NULL);
                 at += line.at[at] == '\\' ? 2 : 1;
+            }
             at++;
             REQUIRE(at < line.length);
         } while (line.at[at] == ',');

@@ -1,0 +1,207 @@
+/* Lines of every author, to the families that claim them.  Each line of the input is a message; its first byte chooses
+ * who wrote it, from 'a' on.  What the families hand on must be as sample.h says. */
+#include <math.h>
+
+#include "family/ingest.h"
+#include "fuzz.h"
+#include "process.h"
+
+static const struct {
+    const char *appname;
+    const char *procid;
+} authors[] = {
+    {"heroku", "router"},    {"app", "heroku-postgres"}, {"app", "heroku-redis"},     {"app", "heroku-pgbouncer"},
+    {"app", "heroku-kafka"}, {"app", "heroku-router"},   {"app", "postgres.1105947"}, {"app", "api"},
+    {"heroku", "api"},       {"app", "web.1"},           {"app", "run.1234"},         {"heroku", "web.1"},
+    {"heroku", "run.1234"},  {"heroku", "logplex"},      {"app", "postgres.1"},
+};
+enum { AUTHOR_COUNT = sizeof authors / sizeof authors[0] };
+
+/* A counted sample, to see that what it is known by stays as it is until the batch ends. */
+enum { KEPT_MAX = 2048, LABELS_MAX = 8, VALUE_KEPT = 128 };
+struct kept {
+    const struct metric *metric;
+    size_t label_count;
+    struct label labels[LABELS_MAX];
+    char copies[LABELS_MAX][VALUE_KEPT];
+};
+
+struct checker {
+    struct sample_output output; /* first */
+    enum family_id family;
+    size_t count;
+    struct kept kept[KEPT_MAX];
+};
+
+/* What stands in a path, an address or a sentence has no place in the label of a counter. */
+static bool is_plain(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++)
+        if (strchr("/?@&=\" ", value.at[i]) != NULL)
+            return false;
+    return true;
+}
+
+static void check_counted(struct checker *checker, const struct sample *sample)
+{
+    REQUIRE(sample->cell < sample->metric->cells && sample->metric->cells <= METRIC_CELLS_MAX);
+    REQUIRE(isfinite(sample->amount) && sample->label_count <= LABELS_MAX);
+    REQUIRE(slice_equals(sample->name, slice_of(sample->metric->name)) && sample->namespace.length == 0);
+    for (size_t i = 0; i < sample->label_count; i++)
+        REQUIRE(sample->labels[i].value.length <= VALUE_KEPT && is_plain(sample->labels[i].value));
+    for (size_t i = 0; i < checker->count; i++)
+        for (size_t j = 0; j < sample->label_count; j++)
+            REQUIRE(checker->kept[i].metric != sample->metric || checker->kept[i].label_count != sample->label_count ||
+                    slice_equals(checker->kept[i].labels[j].name, sample->labels[j].name));
+}
+
+static struct kept *keep(struct checker *checker, const struct sample *sample)
+{
+    if (checker->count == KEPT_MAX)
+        return NULL;
+    struct kept *kept = &checker->kept[checker->count++];
+    kept->metric = sample->metric;
+    kept->label_count = sample->label_count;
+    for (size_t i = 0; i < sample->label_count; i++) {
+        kept->labels[i] = sample->labels[i];
+        if (sample->labels[i].value.length > 0)
+            memcpy(kept->copies[i], sample->labels[i].value.at, sample->labels[i].value.length);
+    }
+    return kept;
+}
+
+static void check_value(const struct value *value)
+{
+    REQUIRE(isfinite(value->number) && value->size <= VALUE_SIZE_MAX);
+    if (value->type != VALUE_HISTOGRAM)
+        return;
+    REQUIRE(value->number >= 0 && isfinite(value->words[0].number));
+    for (size_t i = 1; i <= value->size; i++)
+        REQUIRE(i == 1 || value->words[i - 1].number < value->words[i].number);
+}
+
+static void check_l2met(const struct sample *sample)
+{
+    REQUIRE(sample->metric == NULL && slice_equals(sample->namespace, SLICE("l2met")) && sample->limited_name);
+    for (size_t i = 0; i < sample->label_count; i++)
+        REQUIRE(sample->labels[i].value.length <= 128);
+}
+
+static void record(struct sample_output *output, const struct sample *sample)
+{
+    struct checker *checker = (struct checker *)output;
+    struct identity identity;
+    enum identity_result result =
+        identity_build(&identity, sample->namespace, sample->name, sample->labels, sample->label_count);
+    REQUIRE(sample->process.length == 0 || process_is_type(sample->process) ||
+            process_read(sample->process, &(struct process){0}));
+    if (sample->metric != NULL && sample->metric->cells > 0) {
+        REQUIRE(result == IDENTITY_OK);
+        check_counted(checker, sample);
+        keep(checker, sample);
+        return;
+    }
+    check_value(sample->value);
+    if (checker->family == FAMILY_L2MET)
+        check_l2met(sample);
+    else if (checker->family != FAMILY_INGEST)
+        REQUIRE(sample->metric != NULL && (result != IDENTITY_OK || memcmp(identity.text, "heroku_", 7) == 0));
+}
+
+static void reject(struct sample_output *output, enum sample_rejection reason)
+{
+    (void)output;
+    REQUIRE(reason < REJECTED_REASONS);
+}
+
+static struct series *find(struct sample_output *output, const struct sample *sample)
+{
+    check_counted((struct checker *)output, sample);
+    return (struct series *)keep((struct checker *)output, sample);
+}
+
+static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
+{
+    (void)output;
+    REQUIRE(cell < ((struct kept *)counter)->metric->cells && isfinite(amount));
+}
+
+static void tell(struct sample_output *output, struct slice process, enum process_news news)
+{
+    (void)output;
+    REQUIRE(process_read(process, &(struct process){0}) && news <= PROCESS_ENDED);
+}
+
+static bool instance(struct sample_output *output, struct slice process, struct slice text)
+{
+    (void)output;
+    REQUIRE(process_read(process, &(struct process){0}));
+    return text.length % 2 == 1;
+}
+
+static void scale(struct sample_output *output, struct slice type, unsigned count)
+{
+    (void)output;
+    REQUIRE(process_is_type(type) && count <= FORMATION_NUMBER_MAX);
+}
+
+/* Label values that a family left on the stack do not survive this. */
+__attribute__((noinline)) static void overwrite_stack(void)
+{
+    volatile char bytes[16384];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)0xA5;
+}
+
+static void read_message(struct checker *checker, struct family_context *context, struct slice text)
+{
+    size_t author = (size_t)(unsigned char)(text.at[0] - 'a') % AUTHOR_COUNT;
+    struct line line = {.appname = slice_of(authors[author].appname),
+                        .procid = slice_of(authors[author].procid),
+                        .message = slice_after(text, 1)};
+    checker->family = family_of(&line, context);
+    if (checker->family == FAMILY_COUNT)
+        return;
+    enum verdict verdict = families[checker->family]->read(&line, context, &checker->output);
+    REQUIRE(verdict < VERDICT_MALFORMED + MALFORMATION_COUNT);
+    overwrite_stack();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct ingest *ingest;
+    static struct checker checker;
+    if (ingest == NULL)
+        ingest = ingest_create();
+    struct family_context context = {.app = SLICE("my-app"),
+                                     .ledger_app = SLICE("my-app"),
+                                     .drain_token = SLICE("d.ours"),
+                                     .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                     .ingest = ingest};
+    checker.output = (struct sample_output){.record = record,
+                                            .reject = reject,
+                                            .find = find,
+                                            .add = add,
+                                            .generation = checker.output.generation + 1,
+                                            .tell = tell,
+                                            .instance = instance,
+                                            .scale = scale};
+    checker.count = 0;
+    for (int i = 0; i < FAMILY_COUNT; i++) {
+        checker.family = (enum family_id)i;
+        if (families[i]->start_app != NULL)
+            families[i]->start_app(&context, &checker.output);
+    }
+    struct slice rest = {(const char *)data, size};
+    while (rest.length > 0) {
+        struct slice text = {rest.at, slice_index(rest, '\n')};
+        if (text.length > 0 && text.length <= FAMILY_MESSAGE_MAX)
+            read_message(&checker, &context, text);
+        rest = slice_after(rest, text.length < rest.length ? text.length + 1 : text.length);
+    }
+    for (size_t i = 0; i < checker.count; i++)
+        for (size_t j = 0; j < checker.kept[i].label_count; j++)
+            REQUIRE(slice_equals(checker.kept[i].labels[j].value,
+                                 (struct slice){checker.kept[i].copies[j], checker.kept[i].labels[j].value.length}));
+    return 0;
+}
