@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "secret.h"
 #include "version.h"
 
 enum kind { TEXT, SECRET, DURATION, SIZE, NUMBER, LEVEL };
@@ -164,26 +165,15 @@ static bool set_value(struct config *config, const struct setting *setting, cons
     return false;
 }
 
-/* Set a secret to what a file holds, without its final newline. */
 static bool set_from_file(struct config *config, const struct setting *setting, const char *path, char error[256])
 {
-    char text[AUTH_PASSWORD_MAX + 3];
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return fail(error, "the file that %s_FILE names cannot be opened: %s", setting->variable, strerror(errno));
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed)
-        return fail(error, "the file that %s_FILE names cannot be read%s", setting->variable, "");
-    if (length > 0 && text[length - 1] == '\n')
-        length--;
-    if (length > 0 && text[length - 1] == '\r')
-        length--;
-    text[length] = '\0';
-    if (strlen(text) != length)
-        return fail(error, "the file that %s_FILE names holds a NUL byte%s", setting->variable, "");
-    return set_value(config, setting, text, error);
+    char text[SECRET_ROOM];
+    char problem[128];
+    if (!secret_read(path, text, problem))
+        return fail(error, "the file that %s_FILE names %s", setting->variable, problem);
+    bool set = set_value(config, setting, text, error);
+    explicit_bzero(text, sizeof text);
+    return set;
 }
 
 /* ---- sources ---- */

@@ -61,6 +61,28 @@ static void bounds(void **state)
     assert_false(auth_check(&realm, (struct slice){long_header, sizeof long_header}));
 }
 
+static void pairs(void **state)
+{
+    (void)state;
+    struct auth_credentials credentials;
+    assert_false(auth_read(&credentials, SLICE("Basic")));
+    assert_false(auth_read(&credentials, SLICE("Bearer c2hvcDphOmI=")));
+    assert_true(auth_read(&credentials, SLICE("Basic c2hvcDphOmI=")));
+    assert_int_equal(credentials.count, 1);
+    assert_slice(auth_user(credentials.pairs[0]), "shop");
+    assert_slice(auth_password(credentials.pairs[0]), "a:b");
+    auth_forget(&credentials);
+    assert_int_equal(credentials.text[0][0], 0);
+    assert_true(auth_read(&credentials, SLICE("Basic c2hvcDphJTNBJTI1")));
+    assert_int_equal(credentials.count, 2);
+    assert_slice(credentials.pairs[0], "shop:a%3A%25");
+    assert_slice(credentials.pairs[1], "shop:a:%");
+    auth_forget(&credentials);
+    assert_true(auth_read(&credentials, SLICE("Basic c2hvcA==")));
+    assert_slice(auth_user(credentials.pairs[0]), "shop");
+    assert_slice(auth_password(credentials.pairs[0]), "");
+}
+
 static void check_query(const char *query, const char *expected)
 {
     char out[16];
@@ -84,7 +106,7 @@ static void queries(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(passwords), cmocka_unit_test(bounds),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(passwords), cmocka_unit_test(bounds), cmocka_unit_test(pairs),
                                        cmocka_unit_test(queries)};
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
 }
