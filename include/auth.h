@@ -11,6 +11,9 @@ enum {
     AUTH_PAIR_ROOM = 3 * AUTH_PASSWORD_MAX + AUTH_USER_MAX, /* a password may be percent-encoded */
 };
 
+/* Who posts with the password that is for all apps. */
+#define AUTH_SHARED_USER "drain"
+
 /* What an Authorization header says.  Secret: auth_forget() it. */
 struct auth_credentials {
     struct slice pairs[2]; /* "user:password": as it was sent, and percent-decoded where it holds a '%' */

@@ -431,7 +431,7 @@ static struct auth_realm make_realm(const char *user, const char *password, cons
 
 struct auth_realm config_drain_realm(const struct config *config)
 {
-    return make_realm("drain", config->password_drain, config->password_drain_previous);
+    return make_realm(AUTH_SHARED_USER, config->password_drain, config->password_drain_previous);
 }
 
 struct auth_realm config_metrics_realm(const struct config *config)

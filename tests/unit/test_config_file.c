@@ -1,0 +1,344 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config_file.h"
+#include "support.h"
+
+/* Passwords in the texts below; no message may hold one. */
+#define SECRET_WORD "s3cret"
+
+static char messages[1 << 20];
+
+/* Parse text; its mistakes are in messages. */
+static struct config_file *parse(struct slice text, bool has_shared)
+{
+    struct buffer mistakes = {0};
+    struct config_file *file = config_file_parse(guarded(text), "CONFIG", has_shared, &mistakes);
+    assert_false(mistakes.failed);
+    assert_true(mistakes.length < sizeof messages);
+    assert_int_equal(file == NULL, mistakes.length > 0);
+    if (mistakes.length > 0)
+        memcpy(messages, mistakes.at, mistakes.length);
+    messages[mistakes.length] = '\0';
+    assert_null(strstr(messages, SECRET_WORD));
+    buffer_free(&mistakes);
+    return file;
+}
+
+static struct config_file *parse_valid(const char *text)
+{
+    struct config_file *file = parse(slice_of(text), true);
+    if (file == NULL)
+        fail_msg("%s%s", text, messages);
+    return file;
+}
+
+static void valid(void **state)
+{
+    (void)state;
+    struct config_file *file = parse_valid("# several apps\n"
+                                           "drains:\n"
+                                           "  - name: shop\n"
+                                           "    app: my-shop\n"
+                                           "    password: s3cret\n"
+                                           "    tokens: [d.1, 'd.2']\n"
+                                           "    labels: {team: payments, _t2: \"a\\nb\"}\n"
+                                           "  - {name: blog, app: my-blog}\n"
+                                           "  - name: k\xC3\xB6ln\n"
+                                           "    password_hash: $y$j9T$cyH94v.Obkb8InjI.Tulm1$"
+                                           "8T9/rbwhMePeOhQU9PyFl.7Nd2tGtuOapV46UhEKiZ/\n"
+                                           "  - {name: '123', app: my-shop, tokens: []}\n");
+    assert_int_equal(file->drain_count, 4);
+    const struct config_drain *shop = &file->drains[0];
+    assert_string_equal(shop->name, "shop");
+    assert_string_equal(shop->app, "my-shop");
+    assert_string_equal(shop->password, "s3cret");
+    assert_null(shop->password_hash);
+    assert_int_equal(shop->token_count, 2);
+    assert_string_equal(shop->tokens[1], "d.2");
+    assert_int_equal(shop->label_count, 2);
+    assert_slice(shop->labels[0].name, "team");
+    assert_slice(shop->labels[1].value, "a\nb");
+    assert_true(config_drain_has_password(shop));
+    assert_false(config_drain_has_password(&file->drains[1]));
+    assert_null(file->drains[2].app);
+    assert_true(config_drain_has_password(&file->drains[2]));
+    config_file_free(file);
+    config_file_free(parse_valid("drains: []\n"));
+    config_file_free(parse_valid("---\n{}\n...\n"));
+    config_file_free(parse_valid("\xEF\xBB\xBF"
+                                 "drains: []"));
+    config_file_free(NULL);
+}
+
+#define DRAIN "drains:\n- name: a\n  app: a\n"
+#define HASH \
+    "$6$LpisupEmsSHNqISj$t7tatIYF5BUWzyOJG08LgJz9ZegZKMmVf3Ho3Z.TKZdW.CiYQ.o5bO0jaAMhKzoOBcZhORnbcClLFJ0oTWz2V."
+
+static const struct {
+    const char *text;
+    const char *messages; /* each begins with "CONFIG", left out here */
+} wrong[] = {
+    /* YAML */
+    {"", ": there is nothing in it\n"},
+    {"# only this\n", ": there is nothing in it\n"},
+    {"drains", ":1:1: the configuration must be a mapping\n"},
+    {"[drains]", ":1:1: the configuration must be a mapping\n"},
+    {"drains:\n- name: a\n password: s3cret", ":3:2: did not find expected key (while parsing a block mapping)\n"},
+    {"drains: [s3cret", ":2:1: did not find expected ',' or ']' (while parsing a flow sequence)\n"},
+    {"drains: a: s3cret", ":1:10: mapping values are not allowed in this context\n"},
+    {"drains: []\n\x01", ":2:1: control characters are not allowed\n"},
+    {"\xC3\xB6\xFF", ":1:2: invalid leading UTF-8 octet\n"},
+    {"drains: []\n---\ndrains: []\n", ":2:1: there is more than one YAML document\n"},
+    {"drains: &s3cret []\n", ":1:9: there are no anchors here; a text that starts with '&' needs quotes\n"},
+    {DRAIN "  password: *s3cret\n", ":4:13: there are no aliases here; a text that starts with '*' needs quotes\n"},
+    {DRAIN "  password: !s3cret x\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
+    {DRAIN "  password: !!int 5\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
+    /* keys */
+    {"rules: []\n", ":1:1: this key is not known; there is drains\n"},
+    {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
+    {"[a]: []\n", ":1:1: this key is not known; there is drains\n"},
+    {DRAIN "  s3cret: x\n  app: b\n",
+     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, tokens and "
+     "labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+    {"drains: {}", ":1:9: drains must be a list\n"},
+    {"drains:", ":1:8: drains has no value\n"},
+    {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
+                           "drain has no value\n"},
+    /* names */
+    {"drains: [{app: a}]", ":1:10: a drain has no name\n"},
+    {"drains: [{name: '', app: a}]", ":1:17: name is empty\n"},
+    {"drains: [{name: , app: a}]", ":1:17: name has no value\n"},
+    {"drains: [{name: [x], app: a}]", ":1:17: name must be text\n"},
+    {"drains: [{name: 'a:b', app: a}]", ":1:17: drain \"a:b\": name holds a ':', which ends the user in a request\n"},
+    {"drains: [{name: \"a\\tb\", app: a}]", ":1:17: name holds a control character\n"},
+    {"drains: [{name: \"a\\0b\", app: a}]", ":1:17: name holds a NUL byte\n"},
+    {"drains: [{name: drain, app: a}]", ":1:17: drain \"drain\": this name is the user of PASSWORD_DRAIN\n"},
+    {"drains: [{name: 12345678901234567890123456789012345678901234567890123456789012345, app: a}]",
+     ":1:17: name is longer than 64 bytes\n"},
+    {"drains:\n- {name: a, app: a}\n- {name: a, app: b}\n- {name: a, app: c}\n",
+     ":3:10: this name stands in line 2 already\nCONFIG:4:10: this name stands in line 3 already\n"},
+    /* apps */
+    {"drains: [{name: a, app: ''}]", ":1:25: drain \"a\": app is empty\n"},
+    {"drains: [{name: a, app: __other__}]", ":1:25: drain \"a\": app starts with \"__\"\n"},
+    {"drains: [{name: a}]",
+     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+    {"drains: [{name: a, tokens: [x]}]",
+     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+    {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x}\n- {name: c, app: a}\n",
+     ":4:18: this app of a drain without a password stands in line 2 already\n"},
+    /* passwords */
+    {DRAIN "  password: ''\n", ":4:13: drain \"a\": password is empty\n"},
+    {DRAIN "  password: null\n", ":4:13: drain \"a\": password has no value\n"},
+    {DRAIN "  password: {s3cret: s3cret}\n", ":4:13: drain \"a\": password must be text\n"},
+    {DRAIN "  password: s3cret\n  password_hash: " HASH "\n",
+     ":2:3: drain \"a\": there may be one of password, password_file and password_hash, not several\n"},
+    {DRAIN "  password_file: /does/not/exist/s3cret\n",
+     ":4:18: drain \"a\": the password_file cannot be opened: No such file or directory\n"},
+    {DRAIN "  password_file: /\n", ":4:18: drain \"a\": the password_file cannot be read\n"},
+    {DRAIN "  password_file: /dev/null\n", ":4:18: drain \"a\": the password_file is empty\n"},
+    {DRAIN "  password_hash: s3cret\n",
+     ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
+    {DRAIN "  password_hash: $6$LpisupEmsSHNqISj\n",
+     ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
+    {DRAIN "  password_hash: $9$zzzzzzzzzzzzzzzz$zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n",
+     ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
+    /* tokens */
+    {DRAIN "  tokens: d.1\n", ":4:11: drain \"a\": tokens must be a list\n"},
+    {DRAIN "  tokens: [d.1, '', {}]\n",
+     ":4:17: drain \"a\": a token is empty\nCONFIG:4:21: drain \"a\": a token must be text\n"},
+    {DRAIN "  tokens: [d.1, d.2, d.1]\n- {name: b, app: b, tokens: [d.2]}\n",
+     ":4:22: this token stands in line 4 already\nCONFIG:5:30: this token stands in line 4 already\n"},
+    {"drains: [{name: a, password: s3cret, tokens: [x]}]",
+     ":1:46: drain \"a\": there are tokens, but no app that they mean\n"},
+    /* labels */
+    {DRAIN "  labels: [team]\n", ":4:11: drain \"a\": labels must be a mapping\n"},
+    {DRAIN "  labels: {9a: x, __b: x, 'c-d': x, '': x, \"a\\0\": x, [l]: x}\n",
+     ":4:12: drain \"a\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
+     "CONFIG:4:19: drain \"a\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
+     "CONFIG:4:27: drain \"a\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
+     "CONFIG:4:37: drain \"a\": a label's name is empty\n"
+     "CONFIG:4:44: drain \"a\": a label's name holds a NUL byte\n"
+     "CONFIG:4:54: drain \"a\": a label's name must be text\n"},
+    {DRAIN "  labels: {app: x, job: x, le: x, process_type: x}\n",
+     ":4:12: drain \"a\": the label app has a meaning already\n"
+     "CONFIG:4:20: drain \"a\": the label job has a meaning already\n"
+     "CONFIG:4:28: drain \"a\": the label le has a meaning already\n"
+     "CONFIG:4:35: drain \"a\": the label process_type has a meaning already\n"},
+    {DRAIN "  labels: {a: '', b: , c: 1, c: 2, d: {}}\n",
+     ":4:15: drain \"a\": a label's value is empty\nCONFIG:4:22: drain \"a\": a label's value has no value\n"
+     "CONFIG:4:30: drain \"a\": this label is given twice\nCONFIG:4:39: drain \"a\": a label's value must be text\n"},
+    {DRAIN "  labels: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1, h: 1, i: 1}\n",
+     ":4:11: drain \"a\": there are more than 8 labels\n"},
+};
+
+static void mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct config_file *file = parse(slice_of(wrong[i].text), true);
+        char expected[2048];
+        snprintf(expected, sizeof expected, "CONFIG%s", wrong[i].messages);
+        if (file != NULL || strcmp(messages, expected) != 0)
+            fail_msg("%s\ngives\n%snot\n%s", wrong[i].text, messages, expected);
+    }
+}
+
+/* One text that repeats a byte, between two others. */
+static struct config_file *parse_long(const char *start, size_t count, const char *end)
+{
+    static char text[CONFIG_FILE_SIZE_MAX + 64];
+    size_t length = strlen(start);
+    memcpy(text, start, length);
+    memset(text + length, 'x', count);
+    memcpy(text + length + count, end, strlen(end));
+    /* Not guarded: it may be larger than what support.h has room for. */
+    struct buffer found = {0};
+    struct config_file *file =
+        config_file_parse((struct slice){text, length + count + strlen(end)}, "CONFIG", true, &found);
+    snprintf(messages, sizeof messages, "%.*s", (int)found.length, found.length > 0 ? found.at : "");
+    buffer_free(&found);
+    return file;
+}
+
+static void check_bound(const char *start, size_t limit, const char *message)
+{
+    struct config_file *file = parse_long(start, limit, "}]");
+    if (file == NULL)
+        fail_msg("%s", messages);
+    config_file_free(file);
+    assert_null(parse_long(start, limit + 1, "}]"));
+    if (strstr(messages, message) == NULL)
+        fail_msg("%s is not %s", messages, message);
+}
+
+static void bounds(void **state)
+{
+    (void)state;
+    check_bound("drains: [{app: a, name: ", AUTH_USER_MAX, "name is longer than 64 bytes");
+    check_bound("drains: [{name: a, app: ", CONFIG_FILE_APP_MAX, "app is longer than 256 bytes");
+    check_bound("drains: [{name: a, password: ", AUTH_PASSWORD_MAX, "password is longer than 1024 bytes");
+    assert_null(parse_long("drains: [{name: a, app: a, labels: {x: ", 1025, "}}]"));
+    assert_string_equal(messages, "CONFIG:1:40: drain \"a\": a label's value is longer than 1024 bytes\n");
+    char two[2048];
+    snprintf(two, sizeof two, "drains: [{name: a, app: a, labels: {x: %01024d, y: ", 0);
+    assert_null(parse_long(two, 1023, "}}]"));
+    assert_string_equal(messages, "CONFIG:1:36: drain \"a\": the labels are longer than 2048 bytes together\n");
+    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX, ""));
+    assert_string_equal(messages, "CONFIG: it is larger than 1 MiB\n");
+    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX - 1, ""));
+    assert_string_equal(messages, "CONFIG: there is nothing in it\n");
+}
+
+static void many(void **state)
+{
+    (void)state;
+    static char text[CONFIG_FILE_SIZE_MAX];
+    for (int count = CONFIG_FILE_DRAINS_MAX; count <= CONFIG_FILE_DRAINS_MAX + 1; count++) {
+        size_t length = (size_t)sprintf(text, "drains:\n");
+        for (int i = 0; i < count; i++)
+            length += (size_t)sprintf(text + length, "- {name: n%d, app: a%d, tokens: [t%d]}\n", i, i, i);
+        struct config_file *file = parse((struct slice){text, length}, true);
+        assert_int_equal(file != NULL, count == CONFIG_FILE_DRAINS_MAX);
+        config_file_free(file);
+    }
+    assert_string_equal(messages, "CONFIG:2:1: there are more than 1000 drains\n");
+    /* As many mistakes as there can be: those that are told, and how many there are besides. */
+    size_t length = (size_t)sprintf(text, "drains: [{name: a, app: a, tokens: [");
+    for (int i = 0; i < 5000; i++)
+        length += (size_t)sprintf(text + length, "'',");
+    length += (size_t)sprintf(text + length, "]}]");
+    assert_null(parse((struct slice){text, length}, true));
+    assert_non_null(strstr(messages, "CONFIG: and 4000 more mistakes\n"));
+    /* What nests deeply is refused without harm. */
+    memset(text, '[', sizeof text);
+    assert_null(parse((struct slice){text, sizeof text}, true));
+    assert_string_equal(messages, "CONFIG:1:17: nothing here is nested so deeply\n");
+}
+
+static void shared_user(void **state)
+{
+    (void)state;
+    const char *none = "drains: [{name: drain, app: a}]";
+    assert_null(parse(slice_of(none), false));
+    assert_string_equal(messages, "CONFIG: no drain has a password, and PASSWORD_DRAIN is not set\n");
+    struct config_file *file = parse(SLICE("drains: [{name: drain, password: x}]"), false);
+    assert_non_null(file);
+    config_file_free(file);
+}
+
+static void every_cut_is_survived(struct slice text)
+{
+    config_file_free(parse(text, true));
+}
+
+static void cuts(void **state)
+{
+    (void)state;
+    each_cut(SLICE("drains:\n- name: shop\n  app: \"my\\u00f6\"\n  tokens: [d.1, 'd.2']\n  labels: {team: payments}\n"
+                   "- {name: blog, app: b}\n"),
+             every_cut_is_survived);
+}
+
+static char path[] = "/tmp/drain_exporter_test_XXXXXX";
+
+static void write_file(const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void check_password_file(const char *content, const char *expected)
+{
+    char text[256];
+    write_file(content);
+    snprintf(text, sizeof text, "drains: [{name: a, password_file: %s}]", path);
+    struct config_file *file = parse(slice_of(text), true);
+    if (file == NULL)
+        assert_string_equal(messages, expected);
+    else
+        assert_string_equal(file->drains[0].password, expected);
+    config_file_free(file);
+}
+
+static void files(void **state)
+{
+    (void)state;
+    close(mkstemp(path));
+    check_password_file("s3cret one\n", "s3cret one");
+    check_password_file("s3cret\r\n", "s3cret");
+    check_password_file("\n", "CONFIG:1:35: drain \"a\": the password_file is empty\n");
+    char large[AUTH_PASSWORD_MAX + 2];
+    memset(large, 'x', sizeof large);
+    large[AUTH_PASSWORD_MAX + 1] = '\0';
+    check_password_file(large, "CONFIG:1:35: drain \"a\": the password_file holds more than 1024 bytes\n");
+
+    struct buffer found = {0};
+    write_file("drains: [{name: a, app: a}]");
+    struct config_file *file = config_file_read(path, "CONFIG_FILE", true, &found);
+    assert_non_null(file);
+    assert_string_equal(file->drains[0].name, "a");
+    config_file_free(file);
+    write_file("drains: [{name: '', app: a}]");
+    assert_null(config_file_read(path, "CONFIG_FILE", true, &found));
+    assert_null(config_file_read("/does/not/exist", "CONFIG_FILE", true, &found));
+    assert_null(config_file_read("/", "CONFIG_FILE", true, &found));
+    assert_slice(((struct slice){found.at, found.length}),
+                 "CONFIG_FILE:1:17: name is empty\n"
+                 "CONFIG_FILE: the file cannot be opened: No such file or directory\n"
+                 "CONFIG_FILE: the file cannot be read: Is a directory\n");
+    buffer_free(&found);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(valid),       cmocka_unit_test(mistakes), cmocka_unit_test(bounds), cmocka_unit_test(many),
+        cmocka_unit_test(shared_user), cmocka_unit_test(cuts),     cmocka_unit_test(files),
+    };
+    return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
+}
