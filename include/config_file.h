@@ -25,7 +25,7 @@ enum {
 struct config_drain {
     char *name;          /* the user of its URL; no other entry has it */
     char *app;           /* NULL: none */
-    char *password;      /* NULL: none; also what password_file holds */
+    char *password;      /* NULL: none; also what password_file holds; empty once it is forgotten */
     char *password_hash; /* NULL: none; never beside a password; crypt(3) knows its kind */
     char **tokens;       /* each stands in one entry only, and that has an app */
     size_t token_count;
@@ -53,6 +53,9 @@ struct config_file *config_file_parse(struct slice text, const char *source, boo
 
 /* The same for the text in the file at path. */
 struct config_file *config_file_read(const char *path, const char *source, bool has_shared, struct buffer *mistakes);
+
+/* Wipe the passwords, not the hashes: for who has made digests of them. */
+void config_file_forget_passwords(struct config_file *file);
 
 /* Wipe the passwords and free all.  NULL is harmless. */
 void config_file_free(struct config_file *file);

@@ -739,6 +739,13 @@ struct config_file *config_file_read(const char *path, const char *source, bool 
     return file;
 }
 
+void config_file_forget_passwords(struct config_file *file)
+{
+    for (size_t i = 0; i < file->drain_count; i++)
+        if (file->drains[i].password != NULL)
+            explicit_bzero(file->drains[i].password, strlen(file->drains[i].password));
+}
+
 static void free_secret(char *secret)
 {
     if (secret != NULL)
