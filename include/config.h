@@ -23,10 +23,12 @@ struct config {
     char *listen_address;
     char *listen_host; /* empty: all addresses */
     char *listen_port;
-    char *password_drain;
+    char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */
     char *password_metrics_previous; /* NULL: none */
+    char *config_file;               /* NULL: none */
+    char *config_text;               /* the same inline; holds secrets; NULL: none */
     uint64_t expire_after;           /* milliseconds; 0: never */
     uint64_t max_series;
     uint64_t max_body_size; /* bytes */
@@ -53,9 +55,12 @@ enum config_result {
  * that no process list shows them. */
 enum config_result config_load(struct config *config, int argc, char **argv, char error[256]);
 
-/* Read the secrets that came from files again, so that they can be rotated without a restart; all others stay.  False
- * with one sentence in error, and nothing changed, where one of them cannot be read. */
-bool config_reload_secrets(struct config *config, char error[256]);
+/* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
+ * error where one of them cannot be read; there is nothing to free then. */
+bool config_read_secrets(const struct config *config, struct config *fresh, char error[256]);
+
+/* Exchange the secrets that came from files with those in fresh; all others stay.  Doing it again undoes it. */
+void config_exchange_secrets(struct config *config, struct config *fresh);
 
 void config_free(struct config *config);
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "auth.h"
+#include "accounts.h"
 #include "drain.h"
 #include "keeper.h"
 
@@ -31,8 +31,9 @@ struct http_server;
  * done. */
 struct http_server *http_open(const struct http_settings *settings, char error[256]);
 
-/* Who may do what.  Any thread, at any time; from the next request on. */
-void http_allow(struct http_server *server, const struct auth_realm *drain, const struct auth_realm *metrics);
+/* Who may post, and who may read.  The server takes a share of the accounts.  Any thread, at any time; from the next
+ * request on. */
+void http_allow(struct http_server *server, struct accounts *accounts, const struct auth_realm *metrics);
 
 /* What requests are given to.  All three must live until http_close(). */
 struct http_rooms {

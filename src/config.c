@@ -9,7 +9,7 @@
 #include "secret.h"
 #include "version.h"
 
-enum kind { TEXT, SECRET, DURATION, SIZE, NUMBER, LEVEL };
+enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, LEVEL };
 
 struct setting {
     const char *variable;
@@ -27,12 +27,15 @@ struct setting {
 
 static const struct setting settings[] = {
     {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0, "host:port or [address]:port to listen on"},
-    {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0, "password of the user drain (required)"},
+    {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
+     "password of the user drain (required, unless CONFIG has one)"},
     {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics (required)"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
+    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file that lists several apps"},
+    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0, "the same YAML itself"},
     {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
      "a reported series not updated for this long leaves; 0: never"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
@@ -139,6 +142,7 @@ static bool set_value(struct config *config, const struct setting *setting, cons
 {
     switch (setting->kind) {
     case TEXT:
+    case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
             return fail(error, "%s is empty%s", setting->variable, "");
@@ -261,8 +265,14 @@ static const char *environment_file(const struct setting *setting)
     return setting->kind == SECRET ? getenv(variable) : NULL;
 }
 
+/* May it hold passwords? */
+static bool is_secret(const struct setting *setting)
+{
+    return setting->kind == SECRET || setting->kind == DOCUMENT;
+}
+
 /* Which of config->secret_files belongs to a secret. */
-static char **file_of(struct config *config, const struct setting *setting)
+static char *const *file_of(const struct config *config, const struct setting *setting)
 {
     int secret = 0;
     for (const struct setting *other = settings; other < setting; other++)
@@ -281,7 +291,7 @@ static bool apply(struct config *config, const struct setting *setting, const st
     if (value != NULL && file != NULL)
         return fail(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
-        *file_of(config, setting) = strdup(file);
+        *(char **)file_of(config, setting) = strdup(file);
         return set_from_file(config, setting, file, error);
     }
     if (value == NULL)
@@ -293,7 +303,7 @@ static bool apply(struct config *config, const struct setting *setting, const st
 static void hide_secrets(const struct given *given)
 {
     for (int i = 0; i < SETTING_COUNT; i++)
-        if (settings[i].kind == SECRET && given[i].flag != NULL)
+        if (is_secret(&settings[i]) && given[i].flag != NULL)
             memset((char *)given[i].flag, '*', strlen(given[i].flag));
 }
 
@@ -342,7 +352,10 @@ static bool complete(struct config *config, char error[256])
     if (!split_address(config, error))
         return false;
     if (config->action != CONFIG_HEALTH_CHECK) {
-        if (config->password_drain == NULL)
+        bool has_file = config->config_file != NULL || config->config_text != NULL;
+        if (config->config_file != NULL && config->config_text != NULL)
+            return fail(error, "both %s and %s are given", "CONFIG", "CONFIG_FILE");
+        if (config->password_drain == NULL && (!has_file || config->password_drain_previous != NULL))
             return fail(error, "%s is not set, nor is %s", "PASSWORD_DRAIN", "PASSWORD_DRAIN_FILE");
         if (config->password_metrics == NULL)
             return fail(error, "%s is not set, nor is %s", "PASSWORD_METRICS", "PASSWORD_METRICS_FILE");
@@ -366,7 +379,7 @@ enum config_result config_load(struct config *config, int argc, char **argv, cha
     result = CONFIG_INVALID;
     for (int i = 0; i < SETTING_COUNT; i++) {
         /* A health check runs beside the server, maybe without its secrets. */
-        if (config->action == CONFIG_HEALTH_CHECK && settings[i].kind == SECRET)
+        if (config->action == CONFIG_HEALTH_CHECK && is_secret(&settings[i]))
             continue;
         if (!apply(config, &settings[i], &given[i], error))
             goto done;
@@ -380,24 +393,29 @@ done:
     return result;
 }
 
-bool config_reload_secrets(struct config *config, char error[256])
+bool config_read_secrets(const struct config *config, struct config *fresh, char error[256])
 {
-    struct config fresh = {0};
+    *fresh = (struct config){0};
     bool read = true;
     for (int i = 0; read && i < SETTING_COUNT; i++)
         if (settings[i].kind == SECRET && *file_of(config, &settings[i]) != NULL)
-            read = set_from_file(&fresh, &settings[i], *file_of(config, &settings[i]), error);
-    for (int i = 0; read && i < SETTING_COUNT; i++) {
+            read = set_from_file(fresh, &settings[i], *file_of(config, &settings[i]), error);
+    if (!read)
+        config_free(fresh);
+    return read;
+}
+
+void config_exchange_secrets(struct config *config, struct config *fresh)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != SECRET || *file_of(config, &settings[i]) == NULL)
             continue;
         char **old = place_of(config, &settings[i]);
-        char **new = place_of(&fresh, &settings[i]);
+        char **new = place_of(fresh, &settings[i]);
         char *secret = *old;
         *old = *new;
         *new = secret;
     }
-    config_free(&fresh);
-    return read;
 }
 
 void config_free(struct config *config)
@@ -407,10 +425,10 @@ void config_free(struct config *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && settings[i].kind != SECRET)
+        if (settings[i].kind != TEXT && !is_secret(&settings[i]))
             continue;
         char **place = place_of(config, &settings[i]);
-        if (*place != NULL && settings[i].kind == SECRET)
+        if (*place != NULL && is_secret(&settings[i]))
             explicit_bzero(*place, strlen(*place));
         free(*place);
         *place = NULL;
@@ -423,7 +441,8 @@ void config_free(struct config *config)
 static struct auth_realm make_realm(const char *user, const char *password, const char *previous)
 {
     struct auth_realm realm = {0};
-    auth_allow(&realm, user, password);
+    if (password != NULL)
+        auth_allow(&realm, user, password);
     if (previous != NULL)
         auth_allow(&realm, user, previous);
     return realm;
@@ -469,6 +488,7 @@ void config_print(const struct config *config, FILE *out)
         case TEXT:
             text = *(char *const *)place == NULL ? "(not set)" : *(char *const *)place;
             break;
+        case DOCUMENT:
         case SECRET:
             text = *(char *const *)place == NULL ? "(not set)" : "(set)";
             break;

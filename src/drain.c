@@ -171,11 +171,39 @@ static void count_result(struct recorder *recorder, const struct sample *sample,
     }
 }
 
+static void append_labels(struct label *out, size_t *count, const struct label *labels, size_t more)
+{
+    for (size_t i = 0; i < more; i++)
+        out[(*count)++] = labels[i];
+}
+
+/* The sample's labels and the fixed ones of the batch, in out; of two with one name the later one counts.  A fixed
+ * label wins over an app's tag.  Where we choose the name, our own labels win: they tell series apart, which would
+ * otherwise be mixed up.  What is told about ourselves has no fixed labels. */
+static size_t add_fixed_labels(const struct drain_batch *batch, const struct sample *sample,
+                               struct label out[IDENTITY_LABELS_MAX + DRAIN_LABELS_MAX])
+{
+    const struct metric *metric = sample->metric;
+    size_t count = 0;
+    if (sample->label_count > IDENTITY_LABELS_MAX)
+        return sample->label_count; /* too many anyway */
+    if (metric == NULL)
+        append_labels(out, &count, sample->labels, sample->label_count);
+    for (size_t i = 0; i < batch->label_count && (metric == NULL || !metric->own); i++)
+        if (metric == NULL || metric->label == NULL || !slice_equals(batch->labels[i].name, slice_of(metric->label)))
+            append_labels(out, &count, &batch->labels[i], 1);
+    if (metric != NULL)
+        append_labels(out, &count, sample->labels, sample->label_count);
+    return count;
+}
+
 /* Build the sample's identity; false where it has none that we accept. */
 static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
 {
     double *rejected = recorder->tally.rejected;
-    switch (identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count)) {
+    struct label labels[IDENTITY_LABELS_MAX + DRAIN_LABELS_MAX];
+    size_t count = add_fixed_labels(recorder->batch, sample, labels);
+    switch (identity_build(identity, sample->namespace, sample->name, labels, count)) {
     case IDENTITY_OK:
         break;
     case IDENTITY_BAD_NAME:

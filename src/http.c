@@ -24,7 +24,6 @@ enum {
     /* libh2o puts the name of a header, up to 400 KB, on the stack. */
     STACK_SIZE = 2 * 1024 * 1024,
     DECOMPRESSED_FACTOR = 4,
-    APP_MAX = 256,
     /* Scrapes that wait or are being sent, for each worker: each may hold a page of its own. */
     SCRAPES_MAX = 16,
     /* How long idle connections stay open after a stop (milliseconds), so that a request on one gets its 503. */
@@ -74,8 +73,8 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t realms_lock; /* guards the next two, which change only when passwords are rotated */
-    struct auth_realm drain_realm;
+    pthread_rwlock_t access_lock; /* guards the next two, which change only at a reload */
+    struct accounts *accounts;    /* who may post; a share; NULL: nobody yet */
     struct auth_realm metrics_realm;
     atomic_bool unhealthy;
     atomic_size_t refused;
@@ -204,13 +203,35 @@ static struct slice header_named(const h2o_req_t *request, struct slice name)
     return header_at(request, h2o_find_header_by_str(&request->headers, name.at, name.length, -1));
 }
 
-static bool is_authorized(h2o_req_t *request, bool metrics)
+/* The Host header, which libh2o takes away; where there is none it puts its own name for us. */
+static struct slice host_of(const h2o_req_t *request)
+{
+    h2o_iovec_t host = request->input.authority;
+    bool is_sent = host.base != request->hostconf->authority.hostport.base;
+    return is_sent ? (struct slice){host.base, host.len} : (struct slice){"", 0};
+}
+
+static bool may_read(h2o_req_t *request)
 {
     struct http_server *server = worker_of(request)->server;
-    pthread_rwlock_rdlock(&server->realms_lock);
-    struct auth_realm realm = metrics ? server->metrics_realm : server->drain_realm;
-    pthread_rwlock_unlock(&server->realms_lock);
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct auth_realm realm = server->metrics_realm;
+    pthread_rwlock_unlock(&server->access_lock);
     return auth_check(&realm, header_of(request, H2O_TOKEN_AUTHORIZATION));
+}
+
+/* Whose batch it is: one of the accounts, of which a share is held. */
+struct poster {
+    struct accounts *accounts;
+    const struct account *account;
+};
+
+static struct accounts *share_accounts(struct http_server *server)
+{
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct accounts *accounts = accounts_share(server->accounts);
+    pthread_rwlock_unlock(&server->access_lock);
+    return accounts;
 }
 
 /* A request that began before the stop is in flight and finished; a later one is for whoever comes after us. */
@@ -220,22 +241,31 @@ static bool is_too_late(h2o_req_t *request)
     return worker->stopping && timercmp(&request->timestamps.request_begin_at, &worker->stopped_at, >=);
 }
 
-static void take_batch(h2o_req_t *request, struct slice query, struct slice body)
+static void take_batch(h2o_req_t *request, const struct poster *poster, struct slice query, struct slice body)
 {
     struct worker *worker = worker_of(request);
-    char app_text[APP_MAX];
-    struct slice app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
-    if (app.length == 0)
-        app = query_value(query, SLICE("app"), app_text, sizeof app_text);
+    char app_text[CONFIG_FILE_APP_MAX];
+    struct slice url_app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
+    if (url_app.length == 0)
+        url_app = query_value(query, SLICE("app"), app_text, sizeof app_text);
+    struct slice drain_token = header_named(request, SLICE("logplex-drain-token"));
+    struct slice app = accounts_app(poster->accounts, poster->account, url_app, drain_token);
+    size_t label_count;
+    const struct label *labels = accounts_labels(poster->accounts, poster->account, app, &label_count);
     struct drain_batch batch = {
         .body = body,
         .received = request->entity.len,
         .app = app,
-        .drain_token = header_named(request, SLICE("logplex-drain-token")),
+        .labels = labels,
+        .label_count = label_count,
+        .drain_token = drain_token,
         .frame_id = header_named(request, SLICE("logplex-frame-id")),
         .request_id = header_named(request, SLICE("x-request-id")),
         .user_agent = header_of(request, H2O_TOKEN_USER_AGENT),
+        .host = host_of(request),
         .message_count = header_named(request, SLICE("logplex-msg-count")),
+        .drop_count = header_named(request, SLICE("logplex-drop-count")),
+        .lost_count = header_named(request, SLICE("logplex-lost-count")),
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
@@ -243,16 +273,8 @@ static void take_batch(h2o_req_t *request, struct slice query, struct slice body
     send_answer(request, &(struct answer){.path = "drain", .status = 204, .reason = "No Content"});
 }
 
-static void on_drain(h2o_req_t *request, struct slice query)
+static void answer_batch(h2o_req_t *request, const struct poster *poster, struct slice query)
 {
-    if (!is_method(request, "POST")) {
-        send_not_allowed(request, "drain", "POST");
-        return;
-    }
-    if (!is_authorized(request, false)) {
-        send_unauthorized(request, "drain", "Basic realm=\"drain\"");
-        return;
-    }
     if (is_too_late(request)) {
         send_text(request, "drain", 503, "Service Unavailable", "stopping\n");
         return;
@@ -267,10 +289,10 @@ static void on_drain(h2o_req_t *request, struct slice query)
     switch (
         decompress(header_of(request, H2O_TOKEN_CONTENT_ENCODING), body, limit * DECOMPRESSED_FACTOR, &decompressed)) {
     case DECOMPRESS_PLAIN:
-        take_batch(request, query, body);
+        take_batch(request, poster, query, body);
         break;
     case DECOMPRESS_DONE:
-        take_batch(request, query, (struct slice){decompressed.at, decompressed.length});
+        take_batch(request, poster, query, (struct slice){decompressed.at, decompressed.length});
         break;
     case DECOMPRESS_UNSUPPORTED:
         send_text(request, "drain", 415, "Unsupported Media Type", "this content-encoding is not supported\n");
@@ -286,6 +308,29 @@ static void on_drain(h2o_req_t *request, struct slice query)
         break;
     }
     buffer_free(&decompressed);
+}
+
+static void on_drain(h2o_req_t *request, struct slice query)
+{
+    if (!is_method(request, "POST")) {
+        send_not_allowed(request, "drain", "POST");
+        return;
+    }
+    struct poster poster = {share_accounts(worker_of(request)->server), NULL};
+    switch (accounts_check(poster.accounts, header_of(request, H2O_TOKEN_AUTHORIZATION), clock_monotonic(),
+                           &poster.account)) {
+    case ACCOUNTS_ALLOWED:
+        answer_batch(request, &poster, query);
+        break;
+    case ACCOUNTS_DENIED:
+        send_unauthorized(request, "drain", "Basic realm=\"drain\"");
+        break;
+    case ACCOUNTS_BUSY:
+        send_answer(request, &(struct answer){"drain", 503, "Service Unavailable", "text/plain; charset=utf-8",
+                                              "the password cannot be verified now\n", H2O_TOKEN_RETRY_AFTER, "1"});
+        break;
+    }
+    accounts_release(poster.accounts);
 }
 
 static void on_health(h2o_req_t *request)
@@ -404,7 +449,7 @@ static void on_metrics(h2o_req_t *request)
         send_not_allowed(request, "metrics", "GET, HEAD");
         return;
     }
-    if (!is_authorized(request, true)) {
+    if (!may_read(request)) {
         send_unauthorized(request, "metrics", "Basic realm=\"metrics\"");
         return;
     }
@@ -773,7 +818,7 @@ struct http_server *http_open(const struct http_settings *settings, char error[2
         goto no_memory;
     memset(server, 0, sizeof *server);
     server->settings = *settings;
-    pthread_rwlock_init(&server->realms_lock, NULL);
+    pthread_rwlock_init(&server->access_lock, NULL);
     server->workers = aligned_alloc(64, settings->workers * sizeof *server->workers);
     if (server->workers == NULL)
         goto free_server;
@@ -799,12 +844,14 @@ no_memory:
     return NULL;
 }
 
-void http_allow(struct http_server *server, const struct auth_realm *drain, const struct auth_realm *metrics)
+void http_allow(struct http_server *server, struct accounts *accounts, const struct auth_realm *metrics)
 {
-    pthread_rwlock_wrlock(&server->realms_lock);
-    server->drain_realm = *drain;
+    pthread_rwlock_wrlock(&server->access_lock);
+    struct accounts *old = server->accounts;
+    server->accounts = accounts_share(accounts);
     server->metrics_realm = *metrics;
-    pthread_rwlock_unlock(&server->realms_lock);
+    pthread_rwlock_unlock(&server->access_lock);
+    accounts_release(old);
 }
 
 int http_listener(const struct http_server *server)
@@ -911,7 +958,8 @@ void http_close(struct http_server *server)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
-    pthread_rwlock_destroy(&server->realms_lock);
+    pthread_rwlock_destroy(&server->access_lock);
+    accounts_release(server->accounts);
     free(server->workers);
     free(server);
 }

@@ -25,6 +25,26 @@ static int fail(int status, const char *sentence)
     return status;
 }
 
+/* Take the first line off text. */
+static struct slice cut_line(struct slice *text)
+{
+    struct slice line = {text->at, slice_index(*text, '\n')};
+    *text = slice_after(*text, line.length < text->length ? line.length + 1 : line.length);
+    return line;
+}
+
+/* Say all mistakes, one on each line, and free them. */
+static int fail_lines(struct buffer *mistakes)
+{
+    struct slice rest = {mistakes->at, mistakes->length};
+    while (rest.length > 0) {
+        struct slice line = cut_line(&rest);
+        fprintf(stderr, "drain_exporter: %.*s\n", (int)line.length, line.at);
+    }
+    buffer_free(mistakes);
+    return EXIT_INVALID;
+}
+
 /* Block the signals that we handle, for all threads to come, and return a descriptor that reads them. */
 static int open_signals(void)
 {
@@ -39,28 +59,94 @@ static int open_signals(void)
     return signalfd(-1, &handled, SFD_CLOEXEC);
 }
 
-static void allow(struct http_server *server, const struct config *config)
+/* ---- who may post ---- */
+
+/* Set *file to what CONFIG_FILE or CONFIG holds, NULL where neither is set.  False with mistakes where it has some. */
+static bool read_config_file(const struct config *config, struct config_file **file, struct buffer *mistakes)
 {
-    struct auth_realm drain = config_drain_realm(config);
-    struct auth_realm metrics = config_metrics_realm(config);
-    http_allow(server, &drain, &metrics);
+    bool has_shared = config->password_drain != NULL;
+    *file = NULL;
+    if (config->config_file != NULL)
+        *file = config_file_read(config->config_file, "CONFIG_FILE", has_shared, mistakes);
+    else if (config->config_text != NULL)
+        *file = config_file_parse(slice_of(config->config_text), "CONFIG", has_shared, mistakes);
+    else
+        return true;
+    return *file != NULL;
 }
 
-/* SIGHUP: take the settings that can change while we serve, which are the secrets in files. */
-static void reload(struct http_server *server, struct config *config)
+/* NULL with mistakes where the configuration has some.  previous: the accounts that these replace, or NULL. */
+static struct accounts *load_accounts(const struct config *config, struct accounts *previous, struct buffer *mistakes)
 {
-    char error[256];
-    if (!config_reload_secrets(config, error)) {
-        log_write(LOG_ERROR, "reload: %s; nothing was changed", error);
-        return;
+    struct config_file *file;
+    if (!read_config_file(config, &file, mistakes))
+        return NULL;
+    struct auth_realm shared = config_drain_realm(config);
+    struct accounts *accounts = accounts_create(&shared, file, previous);
+    if (accounts == NULL)
+        buffer_append(mistakes, SLICE("there is not enough memory\n"));
+    return accounts;
+}
+
+static void allow(struct http_server *server, const struct config *config, struct accounts *accounts)
+{
+    struct auth_realm metrics = config_metrics_realm(config);
+    http_allow(server, accounts, &metrics);
+}
+
+/* ---- serving ---- */
+
+/* What a signal can change. */
+struct service {
+    struct config *config;
+    struct accounts *accounts; /* a share */
+    struct http_server *server;
+};
+
+static void log_mistakes(struct buffer *mistakes)
+{
+    struct slice rest = {mistakes->at, mistakes->length};
+    log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
+    while (rest.length > 0) {
+        struct slice line = cut_line(&rest);
+        log_write(LOG_ERROR, "reload: %.*s", (int)line.length, line.at);
     }
-    allow(server, config);
-    log_write(LOG_INFO, "reload: passwords in files were read again, all series are kept");
+}
+
+/* SIGHUP: take the settings that can change while we serve, all of them or none: the secrets in files, and the
+ * configuration file. */
+static void reload(struct service *service)
+{
+    struct buffer mistakes = {0};
+    struct config fresh = {0};
+    char error[256];
+    bool has_secrets = config_read_secrets(service->config, &fresh, error);
+    if (has_secrets)
+        config_exchange_secrets(service->config, &fresh);
+    else {
+        buffer_append(&mistakes, slice_of(error));
+        buffer_append(&mistakes, SLICE("\n"));
+    }
+    struct accounts *accounts = load_accounts(service->config, service->accounts, &mistakes);
+    if (has_secrets && accounts != NULL) {
+        allow(service->server, service->config, accounts);
+        accounts_release(service->accounts);
+        service->accounts = accounts;
+        log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, all series are kept");
+    } else {
+        if (has_secrets)
+            config_exchange_secrets(service->config, &fresh);
+        accounts_release(accounts);
+        log_mistakes(&mistakes);
+    }
+    config_free(&fresh);
+    buffer_free(&mistakes);
 }
 
 /* Accept connections until a signal says to stop. */
-static void serve(struct http_server *server, int signals, struct config *config)
+static void serve(struct service *service, int signals)
 {
+    struct http_server *server = service->server;
     struct pollfd waits[] = {{http_listener(server), POLLIN, 0}, {signals, POLLIN, 0}};
     uint64_t stop_at = 0; /* 0: it was not decided yet */
     for (;;) {
@@ -74,7 +160,7 @@ static void serve(struct http_server *server, int signals, struct config *config
         if (waits[1].revents == 0 || read(signals, &signal, sizeof signal) != sizeof signal)
             continue;
         if (signal.ssi_signo == SIGHUP)
-            reload(server, config);
+            reload(service);
         else if (signal.ssi_signo == SIGUSR1) {
             http_unhealthy(server);
             log_write(LOG_INFO, "unhealthy from now on, stopping in %d s", UNHEALTHY_TIME / 1000);
@@ -85,7 +171,7 @@ static void serve(struct http_server *server, int signals, struct config *config
     }
 }
 
-static struct http_server *open_server(const struct config *config, char error[256])
+static struct http_server *open_server(const struct config *config, struct accounts *accounts, char error[256])
 {
     struct http_settings settings = {
         .host = config->listen_host,
@@ -101,7 +187,7 @@ static struct http_server *open_server(const struct config *config, char error[2
     };
     struct http_server *server = http_open(&settings, error);
     if (server != NULL)
-        allow(server, config);
+        allow(server, config, accounts);
     return server;
 }
 
@@ -115,10 +201,16 @@ static int run(struct config *config)
 {
     int status = EXIT_INVALID;
     char error[256];
+    struct buffer mistakes = {0};
+    struct service service = {.config = config, .accounts = load_accounts(config, NULL, &mistakes)};
+    if (service.accounts == NULL)
+        return fail_lines(&mistakes);
     int signals = open_signals();
-    struct http_server *server = open_server(config, error);
-    if (server == NULL)
+    struct http_server *server = service.server = open_server(config, service.accounts, error);
+    if (server == NULL) {
+        accounts_release(service.accounts);
         return fail(EXIT_INVALID, error);
+    }
     unsigned keeper_slot = (unsigned)config->workers;
     struct store *store = store_create(config->max_series, keeper_slot + 1);
     struct drain *drain =
@@ -142,7 +234,7 @@ static int run(struct config *config)
     }
     log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", config->listen_address,
               keeper_slot);
-    serve(server, signals, config);
+    serve(&service, signals);
     log_write(LOG_INFO, "stopping");
     if (!http_stop(server, STOP_TIMEOUT)) {
         log_write(LOG_WARN, "requests in flight were cut off after %d s", STOP_TIMEOUT / 1000);
@@ -155,8 +247,28 @@ done:
     drain_free(drain);
     http_close(server);
     store_free(store);
+    accounts_release(service.accounts);
     close(signals);
     return status;
+}
+
+/* Check all that can be without opening anything, and print it. */
+static int check_config(const struct config *config)
+{
+    struct buffer mistakes = {0};
+    struct config_file *file;
+    if (!read_config_file(config, &file, &mistakes))
+        return fail_lines(&mistakes);
+    config_print(config, stdout);
+    if (file != NULL) {
+        size_t with_password = 0;
+        for (size_t i = 0; i < file->drain_count; i++)
+            with_password += config_drain_has_password(&file->drains[i]);
+        printf("%zu drains, %zu of them with a password\n", file->drain_count, with_password);
+    }
+    printf("the settings are valid\n");
+    config_file_free(file);
+    return EXIT_SUCCESS;
 }
 
 static int check_health(const struct config *config)
@@ -188,8 +300,7 @@ int main(int argc, char **argv)
         printf("drain_exporter " VERSION "\n");
         break;
     case CONFIG_CHECK:
-        config_print(&config, stdout);
-        printf("the settings are valid\n");
+        status = check_config(&config);
         break;
     case CONFIG_HEALTH_CHECK:
         status = check_health(&config);

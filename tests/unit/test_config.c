@@ -109,6 +109,8 @@ static void refusals(void **state)
     invalid("PASSWORD_METRICS_PREVIOUS=", "PASSWORD_METRICS_PREVIOUS is empty");
     invalid("PASSWORD_DRAIN_FILE=/x", "both PASSWORD_DRAIN and PASSWORD_DRAIN_FILE");
     invalid("PASSWORD_DRAIN_PREVIOUS_FILE=/does/not/exist", "cannot be opened");
+    invalid("CONFIG_FILE=", "CONFIG_FILE is empty");
+    invalid("CONFIG=", "CONFIG is empty");
     invalid("EXPIRE_AFTER=600", "EXPIRE_AFTER is not a duration");
     invalid("EXPIRE_AFTER=-1s", "EXPIRE_AFTER is not a duration");
     invalid("EXPIRE_AFTER=1d", "EXPIRE_AFTER is not a duration");
@@ -132,6 +134,32 @@ static void refusals(void **state)
             fail_msg("%s was accepted", addresses[i]);
         assert_non_null(strstr(error, "LISTEN_ADDRESS"));
     }
+}
+
+static void configuration(void **state)
+{
+    (void)state;
+    assert_int_equal(load("--config-file /x", NULL), CONFIG_OK);
+    assert_string_equal(config.config_file, "/x");
+    assert_null(config.config_text);
+    config_free(&config);
+    /* It may hold the passwords of all users. */
+    assert_int_equal(load("--config=drains:s3cret", "PASSWORD_DRAIN", NULL), CONFIG_OK);
+    assert_string_equal(config.config_text, "drains:s3cret");
+    assert_int_equal(config_drain_realm(&config).count, 0);
+    char text[8192];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    config_print(&config, out);
+    fclose(out);
+    assert_non_null(strstr(text, "CONFIG=(set)\n"));
+    assert_null(strstr(text, "s3cret"));
+    config_free(&config);
+    assert_int_equal(load("", "CONFIG=x", "CONFIG_FILE=/x", NULL), CONFIG_INVALID);
+    assert_string_equal(error, "both CONFIG and CONFIG_FILE are given");
+    assert_int_equal(load("", "CONFIG=x", "PASSWORD_DRAIN", "PASSWORD_DRAIN_PREVIOUS=x", NULL), CONFIG_INVALID);
+    assert_string_equal(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
+    assert_int_equal(load("--health-check", "CONFIG=x", "PASSWORD_DRAIN", NULL), CONFIG_OK);
+    config_free(&config);
 }
 
 static void usage(void **state)
@@ -173,12 +201,17 @@ static void secrets(void **state)
 
     /* Read again: what came from files changes, what did not stays, and a file that cannot be used changes nothing. */
     assert_int_equal(pwrite(fd, "s3cret two", 10, 0), 10);
-    assert_true(config_reload_secrets(&config, error));
+    struct config fresh;
+    assert_true(config_read_secrets(&config, &fresh, error));
+    assert_string_equal(config.password_drain, "s3cret one");
+    config_exchange_secrets(&config, &fresh);
+    assert_string_equal(fresh.password_drain, "s3cret one");
+    config_free(&fresh);
     assert_string_equal(config.password_drain, "s3cret two");
     assert_string_equal(config.password_drain_previous, "s3cret two");
     assert_string_equal(config.password_metrics, "s3cret");
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_false(config_reload_secrets(&config, error));
+    assert_false(config_read_secrets(&config, &fresh, error));
     assert_string_equal(error, "PASSWORD_DRAIN is empty");
     assert_string_equal(config.password_drain, "s3cret two");
     config_free(&config);
@@ -194,8 +227,8 @@ static void secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(values),  cmocka_unit_test(refusals),
-        cmocka_unit_test(usage),    cmocka_unit_test(secrets),
+        cmocka_unit_test(defaults),      cmocka_unit_test(values), cmocka_unit_test(refusals),
+        cmocka_unit_test(configuration), cmocka_unit_test(usage),  cmocka_unit_test(secrets),
     };
     int failed = cmocka_run_group_tests_name("config", tests, NULL, NULL);
     return failed;

@@ -296,6 +296,42 @@ static void concurrent_duplicates(void **state)
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 60000");
 }
 
+/* [{"metric":{"name":"g2","gauge":{"value":1.0},"kind":"absolute","tags":{"te-am":"x","other":"y"}}}] */
+#define G2                                                                         \
+    "crates-io-heroku-metrics:ingest "                                             \
+    "W3sibWV0cmljIjp7Im5hbWUiOiJnMiIsImdhdWdlIjp7InZhbHVlIjoxLjB9LCJraW5kIjoiYWJz" \
+    "b2x1dGUiLCJ0YWdzIjp7InRlLWFtIjoieCIsIm90aGVyIjoieSJ9fX1d"
+
+static void take_labelled(const char *body)
+{
+    static const struct label labels[] = {
+        {SLICE("te_am"), SLICE("pay\"ments")}, {SLICE("code"), SLICE("c")}, {SLICE("z"), SLICE("9")}};
+    struct drain_batch batch = batch_of(body);
+    batch.labels = labels;
+    batch.label_count = 3;
+    take(batch);
+}
+
+static void fixed_labels(void **state)
+{
+    (void)state;
+    take_labelled(LINE("web.1", G1));
+    take_labelled(LINE("web.1", G2));
+    take_labelled("<1>1 t host heroku router - at=error code=H12 method=GET dyno=web.1\n");
+    take_labelled("<1>1 t host heroku router - at=error code=H77 method=GET dyno=web.1\n");
+    take_labelled("<1>1 t host heroku logplex - Error L10 (output buffer overflow): 5 messages dropped since 2022.\n");
+    take_labelled(LINE("heroku-postgres", "addon=x sample#tables=1"));
+    has("g1{app=\"a\",code=\"c\",process=\"web.1\",te_am=\"pay\\\"ments\",z=\"9\"} 1");
+    /* A fixed label wins over a tag. */
+    has("g2{app=\"a\",code=\"c\",other=\"y\",process=\"web.1\",te_am=\"pay\\\"ments\",z=\"9\"} 1");
+    /* What tells our series apart wins over a fixed label. */
+    has("heroku_router_errors{app=\"a\",process=\"web.1\",te_am=\"pay\\\"ments\",z=\"9\",code=\"H12\"} 1");
+    has("heroku_router_errors{app=\"a\",code=\"H77\",process=\"web.1\",te_am=\"pay\\\"ments\",z=\"9\"} 1");
+    has("heroku_postgres_tables{addon=\"x\",code=\"c\",te_am=\"pay\\\"ments\",z=\"9\"} 1");
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
+    has("drain_exporter_messages_received_total{app=\"a\"} 6");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
     };
