@@ -1,0 +1,345 @@
+"""Several apps: who may post, whose app a batch is, fixed labels, and the configuration file."""
+import os
+import signal
+
+from exposition import ledger
+from harness import check, equal, in_threads, test, wait_for
+from lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
+from start import command_line, refused, run
+
+SHOP_PASSWORD = "sHop-Pass.4~secret"
+TEAM_PASSWORD = "tEam/Pass 6~secret"
+HASHED_PASSWORD = "hAshed-Pass.5"
+SECRETS = (SHOP_PASSWORD, TEAM_PASSWORD, HASHED_PASSWORD)
+# Of HASHED_PASSWORD; bcrypt with so many rounds that it takes the time of hundreds of requests.
+HASH = "$2b$12$Y4GUBsiqaAXu63iRsOOksueJSBAV3AJlRh/Wkgei8gXnwD5gw8Bqy"
+
+SEVERAL = """
+drains:
+  - {name: shop, app: my-shop, password: "%s", labels: {team: payments, environment: "a\\"b"}}
+  - {name: team, password_file: %%s, labels: {team: web}}
+  - name: blog
+    app: my-blog
+    tokens: [d.blog-1, d.blog-2]
+    labels: {team: blog}
+  - {name: plain, app: my-plain}
+""" % SHOP_PASSWORD
+
+HASHED = "drains: [{name: hashed, app: my-hashed, password_hash: '%s'}]" % HASH
+
+EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docker", "config.example.yaml")
+
+
+def several(context):
+    return SEVERAL % context.file("team-password", TEAM_PASSWORD + "\n")
+
+
+def ask(server, user, password, body=b"", target="/drain", headers=None):
+    return server.request("POST", target, {"Authorization": basic(user, password), **(headers or {})}, body)
+
+
+def posts(server, *arguments):
+    return ask(server, *arguments).status
+
+
+def says_nothing_secret(server):
+    for secret in SECRETS:
+        check(secret not in server.log(), "a password is logged")
+
+
+@test
+def each_app_has_its_credential(context):
+    server = context.server(CONFIG_FILE=context.file("config.yaml", several(context)))
+    equal(posts(server, "drain", DRAIN_PASSWORD), 204, "the shared user")
+    equal(posts(server, "shop", SHOP_PASSWORD), 204, "shop")
+    equal(posts(server, "team", TEAM_PASSWORD), 204, "team")
+    equal(posts(server, "team", "tEam%2FPass%206~secret"), 204, "team, percent-encoded")
+    for user, password in (("shop", DRAIN_PASSWORD), ("shop", TEAM_PASSWORD), ("drain", SHOP_PASSWORD), ("blog", ""), ("blog", DRAIN_PASSWORD),
+                           ("plain", "plain"), ("nobody", SHOP_PASSWORD), ("shop", SHOP_PASSWORD[:-1]), ("", SHOP_PASSWORD), ("shop", "")):
+        equal(posts(server, user, password), 401, "%s with a wrong password" % user)
+    equal(server.request("GET", "/metrics", {"Authorization": basic("shop", SHOP_PASSWORD)}).status, 401, "metrics as shop")
+    server.stop()
+    says_nothing_secret(server)
+
+
+@test
+def whose_app_a_batch_is(context):
+    server = context.server(CONFIG=several(context))
+    cases = [
+        # user, password, URL, token: app
+        ("shop", SHOP_PASSWORD, "/drain", None, "my-shop"),
+        ("shop", SHOP_PASSWORD, "/drain?app_name=my-blog", "d.blog-1", "my-shop"),
+        ("shop", SHOP_PASSWORD, "/drain?app=my-plain", "d.x", "my-shop"),
+        ("team", TEAM_PASSWORD, "/drain?app_name=of-url", "d.blog-1", "of-url"),
+        ("team", TEAM_PASSWORD, "/drain?app=of-url", None, "of-url"),
+        ("team", TEAM_PASSWORD, "/drain?app_name=first&app=second", None, "first"),
+        ("drain", DRAIN_PASSWORD, "/drain?app_name=of-url", "d.blog-1", "of-url"),
+        ("drain", DRAIN_PASSWORD, "/drain?app_name=", "d.blog-1", "my-blog"),
+        ("drain", DRAIN_PASSWORD, "/drain", "d.blog-2", "my-blog"),
+        ("team", TEAM_PASSWORD, "/drain", "d.blog-2", "my-blog"),
+        ("drain", DRAIN_PASSWORD, "/drain", TOKEN, TOKEN),
+        ("drain", DRAIN_PASSWORD, "/drain", None, None),
+    ]
+    for i, (user, password, target, token, app) in enumerate(cases):
+        name = "case_%d" % i
+        headers = logplex(1, token) if token else {}
+        equal(posts(server, user, password, ingest([gauge(name, i)]), target, headers), 204, "batch %d" % i)
+        found = server.page().select(name)
+        equal([labels.get("app") for labels, _ in found], [app], "the app of batch %d" % i)
+    page = server.page()
+    equal(ledger(page, "my-shop")["received"], 3, "messages of my-shop")
+    equal(ledger(page, "my-blog")["received"], 3, "messages of my-blog")
+    equal(ledger(page, TOKEN)["received"], 1, "messages of the drain without an app")
+
+
+def all_families():
+    return (ingest([gauge("g", 1, team="of-tag", other="kept")]) + router_error("H12") + router_error("H77") + postgres(tables=7) +
+            line("Error L10 (output buffer overflow): 5 messages dropped since 2022-12-07T15:00:00+00:00.", "heroku", "logplex"))
+
+
+@test
+def fixed_labels_are_on_all_series(context):
+    """Of the credential, or of the entry without a password that has the app; none on the ledger."""
+    server = context.server(CONFIG_FILE=context.file("config.yaml", several(context)))
+    bare = context.server()
+    for user, password, target, fixed in (("shop", SHOP_PASSWORD, "/drain", {"team": "payments", "environment": 'a"b'}),
+                                          ("team", TEAM_PASSWORD, "/drain?app_name=my-blog", {"team": "web"}),
+                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-blog", {"team": "blog"}),
+                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {}),
+                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-shop", {})):
+        # Each is compared with what a server without a configuration says about the same batch.
+        app = "my-shop" if user == "shop" else target.split("=")[1]
+        body = all_families()
+        before = set(server.page().samples)
+        equal(posts(server, user, password, body, target), 204, "the batch of %s" % user)
+        bare.post(body, app)
+        got = {key for key in set(server.page().samples) - before if not key[0].startswith("drain_exporter_")}
+        want = {(name, tuple(sorted({**dict(labels), **fixed}.items()))) for name, labels in bare.page().samples
+                if name in ("g", "heroku_router_errors", "heroku_postgres_tables") and dict(labels).get("app", app) == app}
+        equal(sorted(want - got - before), [], "series that %s lacks" % user)
+        check({name for name, _ in got} >= {"g", "heroku_router_errors"}, "%s made the series %r", user, {name for name, _ in got})
+        equal(sorted(got - want), [], "series that %s has besides" % user)
+    for (name, labels) in server.page().samples:
+        if name.startswith(("drain_exporter_", "process_")):
+            check("team" not in dict(labels), "%s has a fixed label", name)
+
+
+def cpu(server):
+    """CPU seconds of the process."""
+    with open("/proc/%d/stat" % server.process.pid) as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@test
+def a_hash_is_verified_once(context):
+    server = context.server(CONFIG=HASHED)
+    start = cpu(server)
+    equal(posts(server, "hashed", HASHED_PASSWORD, ingest([gauge("g", 1)])), 204, "the first batch")
+    first = cpu(server) - start
+    equal(server.page().value("g", app="my-hashed", process="web.1"), 1, "the gauge")
+    equal(posts(server, "hashed", "old-Password"), 401, "a wrong password")
+    start = cpu(server)
+    for _ in range(100):
+        equal(posts(server, "hashed", HASHED_PASSWORD), 204, "a later batch")
+        equal(posts(server, "hashed", "old-Password"), 401, "the same wrong password")
+    later = cpu(server) - start
+    check(first > 0.05, "the hash took %.2f s: too little to tell", first)
+    check(later < 20 * first, "200 requests took %.2f s of CPU, the first one %.2f s", later, first)
+    # Neither has been forgotten at a reload, where the hash is the same.
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "reload" in server.log(), "the reload is logged")
+    start = cpu(server)
+    for _ in range(20):
+        equal(posts(server, "hashed", HASHED_PASSWORD), 204, "a batch after a reload")
+        equal(posts(server, "hashed", "old-Password"), 401, "the same wrong password after a reload")
+    check(cpu(server) - start < 10 * first, "after a reload hashes are verified again")
+    server.stop()
+    says_nothing_secret(server)
+
+
+@test
+def many_wrong_passwords_keep_nobody_out(context):
+    """Who must wait for a verification is told 503, which Logplex sends again; the right password never 401."""
+    server = context.server(CONFIG=HASHED)
+    answers = []
+    in_threads([lambda: answers.append(posts(server, "hashed", HASHED_PASSWORD)) for _ in range(8)])
+    check(set(answers) <= {204, 503} and 204 in answers, "eight first batches at once are answered %r", answers)
+    wrong = []
+
+    def guess(thread):
+        for i in range(10):
+            wrong.append(ask(server, "hashed", "wrong-%d-%d" % (thread, i)))
+
+    def post():
+        for _ in range(30):
+            equal(posts(server, "hashed", HASHED_PASSWORD), 204, "a batch while others guess")
+            equal(posts(server, "drain", DRAIN_PASSWORD), 204, "a batch of another user")
+
+    in_threads([lambda: guess(0), lambda: guess(1), lambda: guess(2), post])
+    equal({answer.status for answer in wrong} - {401, 503}, set(), "other answers to wrong passwords")
+    busy = [answer for answer in wrong if answer.status == 503]
+    check(busy, "30 wrong passwords at once were all verified")
+    check(all(answer.header("retry-after") == "1" for answer in busy), "503 without Retry-After: %r", busy[0].headers)
+    check(server.page().value("drain_exporter_http_requests_total", path="drain", status="503") >= len(busy), "503 is not counted")
+
+
+@test
+def without_the_shared_user(context):
+    """PASSWORD_DRAIN may be missing where the file has a password."""
+    server = context.server(PASSWORD_DRAIN=None, CONFIG="drains: [{name: drain, app: own, password: '%s'}]" % SHOP_PASSWORD)
+    equal(posts(server, "drain", SHOP_PASSWORD, ingest([gauge("g", 1)]), "/drain?app_name=x"), 204, "a user called drain")
+    equal(server.page().value("g", app="own", process="web.1"), 1, "the gauge")
+    equal(posts(server, "drain", DRAIN_PASSWORD), 401, "another password")
+    for config in ("drains: []", "drains: [{name: a, app: a}]"):
+        refused(context, 1, "PASSWORD_DRAIN", PASSWORD_DRAIN=None, CONFIG=config)
+    refused(context, 1, "CONFIG:1:17", CONFIG="drains: [{name: drain, password: x}]")
+
+
+@test
+def reload_changes_all_or_nothing(context):
+    secret = context.file("secret", DRAIN_PASSWORD)
+    path = context.file("config.yaml", several(context))
+    server = context.server(CONFIG_FILE=path, PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=secret)
+    body = ingest([gauge("g", 1)]) + router_error("H12")
+    equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "a batch")
+    labels = {"app": "my-shop", "process": "web.1", "team": "payments", "environment": 'a"b'}
+    equal(server.page().value("heroku_router_errors", code="H12", **labels), 1, "the router error")
+
+    # A mistake in the file, and one in a secret: all are logged, and nothing changes.
+    context.file("config.yaml", "drains:\n- {name: new, app: new, password: x}\n- {name: shop, app: __x}\n- {nam: y}\n")
+    context.file("secret", "")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "CONFIG_FILE:4:" in server.log(), "the mistakes are logged")
+    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: CONFIG_FILE:3:21: drain "shop": app starts with "__"',
+                 "reload: CONFIG_FILE:4:4: this key is not known"):
+        check(part in server.log(), "the log does not say %s: %s", part, server.log())
+    equal(posts(server, "new", "x"), 401, "the new user after a failed reload")
+    equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "shop after a failed reload")
+    equal(posts(server, "drain", DRAIN_PASSWORD), 204, "drain after a failed reload")
+    # A good file beside a bad secret is not taken either, nor the other way round.
+    context.file("config.yaml", "drains: [{name: new, app: new, password: x}]")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: server.log().count("PASSWORD_DRAIN is empty") == 2, "the second failure is logged")
+    equal(posts(server, "new", "x"), 401, "the new user with a bad secret")
+    context.file("config.yaml", "drains: x")
+    context.file("secret", "next-Secret")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "CONFIG_FILE:1:9: drains must be a list" in server.log(), "the third failure is logged")
+    equal(posts(server, "drain", "next-Secret"), 401, "the new secret with a bad file")
+
+    # Another label, user and app; open connections and all series stay.
+    context.file("config.yaml", "drains:\n- {name: shop, app: my-shop, password: '%s', labels: {team: sales}}\n- {name: new, app: new, password: x}\n"
+                 % SHOP_PASSWORD)
+    with Raw(server) as kept:
+        equal(kept.ask(head_of("GET", "/health")).status, 200, "health")
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: posts(server, "new", "x") == 204, "the new user is let in")
+        equal(kept.ask(head_of("GET", "/health")).status, 200, "health on the same connection")
+    equal(posts(server, "drain", "next-Secret"), 204, "the new secret")
+    equal(posts(server, "drain", DRAIN_PASSWORD), 401, "the old secret")
+    equal(posts(server, "team", TEAM_PASSWORD), 401, "a user who was taken out")
+    equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "shop")
+    page = server.page()
+    equal(page.value("heroku_router_errors", code="H12", **labels), 2, "the old series")
+    equal(page.value("heroku_router_errors", code="H12", app="my-shop", process="web.1", team="sales"), 1, "the new series")
+    equal(ledger(page, "my-shop")["received"], 6, "the ledger of my-shop")
+    os.unlink(path)
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "the file cannot be opened" in server.log(), "the missing file is logged")
+    equal(posts(server, "new", "x"), 204, "the new user without the file")
+    server.stop()
+    says_nothing_secret(server)
+
+
+@test
+def reload_under_load(context):
+    """No batch is refused while accounts are exchanged again and again."""
+    config = "drains: [{name: shop, app: my-shop, password: '%s', labels: {team: team-%%d}}]" % SHOP_PASSWORD
+    context.file("config.yaml", config % 0)
+    server = context.server(CONFIG_FILE=context.folder + "/config.yaml")
+    done = []
+
+    def post():
+        body = ingest([gauge("g", 1)])
+        head = head_of("POST", "/drain", {"Authorization": basic("shop", SHOP_PASSWORD), "Content-Length": str(len(body))})
+        with Raw(server) as raw:
+            while not done:
+                equal(raw.ask(head + body).status, 204, "a batch")
+
+    def reload():
+        try:
+            for i in range(1, context.scaled(100)):
+                replaced = context.file("next.yaml", config % i)
+                os.rename(replaced, context.folder + "/config.yaml")
+                server.tell(signal.SIGHUP)
+                wait_for(lambda: server.page().select("g", team="team-%d" % i), "the label of reload %d" % i)
+        finally:
+            done.append(True)
+
+    in_threads([post, post, reload])
+
+
+MISTAKES = """drains:
+  - name: shop
+    app: ''
+    password: "%s"
+    passwords: x
+  - name: shop
+    app: a
+    labels: {job: x, team: ''}
+""" % SHOP_PASSWORD
+
+
+@test
+def mistakes_are_told_all_at_once(context):
+    """By --check-config and at the start, with line and column, each on a line of its own, and without secrets."""
+    path = context.file("config.yaml", MISTAKES)
+    want = [
+        '3:10: drain "shop": app is empty',
+        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, tokens and labels',
+        "6:11: this name stands in line 2 already",
+        '8:14: drain "shop": the label job has a meaning already',
+        '8:28: drain "shop": a label\'s value is empty',
+    ]
+    for arguments in ((), ("--check-config",)):
+        for settings in ({"CONFIG": MISTAKES}, {"CONFIG_FILE": path}):
+            status, out, err = run(context, *arguments, **settings)
+            equal((status, out), (1, ""), "status and output")
+            equal(err, "".join("drain_exporter: %s:%s\n" % (next(iter(settings)), text) for text in want), "what is said")
+    refused(context, 1, "CONFIG_FILE", CONFIG_FILE=context.folder + "/missing")
+    refused(context, 1, "CONFIG_FILE", "--config-file=" + context.folder)
+    refused(context, 1, "both CONFIG and CONFIG_FILE", CONFIG="drains: []", CONFIG_FILE=path)
+    refused(context, 1, "CONFIG", CONFIG="")
+    for password in (SHOP_PASSWORD, HASHED_PASSWORD, "secret"):
+        for start in "*&!|>@`%[{,?":
+            settings = {"CONFIG": "drains: [{name: a, app: a, password: %s%s}]" % (start, password)}
+            status, _, err = run(context, "--check-config", **settings)
+            check(status == 0 or (err.startswith("drain_exporter: CONFIG:1:") and password not in err), "%r: %r", settings, err)
+
+
+@test
+def check_config_counts_the_drains(context):
+    status, out, err = run(context, "--check-config", CONFIG=several(context))
+    equal((status, err), (0, ""), "status and stderr")
+    for text in ("CONFIG=(set)", "CONFIG_FILE=(not set)", "4 drains, 2 of them with a password", "the settings are valid"):
+        check(text in out.splitlines(), "--check-config does not say %s: %r", text, out)
+    check(SHOP_PASSWORD not in out and TEAM_PASSWORD not in out, "--check-config shows a password")
+    status, out, err = run(context, "--check-config", "--config-file", EXAMPLE)
+    equal((status, err), (0, ""), "the example: status and stderr")
+
+
+@test
+def configuration_as_a_flag_is_hidden(context):
+    server = context.server(("--config=" + HASHED,))
+    equal(posts(server, "hashed", HASHED_PASSWORD), 204, "a batch")
+    check("hashed" not in command_line(server), "/proc/PID/cmdline shows the configuration")
+
+
+@test
+def health_check_needs_no_configuration(context):
+    server = context.server()
+    status, out, err = run(context, "--health-check", LISTEN_ADDRESS=server.settings["LISTEN_ADDRESS"], CONFIG="rubbish", PASSWORD_DRAIN=None)
+    equal((status, out, err), (0, "", ""), "--health-check")
+    equal(server.request("POST", "/drain", AUTH_DRAIN, b"").status, 204, "a batch")
