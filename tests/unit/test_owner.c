@@ -1,0 +1,365 @@
+#include <pthread.h>
+#include <stdio.h>
+
+#include "owner.h"
+#include "process.h"
+#include "support.h"
+
+enum { GRACE = 60 * 1000, SILENCE = 24 * 3600 * 1000 };
+
+static struct owners *owners;
+static uint64_t now;
+
+static int setup(void **state)
+{
+    (void)state;
+    now = 1000 * 1000;
+    owners = owners_create(&(struct owners_settings){.app_silence = SILENCE, .grace = GRACE});
+    return owners == NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    owners_free(owners);
+    return 0;
+}
+
+static owner_id app_of(const char *name)
+{
+    return owners_app(owners, slice_of(name), NULL, 0, now);
+}
+
+static owner_id process_of(owner_id app, const char *name)
+{
+    return owners_process(owners, app, slice_of(name), now);
+}
+
+/* Lines have times in microseconds; here a minute each. */
+#define LINE(minute) ((int64_t)(minute)*60 * 1000000)
+
+static bool counted_over(owner_id id)
+{
+    return owners_is_over(owners, id, OWNER_COUNTED, now);
+}
+
+static bool reported_over(owner_id id, int64_t time)
+{
+    return owners_is_over(owners, id, time, now);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    owner_id a = app_of("a"), b = app_of("b");
+    assert_int_not_equal(a, OWNER_NONE);
+    assert_int_not_equal(a, b);
+    assert_int_equal(a, app_of("a"));
+    struct label team = {SLICE("team"), SLICE("x")};
+    owner_id labelled = owners_app(owners, SLICE("a"), &team, 1, now);
+    assert_int_not_equal(a, labelled);
+    team.value = SLICE("y");
+    assert_int_not_equal(labelled, owners_app(owners, SLICE("a"), &team, 1, now));
+    owner_id web = process_of(a, "web.1");
+    assert_int_equal(web, process_of(a, "web.1"));
+    assert_int_not_equal(web, process_of(a, "web.2"));
+    assert_int_not_equal(web, process_of(b, "web.1"));
+    assert_int_equal(owners_app_of(owners, web), a);
+    assert_int_equal(owners_app_of(owners, a), a);
+    assert_false(owners_is_over(owners, OWNER_NONE, 0, now));
+}
+
+static void silence(void **state)
+{
+    (void)state;
+    owner_id app = app_of("a"), web = process_of(app, "web.1");
+    now += SILENCE - 1;
+    assert_false(counted_over(app));
+    assert_false(counted_over(web));
+    now += 1;
+    assert_true(counted_over(app));
+    assert_true(counted_over(web)); /* with its app */
+    app_of("a");
+    assert_false(counted_over(app));
+    assert_false(counted_over(web)); /* quiet, but its app is not */
+    for (int day = 0; day < 3; day++, app_of("a"))
+        now += SILENCE / 2 + SILENCE / 4;
+    assert_true(counted_over(web)); /* for three times as long: it must be gone */
+}
+
+static void ended(void **state)
+{
+    (void)state;
+    owner_id web = process_of(app_of("a"), "web.1");
+    owners_started(owners, web, LINE(1));
+    owners_ended(owners, web, LINE(10), now);
+    assert_false(reported_over(web, LINE(9)));
+    assert_false(counted_over(web));
+    now += GRACE - 1;
+    assert_false(counted_over(web));
+    now += 1;
+    assert_true(counted_over(web));
+    assert_true(reported_over(web, LINE(10)));
+    assert_false(reported_over(web, LINE(10) + 1)); /* of a new instance */
+    /* The end of the past does not end what has started since. */
+    owners_started(owners, web, LINE(11));
+    assert_false(counted_over(web));
+    assert_true(reported_over(web, LINE(9)));
+    owners_ended(owners, web, LINE(8), now);
+    now += GRACE;
+    assert_false(counted_over(web));
+    /* A start that was missed. */
+    owners_ended(owners, web, LINE(20), now);
+    assert_false(owners_has_ended(owners, web, LINE(21)));
+    assert_true(owners_has_ended(owners, web, LINE(21) + 1));
+    owners_started(owners, web, LINE(22));
+    assert_false(owners_has_ended(owners, web, LINE(23)));
+}
+
+static void restarted(void **state)
+{
+    (void)state;
+    owner_id web = process_of(app_of("a"), "web.1");
+    /* up to starting, exit of the old instance, starting to up */
+    owners_exited(owners, web, LINE(5), now);
+    owners_started(owners, web, LINE(5));
+    owners_exited(owners, web, LINE(6), now);
+    now += GRACE;
+    assert_false(counted_over(web)); /* however long it takes to boot */
+    assert_true(reported_over(web, LINE(6)));
+    assert_false(reported_over(web, LINE(7)));
+}
+
+static void instances(void **state)
+{
+    (void)state;
+    owner_id web = process_of(app_of("a"), "web.1");
+    assert_false(owners_instance(owners, web, SLICE("one"), LINE(1), now));
+    assert_false(owners_instance(owners, web, SLICE("one"), LINE(2), now));
+    assert_true(owners_instance(owners, web, SLICE("two"), LINE(4), now));
+    assert_false(owners_instance(owners, web, SLICE("one"), LINE(3), now)); /* a late batch */
+    assert_false(owners_instance(owners, web, SLICE("two"), LINE(5), now));
+    now += GRACE;
+    assert_true(reported_over(web, LINE(2)));
+    assert_false(reported_over(web, LINE(3))); /* between the two: by whom is not known */
+    /* Told of the restart: what was said since then is the new one's. */
+    owners_exited(owners, web, LINE(10), now);
+    owners_started(owners, web, LINE(10));
+    assert_true(owners_instance(owners, web, SLICE("three"), LINE(12), now));
+    now += GRACE;
+    assert_true(reported_over(web, LINE(10)));
+    assert_false(reported_over(web, LINE(11)));
+}
+
+static void scale(void **state)
+{
+    (void)state;
+    owner_id app = app_of("a");
+    owner_id web[6];
+    for (int i = 1; i < 6; i++) {
+        char name[] = "web.0";
+        name[4] = (char)('0' + i);
+        web[i] = process_of(app, name);
+    }
+    owner_id worker = process_of(app, "worker.5"), run = process_of(app, "run.7"),
+             other = process_of(app_of("b"), "web.5");
+    owners_scale(owners, app, SLICE("web"), 2, LINE(5), now);
+    now += GRACE;
+    for (int i = 1; i < 6; i++)
+        assert_int_equal(counted_over(web[i]), i > 2);
+    assert_false(counted_over(worker));
+    assert_false(counted_over(run));
+    assert_false(counted_over(other));
+    owners_scale(owners, app, SLICE("web"), 0, LINE(6), now);
+    owners_scale(owners, app, SLICE(""), 0, LINE(6), now);
+    now += GRACE;
+    assert_true(counted_over(web[1]));
+}
+
+static void replaced(void **state)
+{
+    (void)state;
+    owner_id type = process_of(app_of("a"), "web");
+    owners_replaced(owners, type, LINE(5) - 1, now);
+    assert_true(reported_over(type, LINE(4)));
+    assert_false(reported_over(type, LINE(5)));
+    assert_false(counted_over(type));
+}
+
+/* A change of the configuration ends the series that have labels it does not give any more. */
+static void fixed_labels(void **state)
+{
+    (void)state;
+    struct label x[] = {{SLICE("team"), SLICE("x")}, {SLICE("b"), SLICE("1")}}, y = {SLICE("team"), SLICE("y")};
+    struct label turned[] = {x[1], x[0]};
+    owner_id plain = app_of("a"), with_x = owners_app(owners, SLICE("a"), x, 2, now),
+             with_y = owners_app(owners, SLICE("a"), &y, 1, now), web = process_of(with_y, "web.1");
+    assert_int_equal(with_x, owners_app(owners, SLICE("a"), turned, 2, now));
+    uint64_t hash = owners_hash_labels(owners, x, 2);
+    owners_allow_labels(owners, &hash, 1, now);
+    assert_false(counted_over(with_y));
+    now += GRACE;
+    assert_true(counted_over(with_y));
+    assert_true(counted_over(web));
+    assert_true(reported_over(with_y, LINE(1000)));
+    assert_false(counted_over(with_x));
+    assert_false(counted_over(plain));
+    assert_false(reported_over(plain, LINE(1000)));
+    hash = owners_hash_labels(owners, &y, 1);
+    owners_allow_labels(owners, &hash, 1, now);
+    now += GRACE;
+    assert_false(counted_over(with_y));
+    assert_false(reported_over(web, LINE(1000)));
+    assert_true(counted_over(with_x));
+}
+
+static void zeros(void **state)
+{
+    (void)state;
+    owner_id app = app_of("a");
+    assert_true(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now));
+    assert_true(owners_wants_zeros(owners, app, OWNER_LEDGER_ZEROS, now));
+    assert_false(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now + 59999));
+    assert_true(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now + 60000));
+}
+
+/* More owners than there are places: the rest has none, and places come back. */
+static void many(void **state)
+{
+    (void)state;
+    owner_id first = app_of("app0"), app = OWNER_NONE;
+    char name[32];
+    unsigned none = 0;
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof name, "app%d", i);
+        app = app_of(name);
+        none += app == OWNER_NONE;
+    }
+    assert_int_equal(none, 3000 - 1024);
+    assert_int_equal(first, app_of("app0"));
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof name, "run.%d", i);
+        owner_id run = process_of(first, name);
+        if (run == first)
+            break;
+        owners_add(owners, run, OWNER_LINES, 5);
+    }
+    owners_add(owners, first, OWNER_LINES, 7);
+    assert_int_equal(owners_add(owners, first, OWNER_LINES, 0), 7);
+    now += 4 * (uint64_t)SILENCE;
+    for (int i = 5000; i < 6024; i++) {
+        snprintf(name, sizeof name, "app%d", i);
+        app = app_of(name);
+        assert_int_not_equal(app, OWNER_NONE);
+        assert_int_equal(owners_add(owners, app, OWNER_LINES, 0), 0);
+    }
+    assert_true(counted_over(first)); /* its id names nobody any more */
+    assert_int_equal(owners_add(owners, first, OWNER_LINES, 1), 0);
+}
+
+/* Several threads that meet the same names at the same time mean the same owners, also where places change hands. */
+enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
+static pthread_barrier_t barrier;
+static owner_id named[THREADS][NAMES];
+
+static void *name_all(void *argument)
+{
+    size_t thread = (size_t)argument - 1;
+    void *problem = NULL;
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_barrier_wait(&barrier);
+        uint64_t then = now + (uint64_t)round * 4 * SILENCE; /* all that was there before is forgotten */
+        for (int i = 0; i < NAMES; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "app%d.%d", round, i);
+            owner_id app = owners_app(owners, slice_of(name), NULL, 0, then);
+            snprintf(name, sizeof name, "run.%d", i);
+            named[thread][i] = owners_process(owners, app, slice_of(name), then);
+            owners_add(owners, app, OWNER_LINES, 1);
+            owners_ended(owners, named[thread][i], LINE(round + 1), then);
+            owners_started(owners, named[thread][i], LINE(round + 2));
+        }
+        pthread_barrier_wait(&barrier);
+        for (int i = 0; i < NAMES; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "app%d.%d", round, i);
+            owner_id app = owners_app(owners, slice_of(name), NULL, 0, then);
+            if (named[thread][i] != named[0][i] || owners_is_over(owners, app, OWNER_COUNTED, then) ||
+                owners_is_over(owners, named[thread][i], OWNER_COUNTED, then + GRACE))
+                problem = argument;
+        }
+        pthread_barrier_wait(&barrier);
+    }
+    return problem;
+}
+
+static void concurrent(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    pthread_barrier_init(&barrier, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, name_all, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *problem;
+        pthread_join(threads[i], &problem);
+        assert_null(problem); /* an owner is not what it was */
+    }
+    pthread_barrier_destroy(&barrier);
+}
+
+static void process_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *type; /* NULL: no process */
+        unsigned number;
+        bool one_off;
+    } cases[] = {
+        {"web.1", "web", 1, false},
+        {"sidekiq_x-2.12", "sidekiq_x-2", 12, false},
+        {"run.1", "run", 1, true},
+        {"scheduler.77", "scheduler", 77, true},
+        {"release.9", "release", 9, true},
+        {"web.1000", "web", 1000, true},
+        {"web.999", "web", 999, false},
+        {"web", NULL, 0, false},
+        {"web.", NULL, 0, false},
+        {".1", NULL, 0, false},
+        {"a.b.1", NULL, 0, false},
+        {"web.1x", NULL, 0, false},
+        {"web.123456789", NULL, 0, false},
+        {"we b.1", NULL, 0, false},
+        {"", NULL, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct process process;
+        bool is = process_read(guarded(slice_of(cases[i].name)), &process);
+        assert_int_equal(is, cases[i].type != NULL);
+        if (!is)
+            continue;
+        assert_slice(process.type, cases[i].type);
+        assert_int_equal(process.number, cases[i].number);
+        assert_int_equal(process.one_off, cases[i].one_off);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names, setup, teardown),
+        cmocka_unit_test_setup_teardown(silence, setup, teardown),
+        cmocka_unit_test_setup_teardown(ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(restarted, setup, teardown),
+        cmocka_unit_test_setup_teardown(instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(scale, setup, teardown),
+        cmocka_unit_test_setup_teardown(replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
+        cmocka_unit_test_setup_teardown(zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(many, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrent, setup, teardown),
+        cmocka_unit_test(process_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
