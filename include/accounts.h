@@ -45,4 +45,7 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
 const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
                                     size_t *count);
 
+/* The fixed labels of one entry after the other, from 0 on; NULL behind the last. */
+const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count);
+
 #endif

@@ -30,7 +30,16 @@ struct config {
     char *config_file;               /* NULL: none */
     char *config_text;               /* the same inline; holds secrets; NULL: none */
     uint64_t expire_after;           /* milliseconds; 0: never */
+    uint64_t postgres_expire_after;  /* likewise, as the next two */
+    uint64_t redis_expire_after;
+    uint64_t runtime_expire_after;
+    uint64_t scrape_interval;  /* milliseconds */
+    uint64_t app_expire_after; /* milliseconds; 0: never */
     uint64_t max_series;
+    uint64_t max_app_series; /* 0: no bound, as the next two */
+    uint64_t max_metric_series;
+    uint64_t max_l2met_names;
+    bool leave_out_self_drain;
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
     uint64_t workers;

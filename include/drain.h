@@ -3,14 +3,17 @@
 #define DRAIN_H
 
 #include "duplicates.h"
-#include "store.h"
+#include "recorder.h"
 
-enum { DRAIN_LABELS_MAX = 8 };
+enum { DRAIN_LABELS_MAX = RECORDER_LABELS_MAX };
 
 struct drain_settings {
-    uint64_t expire_after;      /* milliseconds; 0: never */
-    struct slice ingest_prefix; /* with its final space; must live as long as the drain */
-    unsigned slots;             /* of the store, for recorders: 0 .. slots-1 */
+    struct owners *owners;            /* those of the store; must outlive the drain */
+    uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without news; 0: as long
+                                         as its owner */
+    struct slice ingest_prefix;       /* with its final space; must live as long as the drain */
+    bool leave_out_own; /* do not count requests that bring this drain's own batches, see family/router.h */
+    unsigned slots;     /* of the store, for recorders: 0 .. slots-1 */
 };
 
 struct drain;
@@ -22,14 +25,14 @@ void drain_free(struct drain *drain);
 /* A batch as it was posted.  Slices are views that must be valid during drain_take(); what the request did not have is
  * empty. */
 struct drain_batch {
-    struct slice body;        /* decompressed */
-    size_t received;          /* its size before decompression, in bytes */
+    struct slice body;          /* decompressed */
+    size_t received;            /* its size before decompression, in bytes */
     struct slice app;           /* whose batch it is; empty where that is unknown */
     const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
     size_t label_count;         /* at most DRAIN_LABELS_MAX */
     struct slice drain_token;   /* Logplex-Drain-Token */
-    struct slice frame_id;    /* Logplex-Frame-Id */
-    struct slice request_id;  /* X-Request-Id */
+    struct slice frame_id;      /* Logplex-Frame-Id */
+    struct slice request_id;    /* X-Request-Id */
     struct slice user_agent;
     struct slice host;          /* Host: where the sender thinks that we are */
     struct slice message_count; /* Logplex-Msg-Count */

@@ -27,8 +27,9 @@ enum claim {
     CLAIM_TAKEN,   /* it was taken in full */
 };
 
-/* now: milliseconds of the monotonic clock. */
-enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now);
-void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now);
+/* now: milliseconds of the monotonic clock.  lost: the losses that the batch told of when it was taken; a second
+ * sending may tell of more, and who counts these says so by duplicates_taken() again.  On TAKEN *lost is filled in. */
+enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now, double *lost);
+void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now, double lost);
 
 #endif

@@ -31,20 +31,25 @@ enum family_id {
         FAMILY_COUNT
 };
 
+/* The log system's own codes for losses: Logplex's output buffer, log-shuttle's buffer, log-shuttle's deliveries. */
+enum logplex_code { LOGPLEX_L10, LOGPLEX_L12, LOGPLEX_L13, LOGPLEX_CODES };
+
 /* The longest message that a family is given, in bytes.  Heroku cuts at 10,000. */
 enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 
 /* What a family needs beside the line.  One for each batch. */
 struct family_context {
     struct slice app;           /* the app of the drain, empty where it is unknown */
-    struct slice ledger_app;    /* the same as the ledger names it, which names only so many apps */
     struct slice drain_token;   /* of the request, empty where it has none */
     struct slice host;          /* of the request: where the drain posts to; empty where it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
     struct ingest *ingest;      /* ingest_create() */
-    bool router_zeros;          /* the router family's: the app's zeros were recorded in this batch; false at first */
-    bool leave_out_own;         /* router lines about the requests to this drain are not counted as requests */
-    double own_lines;           /* how many of these there were */
+    struct router *router;      /* router_create() */
+    bool leave_out_own;         /* router lines about the requests that bring this drain's batches count nowhere */
+
+    /* What the lines of the batch say beside samples; 0 at first. */
+    double own_lines;           /* router lines about such requests */
+    double lost[LOGPLEX_CODES]; /* messages that the log system lost */
 };
 
 /* What became of a message. */

@@ -24,8 +24,8 @@ struct page_order {
 
 struct keeper_settings {
     struct store *store;
-    unsigned slot;         /* of the store; the keeper's own */
-    uint64_t expire_after; /* milliseconds: how fine the sweeping must be */
+    unsigned slot;          /* of the store; the keeper's own */
+    uint64_t shortest_life; /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page. */
     size_t (*count_connections)(void *context);
     void *context;

@@ -31,4 +31,13 @@ struct metric {
     bool own;                        /* tells about ourselves: not bound by the limit on series */
 };
 
+/* The cell of a histogram that an observation is counted in. */
+static inline unsigned metric_bucket(const struct metric *metric, double observation)
+{
+    unsigned bucket = 0;
+    while (bucket < metric->cells - 2 && observation > metric->bounds[bucket])
+        bucket++;
+    return bucket;
+}
+
 #endif

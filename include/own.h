@@ -12,16 +12,19 @@ extern const struct metric own_messages_recognised; /* a cell for each family_id
 extern const struct metric own_messages_ignored;
 extern const struct metric own_messages_malformed; /* a cell for each malformation */
 extern const struct metric own_messages_duplicate;
+extern const struct metric own_upstream_lost; /* a cell for each logplex_code */
 extern const struct metric own_frames_repaired;
 extern const struct metric own_count_mismatches;
 extern const struct metric own_batches;    /* cells: taken, duplicate */
 extern const struct metric own_body_bytes; /* cells: received, decoded */
 extern const struct metric own_samples_recorded;
 extern const struct metric own_samples_outdated;
-extern const struct metric own_samples_rejected; /* a cell for each sample_rejection */
-extern const struct metric own_series_refused;   /* a cell for each family_id */
-extern const struct metric own_line_lag;         /* histogram, seconds */
-extern const struct metric own_last_batch;       /* gauge, seconds since 1970 */
+extern const struct metric own_samples_rejected;  /* a cell for each sample_rejection */
+extern const struct metric own_series_refused;    /* a cell for each family_id */
+extern const struct metric own_series_overflowed; /* labels: app, metric, label */
+extern const struct metric own_self_drain;
+extern const struct metric own_line_lag;   /* histogram, seconds */
+extern const struct metric own_last_batch; /* gauge, seconds since 1970 */
 
 /* Requests, for each path; a cell for each of own_statuses. */
 enum { OWN_STATUS_COUNT = 12 };
@@ -62,13 +65,22 @@ enum own_reading {
         OWN_READING_COUNT
 };
 
-/* Count in a metric of ours with one label more (label.value may be empty: none).  Inside the store only. */
-enum store_result own_count(struct store *store, unsigned slot, const struct metric *metric, struct label label,
-                            unsigned cell, double amount, uint64_t now, uint64_t lifetime);
+/* Who records a metric of ours, and how long it lives. */
+struct own_terms {
+    struct store *store;
+    unsigned slot;
+    uint64_t now;
+    uint64_t lifetime; /* as in struct store_terms */
+    owner_id owner;
+};
+
+/* Count in a metric of ours with these labels (those with an empty value are left out).  Inside the store only. */
+enum store_result own_count(const struct own_terms *terms, const struct metric *metric, const struct label *labels,
+                            size_t label_count, unsigned cell, double amount);
 
 /* Set a gauge of ours, likewise. */
-void own_set(struct store *store, unsigned slot, const struct metric *metric, struct label label, double number,
-             uint64_t now, uint64_t lifetime);
+void own_set(const struct own_terms *terms, const struct metric *metric, const struct label *labels, size_t label_count,
+             double number);
 
 /* Write a reading, and build_info. */
 void own_read(struct store *store, unsigned slot, enum own_reading reading, double number, uint64_t now);

@@ -6,9 +6,10 @@
 #include "metric.h"
 #include "value.h"
 
-/* One sample.  All that it points to is valid during the call that hands it on; but label values of counted samples
- * (those whose metric has cells) for as long as the batch is: they are parts of its lines, or constants.  All samples
- * of one counted metric with the same number of labels have the same names of labels, in the same order. */
+/* One sample.  All that it points to is valid during the call that hands it on; but process, and label values of
+ * counted samples (those whose metric has cells), for as long as the batch is: they are parts of its lines, or
+ * constants.  All samples of one counted metric with the same number of labels have the same names of labels, in the
+ * same order. */
 struct sample {
     const struct metric *metric; /* ours, or NULL where the app chose the name */
     struct slice namespace;      /* before the name, "_" between them; may be empty */
@@ -59,10 +60,13 @@ struct sample_output {
     void (*record)(struct sample_output *output, const struct sample *sample);
     void (*reject)(struct sample_output *output, enum sample_rejection reason);
 
-    /* For lines that come by the hundred: find a counted sample's series (NULL: refused, and counted as such), without
-     * adding to it, and add to it as long as generation stays what it was. */
+    /* For lines that come by the hundred: find a counted sample's series, without adding to it, and add to it, or to a
+     * histogram an observation, for as long as generation stays what it was.  NULL: the sample is refused, and counted
+     * as such. */
     struct series *(*find)(struct sample_output *output, const struct sample *sample);
     void (*add)(struct sample_output *output, struct series *counter, unsigned cell, double amount);
+    void (*observe)(struct sample_output *output, struct series *histogram, const struct metric *metric,
+                    double observation);
     uint64_t generation;
 
     /* What the line says about the app's processes, as of the line's own time. */

@@ -27,14 +27,24 @@
 
 #include "identity.h"
 #include "metric.h"
+#include "owner.h"
 #include "value.h"
 
 struct store;
 
-/* max_series bounds the weight (value_weight(); for counted series their lines) of all series but those recorded as
- * exempt; threads that create series at the same moment may pass it by one series each.  slots is the number of
- * recording threads, the keeper included.  NULL where memory is short. */
-struct store *store_create(size_t max_series, unsigned slots);
+struct store_settings {
+    size_t max_series;     /* bounds the weight (value_weight(); for counted series their lines) of all series but those
+                              recorded as exempt; threads that create series at the same moment may pass it, and the next
+                              two, by one series each */
+    size_t max_app_series; /* the same for the series of one app; 0: no bound */
+    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;         /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
+    unsigned slots;           /* recording threads, the keeper included */
+    struct owners *owners;    /* must outlive the store */
+};
+
+/* NULL where memory is short. */
+struct store *store_create(const struct store_settings *settings);
 
 /* Free all.  No thread may be inside. */
 void store_free(struct store *store);
@@ -53,6 +63,9 @@ enum store_result {
     STORE_CREATED,   /* recorded, and the series is new */
     STORE_OUTDATED,  /* an absolute value older than the one that is there: ignored */
     STORE_FULL,      /* max_series: a new series, or a larger value of a known one, was refused */
+    STORE_APP_FULL,  /* max_app_series, likewise, but for a new series only */
+    STORE_CAPPED,    /* max_metric_series, likewise */
+    STORE_NAMES,     /* max_names: a new series was refused */
     STORE_TOO_LARGE, /* the merged value would be over the bounds of value.h */
     STORE_NO_MEMORY,
 };
@@ -61,7 +74,11 @@ enum store_result {
 struct store_terms {
     uint64_t now;      /* milliseconds of the monotonic clock */
     uint64_t lifetime; /* milliseconds without news after which the series leaves, below 2^32; 0: it stays */
-    bool exempt;       /* does not count towards max_series and is never refused for it */
+    owner_id owner;    /* with whom it leaves, if it was created by this call */
+    owner_id app;      /* whose bounds it counts for */
+    bool exempt;       /* does not count towards any bound and is never refused for one */
+    bool overflow;     /* is never refused for a bound of its app or metric */
+    bool limited_name;
 };
 
 /* A counted series. */
@@ -88,6 +105,10 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms);
+
+/* Of the labels of a series that is refused, the one that has had the most values in the series of its metric and app,
+ * but app: the one to blame.  A part of identity; empty where there is none.  Inside only. */
+struct slice store_widest_label(const struct store *store, const struct identity *identity, owner_id app);
 
 struct store_usage {
     size_t metrics;
@@ -124,7 +145,8 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
 bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
                        bool (*visit)(void *context, const struct store_series_view *series), void *context);
 
-/* Remove the series that are over their lifetime at now, and the metrics that have none.  The keeper alone, inside. */
+/* Remove the series that are over (their lifetime, or with their owner) at now, and the metrics that have none.  The
+ * keeper alone, inside. */
 void store_sweep(struct store *store, unsigned slot, uint64_t now);
 
 #endif

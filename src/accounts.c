@@ -367,3 +367,11 @@ const struct label *accounts_labels(const struct accounts *accounts, const struc
     *count = drain == NULL ? 0 : drain->label_count;
     return drain == NULL ? NULL : drain->labels;
 }
+
+const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count)
+{
+    if (accounts->file == NULL || entry >= accounts->file->drain_count)
+        return NULL;
+    *count = accounts->file->drains[entry].label_count;
+    return accounts->file->drains[entry].labels;
+}

@@ -9,7 +9,7 @@
 #include "secret.h"
 #include "version.h"
 
-enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, LEVEL };
+enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
 
 struct setting {
     const char *variable;
@@ -38,6 +38,22 @@ static const struct setting settings[] = {
     {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0, "the same YAML itself"},
     {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
      "a reported series not updated for this long leaves; 0: never"},
+    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
+     "the same for samples of Heroku Postgres, PgBouncer and add-ons that are not named here"},
+    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30), "the same for samples of Heroku Redis"},
+    {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
+     "the same for samples of dynos (log-runtime-metrics)"},
+    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "30s", 10, SECONDS(3600),
+     "how often Prometheus scrapes; the series of a dyno that has ended stay for two of these"},
+    {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
+     "an app that has been silent for this long leaves with all its series; 0: never"},
+    {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
+    {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
+     "how many of them one metric of an app may have; 0: all"},
+    {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
+     "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
+    {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
+     "whether requests that bring an app's own batches through its own router are not counted"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body; four times this when decompressed"},
@@ -55,6 +71,7 @@ static const struct setting settings[] = {
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
 
+static const char *const switch_names[] = {"false", "true"};
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 /* ---- values ---- */
@@ -157,6 +174,14 @@ static bool set_value(struct config *config, const struct setting *setting, cons
     case SIZE:
     case NUMBER:
         return set_number(config, setting, text, error);
+    case SWITCH:
+        for (int on = 0; on < 2; on++) {
+            if (strcmp(text, switch_names[on]) == 0) {
+                *(bool *)place_of(config, setting) = on;
+                return true;
+            }
+        }
+        return fail(error, "%s is not true or false%s", setting->variable, "");
     case LEVEL:
         for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
             if (strcmp(text, level_names[level]) == 0) {
@@ -491,6 +516,9 @@ void config_print(const struct config *config, FILE *out)
         case DOCUMENT:
         case SECRET:
             text = *(char *const *)place == NULL ? "(not set)" : "(set)";
+            break;
+        case SWITCH:
+            text = switch_names[*(const bool *)place];
             break;
         case LEVEL:
             text = level_names[*(const enum log_level *)place];

@@ -14,7 +14,8 @@ enum {
 
 struct entry {
     struct batch_id id;
-    uint64_t time;    /* when it was claimed or taken */
+    uint64_t time; /* when it was claimed or taken */
+    double lost;
     enum claim state; /* NEW: the entry is empty */
 };
 
@@ -82,22 +83,23 @@ static struct entry *lock_set(struct duplicates *duplicates, struct batch_id id,
     return duplicates->sets[set];
 }
 
-enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now)
+enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now, double *lost)
 {
     pthread_mutex_t *lock;
     struct entry *entry = find(lock_set(duplicates, id, &lock), id, now);
     enum claim state = entry == NULL ? CLAIM_NEW : entry->state;
     if (entry != NULL && state == CLAIM_NEW)
-        *entry = (struct entry){id, now, CLAIM_RUNNING};
+        *entry = (struct entry){.id = id, .time = now, .state = CLAIM_RUNNING};
+    *lost = entry != NULL ? entry->lost : 0;
     pthread_mutex_unlock(lock);
     return state;
 }
 
-void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now)
+void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now, double lost)
 {
     pthread_mutex_t *lock;
     struct entry *entry = find(lock_set(duplicates, id, &lock), id, now);
     if (entry != NULL)
-        *entry = (struct entry){id, now, CLAIM_TAKEN};
+        *entry = (struct entry){id, now, lost, CLAIM_TAKEN};
     pthread_mutex_unlock(lock);
 }

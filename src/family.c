@@ -13,7 +13,7 @@ const struct family *const families[FAMILY_COUNT] = {
 enum family_id family_of(const struct line *line, const struct family_context *context)
 {
     bool numbered = line->procid.length > 0 && slice_is_digit(line->procid.at[line->procid.length - 1]);
-#define X(id, name)                          \
+#define X(id, name)                        \
     if (name##_family.owns(line, context)) \
         return id;
     if (numbered) {

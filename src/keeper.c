@@ -207,9 +207,9 @@ static void deliver(struct keeper *keeper, struct page_order *orders)
 /* ---- the thread ---- */
 
 /* Pages leave out what is over its lifetime, so sweeping is only for memory and the limit on series. */
-static uint64_t sweep_interval(uint64_t expire_after)
+static uint64_t sweep_interval(uint64_t shortest_life)
 {
-    uint64_t tenth = expire_after / 10;
+    uint64_t tenth = shortest_life / 10;
     return tenth == 0 || tenth > 5000 ? 5000 : tenth < 100 ? 100 : tenth;
 }
 
@@ -222,7 +222,7 @@ static void *run(void *context)
 {
     struct keeper *keeper = context;
     struct store *store = keeper->settings.store;
-    uint64_t interval = sweep_interval(keeper->settings.expire_after);
+    uint64_t interval = sweep_interval(keeper->settings.shortest_life);
     uint64_t next_sweep = clock_monotonic() + interval;
     pthread_mutex_lock(&keeper->lock);
     for (;;) {

@@ -96,8 +96,20 @@ static void allow(struct http_server *server, const struct config *config, struc
 
 /* ---- serving ---- */
 
+/* Series with fixed labels that no entry gives any more have ended; all others are kept. */
+static void end_unlisted(struct owners *owners, const struct accounts *accounts)
+{
+    static uint64_t hashes[CONFIG_FILE_DRAINS_MAX];
+    const struct label *labels;
+    size_t count = 0, label_count;
+    while ((labels = accounts_entry_labels(accounts, count, &label_count)) != NULL)
+        hashes[count++] = owners_hash_labels(owners, labels, label_count);
+    owners_allow_labels(owners, hashes, count, clock_monotonic());
+}
+
 /* What a signal can change. */
 struct service {
+    struct owners *owners;
     struct config *config;
     struct accounts *accounts; /* a share */
     struct http_server *server;
@@ -132,7 +144,8 @@ static void reload(struct service *service)
         allow(service->server, service->config, accounts);
         accounts_release(service->accounts);
         service->accounts = accounts;
-        log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, all series are kept");
+        end_unlisted(service->owners, accounts);
+        log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
             config_exchange_secrets(service->config, &fresh);
@@ -196,6 +209,44 @@ static size_t count_connections(void *server)
     return http_connections(server);
 }
 
+static struct store *open_store(const struct config *config, struct owners *owners, unsigned slots)
+{
+    return store_create(&(struct store_settings){.max_series = config->max_series,
+                                                 .max_app_series = config->max_app_series,
+                                                 .max_metric_series = config->max_metric_series,
+                                                 .max_names = config->max_l2met_names,
+                                                 .slots = slots,
+                                                 .owners = owners});
+}
+
+static struct drain *open_drain(const struct config *config, struct owners *owners, struct store *store,
+                                unsigned workers)
+{
+    struct drain_settings settings = {.owners = owners,
+                                      .ingest_prefix = slice_of(config->ingest_prefix),
+                                      .leave_out_own = config->leave_out_self_drain,
+                                      .slots = workers};
+    for (int family = 0; family < FAMILY_COUNT; family++)
+        settings.lifetimes[family] = config->expire_after;
+    settings.lifetimes[FAMILY_POSTGRES] = config->postgres_expire_after;
+    settings.lifetimes[FAMILY_PGBOUNCER] = config->postgres_expire_after;
+    settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
+    settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
+    return drain_create(store, &settings);
+}
+
+/* The shortest time after which something may have to leave. */
+static uint64_t shortest_life(const struct config *config)
+{
+    const uint64_t lives[] = {config->expire_after,         config->postgres_expire_after, config->redis_expire_after,
+                              config->runtime_expire_after, 2 * config->scrape_interval,   config->app_expire_after};
+    uint64_t shortest = 0;
+    for (size_t i = 0; i < sizeof lives / sizeof lives[0]; i++)
+        if (lives[i] != 0 && (shortest == 0 || lives[i] < shortest))
+            shortest = lives[i];
+    return shortest;
+}
+
 /* Build the rooms, serve, and take them down in reverse order. */
 static int run(struct config *config)
 {
@@ -212,16 +263,15 @@ static int run(struct config *config)
         return fail(EXIT_INVALID, error);
     }
     unsigned keeper_slot = (unsigned)config->workers;
-    struct store *store = store_create(config->max_series, keeper_slot + 1);
-    struct drain *drain =
-        store == NULL ? NULL
-                      : drain_create(store, &(struct drain_settings){config->expire_after,
-                                                                     slice_of(config->ingest_prefix), keeper_slot});
+    struct owners *owners = service.owners = owners_create(
+        &(struct owners_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
+    struct store *store = owners == NULL ? NULL : open_store(config, owners, keeper_slot + 1);
+    struct drain *drain = store == NULL ? NULL : open_drain(config, owners, store, keeper_slot);
     struct keeper *keeper = drain == NULL
                                 ? NULL
                                 : keeper_start(&(struct keeper_settings){.store = store,
                                                                          .slot = keeper_slot,
-                                                                         .expire_after = config->expire_after,
+                                                                         .shortest_life = shortest_life(config),
                                                                          .count_connections = count_connections,
                                                                          .context = server});
     if (keeper == NULL) {
@@ -247,6 +297,7 @@ done:
     drain_free(drain);
     http_close(server);
     store_free(store);
+    owners_free(owners);
     accounts_release(service.accounts);
     close(signals);
     return status;

@@ -20,6 +20,7 @@ static const char *const rejection_labels[] = {
 #undef X
 };
 
+static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13"};
 static const char *const batch_labels[] = {"taken", "duplicate"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const char *const status_labels[OWN_STATUS_COUNT] = {"200", "204", "400", "401", "404", "405",
@@ -46,6 +47,10 @@ const struct metric own_messages_malformed =
     COUNTERS("messages_malformed_total", "Messages that could not be read, by reason.", "reason", malformation_labels);
 const struct metric own_messages_duplicate =
     COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
+const struct metric own_upstream_lost =
+    COUNTERS("upstream_lost_messages_total",
+             "Messages that the log system says it lost before they could reach this drain, by its error code.", "code",
+             lost_labels);
 const struct metric own_frames_repaired =
     COUNTER("frames_repaired_total", "Messages whose octet count was wrong and that were ended at a line start.");
 const struct metric own_count_mismatches =
@@ -61,7 +66,12 @@ const struct metric own_samples_rejected =
     COUNTERS("samples_rejected_total", "Samples of readable messages that could not be used, by reason.", "reason",
              rejection_labels);
 const struct metric own_series_refused = COUNTERS(
-    "series_refused_total", "Samples refused because their series would go over MAX_SERIES.", "family", family_labels);
+    "series_refused_total", "Samples refused because their series would go over a bound.", "family", family_labels);
+const struct metric own_series_overflowed = COUNTER(
+    "series_overflowed_total",
+    "Samples whose series would go over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
+const struct metric own_self_drain =
+    COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
 const struct metric own_line_lag = {
     .name = "drain_exporter_line_lag_seconds",
     .help = "Time from a line's timestamp to its arrival, for the first line of each batch.",
@@ -102,31 +112,39 @@ unsigned own_status_cell(int status)
     return cell;
 }
 
-enum store_result own_count(struct store *store, unsigned slot, const struct metric *metric, struct label label,
-                            unsigned cell, double amount, uint64_t now, uint64_t lifetime)
+static struct store_terms store_terms_of(const struct own_terms *terms)
 {
-    struct identity identity;
-    identity_build(&identity, SLICE(""), slice_of(metric->name), &label, label.value.length > 0);
-    return store_count(store, slot, &identity, metric, cell, amount,
-                       &(struct store_terms){.now = now, .lifetime = lifetime, .exempt = true});
+    return (struct store_terms){
+        .now = terms->now, .lifetime = terms->lifetime, .owner = terms->owner, .app = OWNER_NONE, .exempt = true};
 }
 
-void own_set(struct store *store, unsigned slot, const struct metric *metric, struct label label, double number,
-             uint64_t now, uint64_t lifetime)
+enum store_result own_count(const struct own_terms *terms, const struct metric *metric, const struct label *labels,
+                            size_t label_count, unsigned cell, double amount)
 {
     struct identity identity;
-    identity_build(&identity, SLICE(""), slice_of(metric->name), &label, label.value.length > 0);
+    struct store_terms store_terms = store_terms_of(terms);
+    identity_build(&identity, SLICE(""), slice_of(metric->name), labels, label_count);
+    return store_count(terms->store, terms->slot, &identity, metric, cell, amount, &store_terms);
+}
+
+void own_set(const struct own_terms *terms, const struct metric *metric, const struct label *labels, size_t label_count,
+             double number)
+{
+    struct identity identity;
+    struct store_terms store_terms = store_terms_of(terms);
+    identity_build(&identity, SLICE(""), slice_of(metric->name), labels, label_count);
     struct value value = {.type = metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE, .number = number};
-    store_update(store, slot, &identity, metric, &value, false,
-                 &(struct store_terms){.now = now, .lifetime = lifetime, .exempt = true});
+    store_update(terms->store, terms->slot, &identity, metric, &value, false, &store_terms);
 }
 
 void own_read(struct store *store, unsigned slot, enum own_reading reading, double number, uint64_t now)
 {
-    own_set(store, slot, &readings[reading], (struct label){SLICE("app"), SLICE("")}, number, now, 0);
+    struct own_terms terms = {.store = store, .slot = slot, .now = now, .owner = OWNER_NONE};
+    own_set(&terms, &readings[reading], NULL, 0, number);
 }
 
 void own_build_info(struct store *store, unsigned slot, uint64_t now)
 {
-    own_set(store, slot, &build_info, (struct label){SLICE("version"), SLICE(VERSION)}, 1, now, 0);
+    struct own_terms terms = {.store = store, .slot = slot, .now = now, .owner = OWNER_NONE};
+    own_set(&terms, &build_info, &(struct label){SLICE("version"), SLICE(VERSION)}, 1, 1);
 }

@@ -16,9 +16,26 @@ enum { CACHE_LINE = 64 };
 /* A counted series notes at most once in this time (milliseconds) that it was seen; see touch(). */
 enum { TOUCH_INTERVAL = 1000 };
 
+/* The series of one metric that belong to one app. */
+enum { LABEL_PLACES = 16 };
+struct group {
+    struct group *next; /* of the metric's */
+    struct stored_metric *metric;
+    owner_id app;
+    atomic_long series;
+    atomic_long weight;
+    /* Which values the labels of its series have had: for the hash of a label's name (0: free), a bit for the hash of
+     * each value.  The more bits, the more values. */
+    struct {
+        atomic_uint_least64_t name;
+        atomic_uint_least64_t values;
+    } labels[LABEL_PLACES];
+};
+
 struct stored_metric {
     _Atomic(struct stored_metric *) next_in_bucket;
     _Atomic(struct stored_metric *) next;
+    _Atomic(struct group *) groups;
     _Atomic(struct series *) fresh; /* the series that the keeper has not met yet, newest first */
     atomic_long series;             /* how many exist or are about to; -1: removed */
     /* The keeper's own list of the others, in the order of their birth; an array, since a walk along pointers would
@@ -42,7 +59,7 @@ struct cells {
 struct series {
     _Atomic(struct series *) next_in_bucket;
     struct series *next_fresh;
-    struct stored_metric *stored_metric;
+    struct group *group;
     const struct metric *counted; /* NULL: a reported series */
     union {
         _Atomic(struct value *) value; /* of a reported series; or &dead_value */
@@ -50,8 +67,10 @@ struct series {
     };
     uint64_t hash;
     uint32_t lifetime;
+    owner_id owner;
     uint16_t labels_length;
     bool exempt;
+    bool limited_name;
     char labels[];
 };
 
@@ -81,8 +100,7 @@ struct store {
     _Atomic(struct stored_metric *) *metric_buckets;
     size_t bucket_mask;
     size_t metric_mask;
-    size_t max_series;
-    unsigned slot_count;
+    struct store_settings settings;
     struct slot *slots;
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     _Alignas(CACHE_LINE) atomic_uint_least64_t epoch;
@@ -112,7 +130,7 @@ void store_enter(struct store *store, unsigned slot)
 static void advance(struct store *store)
 {
     uint64_t epoch = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
-    for (unsigned i = 0; i < store->slot_count; i++) {
+    for (unsigned i = 0; i < store->settings.slots; i++) {
         uint64_t seen = atomic_load_explicit(&store->slots[i].epoch, memory_order_seq_cst);
         if (seen != 0 && seen != epoch)
             return;
@@ -186,23 +204,22 @@ static size_t power_of_two(size_t at_least)
     return size;
 }
 
-struct store *store_create(size_t max_series, unsigned slots)
+struct store *store_create(const struct store_settings *settings)
 {
     struct store *store = aligned_alloc(CACHE_LINE, sizeof *store);
     if (store == NULL)
         return NULL;
     memset(store, 0, sizeof *store);
-    size_t buckets = power_of_two(max_series);
-    size_t metric_buckets = power_of_two(max_series / 16);
+    size_t buckets = power_of_two(settings->max_series);
+    size_t metric_buckets = power_of_two(settings->max_series / 16);
     store->bucket_mask = buckets - 1;
     store->metric_mask = metric_buckets - 1;
-    store->max_series = max_series;
-    store->slot_count = slots;
+    store->settings = *settings;
     store->buckets = map_zeroes(buckets * sizeof store->buckets[0]);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
-    store->slots = aligned_alloc(CACHE_LINE, slots * sizeof store->slots[0]);
+    store->slots = aligned_alloc(CACHE_LINE, settings->slots * sizeof store->slots[0]);
     if (store->slots != NULL)
-        memset(store->slots, 0, slots * sizeof store->slots[0]);
+        memset(store->slots, 0, settings->slots * sizeof store->slots[0]);
     atomic_store(&store->epoch, 1);
     size_t random = 0;
     while (random < sizeof store->secret) {
@@ -244,10 +261,15 @@ void store_free(struct store *store)
         for (size_t i = 0; i < metric->known_count; i++)
             free_series(metric->known[i]);
         free(metric->known);
+        for (struct group *group = atomic_load(&metric->groups); group != NULL;) {
+            struct group *following = group->next;
+            free(group);
+            group = following;
+        }
         free(metric);
         metric = next;
     }
-    for (unsigned i = 0; store->slots != NULL && i < store->slot_count; i++) {
+    for (unsigned i = 0; store->slots != NULL && i < store->settings.slots; i++) {
         for (size_t j = 0; j < store->slots[i].retired_count; j++)
             free(store->slots[i].retired[j].memory);
         free(store->slots[i].retired);
@@ -326,10 +348,19 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
 
 /* ---- series ---- */
 
-/* Is a series that was last seen then over its lifetime? */
-static bool is_over(const struct series *series, uint64_t seen, uint64_t now)
+/* Is a counted series that was last seen then over? */
+static bool is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
-    return series->lifetime != 0 && seen + series->lifetime <= now;
+    return (series->lifetime != 0 && seen + series->lifetime <= now) ||
+           owners_is_over(store->settings.owners, series->owner, OWNER_COUNTED, now);
+}
+
+/* Is a reported series with this value over? */
+static bool has_outlived(const struct store *store, const struct series *series, const struct value *value,
+                         uint64_t now)
+{
+    return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
+           owners_is_over(store->settings.owners, series->owner, value->time, now);
 }
 
 static bool is_dead(const struct series *series)
@@ -352,7 +383,7 @@ static struct series *find_series(_Atomic(struct series *) *bucket, uint64_t has
     for (; series != NULL; series = atomic_load_explicit(&series->next_in_bucket, memory_order_acquire)) {
         if (series->hash == hash &&
             slice_equals((struct slice){series->labels, series->labels_length}, identity_labels(identity)) &&
-            slice_equals((struct slice){series->stored_metric->name, series->stored_metric->name_length},
+            slice_equals((struct slice){series->group->metric->name, series->group->metric->name_length},
                          identity_name(identity)) &&
             !is_dead(series))
             return series;
@@ -360,25 +391,169 @@ static struct series *find_series(_Atomic(struct series *) *bucket, uint64_t has
     return NULL;
 }
 
+/* ---- bounds ---- */
+
 static bool has_room(const struct store *store, unsigned weight)
 {
-    return atomic_load_explicit(&store->weight, memory_order_relaxed) + (long)weight <= (long)store->max_series;
+    return atomic_load_explicit(&store->weight, memory_order_relaxed) + (long)weight <=
+           (long)store->settings.max_series;
 }
 
-/* Take weight from the bound; false, with nothing taken even for a moment, where there is not enough of it. */
-static bool take_weight(struct store *store, unsigned weight)
+/* Add weight (or take it back, where it is negative) to what a group and its app hold. */
+static void charge_group(struct store *store, struct group *group, long weight)
+{
+    atomic_fetch_add_explicit(&group->weight, weight, memory_order_relaxed);
+    owners_add(store->settings.owners, group->app, OWNER_LINES, weight);
+}
+
+static void charge(struct store *store, struct group *group, long weight)
+{
+    atomic_fetch_add_explicit(&store->weight, weight, memory_order_relaxed);
+    charge_group(store, group, weight);
+}
+
+/* Charge weight that max_series must have room for; false, with nothing taken even for a moment, where it has not. */
+static bool take_weight(struct store *store, struct group *group, unsigned weight)
 {
     long before = atomic_load_explicit(&store->weight, memory_order_relaxed);
-    while (before + (long)weight <= (long)store->max_series)
+    while (before + (long)weight <= (long)store->settings.max_series) {
         if (atomic_compare_exchange_weak_explicit(&store->weight, &before, before + (long)weight, memory_order_relaxed,
-                                                  memory_order_relaxed))
+                                                  memory_order_relaxed)) {
+            charge_group(store, group, (long)weight);
             return true;
+        }
+    }
     return false;
 }
 
-static void give_weight(struct store *store, unsigned weight)
+/* Is there room for weight more in the bounds of app and metric?  CREATED: there is. */
+static enum store_result check_bounds(struct store *store, struct group *group, unsigned weight,
+                                      const struct store_terms *terms)
 {
-    atomic_fetch_sub_explicit(&store->weight, (long)weight, memory_order_relaxed);
+    const struct store_settings *settings = &store->settings;
+    long more = (long)weight;
+    if (terms->exempt || terms->overflow)
+        return STORE_CREATED;
+    if (terms->limited_name && settings->max_names != 0 &&
+        atomic_load_explicit(&group->series, memory_order_relaxed) == 0 &&
+        owners_add(settings->owners, group->app, OWNER_NAMES, 0) >= (long)settings->max_names)
+        return STORE_NAMES;
+    if (settings->max_metric_series != 0 &&
+        atomic_load_explicit(&group->weight, memory_order_relaxed) + more > (long)settings->max_metric_series)
+        return STORE_CAPPED;
+    if (settings->max_app_series != 0 && group->app != OWNER_NONE &&
+        owners_add(settings->owners, group->app, OWNER_LINES, 0) + more > (long)settings->max_app_series)
+        return STORE_APP_FULL;
+    return STORE_CREATED;
+}
+
+/* ---- groups ---- */
+
+/* The metric's group for an app, created where it is missing; NULL where memory is short.  The metric is held. */
+static struct group *take_group(struct stored_metric *metric, owner_id app)
+{
+    struct group *fresh = NULL;
+    struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
+    for (;;) {
+        for (struct group *group = head; group != NULL; group = group->next) {
+            if (group->app == app) {
+                free(fresh);
+                return group;
+            }
+        }
+        if (fresh == NULL && (fresh = calloc(1, sizeof *fresh)) == NULL)
+            return NULL;
+        fresh->metric = metric;
+        fresh->app = app;
+        fresh->next = head;
+        /* Release the filled-in group to the acquires here and in store_widest_label(). */
+        if (atomic_compare_exchange_strong_explicit(&metric->groups, &head, fresh, memory_order_release,
+                                                    memory_order_acquire))
+            return fresh;
+    }
+}
+
+/* Cut the first label off the text of an identity's labels; false where there is none. */
+static bool next_label(struct slice *text, struct label *label)
+{
+    size_t equals = slice_index(*text, '=');
+    if (equals + 2 > text->length)
+        return false;
+    label->name = (struct slice){text->at, equals};
+    const char *value = text->at + equals + 2;
+    const char *end = value;
+    while (*end != '"')
+        end += *end == '\\' ? 2 : 1;
+    label->value = (struct slice){value, (size_t)(end - value)};
+    *text = slice_after(*text, (size_t)(end + 1 - text->at));
+    if (text->length > 0)
+        *text = slice_after(*text, 1); /* the comma */
+    return true;
+}
+
+/* The bits of a label's values.  NULL where the label is not known or, with add, where there is no place for one more.
+ */
+static atomic_uint_least64_t *values_of(const struct store *store, struct group *group, struct slice name, bool add)
+{
+    uint64_t hash = hash_of(store, name) | 1;
+    for (unsigned i = 0; i < LABEL_PLACES; i++) {
+        uint64_t holder = atomic_load_explicit(&group->labels[i].name, memory_order_relaxed);
+        if (holder == 0 && add &&
+            atomic_compare_exchange_strong_explicit(&group->labels[i].name, &holder, hash, memory_order_relaxed,
+                                                    memory_order_relaxed))
+            holder = hash;
+        if (holder == hash)
+            return &group->labels[i].values;
+        if (holder == 0)
+            return NULL;
+    }
+    return NULL;
+}
+
+static void note_labels(const struct store *store, struct group *group, const struct identity *identity)
+{
+    struct slice text = identity_labels(identity);
+    struct label label;
+    while (next_label(&text, &label)) {
+        atomic_uint_least64_t *values = values_of(store, group, label.name, true);
+        if (values != NULL)
+            atomic_fetch_or_explicit(values, UINT64_C(1) << (hash_of(store, label.value) >> 58), memory_order_relaxed);
+    }
+}
+
+/* One series more or, where change is -1, less. */
+static void count_series(struct store *store, struct group *group, bool limited_name, long change)
+{
+    long before = atomic_fetch_add_explicit(&group->series, change, memory_order_relaxed);
+    if (limited_name && before + (change < 0 ? change : 0) == 0)
+        owners_add(store->settings.owners, group->app, OWNER_NAMES, change);
+}
+
+struct slice store_widest_label(const struct store *store, const struct identity *identity, owner_id app)
+{
+    struct slice name = identity_name(identity);
+    uint64_t hash = hash_of(store, name);
+    struct stored_metric *metric =
+        atomic_load_explicit(&store->metric_buckets[hash & store->metric_mask], memory_order_acquire);
+    while (metric != NULL &&
+           !(metric->hash == hash && slice_equals((struct slice){metric->name, metric->name_length}, name)))
+        metric = atomic_load_explicit(&metric->next_in_bucket, memory_order_acquire);
+    struct group *group = metric == NULL ? NULL : atomic_load_explicit(&metric->groups, memory_order_acquire);
+    while (group != NULL && group->app != app)
+        group = group->next;
+    struct slice text = identity_labels(identity);
+    struct slice widest = {"", 0};
+    int most = -1;
+    struct label label;
+    while (next_label(&text, &label)) {
+        atomic_uint_least64_t *bits = group == NULL ? NULL : values_of(store, group, label.name, false);
+        int values = bits == NULL ? 0 : __builtin_popcountll(atomic_load_explicit(bits, memory_order_relaxed));
+        if (!slice_equals(label.name, SLICE("app")) && values > most) {
+            widest = label.name;
+            most = values;
+        }
+    }
+    return widest;
 }
 
 /* What a series that is to be created is made of. */
@@ -394,7 +569,7 @@ static size_t row_length(const struct metric *metric)
 
 static struct cells *allocate_cells(const struct store *store, const struct metric *metric, uint64_t now)
 {
-    size_t count = row_length(metric) * store->slot_count;
+    size_t count = row_length(metric) * store->settings.slots;
     struct cells *cells = aligned_alloc(CACHE_LINE, sizeof *cells + count * sizeof cells->rows[0]);
     if (cells == NULL)
         return NULL;
@@ -424,7 +599,9 @@ static struct series *allocate_series(struct store *store, const struct identity
     }
     series->hash = hash;
     series->lifetime = (uint32_t)terms->lifetime;
+    series->owner = terms->owner;
     series->exempt = terms->exempt;
+    series->limited_name = terms->limited_name;
     series->labels_length = (uint16_t)labels.length;
     memcpy(series->labels, labels.at, labels.length);
     return series;
@@ -457,10 +634,18 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
         result = STORE_OUTDATED; /* the name was chosen by somebody else */
         goto release_metric;
     }
+    struct group *group = take_group(metric, terms->exempt ? OWNER_NONE : terms->app);
+    if (group == NULL)
+        goto release_metric;
+    enum store_result bounded = check_bounds(store, group, weight, terms);
+    if (bounded != STORE_CREATED) {
+        result = find_series(bucket, hash, identity) != NULL ? STORE_RECORDED : bounded;
+        goto release_metric;
+    }
     struct series *series = allocate_series(store, identity, hash, birth, terms);
     if (series == NULL)
         goto release_metric;
-    series->stored_metric = metric;
+    series->group = group;
 
     struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
     for (;;) {
@@ -475,8 +660,11 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
             break;
     }
     /* Before the keeper can know of the series and take its weight back. */
-    if (!terms->exempt)
-        atomic_fetch_add_explicit(&store->weight, (long)weight, memory_order_relaxed);
+    if (!terms->exempt) {
+        charge(store, group, (long)weight);
+        count_series(store, group, terms->limited_name, 1);
+        note_labels(store, group, identity);
+    }
     list_fresh(metric, series, series);
     return STORE_CREATED;
 
@@ -554,7 +742,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
             *dead = true;
             return STORE_OUTDATED;
         }
-        bool over = is_over(series, old->seen, update->seen);
+        bool over = has_outlived(store, series, old, update->seen);
         /* What cannot be added replaces, as an absolute value does, and must be as new. */
         bool adds = !over && incremental && value_adds(old, update);
         if (!over && !adds && update->time < old->time)
@@ -565,7 +753,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
 
         unsigned weight = series->exempt ? 0 : value_weight(old);
         unsigned needed = series->exempt ? 0 : value_weight(next);
-        if (needed > weight && !take_weight(store, needed - weight)) {
+        if (needed > weight && !take_weight(store, series->group, needed - weight)) {
             free(next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
             if (present == old)
@@ -577,12 +765,12 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         if (atomic_compare_exchange_strong_explicit(&series->value, &old, next, memory_order_acq_rel,
                                                     memory_order_acquire)) {
             if (needed < weight)
-                give_weight(store, weight - needed);
+                charge(store, series->group, (long)needed - (long)weight);
             retire_value(store, slot, old);
             return STORE_RECORDED;
         }
         if (needed > weight)
-            give_weight(store, needed - weight);
+            charge(store, series->group, (long)weight - (long)needed);
         free(next);
     }
 }
@@ -625,7 +813,7 @@ void store_usage(const struct store *store, struct store_usage *usage)
     usage->metrics = atomic_load_explicit(&store->metric_count, memory_order_relaxed);
     long weight = atomic_load_explicit(&store->weight, memory_order_relaxed);
     usage->series = weight > 0 ? (size_t)weight : 0;
-    usage->limit = store->max_series;
+    usage->limit = store->settings.max_series;
     usage->expired = atomic_load_explicit(&store->expired, memory_order_relaxed);
 }
 
@@ -646,7 +834,7 @@ static void add_rows(const struct store *store, const struct series *series, dou
     size_t row = row_length(series->counted);
     for (unsigned cell = 0; cell < series->counted->cells; cell++) {
         sums[cell] = 0;
-        for (unsigned slot = 0; slot < store->slot_count; slot++)
+        for (unsigned slot = 0; slot < store->settings.slots; slot++)
             sums[cell] += atomic_load_explicit(&series->cells->rows[slot * row + cell], memory_order_relaxed);
     }
 }
@@ -718,7 +906,7 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
         bool alive;
         if (series->counted != NULL) {
             uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
-            alive = seen != DEAD_SEEN && !is_over(series, seen, now);
+            alive = seen != DEAD_SEEN && !is_over(store, series, seen, now);
             if (alive) {
                 add_rows(store, series, sums);
                 view.metric = series->counted;
@@ -726,7 +914,7 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             }
         } else {
             view.value = atomic_load_explicit(&series->value, memory_order_acquire);
-            alive = view.value != &dead_value && !is_over(series, view.value->seen, now);
+            alive = view.value != &dead_value && !has_outlived(store, series, view.value, now);
         }
         if (alive && !visit(context, &view))
             return false;
@@ -734,28 +922,30 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
     return true;
 }
 
-/* Mark a series dead if it is over its lifetime, and give its weight back.  Its value, if any, is retired. */
+/* Mark a series dead if it is over, and give its weight back.  Its value, if any, is retired. */
 static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
 {
     unsigned weight;
     if (series->counted != NULL) {
         uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
-        if (!is_over(series, seen, now) ||
+        if (!is_over(store, series, seen, now) ||
             !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN, memory_order_acq_rel,
                                                      memory_order_relaxed))
             return false;
         weight = series->counted->cells;
     } else {
         struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
-        if (!is_over(series, value->seen, now) ||
+        if (!has_outlived(store, series, value, now) ||
             !atomic_compare_exchange_strong_explicit(&series->value, &value, &dead_value, memory_order_acq_rel,
                                                      memory_order_relaxed))
             return false;
         weight = value_weight(value);
         retire_value(store, slot, value);
     }
-    if (!series->exempt)
-        give_weight(store, weight);
+    if (!series->exempt) {
+        charge(store, series->group, -(long)weight);
+        count_series(store, series->group, series->limited_name, -1);
+    }
     return true;
 }
 
@@ -824,6 +1014,9 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
                 UNLINK(&store->metrics, metric, next);
             free(metric->known);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
+            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
+                 group = group->next)
+                retire(store, slot, group);
             retire(store, slot, metric);
         } else
             previous = metric;

@@ -4,15 +4,12 @@
  *     Error L10 (output buffer overflow): drain 'd.cfcd3264-…' dropped 1 messages since
  * 2020-06-12T14:40:59.280571+00:00. Error L12: 222 messages dropped since 2013-11-04T21:31:32.125756+00:00.
  *
- * drain_exporter_upstream_lost_messages_total{app,code}: the numbers added up.  An L10 that names a drain tells of that
- * drain: it counts only where the drain is this one. */
+ * The numbers are added up in the context; there are no samples.  An L10 that names a drain tells of that drain: it
+ * counts only where the drain is this one. */
 #ifndef FAMILY_LOGPLEX_H
 #define FAMILY_LOGPLEX_H
 
 #include "family.h"
-
-/* The metric; known at 0 for each app from its first batch on. */
-extern const struct metric logplex_lost_messages;
 
 extern const struct family logplex_family;
 

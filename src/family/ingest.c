@@ -10,6 +10,7 @@
 
 #include "base64.h"
 #include "number.h"
+#include "process.h"
 
 enum {
     QUANTILES_MAX = 256,
@@ -579,6 +580,9 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
     struct labels labels;
     struct sample sample = {
         .name = slice_of(members[NAME]->valuestring), .labels = labels.list, .value = context->ingest->value};
+    struct process process;
+    if (process_read(line->procid, &process))
+        sample.process = line->procid;
     if (is_present(members[NAMESPACE]))
         sample.namespace = slice_of(members[NAMESPACE]->valuestring);
     if (!read_kind(members[KIND], &sample.incremental))

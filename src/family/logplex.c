@@ -1,18 +1,6 @@
 #include "family/logplex.h"
 
-static const char *const codes[] = {"L10", "L12", "L13"};
-
-#define NAME "drain_exporter_upstream_lost_messages_total"
-
-const struct metric logplex_lost_messages = {
-    .name = NAME,
-    .help = "Messages that the log system says it lost before they could reach this drain, by its error code.",
-    .type = METRIC_COUNTER,
-    .cells = sizeof codes / sizeof codes[0],
-    .label = "code",
-    .label_values = codes,
-    .own = true,
-};
+static const struct slice codes[LOGPLEX_CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
 
 static bool owns(const struct line *line, const struct family_context *context)
 {
@@ -52,14 +40,15 @@ static bool take_drain(struct slice *text, struct slice ours)
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
+    (void)output;
     struct slice start = SLICE("Error ");
     if (!slice_starts_with(line->message, start))
         return VERDICT_NOT_A_METRIC;
     struct slice rest = slice_after(line->message, start.length);
-    unsigned cell = 0;
-    while (cell < logplex_lost_messages.cells && !slice_starts_with(rest, slice_of(codes[cell])))
-        cell++;
-    if (cell == logplex_lost_messages.cells)
+    unsigned code = 0;
+    while (code < LOGPLEX_CODES && !slice_starts_with(rest, codes[code]))
+        code++;
+    if (code == LOGPLEX_CODES)
         return VERDICT_NOT_A_METRIC;
     size_t colon = slice_index(rest, ':');
     if (rest.length - colon < 2)
@@ -70,14 +59,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
         return VERDICT_RECOGNISED;
     if (!take_number(&rest, &lost))
         return VERDICT_NOT_A_METRIC;
-    struct label app = {SLICE("app"), context->ledger_app};
-    struct sample sample = {.metric = &logplex_lost_messages,
-                            .name = SLICE(NAME),
-                            .labels = &app,
-                            .label_count = 1,
-                            .cell = cell,
-                            .amount = lost};
-    output->record(output, &sample);
+    context->lost[code] += lost;
     return VERDICT_RECOGNISED;
 }
 

@@ -17,7 +17,7 @@
 #include "drain.h"
 #include "frame.h"
 
-enum { THREADS_MAX = 64, MAX_SERIES = 100000, EXPIRE_AFTER = 600 * 1000 };
+enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
 
 struct job {
     struct drain *drain;
@@ -122,8 +122,13 @@ int main(int argc, char **argv)
         return 2;
     }
     struct slice body = read_file(argv[1]);
-    struct store *store = store_create(MAX_SERIES, threads + 1);
-    struct drain_settings settings = {EXPIRE_AFTER, SLICE("crates-io-heroku-metrics:ingest "), threads};
+    struct owners *owners = owners_create(&(struct owners_settings){.app_silence = DAY, .grace = MINUTE});
+    struct store *store =
+        store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .owners = owners});
+    struct drain_settings settings = {.owners = owners,
+                                      .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
+                                      .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                      .slots = threads};
     struct drain *drain = store == NULL ? NULL : drain_create(store, &settings);
     if (drain == NULL)
         abort();
@@ -135,6 +140,7 @@ int main(int argc, char **argv)
            cost.wall, cost.cpu);
     drain_free(drain);
     store_free(store);
+    owners_free(owners);
     free((char *)(uintptr_t)body.at);
     return 0;
 }

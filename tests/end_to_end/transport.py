@@ -120,7 +120,7 @@ def idle_connections_are_closed(context):
 @test
 def readers_that_do_not_read(context):
     """A page that nobody takes holds nothing that others need, and not for ever."""
-    server = context.server(HEADER_TIMEOUT="500ms", REQUEST_TIMEOUT="1500ms")
+    server = context.server(HEADER_TIMEOUT="500ms", REQUEST_TIMEOUT="1500ms", MAX_METRIC_SERIES=0)
     count = context.scaled(20000)
     for at in range(0, count, 500):
         server.post(b"".join(ingest([gauge("wide_metric_name", i, number=str(i), filler="x" * 150)]) for i in range(at, at + 500)))

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "family/ingest.h"
+#include "family/router.h"
 #include "fuzz.h"
 #include "process.h"
 
@@ -126,6 +127,13 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
     REQUIRE(cell < ((struct kept *)counter)->metric->cells && isfinite(amount));
 }
 
+static void observe(struct sample_output *output, struct series *histogram, const struct metric *metric,
+                    double observation)
+{
+    REQUIRE(metric == ((struct kept *)histogram)->metric && metric->type == METRIC_HISTOGRAM && observation >= 0);
+    add(output, histogram, metric_bucket(metric, observation), 1);
+}
+
 static void tell(struct sample_output *output, struct slice process, enum process_news news)
 {
     (void)output;
@@ -171,17 +179,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct ingest *ingest;
     static struct checker checker;
-    if (ingest == NULL)
+    static struct router *router;
+    if (ingest == NULL) {
         ingest = ingest_create();
+        router = router_create();
+    }
     struct family_context context = {.app = SLICE("my-app"),
-                                     .ledger_app = SLICE("my-app"),
                                      .drain_token = SLICE("d.ours"),
+                                     .host = SLICE("drain.example.com"),
+                                     .router = router,
                                      .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                      .ingest = ingest};
     checker.output = (struct sample_output){.record = record,
                                             .reject = reject,
                                             .find = find,
                                             .add = add,
+                                            .observe = observe,
                                             .generation = checker.output.generation + 1,
                                             .tell = tell,
                                             .instance = instance,
@@ -191,6 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         checker.family = (enum family_id)i;
         if (families[i]->start_app != NULL)
             families[i]->start_app(&context, &checker.output);
+        if (families[i]->start_process != NULL)
+            families[i]->start_process(SLICE("web.1"), &context, &checker.output);
     }
     struct slice rest = {(const char *)data, size};
     while (rest.length > 0) {

@@ -197,7 +197,7 @@ static void compare_walks(const struct walk *before, const struct walk *after)
 int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? atof(argv[1]) : 3;
-    store = store_create(100000, RECORDERS + 1);
+    store = store_create(&(struct store_settings){.max_series = 100000, .slots = RECORDERS + 1});
     pthread_barrier_init(&start, NULL, RECORDERS + 1);
     for (unsigned i = 0; i < RECORDERS; i++) {
         recorders[i].slot = i;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "family/ingest.h"
+#include "family/router.h"
 #include "number.h"
 
 struct slice guarded(struct slice text)
@@ -113,6 +114,13 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
     record(output, &sample);
 }
 
+static void observe(struct sample_output *output, struct series *histogram, const struct metric *metric,
+                    double observation)
+{
+    (void)metric;
+    add(output, histogram, 0, observation);
+}
+
 static void tell(struct sample_output *output, struct slice process, enum process_news news)
 {
     static const char *const names[] = {"started", "restarted", "exited", "ended"};
@@ -139,6 +147,7 @@ void recording_start(struct recording *recording)
                                                .reject = reject,
                                                .find = find,
                                                .add = add,
+                                               .observe = observe,
                                                .generation = recording->output.generation + 1,
                                                .tell = tell,
                                                .instance = instance,
@@ -147,22 +156,29 @@ void recording_start(struct recording *recording)
     recording->text[0] = '\0';
 }
 
+static void start_context(struct family_context *context)
+{
+    if (context->ingest == NULL) {
+        context->ingest = ingest_create();
+        context->router = router_create();
+    }
+    context->app = SLICE("my-app");
+    context->drain_token = SLICE("d.ours");
+    context->host = SLICE("drain.example.com");
+    context->ingest_prefix = SLICE("crates-io-heroku-metrics:ingest ");
+    context->own_lines = 0;
+    memset(context->lost, 0, sizeof context->lost);
+}
+
 enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message)
 {
-    static struct ingest *ingest;
-    if (ingest == NULL)
-        ingest = ingest_create();
-    struct family_context context = {.app = SLICE("my-app"),
-                                     .ledger_app = SLICE("my-app"),
-                                     .drain_token = SLICE("d.ours"),
-                                     .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
-                                     .ingest = ingest};
+    start_context(&recording->context);
     struct line line = {.appname = slice_of(appname), .procid = slice_of(procid), .message = message};
     recording_start(recording);
-    enum family_id family = family_of(&line, &context);
+    enum family_id family = family_of(&line, &recording->context);
     if (family == FAMILY_COUNT)
         return VERDICT_NOT_A_METRIC;
-    return families[family]->read(&line, &context, &recording->output);
+    return families[family]->read(&line, &recording->context, &recording->output);
 }
 
 enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message)
@@ -170,7 +186,7 @@ enum verdict read_line(struct recording *recording, const char *appname, const c
     return read_message(recording, appname, procid, guarded(slice_of(message)));
 }
 
-static struct recording recorded;
+struct recording recorded;
 
 void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
                 const char *expected)

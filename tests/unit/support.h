@@ -32,6 +32,7 @@ struct recording {
     struct sample_output output; /* first */
     char text[65536];
     size_t length;
+    struct family_context context; /* of the last line */
     struct sample last; /* the last sample, for what the text does not tell; its pointers are of no use but process */
 };
 void recording_start(struct recording *recording);
@@ -42,7 +43,8 @@ enum verdict read_line(struct recording *recording, const char *appname, const c
 /* The same of a message that is where it should be read, for each_cut(). */
 enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message);
 
-/* Fails the test unless a line gives this verdict and these samples. */
+/* Fails the test unless a line gives this verdict and these samples.  What it gives is left in recorded. */
+extern struct recording recorded;
 void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
                 const char *expected);
 

@@ -9,6 +9,7 @@
 /* A whole way without a socket: bytes in, page out. */
 
 enum { THREADS = 4 };
+static struct owners *owners;
 static struct store *store;
 static struct drain *drain;
 static uint64_t now;
@@ -19,8 +20,11 @@ static int setup(void **state)
     (void)state;
     now = 5000;
     wall = 1670428500000000; /* 2022-12-07T15:55:00Z */
-    store = store_create(1000, THREADS + 1);
-    drain = drain_create(store, &(struct drain_settings){.expire_after = 600000,
+    owners = owners_create(&(struct owners_settings){.app_silence = 24 * 3600 * 1000, .grace = 60 * 1000});
+    store = store_create(
+        &(struct store_settings){.max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .owners = owners});
+    drain = drain_create(store, &(struct drain_settings){.owners = owners,
+                                                         .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
                                                          .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                                          .slots = THREADS});
     assert_non_null(drain);
@@ -32,6 +36,7 @@ static int teardown(void **state)
     (void)state;
     drain_free(drain);
     store_free(store);
+    owners_free(owners);
     return 0;
 }
 
@@ -59,6 +64,20 @@ static void write_page(void)
     buffer_free(&buffer);
 }
 
+/* The lines of the page that contain text. */
+static const char *lines_with(const char *text)
+{
+    static char found[900]; /* cmocka shows no more */
+    found[0] = '\0';
+    for (char *line = page, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (strstr(line, text) != NULL && strlen(found) + strlen(line) + 2 < sizeof found)
+            strcat(strcat(found, line), "\n");
+        *end = '\n';
+    }
+    return found;
+}
+
 /* The page has this line. */
 static void has(const char *line)
 {
@@ -67,14 +86,14 @@ static void has(const char *line)
     strcat(text, line);
     strcat(text, "\n");
     if (strstr(page, text) == NULL)
-        fail_msg("no line %s in\n%s", line, page);
+        fail_msg("no line %s but\n%s", line, (*strchr(text + 1, '{') = '\0', lines_with(text + 1)));
 }
 
 static void has_not(const char *text)
 {
     write_page();
     if (strstr(page, text) != NULL)
-        fail_msg("%s stands in\n%s", text, page);
+        fail_msg("%s stands in\n%s", text, lines_with(text));
 }
 
 #define LINE(procid, text) "<190>1 2022-12-07T15:54:57.5+00:00 host app " procid " - " text "\n"
@@ -107,7 +126,7 @@ static void ledger(void **state)
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 0");
     has("drain_exporter_frames_repaired_total{app=\"a\"} 1");
     has("drain_exporter_count_mismatches_total{app=\"a\"} 0");
-    has("drain_exporter_samples_recorded_total{app=\"a\"} 3");
+    has("drain_exporter_samples_recorded_total{app=\"a\"} 5");
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"value\"} 1");
     has("drain_exporter_batches_total{app=\"a\",result=\"taken\"} 1");
     has("drain_exporter_line_lag_seconds_bucket{app=\"a\",le=\"2.5\"} 1");
@@ -168,6 +187,75 @@ static void duplicates(void **state)
     assert_int_equal(take(batch), DRAIN_TAKEN); /* senders that count from 1 start again */
 }
 
+#define L10(count)                                                                                        \
+    "<172>1 2022-12-07T15:54:57.5+00:00 host heroku logplex - Error L10 (output buffer overflow): " count \
+    " messages dropped since 2022-12-07T15:54:00+00:00.\n"
+
+/* A batch that is sent again tells of what was dropped meanwhile. */
+static void losses(void **state)
+{
+    (void)state;
+    struct drain_batch batch = batch_of(L10("5") LINE("web.1", "x"));
+    batch.drain_token = SLICE("d.1");
+    batch.frame_id = SLICE("F1");
+    take(batch);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
+    for (int i = 0; i < 2; i++) {
+        batch.body = SLICE(L10("8") LINE("web.1", "x"));
+        assert_int_equal(take(batch), DRAIN_DUPLICATE);
+        has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 8");
+    }
+    /* log-shuttle says it by a line and by a header. */
+    batch = batch_of("<172>1 t host app log-shuttle - - Error L12: 7 messages dropped since x\n");
+    batch.drop_count = SLICE("7");
+    batch.lost_count = SLICE("2");
+    take(batch);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 7");
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
+    batch = batch_of(LINE("web.1", "x"));
+    batch.drop_count = SLICE("3");
+    batch.lost_count = SLICE("-9");
+    take(batch);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 10");
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
+}
+
+#define STATE(minute, process, text) "<1>1 2022-12-07T15:0" minute ":00+00:00 h heroku " process " - " text "\n"
+#define ROUTER(minute, process)                                                                            \
+    "<1>1 2022-12-07T15:0" minute ":00+00:00 h heroku router - at=error code=H13 method=GET dyno=" process \
+    " status=503\n"
+#define METRICS(minute, process) "<1>1 2022-12-07T15:0" minute ":00+00:00 h app " process " - " G1 "\n"
+
+/* ---- bounds ---- */
+
+static void route(const char *app, const char *status)
+{
+    char body[256];
+    sprintf(body, "<1>1 t h heroku router - at=info method=GET path=\"/\" dyno= connect= service= status=%s bytes=\n",
+            status);
+    struct drain_batch batch = batch_of(body);
+    batch.app = slice_of(app);
+    take(batch);
+}
+
+static void overflow(void **state)
+{
+    (void)state;
+    char status[16];
+    for (int i = 0; i < 400; i++) {
+        sprintf(status, "%d", 100 + i);
+        route("a", status);
+    }
+    route("a", "100");
+    route("b", "200");
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",status=\"100\"} 2");
+    has("heroku_router_requests_total{app=\"a\",method=\"__other__\",status=\"__other__\"} 300");
+    has_not("heroku_router_requests_total{app=\"a\",method=\"GET\",status=\"200\"}");
+    has("heroku_router_requests_total{app=\"b\",method=\"GET\",status=\"200\"} 1");
+    has("drain_exporter_series_overflowed_total{app=\"a\",label=\"status\",metric=\"heroku_router_requests_total\"} "
+        "300");
+}
+
 static void shapes(void **state)
 {
     (void)state;
@@ -226,7 +314,7 @@ static void reserved_names(void **state)
                                 "0sImNvdW50ZXIiOnsidmFsdWUiOjl9fX0seyJtZXRyaWMi"
                                 "OnsibmFtZSI6ImRyYWluLWV4cG9ydGVyLnNlcmllcyIsImdhdWdlIjp7InZhbHVlIjo5fX19XQ==")));
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 3");
-    has_not("H12");
+    has_not("} 9\n");
 }
 
 static void many_apps(void **state)
@@ -338,6 +426,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),

@@ -8,7 +8,7 @@ static struct store *store;
 static int setup(void **state)
 {
     (void)state;
-    store = store_create(10000, 1);
+    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1});
     store_enter(store, 0);
     return 0;
 }

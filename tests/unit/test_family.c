@@ -19,75 +19,6 @@ static void check(const char *appname, const char *procid, const char *message, 
 #define OK VERDICT_RECOGNISED
 #define NONE VERDICT_NOT_A_METRIC
 
-/* ---- router ---- */
-
-#define APP_ZERO "heroku_router_errors{app=\"my-app\"} 0\n"
-#define WEB_1(what) "heroku_router_errors{app=\"my-app\",process=\"web.1\"} " what "\n"
-
-static void router(void **state)
-{
-    (void)state;
-    check("heroku", "router", "at=info method=GET path=\"/\" host=h dyno=web.1 connect=0ms service=8ms status=200", OK,
-          APP_ZERO WEB_1("0"));
-    check("heroku", "router",
-          "at=error code=H12 desc=\"Request timeout\" method=GET path=\"/x?y=1&z=2\" dyno=web.1 status=503", OK,
-          APP_ZERO WEB_1("H12 1"));
-    check("heroku", "router", "sock=client at=warning code=H27 desc=\"x\" method=GET path=/ dyno=web.1 status=499", OK,
-          APP_ZERO WEB_1("H27 1"));
-    /* No dyno: the app counts, and no process is made up. */
-    check("heroku", "router",
-          "at=error code=H10 desc=\"App crashed\" method=GET path=\"/\" dyno= connect= service= status=503 bytes=", OK,
-          "heroku_router_errors{app=\"my-app\"} H10 1\n");
-    check("heroku", "router", "error code=H31 desc=\"Misdirected Request\" method=GET path=\"/\" dyno= connect=", OK,
-          "heroku_router_errors{app=\"my-app\"} H31 1\n");
-    check("heroku", "router", "at=info code=H80 desc=\"Maintenance mode\" method=GET path=\"/up\" dyno= connect=0ms",
-          OK, "heroku_router_errors{app=\"my-app\"} H80 1\n");
-    check("heroku", "router", "at=info code=H12 method=GET dyno=web.1", OK, APP_ZERO WEB_1("0"));
-    /* Codes to come, and what is none. */
-    check("heroku", "router", "at=error code=H77 method=GET dyno=web.1", OK,
-          APP_ZERO WEB_1("0") "heroku_router_errors{app=\"my-app\",code=\"H77\",process=\"web.1\"} 1\n");
-    check("heroku", "router", "at=error code=blank-app method=GET dyno=", OK,
-          APP_ZERO "heroku_router_errors{app=\"my-app\",code=\"other\"} 1\n");
-    /* A client that gets a quote through cannot forge code or dyno. */
-    check("heroku", "router",
-          "at=info method=GET path=\"/\" fwd=\"1\" code=H12 at=error dyno=web.9\" dyno=web.1 connect=1ms", OK,
-          APP_ZERO WEB_1("0"));
-    check("heroku", "router", "at=info method=GET dyno=\"we b.1\" status=200", OK,
-          "heroku_router_errors{app=\"my-app\"} 0\n");
-    check("heroku", "router",
-          "at=error code=H31 desc=\"x\" method=GET path=\"/\" dyno= connect= agent=\"a dyno=web.9 \"", OK,
-          "heroku_router_errors{app=\"my-app\"} H31 1\n");
-    check("heroku", "router", "dyno=web.1 at=info method=GET", OK, APP_ZERO WEB_1("0")); /* in another order */
-    check("heroku", "router", "completely unrelated text", verdict_malformed(MALFORMED_PAIRS), "");
-    check("app", "web.1", "at=error code=H12 method=GET dyno=web.1", NONE, "");
-    check("app", "router", "at=error code=H12 method=GET dyno=web.1", NONE, "");
-}
-
-/* ---- logplex ---- */
-
-#define LOST(what) "drain_exporter_upstream_lost_messages_total{app=\"my-app\"} " what "\n"
-
-static void logplex(void **state)
-{
-    (void)state;
-    check("heroku", "logplex",
-          "Error L10 (output buffer overflow): 13 messages dropped since 2016-10-11T09:43:26+00:00.", OK,
-          LOST("L10 13"));
-    check("heroku", "logplex", "Error L10 (output buffer overflow): drain 'd.ours' dropped 2 messages since x.", OK,
-          LOST("L10 2"));
-    check("heroku", "logplex", "Error L10 (output buffer overflow): drain 'd.other' dropped 2 messages since x.", OK,
-          "");
-    check("app", "log-shuttle", "Error L12: 222 messages dropped since 2013-11-04T21:31:32.125756+00:00.", OK,
-          LOST("L12 222"));
-    check("token", "log-shuttle", "Error L13: 111 messages lost since x", OK, LOST("L13 111"));
-    check("heroku", "logplex", "Error L14 (certificate validation): error=\"bad certificate\"", NONE, "");
-    check("heroku", "logplex", "Error L10", NONE, "");
-    check("heroku", "logplex", "Error L10:", NONE, "");
-    check("heroku", "logplex", "Error L10: x", NONE, "");
-    check("heroku", "logplex", "hello", NONE, "");
-    check("app", "web.1", "Error L10 (output buffer overflow): 13 messages dropped since x.", NONE, "");
-}
-
 /* ---- ingest ---- */
 
 static void check_payload(const char *json, size_t length, enum verdict verdict, const char *expected)
@@ -313,9 +244,9 @@ static void metrics_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(router),          cmocka_unit_test(logplex),       cmocka_unit_test(ingest_values),
-        cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels), cmocka_unit_test(ingest_lines),
-        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),   cmocka_unit_test(metrics_json),
+        cmocka_unit_test(ingest_values), cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels),
+        cmocka_unit_test(ingest_lines),  cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+        cmocka_unit_test(metrics_json),
     };
     return cmocka_run_group_tests_name("families", tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@ static int setup(void **state)
 {
     (void)state;
     now = 1000;
-    store = store_create(100, 2);
+    store = store_create(&(struct store_settings){.max_series = 100, .slots = 2});
     store_enter(store, 0);
     return 0;
 }
@@ -232,6 +232,152 @@ static void limit(void **state)
     assert_int_equal(used(), 1);
 }
 
+/* ---- owners and their bounds ---- */
+
+static struct owners *owners;
+
+static int setup_bounds(void **state)
+{
+    (void)state;
+    now = 1000;
+    owners = owners_create(&(struct owners_settings){.app_silence = 10000, .grace = 100});
+    store = store_create(&(struct store_settings){.max_series = 1000,
+                                                  .max_app_series = 30,
+                                                  .max_metric_series = 20,
+                                                  .max_names = 3,
+                                                  .slots = 2,
+                                                  .owners = owners});
+    store_enter(store, 0);
+    return 0;
+}
+
+static int teardown_bounds(void **state)
+{
+    teardown(state);
+    owners_free(owners);
+    return 0;
+}
+
+static struct store_terms terms_of(const char *app)
+{
+    owner_id owner = owners_app(owners, slice_of(app), NULL, 0, now);
+    return (struct store_terms){.now = now, .owner = owner, .app = owner};
+}
+
+/* A gauge with two labels, one of a few values and one of many. */
+static struct identity identify_two(const char *name, int few, int many)
+{
+    struct identity identity;
+    char texts[2][16];
+    snprintf(texts[0], 16, "%d", few);
+    snprintf(texts[1], 16, "\"\\%d", many);
+    struct label labels[] = {{SLICE("a_few"), slice_of(texts[0])}, {SLICE("many"), slice_of(texts[1])}};
+    assert_int_equal(identity_build(&identity, SLICE(""), slice_of(name), labels, 2), IDENTITY_OK);
+    return identity;
+}
+
+static enum store_result put(const char *name, int few, int many, const struct store_terms *terms)
+{
+    struct identity identity = identify_two(name, few, many);
+    struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+    return store_update(store, 0, &identity, NULL, &value, false, terms);
+}
+
+static void bounds(void **state)
+{
+    (void)state;
+    struct store_terms a = terms_of("a"), b = terms_of("b");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
+    assert_int_equal(put("m", 0, 99, &a), STORE_CAPPED);
+    assert_int_equal(put("m", 0, 0, &a), STORE_RECORDED); /* what is known goes on */
+    struct identity refused = identify_two("m", 1, 99);
+    assert_slice(store_widest_label(store, &refused, a.app), "many");
+    refused = identify_two("unknown", 1, 99);
+    assert_slice(store_widest_label(store, &refused, a.app), "a_few"); /* nothing is known: the first */
+    refused = identify("m", "x");
+    refused.length = refused.name_length;
+    assert_slice(store_widest_label(store, &refused, a.app), "");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(put("n", 0, i, &a), STORE_CREATED);
+    assert_int_equal(put("n", 0, 99, &a), STORE_APP_FULL);
+    assert_int_equal(put("o", 0, 0, &a), STORE_APP_FULL);
+    struct store_terms overflow = a;
+    overflow.overflow = true;
+    assert_int_equal(put("m", 0, 99, &overflow), STORE_CREATED);
+    for (int i = 0; i < 20; i++) /* of another app */
+        assert_int_equal(put("m", 3, i, &b), STORE_CREATED);
+    assert_int_equal(put("m", 3, 99, &b), STORE_CAPPED);
+    assert_int_equal(used(), 51);
+    /* An app that leaves gives all of its room back. */
+    now += 9999;
+    b = terms_of("b");
+    now += 1;
+    store_sweep(store, 0, now);
+    assert_int_equal(used(), 20);
+    a = terms_of("a");
+    assert_int_equal(owners_add(owners, a.app, OWNER_LINES, 0), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
+    assert_int_equal(owners_add(owners, a.app, OWNER_LINES, 0), 20);
+}
+
+static void limited_names(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a"), free_terms = terms, b = terms_of("b");
+    terms.limited_name = b.limited_name = true;
+    assert_int_equal(put("x", 0, 0, &terms), STORE_CREATED);
+    assert_int_equal(put("x", 0, 1, &terms), STORE_CREATED);
+    assert_int_equal(put("y", 0, 0, &terms), STORE_CREATED);
+    assert_int_equal(put("free", 0, 0, &free_terms), STORE_CREATED);
+    assert_int_equal(put("z", 0, 0, &terms), STORE_CREATED);
+    assert_int_equal(put("w", 0, 0, &terms), STORE_NAMES);
+    assert_int_equal(put("z", 0, 1, &terms), STORE_CREATED);
+    assert_int_equal(put("free2", 0, 0, &free_terms), STORE_CREATED);
+    assert_int_equal(put("w", 0, 0, &b), STORE_CREATED);
+    /* A name whose series have left makes room for another one. */
+    terms.lifetime = 10;
+    now += 10000;
+    terms = terms_of("a");
+    terms.limited_name = true;
+    store_sweep(store, 0, now); /* of b; those of a have heard of it again */
+    assert_int_equal(put("w", 0, 0, &terms), STORE_NAMES);
+    now += 10000;
+    store_sweep(store, 0, now);
+    terms = terms_of("a");
+    terms.limited_name = true;
+    assert_int_equal(put("w", 0, 0, &terms), STORE_CREATED);
+}
+
+/* Series leave with their process, each by its own time. */
+static void owned(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.owner = owners_process(owners, terms.app, SLICE("web.1"), now);
+    struct identity identity = identify("m", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+    store_update(store, 0, &identity, NULL, &value, false, &terms);
+    identity = identify("counted", "x");
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    owners_ended(owners, terms.owner, 60, now);
+    now += 100;
+    assert_store("m", "");
+    assert_store("counted", "");
+    identity = identify("m", "x");
+    value.time = 55; /* a late line of what has ended */
+    store_update(store, 0, &identity, NULL, &value, false, &terms);
+    assert_store("m", "");
+    value.time = 61;
+    store_update(store, 0, &identity, NULL, &value, false, &terms);
+    assert_store("m", "l=\"x\"=1 ");
+    store_sweep(store, 0, now);
+    assert_store("m", "l=\"x\"=1 ");
+    assert_store("counted", "");
+    assert_int_equal(used(), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +386,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(bounds, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
