@@ -9,6 +9,7 @@
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X)          \
+    X(FAMILY_DYNO, dyno)                 \
     X(FAMILY_POSTGRES_LOG, postgres_log) \
     X(FAMILY_L2MET, l2met)
 #define FAMILIES_OF_NAMED(X)       \

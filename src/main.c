@@ -232,6 +232,7 @@ static struct drain *open_drain(const struct config *config, struct owners *owne
     settings.lifetimes[FAMILY_PGBOUNCER] = config->postgres_expire_after;
     settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
     settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
+    settings.lifetimes[FAMILY_DYNO] = config->runtime_expire_after;
     return drain_create(store, &settings);
 }
 

@@ -226,6 +226,60 @@ static void losses(void **state)
     " status=503\n"
 #define METRICS(minute, process) "<1>1 2022-12-07T15:0" minute ":00+00:00 h app " process " - " G1 "\n"
 
+/* What a dyno has takes leave with it, and what another one has stays. */
+static void dynos(void **state)
+{
+    (void)state;
+    take(batch_of(STATE("1", "web.1", "State changed from starting to up")
+                      STATE("1", "web.2", "State changed from starting to up") ROUTER("1", "web.1") ROUTER("1", "web.2")
+                          METRICS("1", "web.1") METRICS("1", "web.2")));
+    has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
+    take(batch_of(STATE("2", "web.2", "State changed from up to down")
+                      STATE("3", "web.2", "Process exited with status 143")));
+    now += 60 * 1000 - 1;
+    has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
+    has("g1{app=\"a\",process=\"web.2\"} 1");
+    now += 1;
+    has_not("web.2");
+    has("heroku_router_errors{app=\"a\",process=\"web.1\",code=\"H13\"} 1");
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    has("heroku_dyno_state_changes_total{app=\"a\",from=\"up\",process_type=\"web\",to=\"down\"} 1");
+    store_enter(store, THREADS);
+    store_sweep(store, THREADS, now);
+    store_leave(store, THREADS);
+    /* A late batch of the dyno that is gone brings nothing back. */
+    take(batch_of(METRICS("1", "web.2")));
+    has_not("g1{app=\"a\",process=\"web.2\"}");
+    /* The next one of the name starts at 0. */
+    take(batch_of(STATE("5", "web.2", "State changed from starting to up")));
+    has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 0");
+    take(batch_of(METRICS("6", "web.2")));
+    has("g1{app=\"a\",process=\"web.2\"} 1");
+    /* A restart: counters go on, reports have to be renewed. */
+    take(batch_of(ROUTER("6", "web.2") STATE("7", "web.2", "State changed from up to starting")
+                      STATE("8", "web.2", "State changed from starting to up")));
+    now += 60 * 1000;
+    has_not("g1{app=\"a\",process=\"web.2\"}");
+    has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+}
+
+static void quiet_apps(void **state)
+{
+    (void)state;
+    struct drain_batch batch = batch_of(ROUTER("1", "web.1"));
+    take(batch);
+    batch.app = SLICE("b");
+    take(batch);
+    for (int hour = 0; hour < 24; hour++) {
+        now += 3600 * 1000;
+        batch = batch_of(LINE("web.1", "x"));
+        take(batch);
+    }
+    has("heroku_router_errors{app=\"a\",process=\"web.1\",code=\"H13\"} 1"); /* however quiet it was */
+    has_not("app=\"b\"");
+}
+
 /* ---- bounds ---- */
 
 static void route(const char *app, const char *status)
@@ -427,6 +481,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(dynos, setup, teardown),
+        cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
