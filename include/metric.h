@@ -29,6 +29,7 @@ struct metric {
     const char *const *label_values; /* cells of them */
     const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
     bool own;                        /* tells about ourselves: not bound by the limit on series */
+    bool volume;                     /* tells how much is logged: not what a message says */
 };
 
 /* The cell of a histogram that an observation is counted in. */

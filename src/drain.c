@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "own.h"
 #include "recorder.h"
+#include "volume.h"
 
 /* What a worker needs to read lines with. */
 struct readers {
@@ -72,6 +73,7 @@ struct taking {
     enum syslog_shape shape;
     struct family_context context;
     struct recorder recorder;
+    struct volume volume;
     struct tally tally;
 };
 
@@ -113,6 +115,7 @@ static void take_message(struct taking *taking, struct slice message)
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(taking, &line, has_header);
     }
+    volume_add(&taking->volume, &line, message.length, taking->batch->app, &taking->recorder.output);
 }
 
 /* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
@@ -132,6 +135,7 @@ static void take_messages(struct taking *taking)
         taking->tally.repaired += frame == FRAME_REPAIRED;
         take_message(taking, message);
     }
+    volume_record(&taking->volume, taking->batch->app, &taking->recorder.output);
 }
 
 /* ---- the ledger ---- */
@@ -306,6 +310,7 @@ static void start_taking(struct taking *taking, struct drain *drain, unsigned sl
                                               .router = drain->readers[slot].router,
                                               .leave_out_own = settings->leave_out_own};
     taking->tally = (struct tally){.lag = -1};
+    memset(&taking->volume, 0, sizeof taking->volume);
     recorder_start(&taking->recorder, &recorder_settings, &recorder_batch, &taking->context);
 }
 

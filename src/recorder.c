@@ -341,7 +341,7 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
 
 static void record_count(struct recorder *recorder, const struct sample *sample)
 {
-    bool news = sample->amount != 0; /* not a zero */
+    bool news = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
     struct series *counter = locate(recorder, sample, news);
     if (counter == NULL)
         return;

@@ -220,6 +220,37 @@ static void losses(void **state)
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
 }
 
+static void volume(void **state)
+{
+    (void)state;
+    take(batch_of(LINE("web.1", "x") LINE("web.2", "yy") LINE("heroku-postgres", "z") LINE("a b", "z") LINE("-", "z")
+                      LINE("postgres.1105947", "z") "<1>1 t h heroku web.1 - z\n<1>1 t h other.x web.1 - z\nnothing"));
+    has("heroku_log_messages_total{app=\"a\",process_type=\"web\",source=\"app\"} 2");
+    has("heroku_log_bytes_total{app=\"a\",process_type=\"web\",source=\"app\"} 107");
+    has("heroku_log_messages_total{app=\"a\",process_type=\"heroku-postgres\",source=\"app\"} 1");
+    has("heroku_log_messages_total{app=\"a\",process_type=\"postgres\",source=\"app\"} 1");
+    has("heroku_log_messages_total{app=\"a\",process_type=\"web\",source=\"heroku\"} 1");
+    has("heroku_log_messages_total{app=\"a\",process_type=\"web\",source=\"other\"} 1");
+    has("heroku_log_messages_total{app=\"a\",source=\"app\"} 1");
+    has("heroku_log_messages_total{app=\"a\"} 1");
+}
+
+/* Each line from a speaker of its own: the memory of a batch is small, the numbers are right all the same. */
+static void many_speakers(void **state)
+{
+    (void)state;
+    static char body[64 * 1024];
+    char *at = body;
+    for (int i = 0; i < 500; i++)
+        at += sprintf(at, "<1>1 t h app type%d.%d - x\n", i % 100, i);
+    take(batch_of(body));
+    for (int i = 0; i < 100; i++) {
+        char line[128];
+        sprintf(line, "heroku_log_messages_total{app=\"a\",process_type=\"type%d\",source=\"app\"} 5", i);
+        has(line);
+    }
+}
+
 #define STATE(minute, process, text) "<1>1 2022-12-07T15:0" minute ":00+00:00 h heroku " process " - " text "\n"
 #define ROUTER(minute, process)                                                                            \
     "<1>1 2022-12-07T15:0" minute ":00+00:00 h heroku router - at=error code=H13 method=GET dyno=" process \
@@ -481,6 +512,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(volume, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_speakers, setup, teardown),
         cmocka_unit_test_setup_teardown(dynos, setup, teardown),
         cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
