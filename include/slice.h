@@ -19,16 +19,32 @@ static inline struct slice slice_of(const char *text)
     return (struct slice){text, strlen(text)};
 }
 
+/* Are the first count bytes (a fixed number) and the last count bytes of two texts the same? */
+#define SLICE_SAME_ENDS(a, b, length, count) \
+    (memcmp((a), (b), (count)) == 0 && memcmp((a) + (length) - (count), (b) + (length) - (count), (count)) == 0)
+
+/* Most texts are short, and these need no call: two overlapping pieces of a fixed size tell. */
+static inline bool slice_same_bytes(const char *a, const char *b, size_t length)
+{
+    if (length > 16)
+        return memcmp(a, b, length) == 0;
+    if (length >= 8)
+        return SLICE_SAME_ENDS(a, b, length, 8);
+    if (length >= 4)
+        return SLICE_SAME_ENDS(a, b, length, 4);
+    return length == 0 || (a[0] == b[0] && a[length / 2] == b[length / 2] && a[length - 1] == b[length - 1]);
+}
+
 static inline bool slice_equals(struct slice a, struct slice b)
 {
-    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+    return a.length == b.length && slice_same_bytes(a.at, b.at, a.length);
 }
 
 static inline bool slice_starts_with(struct slice text, struct slice start)
 {
     /* Most texts differ in their first byte, and need no call. */
     return text.length >= start.length &&
-           (start.length == 0 || (text.at[0] == start.at[0] && memcmp(text.at, start.at, start.length) == 0));
+           (start.length == 0 || (text.at[0] == start.at[0] && slice_same_bytes(text.at, start.at, start.length)));
 }
 
 /* What is left of text after its first count bytes; count must not exceed text.length. */
