@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make the batches of the benchmark: bodies as Logplex posts them, about 100 KB each, always the same bytes.
 
-    bodies.py DIRECTORY     write FAMILY.body for app, router, postgres, ingest and mix
+    bodies.py DIRECTORY     write FAMILY.body for each load
 """
 import base64, functools, json, os, random, re, sys
 
@@ -87,6 +87,18 @@ def postgres_line(_, number):
     return frame(134, "app", "heroku-postgres", lines[number % len(lines)])
 
 
+def addon_line(rng, number):
+    """Heroku Key-Value Store and PgBouncer in turn, of a few add-ons."""
+    name = ("redis", "pgbouncer")[number % 2]
+    lines = sample_lines(name + ".txt")
+    return frame(134, "app", "heroku-" + name, re.sub(r"addon=\S+", f"addon=addon-{number // 2 % 5}", lines[number // 2 % len(lines)]))
+
+
+def l2met_line(rng, number):
+    return frame(190, "app", f"web.{number % 8 + 1}", f"at=finish source=eu measure#web.latency={rng.randrange(1, 900)}ms count#web.requests=1 "
+                 f"sample#web.memory={rng.uniform(100, 500):.2f}MB request_id={identifier(rng)}")
+
+
 def runtime_line(_, number):
     lines = sample_lines("runtime-metrics.txt")
     process = f"web.{number % 8 + 1}"
@@ -152,7 +164,8 @@ def mixed_batch():
 def families():
     """The loads by name."""
     bodies = {name: batch(line) for name, line in (("app", app_line), ("router", router_line),
-                                                   ("postgres", postgres_line), ("ingest", ingest_line))}
+                                                   ("runtime", runtime_line), ("addon", addon_line), ("postgres", postgres_line),
+                                                   ("l2met", l2met_line), ("ingest", ingest_line))}
     bodies["mix"] = mixed_batch()
     return bodies
 
