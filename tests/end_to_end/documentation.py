@@ -5,33 +5,77 @@ import shutil
 import subprocess
 
 from harness import Skip, check, equal, test, wait_for
-from lines import router_error
+from lines import line, router_error
 from server import environment, free_port
 
-README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+README = os.path.join(ROOT, "README.md")
 
 
 def rows(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.split("\n") if line.startswith("| `")]
 
 
+def documented_metrics(table):
+    """name: (type, labels, meaning), as README has them between the marks of a table."""
+    section = re.search(r"<!-- %s: begin -->\n(.*?)<!-- %s: end" % (table, table), open(README).read(), re.S).group(1)
+    return {name.strip("`"): (kind, {l.strip() for l in labels.split(",")} - {""}, meaning) for name, kind, labels, meaning in rows(section)}
+
+
+def shown_metrics(text, prefixes):
+    """The same, as a page shows them."""
+    shown = {}
+    for name, meaning, kind in re.findall(r"^# HELP ((?:%s)_\w+) (.*)\n# TYPE \w+ (\w+)$" % prefixes, text, re.M):
+        series = re.findall(r"^%s(?:_bucket)?\{(.*)\} " % name, text, re.M)
+        shown[name] = (kind, set(re.findall(r'(\w+)="', " ".join(series))) - {"le"}, meaning)
+    return shown
+
+
+def compare(shown, documented):
+    equal(sorted(set(shown) - set(documented)), [], "metrics that README lacks")
+    equal(sorted(set(documented) - set(shown)), [], "metrics that only README has")
+    for name in shown:
+        equal(documented[name], shown[name], "type, labels and meaning of %s" % name)
+
+
 @test
 def own_metrics_are_documented(context):
-    """The table of our metrics names those on the page, with their types and labels, and no others."""
-    server = context.server()
-    server.post(router_error("H10"), "app")
+    """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
+    server = context.server(MAX_METRIC_SERIES=30)
+    server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.page()  # counts itself on the next one
-    text = server.page().text
-    documented = {}
-    for name, kind, labels, _ in rows(re.search(r"own metrics: begin -->\n(.*?)<!-- own metrics: end", open(README).read(), re.S).group(1)):
-        documented[name.strip("`")] = (kind, {l.strip() for l in labels.split(",")} - {""})
-    shown = {}
-    for name, kind in re.findall(r"^# TYPE ((?:drain_exporter|process)_\w+) (\w+)$", text, re.M):
-        line = re.search(r"^%s(?:_bucket)?(?:\{(.*)\})? " % name, text, re.M)
-        shown[name] = (kind, set(re.findall(r'(\w+)="', line.group(1) or "")) - {"le"})
-    equal(sorted(shown), sorted(documented), "the metrics of ours")
-    for name in shown:
-        equal(documented[name], shown[name], "type and labels of %s" % name)
+    compare(shown_metrics(server.page().text, "drain_exporter|process"), documented_metrics("own metrics"))
+
+
+def source_of(family):
+    return open(os.path.join(ROOT, "src", "family", family + ".c")).read()
+
+
+def addon_line(kind):
+    """A line with all keys that we know of an add-on."""
+    keys = re.findall(r'ADDON_KEY\("([^"]+)"', source_of(kind))
+    check(len(keys) >= 8, "%d keys of %s were found", len(keys), kind)
+    text = " ".join("sample#%s=1" % key for key in keys)
+    return line("source=X addon=an-addon " + text, "app", "heroku-" + kind) + line("source=X " + text, "app", "heroku-" + kind)
+
+
+def dyno_lines():
+    names = re.findall(r'^    GAUGE\("([^"]+)"', source_of("dyno"), re.M)
+    check(len(names) >= 8, "%d keys of dynos were found", len(names))
+    keys = ["%s=1MB" % name.removesuffix("_bytes") if name.endswith("_bytes") else name + "=1" for name in names if not name.startswith("process_")]
+    texts = ["source=web.1 dyno=heroku.1.x sample#memory_pgpgin=1pages sample#memory_pgpgout=1pages " + " ".join("sample#" + key for key in keys),
+             "Process running mem=870M(170.1%)", "State changed from starting to up", "Process exited with status 0", "Cycling", "Error R14 (Memory quota exceeded)"]
+    return b"".join(line(text, "heroku", "web.1") for text in texts)
+
+
+@test
+def platform_metrics_are_documented(context):
+    """The same for what the platform says; the keys of samples that we know are looked up in the sources."""
+    server = context.server()
+    api = ["Scaled to web@4:Standard-1X by user x@example.com", "Release v5 created by user x@example.com"]
+    server.post(router_error("H12") + router_error("H10", "") + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
+                + b"".join(line(text, "app", "api") for text in api) + line("[RED] [9-1]  sql_error_code = 28000 FATAL:  x", "app", "postgres.1105947"), "app")
+    compare(shown_metrics(server.page().text, "heroku"), documented_metrics("platform metrics"))
 
 
 @test
