@@ -8,15 +8,16 @@
 static const char *const error_codes[] = {"R10", "R11", "R12", "R13", "R14", "R15", "R16", "R17", "R99"};
 
 /* Texts, or their beginnings, and what they are counted as. */
-#define EVENTS(X)                                       \
-    X("Starting process with command", "start")         \
-    X("Stopping all processes with SIGTERM", "sigterm") \
-    X("Stopping process with SIGTERM", "sigterm")       \
-    X("Stopping all processes with SIGKILL", "sigkill") \
-    X("Stopping process with SIGKILL", "sigkill")       \
-    X("Cycling", "cycling")                             \
-    X("Idling", "idling")                               \
-    X("Unidling", "unidling")                           \
+#define EVENTS(X)                                             \
+    X("Starting process with command", "start")               \
+    X("Stopping all processes with SIGTERM", "sigterm")       \
+    X("Stopping process with SIGTERM", "sigterm")             \
+    X("Stopping all processes with SIGKILL", "sigkill")       \
+    X("Stopping process with SIGKILL", "sigkill")             \
+    X("Stopping remaining processes with SIGKILL", "sigkill") \
+    X("Cycling", "cycling")                                   \
+    X("Idling", "idling")                                     \
+    X("Unidling", "unidling")                                 \
     X("Restarting", "restarting")
 static const char *const events[] = {"start", "sigterm", "sigkill", "cycling", "idling", "unidling", "restarting"};
 

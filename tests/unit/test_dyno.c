@@ -134,6 +134,7 @@ static void events(void **state)
     web("Stopping all processes with SIGTERM", EVENT("sigterm"));
     web("Stopping process with SIGTERM", EVENT("sigterm"));
     web("Stopping process with SIGKILL", EVENT("sigkill"));
+    web("Stopping remaining processes with SIGKILL", EVENT("sigkill"));
     web("Cycling", EVENT("cycling"));
     web("Idling", EVENT("idling"));
     web("Unidling", EVENT("unidling"));
