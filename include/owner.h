@@ -53,8 +53,8 @@ void owners_ended(struct owners *owners, owner_id process, int64_t time, uint64_
 /* What was reported up to this time is over at once, without grace. */
 void owners_replaced(struct owners *owners, owner_id owner, int64_t time, uint64_t now);
 
-/* Has the process ended, as far as we know?  Then a line of it that is later than the grace means that we missed its
- * start: tell owners_started(). */
+/* Has the process ended, so long before time that a line of it means that we missed its start?  Then tell
+ * owners_started(). */
 bool owners_has_ended(const struct owners *owners, owner_id process, int64_t time);
 
 /* The process runs as this instance.  Returns whether another one ran before: that is over now, and the new one has

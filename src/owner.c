@@ -20,6 +20,8 @@ enum {
     PROCESS_SILENCE_FACTOR = 3,
     /* Milliseconds after which nothing that the former owner had can be in the store any more. */
     REUSE_MARGIN = 60 * 1000,
+    /* Milliseconds that the last lines of a process may come after its end: Heroku kills it 30 s after SIGTERM. */
+    STOPPING_TIME = 40 * 1000,
 };
 
 /* Milliseconds: a thousand years. */
@@ -110,6 +112,11 @@ static struct owner *owner_of(const struct owners *owners, owner_id id)
     return (LOAD(owner->key) & GENERATION_MASK) == (id & GENERATION_MASK) ? owner : NULL;
 }
 
+static bool has_ended(const struct owner *owner)
+{
+    return LOAD(owner->ended) > LOAD(owner->started);
+}
+
 static uint64_t silence_of(const struct owners *owners, const struct owner *owner)
 {
     uint64_t silence = owners->settings.app_silence;
@@ -121,7 +128,7 @@ static bool is_forgotten(const struct owners *owners, const struct owner *owner,
 {
     uint64_t heard = atomic_load_explicit(&owner->heard, memory_order_acquire);
     uint64_t quiet = heard < now ? now - heard : 0;
-    bool ended = LOAD(owner->ended) > LOAD(owner->started) && LOAD(owner->leaves) != 0;
+    bool ended = has_ended(owner) && LOAD(owner->leaves) != 0;
     return quiet > silence_of(owners, owner) + REUSE_MARGIN ||
            (ended && quiet > owners->settings.grace + REUSE_MARGIN && LOAD(owner->leaves) + REUSE_MARGIN < now);
 }
@@ -299,16 +306,18 @@ void owners_started(struct owners *owners, owner_id process, int64_t time)
     struct owner *owner = process_of(owners, process);
     if (owner == NULL)
         return;
-    bool ended = LOAD(owner->ended) > LOAD(owner->started);
+    bool ended = has_ended(owner);
     if (raise_time(&owner->started, time) && ended)
         STORE(owner->zeros[OWNER_FAMILY_ZEROS], 0); /* its counters may have left */
 }
 
-static void end_reports(struct owner *owner, int64_t time, uint64_t leaves)
+static void end_reports(struct owner *owner, int64_t time, uint64_t leaves, uint64_t now)
 {
     if (LOAD(owner->reported_until) >= time)
         return;
-    STORE(owner->leaves, leaves);
+    /* A process may exit long after it went down: what has left by then does not come back. */
+    if (!has_ended(owner) || LOAD(owner->leaves) > now)
+        STORE(owner->leaves, leaves);
     raise_time(&owner->reported_until, time);
 }
 
@@ -316,7 +325,7 @@ void owners_exited(struct owners *owners, owner_id process, int64_t time, uint64
 {
     struct owner *owner = process_of(owners, process);
     if (owner != NULL)
-        end_reports(owner, time, now + owners->settings.grace);
+        end_reports(owner, time, now + owners->settings.grace, now);
 }
 
 void owners_ended(struct owners *owners, owner_id process, int64_t time, uint64_t now)
@@ -324,7 +333,7 @@ void owners_ended(struct owners *owners, owner_id process, int64_t time, uint64_
     struct owner *owner = process_of(owners, process);
     if (owner == NULL)
         return;
-    end_reports(owner, time, now + owners->settings.grace);
+    end_reports(owner, time, now + owners->settings.grace, now);
     raise_time(&owner->ended, time);
 }
 
@@ -332,14 +341,15 @@ void owners_replaced(struct owners *owners, owner_id id, int64_t time, uint64_t 
 {
     struct owner *owner = owner_of(owners, id);
     if (owner != NULL)
-        end_reports(owner, time, now);
+        end_reports(owner, time, now, now);
 }
 
 bool owners_has_ended(const struct owners *owners, owner_id process, int64_t time)
 {
     const struct owner *owner = owner_of(owners, process);
-    int64_t grace = (int64_t)owners->settings.grace * 1000;
-    return owner != NULL && LOAD(owner->ended) > LOAD(owner->started) && LOAD(owner->ended) + grace < time;
+    uint64_t grace = owners->settings.grace;
+    int64_t margin = (int64_t)(grace > STOPPING_TIME ? grace : STOPPING_TIME) * 1000;
+    return owner != NULL && has_ended(owner) && LOAD(owner->ended) + margin < time;
 }
 
 bool owners_instance(struct owners *owners, owner_id process, struct slice instance, int64_t time, uint64_t now)
@@ -358,7 +368,7 @@ bool owners_instance(struct owners *owners, owner_id process, struct slice insta
         return false;
     /* Where we were told of the restart, what was reported since then is the new instance's. */
     if (LOAD(owner->started) < last)
-        end_reports(owner, last, now + owners->settings.grace);
+        end_reports(owner, last, now + owners->settings.grace, now);
     raise_time(&owner->started, time);
     return true;
 }
@@ -402,7 +412,7 @@ void owners_allow_labels(struct owners *owners, const uint64_t *hashes, size_t c
             STORE(app->ended, 0);
             STORE(app->reported_until, 0);
         } else if (!is_listed(labels, hashes, count) && !ended) {
-            end_reports(app, ENDED_FOR_GOOD, now + owners->settings.grace);
+            end_reports(app, ENDED_FOR_GOOD, now + owners->settings.grace, now);
             raise_time(&app->ended, ENDED_FOR_GOOD);
         }
     }

@@ -44,8 +44,8 @@ void recorder_start_app(struct recorder *recorder)
     }
 }
 
-/* The owner of what the process says and of what is said about it. */
-static owner_id owner_of(struct recorder *recorder, struct slice process)
+/* The owner of what the process says and of what is said about it.  runs: it does, or the line would not be. */
+static owner_id meet(struct recorder *recorder, struct slice process, bool runs)
 {
     if (process.length == 0 || recorder->batch.owner == OWNER_NONE)
         return recorder->batch.owner;
@@ -57,17 +57,22 @@ static owner_id owner_of(struct recorder *recorder, struct slice process)
     met->name = process;
     met->owner = owners_process(owners, recorder->batch.owner, process, recorder->batch.now);
     owner_id owner = met->owner;
-    if (owners_has_ended(owners, owner, line_time(recorder)))
+    if (runs && owners_has_ended(owners, owner, line_time(recorder)))
         owners_started(owners, owner, line_time(recorder));
     record_zeros(recorder, process, owner);
     return owner;
+}
+
+static owner_id owner_of(struct recorder *recorder, struct slice process)
+{
+    return meet(recorder, process, true);
 }
 
 static void tell(struct sample_output *output, struct slice process, enum process_news news)
 {
     struct recorder *recorder = (struct recorder *)output;
     struct owners *owners = recorder->settings.owners;
-    owner_id owner = owner_of(recorder, process);
+    owner_id owner = meet(recorder, process, news != PROCESS_EXITED && news != PROCESS_ENDED);
     int64_t time = line_time(recorder);
     switch (news) {
     case PROCESS_STARTED:
@@ -113,8 +118,8 @@ static bool is_reserved(const struct identity *identity)
            (slice_starts_with(name, SLICE("process_")) && identity_labels(identity).length == 0);
 }
 
-/* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that the
- * app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
+/* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
+ * the app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
 static size_t add_fixed_labels(const struct recorder *recorder, const struct sample *sample,
                                struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX])
 {

@@ -281,6 +281,10 @@ static void dynos(void **state)
     /* A late batch of the dyno that is gone brings nothing back. */
     take(batch_of(METRICS("1", "web.2")));
     has_not("g1{app=\"a\",process=\"web.2\"}");
+    /* Nor does the end of one that took long to stop. */
+    take(batch_of(STATE("4", "web.2", "Error R12 (Exit timeout)")
+                      STATE("4", "web.2", "Process exited with status 137")));
+    has_not("web.2");
     /* The next one of the name starts at 0. */
     take(batch_of(STATE("5", "web.2", "State changed from starting to up")));
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 0");

@@ -116,6 +116,43 @@ static void ended(void **state)
     assert_false(owners_has_ended(owners, web, LINE(23)));
 }
 
+/* A process that takes long to stop: what has left stays away, and what it says until then leaves as well. */
+static void stopping(void **state)
+{
+    (void)state;
+    owner_id web = process_of(app_of("a"), "web.1");
+    owners_ended(owners, web, LINE(10), now);
+    now += GRACE - 1;
+    owners_exited(owners, web, LINE(11), now); /* as it is still to be seen, all of it stays for the grace */
+    now += GRACE - 1;
+    assert_false(counted_over(web));
+    assert_false(reported_over(web, LINE(9)));
+    now += 1;
+    assert_true(counted_over(web));
+    assert_false(reported_over(web, LINE(12)));
+    owners_exited(owners, web, LINE(13), now);
+    assert_true(counted_over(web));
+    assert_true(reported_over(web, LINE(9)));
+    assert_true(reported_over(web, LINE(12)));
+    /* It starts again, and its next restart leaves the grace. */
+    owners_started(owners, web, LINE(14));
+    owners_exited(owners, web, LINE(15), now);
+    assert_false(counted_over(web));
+    assert_false(reported_over(web, LINE(15)));
+}
+
+/* However short the grace is: Heroku waits for 30 s until it kills a process. */
+static void short_grace(void **state)
+{
+    (void)state;
+    struct owners *hasty = owners_create(&(struct owners_settings){.app_silence = SILENCE, .grace = 1000});
+    owner_id web = owners_process(hasty, owners_app(hasty, SLICE("a"), NULL, 0, now), SLICE("web.1"), now);
+    owners_ended(hasty, web, LINE(10), now);
+    assert_false(owners_has_ended(hasty, web, LINE(10) + 31 * 1000000));
+    assert_true(owners_has_ended(hasty, web, LINE(11)));
+    owners_free(hasty);
+}
+
 static void restarted(void **state)
 {
     (void)state;
@@ -353,6 +390,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopping, setup, teardown),
+        cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
