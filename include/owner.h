@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "identity.h"
+#include "process.h"
 
 struct owners;
 
@@ -57,9 +58,9 @@ void owners_replaced(struct owners *owners, owner_id owner, int64_t time, uint64
  * owners_started(). */
 bool owners_has_ended(const struct owners *owners, owner_id process, int64_t time);
 
-/* The process runs as this instance.  Returns whether another one ran before: that is over now, and the new one has
- * started. */
-bool owners_instance(struct owners *owners, owner_id process, struct slice instance, int64_t time, uint64_t now);
+/* The process runs as this instance.  NEXT: the one before is over now, and the new one has started. */
+enum process_instance owners_instance(struct owners *owners, owner_id process, struct slice instance, int64_t time,
+                                      uint64_t now);
 
 /* An app runs count processes of a type: those of a higher number have ended. */
 void owners_scale(struct owners *owners, owner_id app, struct slice type, unsigned count, int64_t time, uint64_t now);

@@ -17,6 +17,13 @@ struct process {
     bool one_off;
 };
 
+/* Whom a line comes from that says which instance of a process it is of. */
+enum process_instance {
+    INSTANCE_SAME,   /* the one that the last such line was of, or the first that is known */
+    INSTANCE_NEXT,   /* a new one, that takes the place of that one */
+    INSTANCE_FORMER, /* the one whose place was taken: it still runs for a while */
+};
+
 /* Is it the type of a process: letters, digits, "_" and "-", and short enough for a name with a number? */
 bool process_is_type(struct slice text);
 

@@ -4,6 +4,7 @@
 
 #include "identity.h"
 #include "metric.h"
+#include "process.h"
 #include "value.h"
 
 /* One sample.  All that it points to is valid during the call that hands it on; but process, and label values of
@@ -71,9 +72,8 @@ struct sample_output {
 
     /* What the line says about the app's processes, as of the line's own time. */
     void (*tell)(struct sample_output *output, struct slice process, enum process_news news);
-    /* The process runs as this instance, a text that is another after each start.  Returns whether another one ran
-     * before. */
-    bool (*instance)(struct sample_output *output, struct slice process, struct slice instance);
+    /* The process runs as this instance, a text that is another after each start. */
+    enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
     /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was
      * reported with the type as its process is over at once. */
     void (*scale)(struct sample_output *output, struct slice type, unsigned count);

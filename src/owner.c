@@ -24,6 +24,10 @@ enum {
     STOPPING_TIME = 40 * 1000,
 };
 
+/* Microseconds without a line of an instance after which the former one, if it still speaks, is the one that lives:
+ * an instance writes every 20 s. */
+#define INSTANCE_SILENCE (INT64_C(60) * 1000000)
+
 /* Milliseconds: a thousand years. */
 #define FOR_EVER (UINT64_C(1000) * 365 * 24 * 3600 * 1000)
 
@@ -40,6 +44,7 @@ struct owner {
     atomic_int_least64_t reported_until; /* what was reported up to then is over */
     atomic_uint_least64_t leaves;        /* when what is over is to be seen no more; 0: nothing ended yet */
     atomic_uint_least64_t instance;      /* hash; 0: unknown */
+    atomic_uint_least64_t former;        /* the instance before it */
     atomic_int_least64_t instance_time;
     atomic_uint_least64_t labels;             /* hash of an app's fixed labels; 0: it has none */
     atomic_uint_least64_t zeros[OWNER_ZEROS]; /* when these were last recorded; 0: never */
@@ -144,6 +149,7 @@ static void reset(struct owner *owner, uint64_t now)
     STORE(owner->reported_until, 0);
     STORE(owner->highest, 0);
     STORE(owner->instance, 0);
+    STORE(owner->former, 0);
     STORE(owner->instance_time, 0);
     STORE(owner->labels, 0);
     for (int i = 0; i < OWNER_ZEROS; i++)
@@ -352,25 +358,30 @@ bool owners_has_ended(const struct owners *owners, owner_id process, int64_t tim
     return owner != NULL && has_ended(owner) && LOAD(owner->ended) + margin < time;
 }
 
-bool owners_instance(struct owners *owners, owner_id process, struct slice instance, int64_t time, uint64_t now)
+enum process_instance owners_instance(struct owners *owners, owner_id process, struct slice instance, int64_t time,
+                                      uint64_t now)
 {
     struct owner *owner = process_of(owners, process);
     if (owner == NULL)
-        return false;
+        return INSTANCE_SAME;
     uint64_t hash = hash_text(owners, instance) | 1;
-    uint64_t before = LOAD(owner->instance);
+    uint64_t before = atomic_load_explicit(&owner->instance, memory_order_acquire);
     int64_t last = LOAD(owner->instance_time);
+    if (before != hash && LOAD(owner->former) == hash && time <= last + INSTANCE_SILENCE)
+        return INSTANCE_FORMER;
     if (!raise_time(&owner->instance_time, time) || before == hash)
-        return false;
-    if (!atomic_compare_exchange_strong_explicit(&owner->instance, &before, hash, memory_order_relaxed,
+        return INSTANCE_SAME;
+    /* The former one is noted first: who sees the new one knows it. */
+    STORE(owner->former, before);
+    if (!atomic_compare_exchange_strong_explicit(&owner->instance, &before, hash, memory_order_acq_rel,
                                                  memory_order_relaxed) ||
         before == 0)
-        return false;
+        return INSTANCE_SAME;
     /* Where we were told of the restart, what was reported since then is the new instance's. */
     if (LOAD(owner->started) < last)
         end_reports(owner, last, now + owners->settings.grace, now);
     raise_time(&owner->started, time);
-    return true;
+    return INSTANCE_NEXT;
 }
 
 void owners_scale(struct owners *owners, owner_id app, struct slice type, unsigned count, int64_t time, uint64_t now)

@@ -93,7 +93,7 @@ static void tell(struct sample_output *output, struct slice process, enum proces
         record_zeros(recorder, process, owner);
 }
 
-static bool instance(struct sample_output *output, struct slice process, struct slice instance)
+static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
     return owners_instance(recorder->settings.owners, owner_of(recorder, process), instance, line_time(recorder),

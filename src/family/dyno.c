@@ -281,7 +281,10 @@ static enum verdict read_samples(struct slice text, const struct dyno *dyno, str
     keyvalue_start(&reader, text);
     while (keyvalue_next(&reader, &pair)) {
         if (slice_equals(pair.key, SLICE("dyno")) && pair.value.length > 0 && !dyno->process.one_off) {
-            if (output->instance(output, dyno->name, pair.value))
+            enum process_instance instance = output->instance(output, dyno->name, pair.value);
+            if (instance == INSTANCE_FORMER)
+                return VERDICT_RECOGNISED; /* the process's series are the new one's */
+            if (instance == INSTANCE_NEXT)
                 count_by(dyno, &restarts, NULL, 0, 1, output);
         } else if (slice_starts_with(pair.key, start) && !pair.bare) {
             found = true;

@@ -140,11 +140,11 @@ static void tell(struct sample_output *output, struct slice process, enum proces
     REQUIRE(process_read(process, &(struct process){0}) && news <= PROCESS_ENDED);
 }
 
-static bool instance(struct sample_output *output, struct slice process, struct slice text)
+static enum process_instance instance(struct sample_output *output, struct slice process, struct slice text)
 {
     (void)output;
     REQUIRE(process_read(process, &(struct process){0}));
-    return text.length % 2 == 1;
+    return text.length % 3 == 0 ? INSTANCE_SAME : text.length % 3 == 1 ? INSTANCE_NEXT : INSTANCE_FORMER;
 }
 
 static void scale(struct sample_output *output, struct slice type, unsigned count)

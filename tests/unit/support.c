@@ -127,12 +127,14 @@ static void tell(struct sample_output *output, struct slice process, enum proces
     append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[news]);
 }
 
-/* An instance that starts with "new" is another one than before. */
-static bool instance(struct sample_output *output, struct slice process, struct slice instance)
+/* An instance that starts with "new" is another one than before; one that starts with "old" is the former one. */
+static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     append((struct recording *)output, "%.*s is %.*s\n", (int)process.length, process.at, (int)instance.length,
            instance.at);
-    return slice_starts_with(instance, SLICE("new"));
+    return slice_starts_with(instance, SLICE("new"))   ? INSTANCE_NEXT
+           : slice_starts_with(instance, SLICE("old")) ? INSTANCE_FORMER
+                                                       : INSTANCE_SAME;
 }
 
 static void scale(struct sample_output *output, struct slice type, unsigned count)

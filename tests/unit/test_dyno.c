@@ -62,6 +62,8 @@ static void instances(void **state)
     web("source=web.1 dyno=new.heroku.1 sample#load_avg_1m=1",
         "web.1 is new.heroku.1\nheroku_dyno_restarts_total{app=\"my-app\",process_type=\"web\"} 1\n" GAUGE(
             "load_avg_1m", WEB, "1"));
+    /* The old one stops while the new one runs: its memory is not the new one's. */
+    web("source=web.1 dyno=old.heroku.1 sample#memory_pgpgin=348836pages", "web.1 is old.heroku.1\n");
 }
 
 static void one_offs(void **state)

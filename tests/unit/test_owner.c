@@ -171,18 +171,26 @@ static void instances(void **state)
 {
     (void)state;
     owner_id web = process_of(app_of("a"), "web.1");
-    assert_false(owners_instance(owners, web, SLICE("one"), LINE(1), now));
-    assert_false(owners_instance(owners, web, SLICE("one"), LINE(2), now));
-    assert_true(owners_instance(owners, web, SLICE("two"), LINE(4), now));
-    assert_false(owners_instance(owners, web, SLICE("one"), LINE(3), now)); /* a late batch */
-    assert_false(owners_instance(owners, web, SLICE("two"), LINE(5), now));
+    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(1), now), INSTANCE_SAME);
+    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(2), now), INSTANCE_SAME);
+    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(4), now), INSTANCE_NEXT);
+    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(3), now), INSTANCE_FORMER); /* a late batch */
+    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(5), now), INSTANCE_SAME);
+    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(6), now), INSTANCE_FORMER); /* it still stops */
+    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(7), now), INSTANCE_SAME);
+    /* That they were met the wrong way round does not last. */
+    owner_id other = process_of(app_of("a"), "web.2");
+    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(1), now), INSTANCE_SAME);
+    assert_int_equal(owners_instance(owners, other, SLICE("old"), LINE(2), now), INSTANCE_NEXT);
+    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(3), now), INSTANCE_FORMER);
+    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(3) + 1, now), INSTANCE_NEXT);
     now += GRACE;
     assert_true(reported_over(web, LINE(2)));
     assert_false(reported_over(web, LINE(3))); /* between the two: by whom is not known */
     /* Told of the restart: what was said since then is the new one's. */
     owners_exited(owners, web, LINE(10), now);
     owners_started(owners, web, LINE(10));
-    assert_true(owners_instance(owners, web, SLICE("three"), LINE(12), now));
+    assert_int_equal(owners_instance(owners, web, SLICE("three"), LINE(12), now), INSTANCE_NEXT);
     now += GRACE;
     assert_true(reported_over(web, LINE(10)));
     assert_false(reported_over(web, LINE(11)));
