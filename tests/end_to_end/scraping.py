@@ -17,12 +17,12 @@ from server import METRICS_PASSWORD, environment, free_port
 class Prometheus:
     """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}."""
 
-    def __init__(self, context, jobs):
+    def __init__(self, context, jobs, interval="1s"):
         program = shutil.which("prometheus")
         if program is None:
             raise Skip("there is no prometheus")
         self.port = free_port()
-        config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [
+        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": [
             {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
              "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()]}
         path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
@@ -62,6 +62,18 @@ class Prometheus:
         data = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": expression})))
         equal(data["status"], "success", "the status of the query " + expression)
         return [(result["metric"], float(result["value"][1])) for result in data["data"]["result"]]
+
+    def samples(self, selector, minutes=30):
+        """What was scraped of some series, unchanged: a list of (labels, [(time, value)]), without the marks of staleness."""
+        data = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": "%s[%dm]" % (selector, minutes)})))
+        equal(data["status"], "success", "the status of the query " + selector)
+        return [(result["metric"], [(time, float(value)) for time, value in result["values"]]) for result in data["data"]["result"]]
+
+    def series(self, selector):
+        """The labels of all series that there have ever been."""
+        data = json.loads(self._get("/api/v1/series?" + urllib.parse.urlencode({"match[]": selector})))
+        equal(data["status"], "success", "the status of the search for " + selector)
+        return data["data"]
 
     def number(self, expression):
         """The only value of a query, or None."""
