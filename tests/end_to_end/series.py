@@ -4,7 +4,7 @@ import time
 
 from exposition import ledger
 from harness import Context, check, equal, test, wait_for
-from lines import counter, gauge, histogram, ingest, postgres, router_error, stamp
+from lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
 
 
 def value(server, name, **labels):
@@ -205,6 +205,48 @@ def router_errors_start_at_zero(context):
     equal(page.value("heroku_router_errors", app="zero", code="H14"), 1, "H14, which has no dyno")
     equal(page.value("heroku_router_errors", app="zero", code="H77", process="web.1"), 1, "a code that is not in the list")
     equal(page.value("heroku_router_errors", app="zero", code="other", process="web.1"), 1, "what is no code")
+
+
+@test
+def known_counters_start_at_zero(context):
+    """What can be known before it happens is on the page as 0, so that the first time is a rise."""
+    server = context.server()
+    server.post(line("hello"), "plain")
+    server.post(line("State changed from starting to up", "heroku", "web.1"), "told")
+    server.post(line("Starting process with command `x`", "heroku", "worker.2") + line("State changed from starting to up", "heroku", "run.1234"), "told")
+    page = server.page()
+
+    def zeros(name, label, **labels):
+        found = page.select(name, **labels)
+        equal([value for _, value in found], [0] * len(found), "%s of %r" % (name, labels))
+        return {labels[label] for labels, _ in found}
+
+    for app in ("plain", "told"):
+        errors = zeros("heroku_router_errors_total", "code", app=app, at="error")
+        check({"H10", "H12", "H13", "H14", "H18", "H99"} <= errors and len(errors) > 15, "router errors of %s: %r", app, errors)
+        equal(zeros("heroku_router_errors_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
+        equal(zeros("heroku_router_errors_total", "code", app=app, at="info"), {"H80", "H81", "H82"}, "notices")
+        check({"release", "deploy", "scale", "config_set", "rollback"} <= zeros("heroku_api_events_total", "event", app=app), "events of the API of %s", app)
+        check({"L10", "L12", "L13"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
+        check({"header", "pairs"} <= zeros("drain_exporter_messages_malformed_total", "reason", app=app), "malformed messages of %s", app)
+    # The web dyno, seen only by a line about its state; and the app, as an H14 names no dyno.
+    check({"H10", "H12", "H27", "H80"} <= zeros("heroku_router_errors", "code", app="told", process="web.1"), "router errors of web.1")
+    check({"H14"} <= {labels["code"] for labels, value in page.select("heroku_router_errors", app="told") if "process" not in labels and value == 0}, "router errors without a dyno")
+    equal({labels.get("process") for labels, _ in page.select("heroku_router_errors", app="told")}, {"web.1", None}, "who has router errors: requests go to web dynos only")
+    for kind in ("web", "run"):
+        check({"R10", "R12", "R14", "R15"} <= zeros("heroku_dyno_errors_total", "code", app="told", process_type=kind), "errors of " + kind)
+        check({"0", "137", "143"} <= zeros("heroku_dyno_exits_total", "status", app="told", process_type=kind), "exits of " + kind)
+        equal(page.value("heroku_dyno_restarts_total", app="told", process_type=kind), 0, "restarts of " + kind)
+        changes = {(labels["from"], labels["to"]): value for labels, value in page.select("heroku_dyno_state_changes_total", app="told", process_type=kind)}
+        check(changes[("starting", "up")] == 1 and changes[("up", "crashed")] == 0 and changes[("up", "down")] == 0, "changes of %s: %r", kind, changes)
+        check({"start", "sigkill", "cycling"} <= zeros("heroku_dyno_events_total", "event", app="told", process_type=kind), "events of " + kind)
+    equal(page.value("heroku_dyno_events_total", app="told", process_type="worker", event="start"), 1, "starts of the worker")
+    equal(page.select("heroku_dyno_errors_total", app="plain"), [], "of dynos that are not known nothing is told")
+    # The first error is a rise of one.
+    server.post(router_error("H13", "web.1") + line("Error R14 (Memory quota exceeded)", "heroku", "web.1") + line("Release v2 created by user x@example.com", "app", "api"), "told")
+    page = server.page()
+    equal([page.value("heroku_router_errors", app="told", process="web.1", code="H13"), page.value("heroku_router_errors_total", app="told", at="error", code="H13"),
+           page.value("heroku_dyno_errors_total", app="told", process_type="web", code="R14"), page.value("heroku_api_events_total", app="told", event="release")], [1] * 4, "the first of each")
 
 
 @test
