@@ -1,24 +1,27 @@
 """The ledger: every message that arrives is accounted for, however it was framed and carried."""
+import collections
 import glob
 import gzip
 import itertools
 import os
+import random
 import re
 import time
 import zlib
 
 from exposition import ledger, ledgers
-from harness import Failure, check, equal, test
-from lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from harness import Failure, check, equal, in_threads, test
+from lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from server import AUTH_DRAIN, Raw, head_of, post_of
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
 
-# Who writes each kind of line: appname, procid, and the family that must recognise all of them (None: none does yet).
+# Who writes each kind of line: appname, procid, and the family that must recognise all of them (None: none does).
 AUTHORS = {
     "api-events": ("app", "api", "api"),
     "cloudfoundry-rtr": ("org.space.app", "[RTR/1]", None),
     "custom-l2met": ("app", "web.1", "l2met"),
-    "dyno-state": ("heroku", "web.1", None),
+    "dyno-state": ("heroku", "web.1", "dyno"),
     "logplex-errors": ("heroku", "logplex", "logplex"),
     "pgbouncer": ("app", "heroku-pgbouncer", "pgbouncer"),
     "postgres": ("app", "heroku-postgres", "postgres"),
@@ -26,11 +29,11 @@ AUTHORS = {
     "redis": ("app", "heroku-redis", "redis"),
     "router-error": ("heroku", "router", "router"),
     "router-info": ("heroku", "router", "router"),
-    "runtime-metrics": ("heroku", "web.1", None),
+    "runtime-metrics": ("heroku", "web.1", "dyno"),
 }
 
 # How many lines of a sample are there to show what is not recognised.
-OTHERS = {"api-events": 1, "custom-l2met": 6}
+OTHERS = {"api-events": 1, "custom-l2met": 6, "dyno-state": 2}
 
 # How many messages are in the bodies that cannot be walked by their counts.
 UNCOUNTED = {"frames-bad-position": 2, "frames-bad-short-read": 2, "frames-bad-size": 2, "frames-cf-https-batch": 3}
@@ -249,8 +252,6 @@ def one_app_cannot_take_all_the_room(context):
     """Apps come from URLs: thousands of them must neither fill the page nor unbalance the ledger."""
     server = context.server()
     count = context.scaled(3000)
-    from server import Raw, post_of
-
     with Raw(server) as raw:
         for i in range(count):
             raw.send(post_of(line("x"), "many%d" % i))
@@ -260,3 +261,265 @@ def one_app_cannot_take_all_the_room(context):
     books = ledgers(page)
     equal(sum(book["received"] for book in books.values()), count, "messages received in all ledgers")
     check(len(books) <= 1100, "%d apps have series of their own", len(books))
+
+
+# ---- all at once ----
+
+FOREIGN_TOKEN = "d.0ff0c0de-0000-4000-8000-000000000000"
+TOO_LONG = frame(b"<190>1 2026-02-03T04:05:06+00:00 host app web.1 - " + b"x" * 66000 + b"\n")
+
+
+class Message:
+    """A message, and what must become of it."""
+
+    def __init__(self, framed, fate, kind=None, speaker=None, **lost):
+        self.framed = framed
+        self.fate = fate  # recognised, ignored, malformed
+        self.kind = kind  # the family, or the reason
+        self.speaker = speaker  # (source, process_type) in the log's volume; None: no header
+        self.lost = lost
+
+
+def l10(count, ending="."):
+    """As Logplex puts it before a batch: without a newline."""
+    text = "<172>1 2026-02-03T04:05:06.99958+00:00 host heroku logplex - Error L10 (output buffer overflow): %d messages dropped since 2026-02-03T04:05:00.1+00:00%s"
+    return Message(frame(text % (count, ending)), "recognised", "logplex", ("heroku", "logplex"), L10=count)
+
+
+def l10_of(token, count):
+    """As it stands in the app's own log: which drain it is about is said."""
+    text = "Error L10 (output buffer overflow): drain '%s' dropped %d messages since 2026-02-03T04:05:00.280571+00:00." % (token, count)
+    return Message(line(text, "heroku", "logplex"), "recognised", "logplex", ("heroku", "logplex"), L10=count if token == TOKEN else 0)
+
+
+def any_message(rng, number, structured=False):
+    """One of all kinds of messages.  structured: as log-shuttle writes them."""
+    def said(text, appname, procid, fate, kind=None, **lost):
+        source = appname if appname in ("app", "heroku") else "other"
+        process_type = re.sub(r"\.\d+$", "", procid) if re.fullmatch(r"[\w-]+(\.\d+)?", procid) else "other"
+        return Message(line(text, appname, procid, structured=structured), fate, kind, (source, process_type), **lost)
+
+    count = rng.randrange(1, 1000)
+    dyno = "web.%d" % rng.randrange(1, 5)
+    common = [
+        lambda: said("at=info method=GET path=\"/%d\" host=a.example.com request_id=x fwd=\"203.0.113.1\" dyno=%s connect=1ms service=9ms status=200 bytes=5 protocol=https" % (number, dyno), "heroku", "router", "recognised", "router"),
+        lambda: said("at=error code=H12 desc=\"Request timeout\" method=GET path=\"/\" host=a dyno=%s connect=1ms service=30000ms status=503 bytes=0" % dyno, "heroku", "router", "recognised", "router"),
+        lambda: said("Hello, I am a router", "heroku", "router", "malformed", "pairs"),
+        lambda: said("source=DATABASE addon=postgresql-x-1 sample#tables=%d" % count, "app", "heroku-postgres", "recognised", "postgres"),
+        lambda: said("source=REDIS addon=redis-x-1 sample#active-connections=%d" % count, "app", "heroku-redis", "recognised", "redis"),
+        lambda: said("State changed from up to starting", "heroku", dyno, "recognised", "dyno"),
+        lambda: said("source=%s dyno=heroku.1.%d sample#load_avg_1m=0.5" % (dyno, count), "heroku", dyno, "recognised", "dyno"),
+        lambda: said("Update available", "heroku", dyno, "ignored"),
+        lambda: said("Release v%d created by user someone@example.com" % count, "app", "api", "recognised", "api"),
+        lambda: said("fi", "app", "api", "ignored"),
+        lambda: said("count#orders=1 measure#time=4ms", "app", "worker.1", "recognised", "l2met"),
+        lambda: said("{\"metrics\":{\"a\":1}}", "app", dyno, "recognised", "metrics_json"),
+        lambda: said("Started GET \"/\" for 203.0.113.1", "app", dyno, "ignored"),
+        lambda: said("", "app", dyno, "ignored"),
+        lambda: said("two\nlines and 7 <1>1 of a frame", "app", dyno, "ignored"),
+        lambda: said(b"\xff\xfe\x00 no text", "app", dyno, "ignored"),
+        lambda: said("10.0.0.1 - [2026-02-03] \"GET / HTTP/1.1\" 200", "2f1b7c9e-guid", "[RTR/1]", "ignored"),
+        lambda: said(PREFIX + "!!!!", "app", dyno, "malformed", "base64"),
+        lambda: said(PREFIX + "AAAA", "app", dyno, "malformed", "json"),
+        lambda: said("Error L12: %d messages dropped since 2026-02-03T04:05:00.1+00:00" % count, "app", "log-shuttle", "recognised", "logplex", L12=count),
+        lambda: said("Error L13: %d messages lost since 2026-02-03T04:05:00.1+00:00." % count, "app", "log-shuttle", "recognised", "logplex", L13=count),
+        lambda: said("Error L14 (certificate validation): error=\"bad certificate\" uri=\"syslog+tls://x/\"", "heroku", "logplex", "ignored"),
+        lambda: Message(frame("no header at all\n"), "malformed", "header"),
+    ]
+    of_logplex = [
+        lambda: Message(ingest([counter("sum", 1, "incremental"), gauge("level", number)], dyno), "recognised", "ingest", ("app", "web")),
+        lambda: l10(count, ".\n"),
+        lambda: l10_of(TOKEN, count), lambda: l10_of(FOREIGN_TOKEN, count),
+        lambda: Message(TOO_LONG, "malformed", "too_long") if rng.random() < 0.1 else Message(frame("\n"), "ignored"),
+    ]
+    return rng.choice(common if structured else common + of_logplex)()
+
+
+class Books:
+    """What must stand in the ledger of an app."""
+
+    def __init__(self):
+        self.fates = collections.Counter()
+        self.kinds = collections.Counter()  # (fate, kind)
+        self.speakers = collections.Counter()
+        self.lost = collections.Counter()
+        self.batches = collections.Counter()
+
+    def taken(self, messages, dropped=0, undelivered=0):
+        lost = collections.Counter()
+        for message in messages:
+            self.fates[message.fate] += 1
+            self.kinds[message.fate, message.kind] += 1
+            self.speakers[message.speaker] += 1
+            lost.update(message.lost)
+        lost["L12"] = max(lost["L12"], dropped)
+        lost["L13"] = max(lost["L13"], undelivered)
+        self.lost.update(lost)
+        self.batches["taken"] += 1
+        return lost["L10"]
+
+    def duplicate(self, messages):
+        self.fates["duplicate"] += len(messages)
+        self.batches["duplicate"] += 1
+
+    def add(self, other):
+        for name, own in vars(self).items():
+            own.update(getattr(other, name))
+
+
+class Sender:
+    """A sender of one app on one connection, that does all that senders do, and knows what must come of it."""
+
+    def __init__(self, server, app, seed):
+        self.server = server
+        self.app = app
+        self.random = random.Random(seed)
+        self.books = Books()
+        self.raw = Raw(server)
+
+    def bytes_of(self, body, headers, squeeze, chunked):
+        """The request, and how much of it may come without being all of it."""
+        if squeeze:
+            body = gzip.compress(body)
+            headers = {**headers, "Content-Encoding": "gzip"}
+        if not chunked:
+            data = post_of(body, self.app, headers)
+            return data, len(data) - 1
+        head = head_of("POST", "/drain?app_name=" + self.app, {**AUTH_DRAIN, **headers, "Transfer-Encoding": "chunked"})
+        data = head + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces(body, self.random.randrange(1, 2000)))
+        return data + b"0\r\n\r\n", len(data)
+
+    def post(self, messages, headers):
+        """Send it once, after some tries that are cut off."""
+        data, most = self.bytes_of(b"".join(message.framed for message in messages), headers, self.random.random() < 0.3, self.random.random() < 0.3)
+        while self.random.random() < 0.2:
+            self.raw.send(data[: self.random.randrange(1, most)])
+            self.reconnect()
+        if self.random.random() < 0.2:
+            place = self.random.randrange(1, most)
+            self.raw.send(data[:place])
+            self.raw.send(data[place:])
+        else:
+            self.raw.send(data)
+        equal(self.raw.answer().status, 204, "a batch")
+
+    def reconnect(self):
+        self.raw.close()
+        self.raw = Raw(self.server)
+
+    def logplex_batch(self, number):
+        """With a count of what was dropped before it, that grows from try to try."""
+        messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
+        dropped = self.random.choice((0, 0, self.random.randrange(1, 50)))
+        first = [l10(dropped)] if dropped else []
+        while messages[0].speaker is None:  # behind a message without a newline only a whole one can be told
+            messages[0] = any_message(self.random, number)
+        headers = logplex(len(first + messages))
+        self.post(first + messages, headers)
+        known = self.books.taken(first + messages)
+        while self.random.random() < 0.3:
+            dropped += self.random.choice((0, 0, self.random.randrange(1, 50)))
+            again = ([l10(dropped)] if dropped else []) + messages
+            if self.random.random() < 0.1:
+                self.reconnect()
+            self.post(again, {**headers, "Logplex-Msg-Count": str(len(again))})
+            self.books.duplicate(again)
+            lost = sum(message.lost.get("L10", 0) for message in again)
+            self.books.lost["L10"] += max(0, lost - known)
+            known = max(known, lost)
+
+    def raced_batch(self, number):
+        """Sent again, with a larger count, while the first try is still under way."""
+        messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
+        while messages[0].speaker is None:
+            messages[0] = any_message(self.random, number)
+        tries = [[l10(dropped)] + messages for dropped in (3, self.random.randrange(4, 50))]
+        headers = logplex(len(tries[0]))
+        with Raw(self.server) as other:
+            wires = [(raw, post_of(b"".join(message.framed for message in each), self.app, headers)) for raw, each in zip(self.random.sample((self.raw, other), 2), tries)]
+            for raw, data in wires:
+                raw.send(data[:-1])
+            for raw, data in wires:
+                raw.send(data[-1:])
+            equal([raw.answer().status for raw, _ in wires], [204, 204], "two tries at once")
+        self.books.taken(tries[1])
+        self.books.duplicate(tries[0])
+
+    def shuttle_batch(self, number):
+        """Of log-shuttle, which tells of losses in headers too."""
+        messages = [any_message(self.random, number, structured=True) for _ in range(self.random.randrange(1, 40))]
+        dropped, undelivered = (self.random.choice((0, self.random.randrange(1, 2000))) for _ in range(2))
+        headers = {"User-Agent": "log-shuttle/0.1 (go1.20; linux; amd64; gc)", "X-Request-Id": "%s-%d-%d" % (self.app, id(self), number),
+                   "Logplex-Msg-Count": str(len(messages))}
+        headers.update({name: str(count) for name, count in (("Logplex-Drop-Count", dropped), ("Logplex-Lost-Count", undelivered)) if count or self.random.random() < 0.3})
+        self.post(messages, headers)
+        self.books.taken(messages, dropped, undelivered)
+        while self.random.random() < 0.2:
+            self.post(messages, headers)
+            self.books.duplicate(messages)
+
+    def run(self, count):
+        for number in range(count):
+            self.random.choices((self.logplex_batch, self.shuttle_batch, self.raced_batch), (6, 3, 1))[0](number)
+        self.raw.close()
+
+
+@test
+def the_ledger_is_exact(context):
+    """Everything that can happen to batches, at once: of three apps, on eight connections, over four workers."""
+    server = context.server(WORKERS=4)
+    apps = ("north", "south", "west")
+    senders = [Sender(server, apps[i % 3], i) for i in range(8)]
+    count = context.scaled(150, 5)
+    in_threads([lambda sender=sender: sender.run(count) for sender in senders])
+    page = server.page()
+    equal(set(ledgers(page)), set(apps), "apps with a ledger")
+    for app in apps:
+        books = Books()
+        for sender in senders:
+            if sender.app == app:
+                books.add(sender.books)
+        check_books(page, app, books)
+
+
+def check_books(page, app, books):
+    def told(name, label):
+        return {labels.get(label): value for labels, value in page.select("drain_exporter_" + name, app=app) if value}
+
+    taken = sum(books.fates[fate] for fate in ("recognised", "ignored", "malformed"))
+    equal(ledger(page, app), {"received": taken + books.fates["duplicate"], **{fate: books.fates[fate] for fate in ("recognised", "ignored", "malformed", "duplicate")}}, "the ledger of " + app)
+    for fate, label in (("recognised", "family"), ("malformed", "reason")):
+        equal(told("messages_%s_total" % fate, label), {kind: value for (each, kind), value in books.kinds.items() if each == fate}, "messages %s of %s" % (fate, app))
+    equal(told("upstream_lost_messages_total", "code"), {code: value for code, value in books.lost.items() if value}, "lost messages of " + app)
+    equal(told("batches_total", "result"), dict(books.batches), "batches of " + app)
+    equal(told("count_mismatches_total", "app"), {}, "count mismatches of " + app)
+    volume = {(labels.get("source"), labels.get("process_type")): value for labels, value in page.select("heroku_log_messages_total", app=app)}
+    equal(volume, {speaker or (None, None): value for speaker, value in books.speakers.items()}, "the log's volume of " + app)
+    equal(sum(volume.values()), taken, "messages in the log's volume of " + app)
+
+
+@test
+def own_requests_are_known(context):
+    """Where we stand behind the router of the app that we drain, each batch makes a line of its own in the next one."""
+    def routed(host="metrics.example.com", path="/drain?app_name=x", method="POST"):
+        return line('at=info method=%s path="%s" host=%s request_id=x fwd="203.0.113.1" dyno=web.1 connect=0ms service=1ms status=204 bytes=0 protocol=http1.1 tls=true '
+                    'tls_version=tls1.3' % (method, path, host), "heroku", "router")
+
+    own = [routed(), routed(path="/drain"), routed()]
+    others = [routed("shop.example.com"), routed(path="/drains"), routed(path="/drain/x"), routed(method="GET"), routed(path="/?x=/drain"), router_error()]
+    body = b"".join(own + others)
+    for setting, left_out in (("false", 0), (None, 0), ("true", len(own))):
+        server = context.server(LEAVE_OUT_SELF_DRAIN=setting)
+        for again in (1, 2):
+            server.post(body, "x", {"Host": "metrics.example.com", **logplex(len(own + others))})
+            page = server.page()
+            equal(page.value("drain_exporter_self_drain_messages_total", app="x"), again * len(own), "lines about own requests")
+            counted = len(own + others) - left_out
+            equal(page.total("heroku_router_requests_total", app="x"), again * counted, "requests")
+            equal(page.value("heroku_router_service_duration_seconds_count", app="x", process_type="web"), again * counted, "durations")
+            equal(ledger(page, "x"), {"received": again * (len(own + others)), "recognised": again * counted, "ignored": again * left_out, "malformed": 0, "duplicate": 0}, "the ledger")
+        # A drain at another host is not ours, and one that names no host is nobody's.
+        server.post(body, "y", {"Host": "other.example.com", **logplex(len(own + others))})
+        page = server.page()
+        equal((page.value("drain_exporter_self_drain_messages_total", app="y"), page.total("heroku_router_requests_total", app="y")), (0, len(own + others)), "at another host")
+        equal(ledger(page, "y")["recognised"], len(own + others), "messages at another host")
