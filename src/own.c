@@ -67,9 +67,9 @@ const struct metric own_samples_rejected =
              rejection_labels);
 const struct metric own_series_refused = COUNTERS(
     "series_refused_total", "Samples refused because their series would go over a bound.", "family", family_labels);
-const struct metric own_series_overflowed = COUNTER(
-    "series_overflowed_total",
-    "Samples whose series would go over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
+const struct metric own_series_overflowed =
+    COUNTER("series_overflowed_total",
+            "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
 const struct metric own_self_drain =
     COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
 const struct metric own_line_lag = {

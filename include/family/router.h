@@ -9,7 +9,7 @@
  *
  * heroku_router_errors{app,process,code}: lines with an H code, zero for each known code from the first router line
  * of an app and from the first news of a web process on.  A line without a dyno counts for the app without a process.
- * An error code on a line that says at=info is not an error and not counted, but for H80, H81 and H82, which are always
+ * An error code on a line that says at=info is not an error and not counted, but for H80 to H83, which are always
  * logged so. heroku_router_errors_total{app,at,code} tells errors, warnings and such notices apart.
  *
  * Path, host, request id and client address are never labels.  Where a drain's host is behind the router of an app that

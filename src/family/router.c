@@ -8,16 +8,16 @@
 
 /* ---- metrics ---- */
 
-/* Heroku's error codes, 2021 to 2025; H16 is retired, more may come (see other_code). */
+/* Heroku's error codes, 2021 to 2026; H16 is retired, more may come (see other_code). */
 /* clang-format off */
 #define CODES(X)                                                                                                   \
     X(H10) X(H11) X(H12) X(H13) X(H14) X(H15) X(H16) X(H17) X(H18) X(H19) X(H20) X(H21) X(H22) X(H23) X(H24) X(H25) \
-    X(H26) X(H27) X(H28) X(H31) X(H80) X(H81) X(H82) X(H99)
+    X(H26) X(H27) X(H28) X(H31) X(H32) X(H80) X(H81) X(H82) X(H83) X(H99)
 #define ERRORS(X)                                                                                                   \
     X(H10) X(H11) X(H12) X(H13) X(H14) X(H15) X(H16) X(H17) X(H18) X(H19) X(H20) X(H21) X(H22) X(H23) X(H24) X(H25) \
-    X(H26) X(H31) X(H99)
+    X(H26) X(H31) X(H32) X(H99)
 #define WARNINGS(X) X(H27) X(H28)
-#define NOTICES(X) X(H80) X(H81) X(H82)
+#define NOTICES(X) X(H80) X(H81) X(H82) X(H83)
 /* clang-format on */
 
 #define X(code) #code,

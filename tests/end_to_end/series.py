@@ -225,7 +225,7 @@ def known_counters_start_at_zero(context):
         errors = zeros("heroku_router_errors_total", "code", app=app, at="error")
         check({"H10", "H12", "H13", "H14", "H18", "H99"} <= errors and len(errors) > 15, "router errors of %s: %r", app, errors)
         equal(zeros("heroku_router_errors_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
-        equal(zeros("heroku_router_errors_total", "code", app=app, at="info"), {"H80", "H81", "H82"}, "notices")
+        equal(zeros("heroku_router_errors_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
         check({"release", "deploy", "scale", "config_set", "rollback"} <= zeros("heroku_api_events_total", "event", app=app), "events of the API of %s", app)
         check({"L10", "L12", "L13"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
         check({"header", "pairs"} <= zeros("drain_exporter_messages_malformed_total", "reason", app=app), "malformed messages of %s", app)
