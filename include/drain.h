@@ -22,6 +22,25 @@ struct drain;
 struct drain *drain_create(struct store *store, const struct drain_settings *settings);
 void drain_free(struct drain *drain);
 
+/* What became of a message. */
+struct drain_judgement {
+    struct slice message;
+    const struct line *line; /* its parts; empty ones where it was not read */
+    enum family_id family;   /* which read it; FAMILY_COUNT: none */
+    enum verdict verdict;
+    const struct family_context *context;
+};
+
+/* Who wants to see what becomes of each message, and why. */
+struct drain_witness {
+    /* A family is about to read a message; where its samples shall go, which must hand them on to the recorder's
+     * output.
+     */
+    struct sample_output *(*watch)(struct drain_witness *witness, struct recorder *recorder);
+    /* A message was read.  Pointers are valid during the call. */
+    void (*judge)(struct drain_witness *witness, const struct drain_judgement *judgement);
+};
+
 /* A batch as it was posted.  Slices are views that must be valid during drain_take(); what the request did not have is
  * empty. */
 struct drain_batch {
@@ -34,12 +53,13 @@ struct drain_batch {
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */
     struct slice user_agent;
-    struct slice host;          /* Host: where the sender thinks that we are */
-    struct slice message_count; /* Logplex-Msg-Count */
-    struct slice drop_count;    /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
-    struct slice lost_count;    /* Logplex-Lost-Count: what it could not deliver */
-    int64_t time;               /* of arrival, microseconds since 1970 */
-    uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
+    struct slice host;             /* Host: where the sender thinks that we are */
+    struct slice message_count;    /* Logplex-Msg-Count */
+    struct slice drop_count;       /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
+    struct slice lost_count;       /* Logplex-Lost-Count: what it could not deliver */
+    int64_t time;                  /* of arrival, microseconds since 1970 */
+    uint64_t now;                  /* of arrival, milliseconds of the monotonic clock */
+    struct drain_witness *witness; /* NULL: nobody */
 };
 
 enum drain_result {

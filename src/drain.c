@@ -89,15 +89,31 @@ static void count_verdict(struct tally *tally, enum family_id family, enum verdi
         tally->malformed[verdict - VERDICT_MALFORMED]++;
 }
 
-static void take_line(struct taking *taking, const struct line *line, bool has_header)
+/* Where a family's samples go. */
+static struct sample_output *output_of(struct taking *taking)
+{
+    struct drain_witness *witness = taking->batch->witness;
+    return witness != NULL ? witness->watch(witness, &taking->recorder) : &taking->recorder.output;
+}
+
+static void judge(struct taking *taking, struct slice message, const struct line *line, enum family_id family,
+                  enum verdict verdict)
+{
+    struct drain_witness *witness = taking->batch->witness;
+    count_verdict(&taking->tally, family, verdict);
+    if (witness != NULL)
+        witness->judge(witness, &(struct drain_judgement){message, line, family, verdict, &taking->context});
+}
+
+static void take_line(struct taking *taking, struct slice message, const struct line *line, bool has_header)
 {
     enum family_id family = family_of(line, &taking->context);
-    if (family == FAMILY_COUNT) {
-        count_verdict(&taking->tally, family, has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER));
-        return;
+    enum verdict verdict = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
+    if (family != FAMILY_COUNT) {
+        recorder_line(&taking->recorder, line, family);
+        verdict = families[family]->read(line, &taking->context, output_of(taking));
     }
-    recorder_line(&taking->recorder, line, family);
-    count_verdict(&taking->tally, family, families[family]->read(line, &taking->context, &taking->recorder.output));
+    judge(taking, message, line, family, verdict);
 }
 
 static void take_message(struct taking *taking, struct slice message)
@@ -105,15 +121,15 @@ static void take_message(struct taking *taking, struct slice message)
     struct tally *tally = &taking->tally;
     struct line line = {0};
     if (message.length == 0) {
-        tally->ignored++;
+        judge(taking, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
-        tally->malformed[MALFORMED_TOO_LONG]++;
+        judge(taking, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
         bool has_header = syslog_parse(message, taking->shape, &line);
         int64_t time, arrival = taking->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
-        take_line(taking, &line, has_header);
+        take_line(taking, message, &line, has_header);
     }
     volume_add(&taking->volume, &line, message.length, taking->batch->app, &taking->recorder.output);
 }
