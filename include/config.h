@@ -13,6 +13,7 @@ enum config_action {
     CONFIG_RUN,
     CONFIG_CHECK,        /* --check-config */
     CONFIG_HEALTH_CHECK, /* --health-check: passwords are not needed */
+    CONFIG_COMMAND,      /* a command that does not serve: nor are they here */
     CONFIG_HELP,
     CONFIG_VERSION,
 };
@@ -63,6 +64,9 @@ enum config_result {
  * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
  * that no process list shows them. */
 enum config_result config_load(struct config *config, int argc, char **argv, char error[256]);
+
+/* The settings of a command that does not serve: from environment variables alone, and without secrets. */
+enum config_result config_load_for_command(struct config *config, char error[256]);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
  * error where one of them cannot be read; there is nothing to free then. */

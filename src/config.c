@@ -372,11 +372,17 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
+/* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
+static bool needs_secrets(const struct config *config)
+{
+    return config->action != CONFIG_HEALTH_CHECK && config->action != CONFIG_COMMAND;
+}
+
 static bool complete(struct config *config, char error[256])
 {
     if (!split_address(config, error))
         return false;
-    if (config->action != CONFIG_HEALTH_CHECK) {
+    if (needs_secrets(config)) {
         bool has_file = config->config_file != NULL || config->config_text != NULL;
         if (config->config_file != NULL && config->config_text != NULL)
             return fail(error, "both %s and %s are given", "CONFIG", "CONFIG_FILE");
@@ -394,25 +400,32 @@ static bool complete(struct config *config, char error[256])
     return add_final_space(&config->ingest_prefix);
 }
 
+static enum config_result apply_all(struct config *config, const struct given *given, char error[256])
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
+            return CONFIG_INVALID;
+    return complete(config, error) ? CONFIG_OK : CONFIG_INVALID;
+}
+
 enum config_result config_load(struct config *config, int argc, char **argv, char error[256])
 {
     *config = (struct config){0};
     struct given given[SETTING_COUNT] = {0};
     enum config_result result = read_flags(config, argc, argv, given, error);
-    if (result != CONFIG_OK || config->action == CONFIG_HELP || config->action == CONFIG_VERSION)
-        goto done;
-    result = CONFIG_INVALID;
-    for (int i = 0; i < SETTING_COUNT; i++) {
-        /* A health check runs beside the server, maybe without its secrets. */
-        if (config->action == CONFIG_HEALTH_CHECK && is_secret(&settings[i]))
-            continue;
-        if (!apply(config, &settings[i], &given[i], error))
-            goto done;
-    }
-    if (complete(config, error))
-        result = CONFIG_OK;
-done:
+    if (result == CONFIG_OK && config->action != CONFIG_HELP && config->action != CONFIG_VERSION)
+        result = apply_all(config, given, error);
     hide_secrets(given);
+    if (result != CONFIG_OK)
+        config_free(config);
+    return result;
+}
+
+enum config_result config_load_for_command(struct config *config, char error[256])
+{
+    *config = (struct config){.action = CONFIG_COMMAND};
+    struct given given[SETTING_COUNT] = {0};
+    enum config_result result = apply_all(config, given, error);
     if (result != CONFIG_OK)
         config_free(config);
     return result;

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "health_check.h"
 #include "http.h"
+#include "pipeline.h"
 #include "version.h"
 
 enum {
@@ -209,33 +210,6 @@ static size_t count_connections(void *server)
     return http_connections(server);
 }
 
-static struct store *open_store(const struct config *config, struct owners *owners, unsigned slots)
-{
-    return store_create(&(struct store_settings){.max_series = config->max_series,
-                                                 .max_app_series = config->max_app_series,
-                                                 .max_metric_series = config->max_metric_series,
-                                                 .max_names = config->max_l2met_names,
-                                                 .slots = slots,
-                                                 .owners = owners});
-}
-
-static struct drain *open_drain(const struct config *config, struct owners *owners, struct store *store,
-                                unsigned workers)
-{
-    struct drain_settings settings = {.owners = owners,
-                                      .ingest_prefix = slice_of(config->ingest_prefix),
-                                      .leave_out_own = config->leave_out_self_drain,
-                                      .slots = workers};
-    for (int family = 0; family < FAMILY_COUNT; family++)
-        settings.lifetimes[family] = config->expire_after;
-    settings.lifetimes[FAMILY_POSTGRES] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_PGBOUNCER] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
-    settings.lifetimes[FAMILY_DYNO] = config->runtime_expire_after;
-    return drain_create(store, &settings);
-}
-
 /* The shortest time after which something may have to leave. */
 static uint64_t shortest_life(const struct config *config)
 {
@@ -246,6 +220,16 @@ static uint64_t shortest_life(const struct config *config)
         if (lives[i] != 0 && (shortest == 0 || lives[i] < shortest))
             shortest = lives[i];
     return shortest;
+}
+
+static struct keeper *start_keeper(const struct config *config, const struct pipeline *pipeline,
+                                   struct http_server *server)
+{
+    return keeper_start(&(struct keeper_settings){.store = pipeline->store,
+                                                  .slot = pipeline->keeper_slot,
+                                                  .shortest_life = shortest_life(config),
+                                                  .count_connections = count_connections,
+                                                  .context = server});
 }
 
 /* Build the rooms, serve, and take them down in reverse order. */
@@ -263,28 +247,19 @@ static int run(struct config *config)
         accounts_release(service.accounts);
         return fail(EXIT_INVALID, error);
     }
-    unsigned keeper_slot = (unsigned)config->workers;
-    struct owners *owners = service.owners = owners_create(
-        &(struct owners_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
-    struct store *store = owners == NULL ? NULL : open_store(config, owners, keeper_slot + 1);
-    struct drain *drain = store == NULL ? NULL : open_drain(config, owners, store, keeper_slot);
-    struct keeper *keeper = drain == NULL
-                                ? NULL
-                                : keeper_start(&(struct keeper_settings){.store = store,
-                                                                         .slot = keeper_slot,
-                                                                         .shortest_life = shortest_life(config),
-                                                                         .count_connections = count_connections,
-                                                                         .context = server});
+    struct pipeline pipeline = {0};
+    struct keeper *keeper = pipeline_open(&pipeline, config) ? start_keeper(config, &pipeline, server) : NULL;
+    service.owners = pipeline.owners;
     if (keeper == NULL) {
         fail(EXIT_INVALID, "there is not enough memory to start");
         goto done;
     }
-    if (!http_start(server, &(struct http_rooms){drain, store, keeper})) {
+    if (!http_start(server, &(struct http_rooms){pipeline.drain, pipeline.store, keeper})) {
         /* Some workers may run already; they end with the process. */
         _exit(fail(EXIT_INVALID, "the worker threads cannot be started"));
     }
     log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", config->listen_address,
-              keeper_slot);
+              (unsigned)config->workers);
     serve(&service, signals);
     log_write(LOG_INFO, "stopping");
     if (!http_stop(server, STOP_TIMEOUT)) {
@@ -295,10 +270,8 @@ static int run(struct config *config)
     status = EXIT_SUCCESS;
     keeper_stop(keeper);
 done:
-    drain_free(drain);
     http_close(server);
-    store_free(store);
-    owners_free(owners);
+    pipeline_close(&pipeline);
     accounts_release(service.accounts);
     close(signals);
     return status;
@@ -356,6 +329,8 @@ int main(int argc, char **argv)
         break;
     case CONFIG_HEALTH_CHECK:
         status = check_health(&config);
+        break;
+    case CONFIG_COMMAND:
         break;
     case CONFIG_RUN:
         log_set_level(config.log_level);
