@@ -16,7 +16,7 @@ HARDENING ?= -pie -Wl,-z,relro,-z,now
 LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lcrypt -lz -lm
 JEMALLOC ?= -ljemalloc
 
-SOURCES := $(wildcard src/*.c src/family/*.c) vendor/allocator.c vendor/localeconv.c
+SOURCES := $(wildcard src/*.c src/family/*.c src/command/*.c) vendor/allocator.c vendor/localeconv.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 
