@@ -20,7 +20,7 @@
 enum { LOG_INPUT_WINDOW = 16 << 20 };
 
 enum log_input_form {
-    LOG_INPUT_UNKNOWN, /* nothing was read yet, or nothing that looks like any of these: then lines are messages */
+    LOG_INPUT_UNKNOWN, /* nothing was read yet, or nothing that looks like any of these: it is read as syslog */
     LOG_INPUT_FRAMES,
     LOG_INPUT_SYSLOG,
     LOG_INPUT_HEROKU,

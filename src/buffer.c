@@ -21,7 +21,7 @@ char *buffer_reserve(struct buffer *buffer, size_t length)
 
 void buffer_append(struct buffer *buffer, struct slice text)
 {
-    char *place = buffer_reserve(buffer, text.length);
+    char *place = text.length == 0 ? NULL : buffer_reserve(buffer, text.length);
     if (place == NULL)
         return;
     memcpy(place, text.at, text.length);

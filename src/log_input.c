@@ -163,7 +163,8 @@ struct shown_line {
     struct slice text;
 };
 
-/* Take what stands before byte off text, and byte; false where it is empty, not there, or has a blank in it. */
+/* Take what stands before byte off text, and byte; false where it is empty, not there, or has a blank or colour in it.
+ */
 static bool cut_word(struct slice *text, char byte, struct slice *word)
 {
     size_t length = slice_index(*text, byte);
@@ -171,7 +172,7 @@ static bool cut_word(struct slice *text, char byte, struct slice *word)
         return false;
     *word = (struct slice){text->at, length};
     *text = slice_after(*text, length + 1);
-    return slice_index(*word, ' ') == word->length;
+    return slice_index(*word, ' ') == length && slice_index(*word, '\x1b') == length;
 }
 
 static bool read_shown_line(struct slice line, struct shown_line *shown)
