@@ -126,7 +126,7 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 	$(Q)for target in $(FUZZ_TARGETS); do $(BUILD)/replay_$$target tests/fuzz/corpus/$$target || exit 1; done
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
-$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(ROOM_SOURCES) $(wildcard include/*.h include/family/*.h)
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(ROOM_SOURCES) $(wildcard include/*.h include/*/*.h)
 	@mkdir -p $(@D)
 	$(Q)clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(ROOM_SOURCES) $(LIBS)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "command/command.h"
 #include "config.h"
 #include "health_check.h"
 #include "http.h"
@@ -308,6 +309,9 @@ int main(int argc, char **argv)
 {
     struct config config;
     char error[256];
+    command_run *command = argc > 1 ? command_find(argv[1]) : NULL;
+    if (command != NULL)
+        return command(argc - 2, argv + 2);
     switch (config_load(&config, argc, argv, error)) {
     case CONFIG_OK:
         break;

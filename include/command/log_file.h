@@ -1,0 +1,20 @@
+/* The log that a command reads: a file, or stdin. */
+#ifndef COMMAND_LOG_FILE_H
+#define COMMAND_LOG_FILE_H
+
+#include "log_input.h"
+
+struct log_file {
+    struct log_input *input;
+    const char *path;
+    int fd;
+    uint64_t size; /* of the file, 0 where that is not known */
+};
+
+/* Open path; NULL and "-" are stdin.  False where it cannot be read, which was told. */
+bool log_file_open(struct log_file *file, const char *path);
+
+/* Close it.  Returns an exit status: 0, or that of a log that could not be read to its end, which was told. */
+int log_file_close(struct log_file *file);
+
+#endif
