@@ -1,0 +1,113 @@
+#include <stdio.h>
+
+#include "shapes.h"
+#include "support.h"
+
+static void check(const char *text, const char *expected)
+{
+    char out[SHAPE_ROOM];
+    size_t length = shape_of(guarded(slice_of(text)), out);
+    if (!slice_equals((struct slice){out, length}, slice_of(expected)))
+        fail_msg("%s\n gave %.*s\n not %s", text, (int)length, out, expected);
+}
+
+static void what_differs_is_replaced(void **state)
+{
+    (void)state;
+    check("", "");
+    check("hello", "hello");
+    check("took 12ms of 1.5 s, v138", "took <n>ms of <n> s, v<n>");
+    check("1. 2.x 3", "<n>. <n>.x <n>");
+    check("at 04:05:06 on 2026-02-03", "at <n>:<n>:<n> on <n>-<n>-<n>");
+    check("id=d97d0ea7-cf3d-411b-b453-d2943a50b456 ok", "id=<uuid> ok");
+    check("d97d0ea7-cf3d-411b-b453-d2943a50b4567", "<hex>-cf<n>d-<n>b-b<n>-<hex>");
+    check("from 204.204.204.204:5000 and 1.2.3", "from <ip>:<n> and <n>.<n>");
+    check("peer ::1 2001:db8::8a2e:370:7334 fe80:1:2:3:4:5:6:7 a:b", "peer <ip> <ip> <ip> a:b");
+    check("commit 6909d7c6 deadbeef 0xff 0x 12345678", "commit <hex> deadbeef <hex> <n>x <n>");
+    check("path=\"/a b\" \"c\\\"d\" 'e f' don't can't \"open", "path=<string> <string> <string> don't can't \"open");
+    check("gr\xc3\xb6\xc3\x9f"
+          "er 5",
+          "gr\xc3\xb6\xc3\x9f"
+          "er <n>");
+}
+
+static void long_texts_are_cut(void **state)
+{
+    (void)state;
+    char text[4 * SHAPE_ROOM], out[SHAPE_ROOM];
+    memset(text, 'x', sizeof text);
+    assert_int_equal(shape_of((struct slice){text, sizeof text}, out), SHAPE_ROOM);
+    for (size_t i = 1; i + 1 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xb6", 2);
+    size_t length = shape_of((struct slice){text, sizeof text}, out);
+    assert_int_equal(length, SHAPE_ROOM - 1);
+    assert_int_equal((unsigned char)out[length - 1], 0xb6);
+    memset(text, '5', sizeof text);
+    assert_int_equal(shape_of((struct slice){text, sizeof text}, out), 3);
+}
+
+static void check_cut(struct slice cut)
+{
+    char out[SHAPE_ROOM];
+    assert_true(shape_of(cut, out) <= SHAPE_ROOM);
+}
+
+static void every_cut_is_survived(void **state)
+{
+    (void)state;
+    each_cut(SLICE("\"a\\\"b\" 'c' d97d0ea7-cf3d-411b-b453-d2943a50b456 1.2.3.4 ::1 0xff 1.5 \xc3\xb6"), check_cut);
+}
+
+static void add(struct shapes *shapes, const char *text)
+{
+    char out[SHAPE_ROOM];
+    size_t length = shape_of(slice_of(text), out);
+    shapes_add(shapes, (struct slice){out, length}, slice_of(text));
+}
+
+static void the_most_frequent_come_first(void **state)
+{
+    (void)state;
+    struct shapes *shapes = shapes_create(100);
+    const char *texts[] = {"a 1", "b 1", "c 1", "b 2", "c 2", "c 3", "d"};
+    for (size_t i = 0; i < 7; i++)
+        add(shapes, texts[i]);
+    struct shape_count counts[2];
+    assert_int_equal(shapes_most(shapes, counts, 2), 2);
+    assert_slice(counts[0].shape, "c <n>");
+    assert_slice(counts[0].example, "c 1");
+    assert_int_equal(counts[0].count, 3);
+    assert_slice(counts[1].shape, "b <n>");
+    struct shapes_total total = shapes_total(shapes);
+    assert_int_equal(total.shapes, 4);
+    assert_int_equal(total.counted, 7);
+    assert_int_equal(total.without_room, 0);
+    shapes_free(shapes);
+}
+
+static void what_finds_no_room_is_told(void **state)
+{
+    (void)state;
+    struct shapes *shapes = shapes_create(4);
+    const char *texts[] = {"a", "b", "c", "d", "e", "a", "e"};
+    for (size_t i = 0; i < 7; i++)
+        add(shapes, texts[i]);
+    struct shape_count counts[20];
+    assert_int_equal(shapes_most(shapes, counts, 20), 4);
+    assert_slice(counts[0].shape, "a");
+    struct shapes_total total = shapes_total(shapes);
+    assert_int_equal(total.counted, 5);
+    assert_int_equal(total.without_room, 2);
+    shapes_free(shapes);
+    shapes_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_differs_is_replaced),   cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(every_cut_is_survived),      cmocka_unit_test(the_most_frequent_come_first),
+        cmocka_unit_test(what_finds_no_room_is_told),
+    };
+    return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
+}
