@@ -55,7 +55,7 @@ struct recorder_process {
     owner_id owner;
 };
 
-/* A batch's way to the store.  Only output and tally are for others to see. */
+/* A batch's way to the store.  Only output, tally and batch are for others to see. */
 struct recorder {
     struct sample_output output; /* first: the families know only this */
     struct recorder_tally tally;
@@ -75,6 +75,10 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
 
 /* The samples to come are of this line, which the family reads. */
 void recorder_line(struct recorder *recorder, const struct line *line, enum family_id family);
+
+/* The identity that a sample's series has: with the fixed labels of the batch. */
+enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
+                                       struct identity *identity);
 
 /* How long a series that lives with its owner lives, where it has none: a day (milliseconds). */
 uint64_t recorder_lasting(owner_id owner);

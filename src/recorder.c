@@ -137,7 +137,8 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
     return count;
 }
 
-static enum identity_result build(struct recorder *recorder, const struct sample *sample, struct identity *identity)
+enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
+                                       struct identity *identity)
 {
     bool own = sample->metric != NULL && sample->metric->own;
     if (recorder->batch.label_count == 0 || own || sample->label_count > IDENTITY_LABELS_MAX)
@@ -151,7 +152,7 @@ static enum identity_result build(struct recorder *recorder, const struct sample
 static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
 {
     double *rejected = recorder->tally.rejected;
-    switch (build(recorder, sample, identity)) {
+    switch (recorder_identity(recorder, sample, identity)) {
     case IDENTITY_OK:
         break;
     case IDENTITY_BAD_NAME:
