@@ -506,6 +506,7 @@ void config_print_help(FILE *out)
         "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
+        "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n\n"
         "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {

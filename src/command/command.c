@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command/convert.h"
+#include "command/explain.h"
 
 command_run *command_find(const char *name)
 {
@@ -13,6 +14,7 @@ command_run *command_find(const char *name)
         const char *name;
         command_run *run;
     } commands[] = {
+        {"explain", explain},
         {"convert", convert},
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
