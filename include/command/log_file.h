@@ -14,6 +14,9 @@ struct log_file {
 /* Open path; NULL and "-" are stdin.  False where it cannot be read, which was told. */
 bool log_file_open(struct log_file *file, const char *path);
 
+/* Must the next message be waited for? */
+bool log_file_would_wait(struct log_file *file);
+
 /* Close it.  Returns an exit status: 0, or that of a log that could not be read to its end, which was told. */
 int log_file_close(struct log_file *file);
 

@@ -7,6 +7,7 @@
 
 #include "command/convert.h"
 #include "command/explain.h"
+#include "command/replay.h"
 
 command_run *command_find(const char *name)
 {
@@ -16,6 +17,7 @@ command_run *command_find(const char *name)
     } commands[] = {
         {"explain", explain},
         {"convert", convert},
+        {"replay", replay},
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
@@ -112,6 +114,6 @@ int command_read(const struct command *command, int argc, char **argv, const cha
             operands[count++] = argv[i];
     }
     if (count < least)
-        return misuse("%s is missing; see drain_exporter %s --help", command->operands, command->name);
+        return misuse("an argument of %s is missing; see drain_exporter %s --help", command->operands, command->name);
     return COMMAND_GO_ON;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,11 @@ bool log_file_open(struct log_file *file, const char *path)
     command_fail("there is not enough memory");
     log_file_close(file);
     return false;
+}
+
+bool log_file_would_wait(struct log_file *file)
+{
+    return !log_input_has_next(file->input) && poll(&(struct pollfd){file->fd, POLLIN, 0}, 1, 0) == 0;
 }
 
 int log_file_close(struct log_file *file)

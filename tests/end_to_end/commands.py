@@ -1,11 +1,16 @@
 """The commands: explain, convert and replay, alone and beside a server."""
+import http.server
 import re
 import subprocess
+import threading
+import time
 
+from exposition import ledger
 from harness import Context, check, equal, test
 from ledger import AUTHORS, samples
-from lines import counter, frame, gauge, histogram, ingest, line
-from server import SANITIZER_REPORT, environment
+from lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
+from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
+from transport import certificate, client
 
 TIME = "2026-02-03T04:05:06.123456+00:00"
 
@@ -109,7 +114,7 @@ def mistakes_of_commands(context):
         out, err = command(context, name, status=1, MAX_SERIES="none")
         check(out == "" and err.count("\n") == 1 and "MAX_SERIES" in err, "a bad setting: %r", err)
     help_text, _ = command(context, "--help")
-    for name in ("explain", "convert"):
+    for name in ("explain", "convert", "replay"):
         check("drain_exporter %s" % name in help_text, "--help does not tell of %s", name)
 
 
@@ -206,3 +211,202 @@ def explain_sums_up(context):
     without_room = re.search(r"\n  and (\d+) lines of further shapes", out)
     equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all shapes")
     check(count < 5000 or without_room, "the table has no bound")
+
+
+# ---- replay ----
+
+MESSAGES, BATCH = 40, 10
+BATCHES = MESSAGES // BATCH
+LOG = b"".join(line("count#hits=1 text of %d" % i) + router_error(path="/a b") for i in range(MESSAGES // 2))
+
+# What the ledger and the losses must be after LOG was sent with a bad habit, where that is not as without it.
+HABITS = {
+    "l10-no-newline": {"received": MESSAGES + BATCHES, "L10": BATCHES},
+    "wrong-count": {"repaired": MESSAGES},
+    "no-count": {},
+    "newline-outside-count": {},
+    "crlf": {},
+    "leading-blanks": {},
+    "rfc5424": {},
+    "excon": {},
+    "gzip": {},
+    "msg-count-off": {"mismatches": BATCHES},
+    "drop-headers": {"L12": BATCHES, "L13": BATCHES},
+    "duplicate": {"received": 2 * MESSAGES, "duplicate": MESSAGES},
+    "no-wait": {"received": 2 * MESSAGES, "duplicate": MESSAGES},
+    "cut-connection": {},
+}
+
+
+def drain_url(server, app="app", scheme="http", user="drain"):
+    return "%s://%s:%s@%s:%d/drain?app_name=%s" % (scheme, user, DRAIN_PASSWORD, server.host, server.port, app)
+
+
+def books(server, app):
+    page = server.page()
+    told = ledger(page, app)
+    told["repaired"] = page.total("drain_exporter_frames_repaired_total", app=app)
+    told["mismatches"] = page.total("drain_exporter_count_mismatches_total", app=app)
+    for code in ("L10", "L12", "L13"):
+        told[code] = page.total("drain_exporter_upstream_lost_messages_total", app=app, code=code)
+    return told
+
+
+@test
+def replay_with_every_bad_habit(context):
+    """Nothing is lost and nothing counted twice, whatever the sender does."""
+    server = context.server()
+    log = context.file("log", LOG)
+    listed = set(re.findall(r"(?m)^  ([a-z0-9][a-z0-9-]+)$", command(context, "replay", "--help")[0]))
+    equal(listed, set(HABITS), "the bad habits that --help lists")
+    for habit, unlike in {"": {}, **HABITS}.items():
+        app = "app" + habit
+        arguments = ["--bad-habit", habit] if habit else []
+        out, err = command(context, "replay", "--batch", str(BATCH), *arguments, drain_url(server, app), log)
+        equal(err, "", "stderr with %s" % habit)
+        check(re.fullmatch(r"%d messages in %d batches delivered, 0 retries, 0 batches failed, [\d.]+ s\n" % (MESSAGES, BATCHES), out), "with %s: %r", habit, out)
+        lost = {"L10": 0, "L12": 0, "L13": 0}
+        want = {"received": MESSAGES, "malformed": 0, "ignored": 0, "duplicate": 0, "repaired": 0, "mismatches": 0, **lost, **unlike}
+        want["recognised"] = want["received"] - want["duplicate"]
+        equal(books(server, app), want, "the books with %s" % habit)
+        page = server.page()
+        equal(page.total("heroku_router_errors", app=app, code="H12"), MESSAGES // 2, "router errors with %s" % habit)
+        equal(page.value("l2met_hits_total", app=app, process_type="web"), MESSAGES // 2, "hits with %s" % habit)
+    check(server.page().value("drain_exporter_body_bytes_total", app="appgzip", stage="received") < len(LOG) / 2, "gzip has compressed nothing")
+    several = ["--bad-habit=gzip", "--bad-habit=rfc5424", "--bad-habit=duplicate", "--bad-habit=newline-outside-count"]
+    command(context, "replay", *several, drain_url(server, "several"), log)
+    equal(ledger(server.page(), "several"), {"received": 80, "recognised": 40, "ignored": 0, "malformed": 0, "duplicate": 40}, "the ledger with several")
+
+
+@test
+def replay_reads_every_form(context):
+    """The same page comes of frames, syslog lines and what heroku logs shows; over several connections too."""
+    server = context.server()
+    frames = b"".join(line("count#hits=1", time=TIME) + router_error(time=TIME) for _ in range(500))
+    syslog = re.sub(rb"(?m)^\d+ <", b"<", frames)
+    shown = re.sub(rb"(?m)^<\d+>1 (\S+) host (\S+) (\S+) - ", rb"\1 \2[\3]: ", syslog)
+    for form, log in (("frames", frames), ("syslog", syslog), ("shown", shown)):
+        command(context, "replay", "--connections", "4", "--batch", "7", drain_url(server, form), data=log)
+        equal(ledger(server.page(), form)["recognised"], 1000, "messages of %s" % form)
+        equal(server.page().value("l2met_hits_total", app=form, process_type="web"), 500, "hits of %s" % form)
+    long = line("x" * 3000) * 100 + line("y" * 200000)
+    out, _ = command(context, "replay", drain_url(server, "long"), context.file("long", long))
+    check(out.startswith("101 messages in 5 batches delivered"), "long messages: %r", out)
+    # Times are those of the log, unless they shall be now.
+    command(context, "replay", drain_url(server, "then"), data=line("x", time=TIME))
+    command(context, "replay", "--now", drain_url(server, "now"), data=line("x", time=TIME))
+    page = server.page()
+    check(page.value("drain_exporter_line_lag_seconds_sum", app="then") > 1000, "the log's times were changed")
+    check(page.value("drain_exporter_line_lag_seconds_sum", app="now") < 60, "--now gives other times")
+
+
+@test
+def replay_keeps_a_rate(context):
+    server = context.server()
+    start = time.monotonic()
+    command(context, "replay", "--rate", "100", drain_url(server), data=line("count#x=1") * 100)
+    seconds = time.monotonic() - start
+    check(0.6 < seconds < 3 * context.patience, "100 lines at 100 a second took %.2f s", seconds)
+    equal(server.page().value("drain_exporter_batches_total", app="app", result="taken"), 10, "batches")
+
+
+class Scripted:
+    """A server that answers POSTs as a list says, and keeps what it was sent: a status, "close" to hang up, "slow" to say nothing."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.requests = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.requests.append((self.path, dict(self.headers), body))
+                step = outer.script.pop(0) if outer.script else 204
+                if step == "slow":
+                    time.sleep(6)
+                if step in ("slow", "close"):
+                    self.close_connection = True
+                    return
+                self.send_response(step)
+                self.send_header("Content-Length", "0" if step == 204 else "5")
+                self.end_headers()
+                if step != 204:
+                    self.wfile.write(b"later")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = "http://drain:p%%20w@127.0.0.1:%d/some/drain?x=1#fragment" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@test
+def replay_tries_again_as_logplex_does(context):
+    cases = [((204,), 0, 1, 0), ((503, 204), 0, 2, 1), ((500, 429, 204), 0, 3, 2), ((503, 503, 503, 204), 1, 3, 2), ((400, 204), 1, 1, 0), ((401,), 1, 1, 0),
+             (("close", 204), 0, 2, 1), (("close", "close", "close"), 1, 3, 2), ((302, 204), 0, 2, 1), (("slow", 204), 0, 2, 1)]
+    log = line("one") + line("two")
+    for script, status, requests, retries in cases:
+        server = Scripted(*script)
+        try:
+            out, err = command(context, "replay", "--token", TOKEN, server.url, data=log, status=status)
+        finally:
+            server.close()
+        equal(len(server.requests), requests, "requests with %r" % (script,))
+        check(" %d retries, %d batches failed" % (retries, status) in out, "with %r: %r", script, out)
+        check(err.count("\n") == status and (status == 0 or "a batch was given up" in err), "with %r: %r", script, err)
+        equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 1, "frame ids of one batch with %r" % (script,))
+    path, headers, body = server.requests[0]
+    equal((path, body), ("/some/drain?x=1", log), "target and body")
+    check(re.fullmatch("[0-9A-F]{32}", headers["Logplex-Frame-Id"]), "the frame id is %r", headers["Logplex-Frame-Id"])
+    check(headers["User-Agent"].startswith("Logplex/"), "the user agent is %r", headers["User-Agent"])
+    wanted = {"Content-Type": "application/logplex-1", "Logplex-Msg-Count": "2", "Logplex-Drain-Token": TOKEN,
+              "Authorization": "Basic ZHJhaW46cCUyMHc=", "Host": "127.0.0.1:%d" % server.server.server_address[1]}
+    equal({name: headers.get(name) for name in wanted}, wanted, "the headers")
+
+
+@test
+def replay_goes_on_after_a_failure(context):
+    server = Scripted(204, 400, 204)
+    try:
+        out, _ = command(context, "replay", "--batch", "2", server.url, data=line("x") * 6, status=1)
+    finally:
+        server.close()
+    check(out.startswith("4 messages in 2 batches delivered, 0 retries, 1 batches failed"), "it says %r", out)
+    equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 3, "frame ids of three batches")
+
+
+@test
+def replay_over_tls(context):
+    cert, key = certificate(context)
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+    url = drain_url(server, scheme="https").replace("127.0.0.1", "localhost")
+    _, err = command(context, "replay", url, data=LOG, status=1)
+    check("certificate" in err, "an unknown certificate: %r", err)
+    command(context, "replay", "--insecure", "--connections", "2", "--batch", "3", url, data=LOG)
+    equal(ledger(server.page(), "app")["recognised"], MESSAGES, "messages that came over TLS")
+    command(context, "replay", url.replace("=app", "=verified"), data=LOG, SSL_CERT_FILE=cert)
+    equal(ledger(server.page(), "verified")["recognised"], MESSAGES, "messages that came over verified TLS")
+
+
+@test
+def mistakes_of_replay(context):
+    url = "http://127.0.0.1:1/drain"
+    cases = [(2, "--nonsense", ("--nonsense",)), (2, "URL", ()), (2, "http", ("ftp://x/",)), (2, "host", ("http:///drain",)), (2, "host", ("http://h:x/",)),
+             (2, "--rate", ("--rate", "0", url)), (2, "--batch", ("--batch=many", url)), (2, "--connections", ("--connections", "1000", url)),
+             (2, "--bad-habit", ("--bad-habit", "politeness", url)), (2, "--token", ("--token", "a b", url)), (1, "no-such-file", (url, "no-such-file"))]
+    for status, about, arguments in cases:
+        out, err = command(context, "replay", *arguments, status=status)
+        check(out == "" and err.count("\n") == 1 and about in err, "replay %r says %r and prints %r", arguments, err, out[:100])
+    out, err = command(context, "replay", "http://user:se.cret@127.0.0.1:1/drain", data=line("x"), status=1)
+    check("cannot connect" in err and "cret" not in out + err, "nobody listens: %r", err)
+    out, _ = command(context, "replay", url, data=b"")
+    check(out.startswith("0 messages in 0 batches delivered"), "an empty log: %r", out)
