@@ -6,7 +6,7 @@
 
 #define BAD_HABITS(X)                                                                                                  \
     X(HABIT_L10, "l10-no-newline", "a message L10 without a newline starts each batch, as from Logplex itself")        \
-    X(HABIT_WRONG_COUNT, "wrong-count", "octet counts are too low by two, as of who counts characters")         \
+    X(HABIT_WRONG_COUNT, "wrong-count", "octet counts are too low by two, as of who counts characters")                \
     X(HABIT_NO_COUNT, "no-count", "no octet counts: a message is a line")                                              \
     X(HABIT_NEWLINE_OUTSIDE, "newline-outside-count", "the newline behind a message is not counted")                   \
     X(HABIT_CRLF, "crlf", "messages end with CR LF")                                                                   \

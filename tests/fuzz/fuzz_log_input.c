@@ -1,4 +1,5 @@
-/* A log in any form.  The messages are the same however the bytes come in, and a batch made of them holds just these. */
+/* A log in any form.  The messages are the same however the bytes come in, and a batch made of them holds just these.
+ */
 #include "frame.h"
 #include "fuzz.h"
 #include "log_input.h"
