@@ -1,6 +1,5 @@
 #include "family/ingest.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,13 +8,11 @@
 #include <xxhash.h>
 
 #include "base64.h"
+#include "json.h"
 #include "number.h"
 #include "process.h"
 
-enum {
-    QUANTILES_MAX = 256,
-    ARENA_SIZE = 2 * 1024 * 1024, /* "0," is 2 bytes of JSON and 64 of cJSON: 48 KiB of it fit */
-};
+enum { QUANTILES_MAX = 256 };
 
 /* The bounds that a distribution is sorted into, as Vector does by default. */
 static const double distribution_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
@@ -31,48 +28,23 @@ struct pair {
 };
 
 struct ingest {
-    size_t used; /* of the arena */
-    size_t last; /* where its last block starts */
-    char *arena;
+    struct json *reader;
     char *json; /* JSON_ROOM bytes, as quoted; the two change places */
     char *quoted;
     struct value *value; /* room for VALUE_WORDS_MAX words */
     struct pair pairs[VALUE_SIZE_MAX];
 };
 
-/* ---- memory for cJSON: a block per line that is never given back piece by piece ---- */
-
-static _Thread_local struct ingest *parsing;
-
-static void *arena_allocate(size_t size)
-{
-    size = (size + 15) & ~(size_t)15;
-    if (parsing == NULL || size > ARENA_SIZE - parsing->used)
-        return NULL;
-    parsing->last = parsing->used;
-    parsing->used += size;
-    return parsing->arena + parsing->last;
-}
-
-/* cJSON copies each number to a block that it frees at once: the last block is taken back. */
-static void arena_free(void *block)
-{
-    if (parsing != NULL && block == parsing->arena + parsing->last)
-        parsing->used = parsing->last;
-}
-
 struct ingest *ingest_create(void)
 {
-    /* The hooks are the same for all threads; each has its own arena. */
-    cJSON_InitHooks(&(cJSON_Hooks){arena_allocate, arena_free});
     struct ingest *ingest = calloc(1, sizeof *ingest);
     if (ingest == NULL)
         return NULL;
-    ingest->arena = malloc(ARENA_SIZE);
+    ingest->reader = json_create(FAMILY_MESSAGE_MAX);
     ingest->json = malloc(JSON_ROOM);
     ingest->quoted = malloc(JSON_ROOM);
     ingest->value = malloc(sizeof *ingest->value + VALUE_WORDS_MAX * sizeof ingest->value->words[0]);
-    if (ingest->arena == NULL || ingest->json == NULL || ingest->quoted == NULL || ingest->value == NULL) {
+    if (ingest->reader == NULL || ingest->json == NULL || ingest->quoted == NULL || ingest->value == NULL) {
         ingest_free(ingest);
         return NULL;
     }
@@ -83,7 +55,7 @@ void ingest_free(struct ingest *ingest)
 {
     if (ingest == NULL)
         return;
-    free(ingest->arena);
+    json_free(ingest->reader);
     free(ingest->json);
     free(ingest->quoted);
     free(ingest->value);
@@ -670,13 +642,6 @@ static size_t quote_long_integers(struct ingest *ingest, size_t length)
     return length;
 }
 
-static bool is_blank(const char *text, const char *end)
-{
-    while (text < end && (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r'))
-        text++;
-    return text == end;
-}
-
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     struct ingest *ingest = context->ingest;
@@ -691,12 +656,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     replace_nul_escapes(ingest->json, length);
     length = quote_long_integers(ingest, length);
 
-    parsing = ingest;
-    ingest->used = ingest->last = 0;
-    const char *end = ingest->json;
-    const cJSON *document = cJSON_ParseWithLengthOpts(ingest->json, length, &end, false);
-    parsing = NULL;
-    if (document == NULL || !is_blank(end, ingest->json + length))
+    const cJSON *document = json_read(ingest->reader, (struct slice){ingest->json, length});
+    if (document == NULL)
         return verdict_malformed(MALFORMED_JSON);
 
     /* native_json writes a single metric without a list around it. */
