@@ -1,4 +1,5 @@
-/* Metrics whose names, help texts and shapes we choose ourselves.  Constant data. */
+/* Metrics whose names, help texts and shapes we choose ourselves, or the configuration does.  They live as long as the
+ * process. */
 #ifndef METRIC_H
 #define METRIC_H
 
@@ -30,7 +31,19 @@ struct metric {
     const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
     bool own;                        /* tells about ourselves: not bound by the limit on series */
     bool volume;                     /* tells how much is logged: not what a message says */
+    bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
 };
+
+/* Of a metric that comes and goes with the configuration, two things change while others look. */
+static inline bool metric_has_ended(const struct metric *metric)
+{
+    return __atomic_load_n(&metric->ended, __ATOMIC_RELAXED);
+}
+
+static inline const char *metric_help(const struct metric *metric)
+{
+    return __atomic_load_n(&metric->help, __ATOMIC_ACQUIRE); /* pairs with the release in rule_metric_of() */
+}
 
 /* The cell of a histogram that an observation is counted in. */
 static inline unsigned metric_bucket(const struct metric *metric, double observation)

@@ -15,7 +15,8 @@
  * series; the count is raised before a series is pushed, and a metric can be removed only by moving its count from 0 to
  * -1. DEATH   Only the keeper unlinks.  It first marks a series dead by compare-and-swap on the very word that an
  * update must change (the value pointer; for cells, the time last seen).  So either the update comes first and the
- * series lives, or the mark comes first and the update, seeing it, makes a new series.  Lists are changed at the head
+ * series lives, or the mark comes first and the update, seeing it, makes a new series.  A counted series whose metric
+ * has ended may be marked by a recorder too, when another metric takes its name.  Lists are changed at the head
  * by recorders and elsewhere by the keeper alone, so no unlinking can meet another. MEMORY  What is unlinked or
  * replaced is freed by epochs: a thread inside publishes the global epoch it entered at; the epoch moves on when all
  * who are inside have seen it; what was retired at epoch e is freed at e + 2, when no thread can hold it.  A thread
@@ -98,10 +99,10 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
                               const struct metric *metric, unsigned cell, double amount,
                               const struct store_terms *terms);
 
-/* Record a value.  Absolute: it replaces what is there, unless that is of a later line.  Incremental: it is merged with
- * it. update is copied; its seen is overwritten with terms->now.  metric may be NULL: then the name was not chosen by
- * us. A series that is over its lifetime counts as absent.  A counted series of the same identity refuses (OUTDATED).
- * Inside only. */
+/* Record a value.  Absolute: it replaces what is there, or goes on from it (value_continues()), unless that is of a
+ * later line.  Incremental: it is merged with it. update is copied; its seen is overwritten with terms->now.  metric
+ * may be NULL: then the name was not chosen by us. A series that is over its lifetime counts as absent.  A counted
+ * series of the same identity refuses (OUTDATED). Inside only. */
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms);

@@ -14,6 +14,7 @@ enum value_type {
     VALUE_HISTOGRAM,
     VALUE_SUMMARY,
     VALUE_SKETCH, /* shown as a summary of five quantiles */
+    VALUE_TOTAL,  /* shown as a counter: what others count since their start, which may come again */
 };
 
 /* Bounds of what one value may hold; the first is the most that one update brings. */
@@ -37,7 +38,8 @@ struct value {
     /* set:       size members (64-bit hashes), ascending
      * histogram: the sum, size upper bounds ascending and finite, size counts (per bucket, not cumulative)
      * summary:   the sum, size quantiles, size values
-     * sketch:    the sum, minimum, maximum, size keys ascending, size numbers */
+     * sketch:    the sum, minimum, maximum, size keys ascending, size numbers
+     * total:     what was last told; number goes on where that falls */
     union value_word words[];
 };
 
@@ -55,8 +57,12 @@ unsigned value_weight(const struct value *value);
 /* Can the two be added?  Counters, gauges, sets, sketches, and histograms with the same bounds can. */
 bool value_adds(const struct value *old, const struct value *update);
 
+/* Does an absolute value that is told later go on from the old one?  A total does. */
+bool value_continues(const struct value *old, const struct value *update);
+
 /* A new value (malloc) that is update alone, where old is NULL, or both together: counters, gauges and
- * histograms with the same bounds are added, sets united, sketches merged.  Where the two cannot be added (another
+ * histograms with the same bounds are added, sets united, sketches merged, and a total grows by what was counted since,
+ * which is all of it where it was told to be less than before.  Where the two cannot be added (another
  * type, other bounds, summaries) it is update alone.  time is the later of the two, seen is update's.
  * NULL where memory is short or the result would hold more than the bounds above allow. */
 struct value *value_merge(const struct value *old, const struct value *update);

@@ -134,6 +134,7 @@ static enum metric_type type_of_value(const struct value *value)
 {
     switch ((enum value_type)value->type) {
     case VALUE_COUNTER:
+    case VALUE_TOTAL:
         return METRIC_COUNTER;
     case VALUE_GAUGE:
     case VALUE_SET:
@@ -155,6 +156,7 @@ static void write_value(struct writer *writer, struct slice labels, const struct
     case VALUE_COUNTER:
     case VALUE_GAUGE:
     case VALUE_SET:
+    case VALUE_TOTAL:
         write_line(writer, &(struct line_parts){.labels = labels, .value = value->number});
         break;
     case VALUE_HISTOGRAM:
@@ -203,7 +205,7 @@ static void write_header(struct writer *writer, enum metric_type type)
     buffer_append(writer->page, SLICE("# HELP "));
     buffer_append(writer->page, name);
     buffer_append(writer->page, SLICE(" "));
-    buffer_append(writer->page, slice_of(metric != NULL ? metric->help : "Reported by the app on its log."));
+    buffer_append(writer->page, slice_of(metric != NULL ? metric_help(metric) : "Reported by the app on its log."));
     buffer_append(writer->page, SLICE("\n# TYPE "));
     buffer_append(writer->page, name);
     buffer_append(writer->page, SLICE(" "));

@@ -351,7 +351,7 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
 /* Is a counted series that was last seen then over? */
 static bool is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
-    return (series->lifetime != 0 && seen + series->lifetime <= now) ||
+    return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
            owners_is_over(store->settings.owners, series->owner, OWNER_COUNTED, now);
 }
 
@@ -692,6 +692,28 @@ static bool touch(struct series *series, uint64_t now)
     return seen != DEAD_SEEN;
 }
 
+/* Mark a counted series dead; false where another thread did, or has seen it meanwhile. */
+static bool mark_dead(struct store *store, struct series *series, uint64_t seen)
+{
+    if (seen == DEAD_SEEN || !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN,
+                                                                      memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    if (!series->exempt) {
+        charge(store, series->group, -(long)series->counted->cells);
+        count_series(store, series->group, series->limited_name, -1);
+    }
+    return true;
+}
+
+/* Make place for a series of the same identity, where this one's metric has ended: see there.  Whether there is. */
+static bool end_series(struct store *store, struct series *series)
+{
+    if (series->counted == NULL || !metric_has_ended(series->counted))
+        return false;
+    mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
+    return true;
+}
+
 enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
                                 const struct store_terms *terms, struct series **counter)
 {
@@ -702,8 +724,11 @@ enum store_result store_counter(struct store *store, const struct identity *iden
     for (;;) {
         *counter = find_series(bucket, hash, identity);
         if (*counter != NULL) {
-            if ((*counter)->counted != metric)
+            if ((*counter)->counted != metric) {
+                if (end_series(store, *counter))
+                    continue;
                 return STORE_OUTDATED; /* a series of another kind has this identity */
+            }
             if (touch(*counter, terms->now))
                 return result;
             continue;
@@ -747,7 +772,8 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         bool adds = !over && incremental && value_adds(old, update);
         if (!over && !adds && update->time < old->time)
             return STORE_OUTDATED;
-        struct value *next = value_merge(adds ? old : NULL, update);
+        bool continues = !over && value_continues(old, update);
+        struct value *next = value_merge(adds || continues ? old : NULL, update);
         if (next == NULL)
             return STORE_TOO_LARGE;
 
@@ -922,30 +948,23 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
     return true;
 }
 
-/* Mark a series dead if it is over, and give its weight back.  Its value, if any, is retired. */
+/* Mark a series dead if it is over, and give its weight back.  Its value, if any, is retired.  Whether it is dead. */
 static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
 {
-    unsigned weight;
     if (series->counted != NULL) {
         uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
-        if (!is_over(store, series, seen, now) ||
-            !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN, memory_order_acq_rel,
-                                                     memory_order_relaxed))
-            return false;
-        weight = series->counted->cells;
-    } else {
-        struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
-        if (!has_outlived(store, series, value, now) ||
-            !atomic_compare_exchange_strong_explicit(&series->value, &value, &dead_value, memory_order_acq_rel,
-                                                     memory_order_relaxed))
-            return false;
-        weight = value_weight(value);
-        retire_value(store, slot, value);
+        return seen == DEAD_SEEN || (is_over(store, series, seen, now) && mark_dead(store, series, seen));
     }
+    struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+    if (!has_outlived(store, series, value, now) ||
+        !atomic_compare_exchange_strong_explicit(&series->value, &value, &dead_value, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
     if (!series->exempt) {
-        charge(store, series->group, -(long)weight);
+        charge(store, series->group, -(long)value_weight(value));
         count_series(store, series->group, series->limited_name, -1);
     }
+    retire_value(store, slot, value);
     return true;
 }
 

@@ -13,6 +13,8 @@ size_t value_word_count(enum value_type type, uint32_t size)
         return 0;
     case VALUE_SET:
         return size;
+    case VALUE_TOTAL:
+        return 1;
     case VALUE_HISTOGRAM:
     case VALUE_SUMMARY:
         return 1 + 2 * (size_t)size;
@@ -145,6 +147,11 @@ bool value_adds(const struct value *old, const struct value *update)
     return update->type != VALUE_HISTOGRAM || same_bounds(old, update);
 }
 
+bool value_continues(const struct value *old, const struct value *update)
+{
+    return old->type == VALUE_TOTAL && update->type == VALUE_TOTAL;
+}
+
 struct value *value_merge(const struct value *old, const struct value *update)
 {
     struct value *result;
@@ -158,6 +165,13 @@ struct value *value_merge(const struct value *old, const struct value *update)
             if (result != NULL)
                 result->number += old->number;
             break;
+        case VALUE_TOTAL: {
+            double last = old->words[0].number, told = update->words[0].number;
+            result = copy(update);
+            if (result != NULL)
+                result->number = old->number + (told >= last ? told - last : told);
+            break;
+        }
         case VALUE_SET:
             result = unite_sets(old, update);
             break;

@@ -51,7 +51,7 @@ static void append_number(struct recording *recording, double number)
 
 static void append_value(struct recording *recording, const struct value *value)
 {
-    static const char *const names[] = {"counter", "gauge", "set", "histogram", "summary", "sketch"};
+    static const char *const names[] = {"counter", "gauge", "set", "histogram", "summary", "sketch", "total"};
     append(recording, " %s", names[value->type]);
     append_number(recording, value->number);
     if (value->type == VALUE_SET)

@@ -60,6 +60,16 @@ static void merging(void **state)
           WORDS(6, 2, 4, 1300, 1));
 }
 
+static void totals(void **state)
+{
+    (void)state;
+    check(NULL, make(VALUE_TOTAL, 7, 0, WORDS(7)), 7, 0, WORDS(7));
+    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 9, 0, WORDS(9)), 102, 0, WORDS(9));
+    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 7, 0, WORDS(7)), 100, 0, WORDS(7));
+    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 2, 0, WORDS(2)), 102, 0, WORDS(2)); /* it fell */
+    check(make(VALUE_COUNTER, 100, 0, NULL), make(VALUE_TOTAL, 2, 0, WORDS(2)), 2, 0, WORDS(2));
+}
+
 static void times(void **state)
 {
     (void)state;
@@ -127,10 +137,8 @@ static void quantiles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merging),
-        cmocka_unit_test(times),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(quantiles),
+        cmocka_unit_test(merging), cmocka_unit_test(totals),    cmocka_unit_test(times),
+        cmocka_unit_test(bounds),  cmocka_unit_test(quantiles),
     };
     return cmocka_run_group_tests_name("value", tests, NULL, NULL);
 }
