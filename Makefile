@@ -13,7 +13,7 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lcrypt -lz -lm
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lpcre2-8 -lcrypt -lz -lm
 JEMALLOC ?= -ljemalloc
 
 SOURCES := $(wildcard src/*.c src/family/*.c src/command/*.c) vendor/allocator.c vendor/localeconv.c
