@@ -4,6 +4,7 @@
 
 #include "duplicates.h"
 #include "recorder.h"
+#include "rules.h"
 
 enum { DRAIN_LABELS_MAX = RECORDER_LABELS_MAX };
 
@@ -49,6 +50,7 @@ struct drain_batch {
     struct slice app;           /* whose batch it is; empty where that is unknown */
     const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
     size_t label_count;         /* at most DRAIN_LABELS_MAX */
+    const struct rules *rules;  /* for its lines; may be NULL */
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */

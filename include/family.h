@@ -20,9 +20,10 @@
     X(FAMILY_PGBOUNCER, pgbouncer) \
     X(FAMILY_ADDON, addon)         \
     X(FAMILY_API, api)
-#define FAMILIES_OF_ANY(X)   \
-    X(FAMILY_INGEST, ingest) \
-    X(FAMILY_METRICS_JSON, metrics_json)
+#define FAMILIES_OF_ANY(X)               \
+    X(FAMILY_INGEST, ingest)             \
+    X(FAMILY_METRICS_JSON, metrics_json) \
+    X(FAMILY_RULES, rules)
 #define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
 enum family_id {
@@ -46,6 +47,7 @@ struct family_context {
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
     struct ingest *ingest;      /* ingest_create() */
     struct router *router;      /* router_create() */
+    struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
     bool leave_out_own;         /* router lines about the requests that bring this drain's batches count nowhere */
 
     /* What the lines of the batch say beside samples; 0 at first. */

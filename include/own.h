@@ -23,8 +23,11 @@ extern const struct metric own_samples_rejected;  /* a cell for each sample_reje
 extern const struct metric own_series_refused;    /* a cell for each family_id */
 extern const struct metric own_series_overflowed; /* labels: app, metric, label */
 extern const struct metric own_self_drain;
-extern const struct metric own_line_lag;   /* histogram, seconds */
-extern const struct metric own_last_batch; /* gauge, seconds since 1970 */
+extern const struct metric own_rule_lines; /* labels: rule, as of the next two */
+extern const struct metric own_rule_errors;
+extern const struct metric own_rule_disabled; /* gauge */
+extern const struct metric own_line_lag;      /* histogram, seconds */
+extern const struct metric own_last_batch;    /* gauge, seconds since 1970 */
 
 /* Requests, for each path; a cell for each of own_statuses. */
 enum { OWN_STATUS_COUNT = 12 };

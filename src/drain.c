@@ -15,6 +15,7 @@
 struct readers {
     struct ingest *ingest;
     struct router *router;
+    struct rules_reader *rules;
 };
 
 struct drain {
@@ -35,8 +36,9 @@ struct drain *drain_create(struct store *store, const struct drain_settings *set
     drain->readers = calloc(settings->slots, sizeof drain->readers[0]);
     bool complete = drain->duplicates != NULL && drain->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
-        drain->readers[i] = (struct readers){ingest_create(), router_create()};
-        complete = drain->readers[i].ingest != NULL && drain->readers[i].router != NULL;
+        struct readers *readers = &drain->readers[i];
+        *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
+        complete = readers->ingest != NULL && readers->router != NULL && readers->rules != NULL;
     }
     if (complete)
         return drain;
@@ -51,6 +53,7 @@ void drain_free(struct drain *drain)
     for (unsigned i = 0; drain->readers != NULL && i < drain->settings.slots; i++) {
         ingest_free(drain->readers[i].ingest);
         router_free(drain->readers[i].router);
+        rules_reader_free(drain->readers[i].rules);
     }
     free(drain->readers);
     duplicates_free(drain->duplicates);
@@ -105,14 +108,24 @@ static void judge(struct taking *taking, struct slice message, const struct line
         witness->judge(witness, &(struct drain_judgement){message, line, family, verdict, &taking->context});
 }
 
+static enum verdict read_line(struct taking *taking, const struct line *line, enum family_id family)
+{
+    recorder_line(&taking->recorder, line, family);
+    return families[family]->read(line, &taking->context, output_of(taking));
+}
+
 static void take_line(struct taking *taking, struct slice message, const struct line *line, bool has_header)
 {
+    enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
     enum family_id family = family_of(line, &taking->context);
-    enum verdict verdict = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
-    if (family != FAMILY_COUNT) {
-        recorder_line(&taking->recorder, line, family);
-        verdict = families[family]->read(line, &taking->context, output_of(taking));
+    enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(taking, line, family);
+    /* The users' rules see what a family owns but has no use for, too. */
+    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && rules_family.owns(line, &taking->context)) {
+        family = FAMILY_RULES;
+        verdict = read_line(taking, line, family);
     }
+    if (verdict == VERDICT_NOT_A_METRIC && family == FAMILY_RULES)
+        verdict = nothing;
     judge(taking, message, line, family, verdict);
 }
 
@@ -324,9 +337,11 @@ static void start_taking(struct taking *taking, struct drain *drain, unsigned sl
                                               .ingest_prefix = settings->ingest_prefix,
                                               .ingest = drain->readers[slot].ingest,
                                               .router = drain->readers[slot].router,
+                                              .rules = drain->readers[slot].rules,
                                               .leave_out_own = settings->leave_out_own};
     taking->tally = (struct tally){.lag = -1};
     memset(&taking->volume, 0, sizeof taking->volume);
+    rules_reader_begin(taking->context.rules, batch->rules, batch->app);
     recorder_start(&taking->recorder, &recorder_settings, &recorder_batch, &taking->context);
 }
 
@@ -354,6 +369,7 @@ enum drain_result drain_take(struct drain *drain, unsigned slot, const struct dr
     add_announced_losses(batch, taking.context.lost);
     enter_batch(&ledger, batch, DRAIN_TAKEN, taking.tally.messages);
     enter_messages(&ledger, &taking);
+    rules_reader_end(taking.context.rules, drain->store, slot, batch->now);
     store_leave(drain->store, slot);
     if (identified)
         duplicates_taken(drain->duplicates, id, batch->now, taking.context.lost[LOGPLEX_L10]);

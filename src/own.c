@@ -72,6 +72,13 @@ const struct metric own_series_overflowed =
             "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
 const struct metric own_self_drain =
     COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
+const struct metric own_rule_lines = COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
+const struct metric own_rule_errors =
+    COUNTER("rule_errors_total", "Messages that a rule gave up because its expression took too many steps.");
+const struct metric own_rule_disabled = {.name = "drain_exporter_rule_disabled",
+                                         .help = "1 where a rule is switched off because of its errors.",
+                                         .type = METRIC_GAUGE,
+                                         .own = true};
 const struct metric own_line_lag = {
     .name = "drain_exporter_line_lag_seconds",
     .help = "Time from a line's timestamp to its arrival, for the first line of each batch.",
