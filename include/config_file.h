@@ -1,4 +1,5 @@
-/* The configuration of several apps: a YAML document, from a file or from a variable.  The room of libyaml.
+/* The configuration of several apps, and of rules: a YAML document, from a file or from a variable.  The room of
+ * libyaml.
  *
  *     drains:
  *       - name: shop
@@ -6,6 +7,10 @@
  *         password_hash: '$y$j9T$...'
  *         tokens: [d.9ed29e1c-...]
  *         labels: {team: payments}
+ *     rules:
+ *       - name: sidekiq
+ *         match: '^sidekiq job=(?<job>\w+)'
+ *         metrics: [{counter: sidekiq_jobs_total, labels: {job: $job}}]
  */
 #ifndef CONFIG_FILE_H
 #define CONFIG_FILE_H
@@ -13,6 +18,7 @@
 #include "auth.h"
 #include "buffer.h"
 #include "drain.h"
+#include "rules.h"
 
 enum {
     CONFIG_FILE_SIZE_MAX = 1 << 20,
@@ -36,6 +42,7 @@ struct config_drain {
 struct config_file {
     struct config_drain *drains;
     size_t drain_count;
+    struct rules *rules; /* a share; NULL: there are none */
 };
 
 /* Has the entry a password of its own?  If not, it has an app, and no other such entry has this app. */

@@ -7,6 +7,7 @@
 #include <yaml.h>
 
 #include "config_file.h"
+#include "rules.h"
 
 /* A text that must not stand twice, and what it names. */
 struct place {
@@ -36,6 +37,8 @@ struct reader {
     struct places tokens;
     struct places rules;
     struct places metrics;
+    struct rule *rule_list; /* as far as they are good */
+    size_t rule_count;
     struct mistake *mistakes;
     size_t mistake_count;
     bool has_password; /* an entry has one */

@@ -31,9 +31,13 @@ struct http_server;
  * done. */
 struct http_server *http_open(const struct http_settings *settings, char error[256]);
 
-/* Who may post, and who may read.  The server takes a share of the accounts.  Any thread, at any time; from the next
- * request on. */
-void http_allow(struct http_server *server, struct accounts *accounts, const struct auth_realm *metrics);
+/* Who may post, who may read, and the rules (may be NULL) for what is posted.  The server takes a share of accounts and
+ * rules.  Any thread, at any time; from the next request on. */
+void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
+                const struct auth_realm *metrics);
+
+/* A share of those rules, or NULL.  Any thread. */
+struct rules *http_rules(struct http_server *server);
 
 /* What requests are given to.  All three must live until http_close(). */
 struct http_rooms {

@@ -26,8 +26,10 @@ struct keeper_settings {
     struct store *store;
     unsigned slot;          /* of the store; the keeper's own */
     uint64_t shortest_life; /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
-    /* What the store cannot know about us: asked before each page. */
+    /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
+     * may be NULL. */
     size_t (*count_connections)(void *context);
+    void (*describe)(void *context, struct store *store, unsigned slot, uint64_t now);
     void *context;
 };
 

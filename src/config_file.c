@@ -266,7 +266,7 @@ static void read_drains(struct reader *reader, void *none, const yaml_node_t *no
 
 enum { DEPTH_MAX = 16 };
 
-static const struct config_key sections[] = {{"drains", read_drains}};
+static const struct config_key sections[] = {{"drains", read_drains}, {"rules", config_read_rules}};
 enum { SECTION_COUNT = sizeof sections / sizeof sections[0] };
 
 /* The place of a byte; libyaml does not say it where it cannot read characters. */
@@ -402,13 +402,24 @@ static void read_document(struct reader *reader)
         if (root == NULL)
             config_note(reader, NULL, "there is nothing in it");
         else if (config_is_kind(reader, root, YAML_MAPPING_NODE, "the configuration"))
-            config_read_mapping(reader, root, sections, SECTION_COUNT, "drains", NULL);
+            config_read_mapping(reader, root, sections, SECTION_COUNT, "drains and rules", NULL);
         if (!reader->has_shared && !reader->has_password && reader->mistake_count == 0)
             config_note(reader, NULL, "no drain has a password, and PASSWORD_DRAIN is not set");
         wipe_document(&reader->document);
     } else
         note_syntax(reader, &parser);
     yaml_parser_delete(&parser);
+}
+
+/* Make rules of those that were read, if all is well. */
+static void finish_rules(struct reader *reader)
+{
+    if (reader->mistake_count > 0 || reader->no_memory || reader->rule_count == 0) {
+        rules_free_array(reader->rule_list, reader->rule_count);
+        return;
+    }
+    reader->file->rules = rules_create(reader->rule_list, reader->rule_count);
+    reader->no_memory |= reader->file->rules == NULL;
 }
 
 struct config_file *config_file_parse(struct slice text, const char *source, bool has_shared, struct buffer *mistakes)
@@ -421,6 +432,7 @@ struct config_file *config_file_parse(struct slice text, const char *source, boo
         config_note(&reader, NULL, "it is larger than 1 MiB");
     else if (check_syntax(&reader))
         read_document(&reader);
+    finish_rules(&reader);
     if (reader.mistake_count > 0 || reader.no_memory) {
         config_tell_mistakes(&reader, mistakes);
         config_file_free(reader.file);
@@ -491,5 +503,6 @@ void config_file_free(struct config_file *file)
     for (size_t i = 0; i < file->drain_count; i++)
         free_drain(&file->drains[i]);
     free(file->drains);
+    rules_release(file->rules);
     free(file);
 }

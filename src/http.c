@@ -73,8 +73,9 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next two, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next three, which change only at a reload */
     struct accounts *accounts;    /* who may post; a share; NULL: nobody yet */
+    struct rules *rules;          /* a share, or NULL */
     struct auth_realm metrics_realm;
     atomic_bool unhealthy;
     atomic_size_t refused;
@@ -221,18 +222,26 @@ static bool may_read(h2o_req_t *request)
     return auth_check(&realm, header_of(request, H2O_TOKEN_AUTHORIZATION));
 }
 
-/* Whose batch it is: one of the accounts, of which a share is held. */
+/* Whose batch it is, one of the accounts, and the rules for it.  A share of both is held. */
 struct poster {
     struct accounts *accounts;
     const struct account *account;
+    struct rules *rules;
 };
 
-static struct accounts *share_accounts(struct http_server *server)
+/* Accounts and rules of the same configuration. */
+static struct poster share_access(struct http_server *server)
 {
     pthread_rwlock_rdlock(&server->access_lock);
-    struct accounts *accounts = accounts_share(server->accounts);
+    struct poster poster = {.accounts = accounts_share(server->accounts), .rules = rules_share(server->rules)};
     pthread_rwlock_unlock(&server->access_lock);
-    return accounts;
+    return poster;
+}
+
+static void release_access(struct poster *poster)
+{
+    accounts_release(poster->accounts);
+    rules_release(poster->rules);
 }
 
 /* A request that began before the stop is in flight and finished; a later one is for whoever comes after us. */
@@ -259,6 +268,7 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .app = app,
         .labels = labels,
         .label_count = label_count,
+        .rules = poster->rules,
         .drain_token = drain_token,
         .frame_id = header_named(request, SLICE("logplex-frame-id")),
         .request_id = header_named(request, SLICE("x-request-id")),
@@ -317,7 +327,7 @@ static void on_drain(h2o_req_t *request, struct slice query)
         send_not_allowed(request, "drain", "POST");
         return;
     }
-    struct poster poster = {share_accounts(worker_of(request)->server), NULL};
+    struct poster poster = share_access(worker_of(request)->server);
     switch (accounts_check(poster.accounts, header_of(request, H2O_TOKEN_AUTHORIZATION), clock_monotonic(),
                            &poster.account)) {
     case ACCOUNTS_ALLOWED:
@@ -331,7 +341,7 @@ static void on_drain(h2o_req_t *request, struct slice query)
                                               "the password cannot be verified now\n", H2O_TOKEN_RETRY_AFTER, "1"});
         break;
     }
-    accounts_release(poster.accounts);
+    release_access(&poster);
 }
 
 static void on_health(h2o_req_t *request)
@@ -846,14 +856,24 @@ no_memory:
     return NULL;
 }
 
-void http_allow(struct http_server *server, struct accounts *accounts, const struct auth_realm *metrics)
+void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
+                const struct auth_realm *metrics)
 {
     pthread_rwlock_wrlock(&server->access_lock);
-    struct accounts *old = server->accounts;
+    struct poster old = {.accounts = server->accounts, .rules = server->rules};
     server->accounts = accounts_share(accounts);
+    server->rules = rules_share(rules);
     server->metrics_realm = *metrics;
     pthread_rwlock_unlock(&server->access_lock);
-    accounts_release(old);
+    release_access(&old);
+}
+
+struct rules *http_rules(struct http_server *server)
+{
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct rules *rules = rules_share(server->rules);
+    pthread_rwlock_unlock(&server->access_lock);
+    return rules;
 }
 
 int http_listener(const struct http_server *server)
@@ -962,6 +982,7 @@ void http_close(struct http_server *server)
     SSL_CTX_free(server->tls);
     pthread_rwlock_destroy(&server->access_lock);
     accounts_release(server->accounts);
+    rules_release(server->rules);
     free(server->workers);
     free(server);
 }

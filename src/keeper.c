@@ -135,6 +135,8 @@ static void write_readings(struct keeper *keeper, uint64_t now)
         if (!isnan(readings[reading])) /* without /proc some cannot be known */
             own_read(store, keeper->settings.slot, (enum own_reading)reading, readings[reading], now);
     own_build_info(store, keeper->settings.slot, now);
+    if (keeper->settings.describe != NULL)
+        keeper->settings.describe(keeper->settings.context, store, keeper->settings.slot, now);
 }
 
 /* ---- pages ---- */

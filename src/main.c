@@ -77,23 +77,39 @@ static bool read_config_file(const struct config *config, struct config_file **f
     return *file != NULL;
 }
 
-/* NULL with mistakes where the configuration has some.  previous: the accounts that these replace, or NULL. */
-static struct accounts *load_accounts(const struct config *config, struct accounts *previous, struct buffer *mistakes)
+/* Who may post, and the rules for what they post: a share of both. */
+struct access {
+    struct accounts *accounts;
+    struct rules *rules; /* NULL: there are none */
+};
+
+static void release_access(struct access *access)
 {
-    struct config_file *file;
-    if (!read_config_file(config, &file, mistakes))
-        return NULL;
-    struct auth_realm shared = config_drain_realm(config);
-    struct accounts *accounts = accounts_create(&shared, file, previous);
-    if (accounts == NULL)
-        buffer_append(mistakes, SLICE("there is not enough memory\n"));
-    return accounts;
+    accounts_release(access->accounts);
+    rules_release(access->rules);
 }
 
-static void allow(struct http_server *server, const struct config *config, struct accounts *accounts)
+/* Without accounts, but with mistakes, where the configuration has some.  previous: the accounts that these replace, or
+ * NULL. */
+static struct access load_access(const struct config *config, struct accounts *previous, struct buffer *mistakes)
+{
+    struct config_file *file;
+    struct access access = {0};
+    if (!read_config_file(config, &file, mistakes))
+        return access;
+    struct auth_realm shared = config_drain_realm(config);
+    access.rules = rules_share(file == NULL ? NULL : file->rules);
+    access.accounts = accounts_create(&shared, file, previous);
+    if (access.accounts == NULL)
+        buffer_append(mistakes, SLICE("there is not enough memory\n"));
+    return access;
+}
+
+static void allow(struct http_server *server, const struct config *config, const struct access *access)
 {
     struct auth_realm metrics = config_metrics_realm(config);
-    http_allow(server, accounts, &metrics);
+    rules_enforce(access->rules);
+    http_allow(server, access->accounts, access->rules, &metrics);
 }
 
 /* ---- serving ---- */
@@ -113,7 +129,7 @@ static void end_unlisted(struct owners *owners, const struct accounts *accounts)
 struct service {
     struct owners *owners;
     struct config *config;
-    struct accounts *accounts; /* a share */
+    struct access access;
     struct http_server *server;
 };
 
@@ -141,17 +157,17 @@ static void reload(struct service *service)
         buffer_append(&mistakes, slice_of(error));
         buffer_append(&mistakes, SLICE("\n"));
     }
-    struct accounts *accounts = load_accounts(service->config, service->accounts, &mistakes);
-    if (has_secrets && accounts != NULL) {
-        allow(service->server, service->config, accounts);
-        accounts_release(service->accounts);
-        service->accounts = accounts;
-        end_unlisted(service->owners, accounts);
+    struct access access = load_access(service->config, service->access.accounts, &mistakes);
+    if (has_secrets && access.accounts != NULL) {
+        allow(service->server, service->config, &access);
+        release_access(&service->access);
+        service->access = access;
+        end_unlisted(service->owners, access.accounts);
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
             config_exchange_secrets(service->config, &fresh);
-        accounts_release(accounts);
+        release_access(&access);
         log_mistakes(&mistakes);
     }
     config_free(&fresh);
@@ -186,7 +202,7 @@ static void serve(struct service *service, int signals)
     }
 }
 
-static struct http_server *open_server(const struct config *config, struct accounts *accounts, char error[256])
+static struct http_server *open_server(const struct config *config, const struct access *access, char error[256])
 {
     struct http_settings settings = {
         .host = config->listen_host,
@@ -202,13 +218,20 @@ static struct http_server *open_server(const struct config *config, struct accou
     };
     struct http_server *server = http_open(&settings, error);
     if (server != NULL)
-        allow(server, config, accounts);
+        allow(server, config, access);
     return server;
 }
 
 static size_t count_connections(void *server)
 {
     return http_connections(server);
+}
+
+static void describe(void *server, struct store *store, unsigned slot, uint64_t now)
+{
+    struct rules *rules = http_rules(server);
+    rules_describe(rules, store, slot, now);
+    rules_release(rules);
 }
 
 /* The shortest time after which something may have to leave. */
@@ -230,6 +253,7 @@ static struct keeper *start_keeper(const struct config *config, const struct pip
                                                   .slot = pipeline->keeper_slot,
                                                   .shortest_life = shortest_life(config),
                                                   .count_connections = count_connections,
+                                                  .describe = describe,
                                                   .context = server});
 }
 
@@ -239,13 +263,13 @@ static int run(struct config *config)
     int status = EXIT_INVALID;
     char error[256];
     struct buffer mistakes = {0};
-    struct service service = {.config = config, .accounts = load_accounts(config, NULL, &mistakes)};
-    if (service.accounts == NULL)
+    struct service service = {.config = config, .access = load_access(config, NULL, &mistakes)};
+    if (service.access.accounts == NULL)
         return fail_lines(&mistakes);
     int signals = open_signals();
-    struct http_server *server = service.server = open_server(config, service.accounts, error);
+    struct http_server *server = service.server = open_server(config, &service.access, error);
     if (server == NULL) {
-        accounts_release(service.accounts);
+        release_access(&service.access);
         return fail(EXIT_INVALID, error);
     }
     struct pipeline pipeline = {0};
@@ -273,7 +297,7 @@ static int run(struct config *config)
 done:
     http_close(server);
     pipeline_close(&pipeline);
-    accounts_release(service.accounts);
+    release_access(&service.access);
     close(signals);
     return status;
 }
@@ -291,6 +315,7 @@ static int check_config(const struct config *config)
         for (size_t i = 0; i < file->drain_count; i++)
             with_password += config_drain_has_password(&file->drains[i]);
         printf("%zu drains, %zu of them with a password\n", file->drain_count, with_password);
+        printf("%zu rules\n", rules_count(file->rules));
     }
     printf("the settings are valid\n");
     config_file_free(file);

@@ -96,9 +96,9 @@ static const struct {
     {DRAIN "  password: !s3cret x\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
     {DRAIN "  password: !!int 5\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
     /* keys */
-    {"rules: []\n", ":1:1: this key is not known; there is drains\n"},
+    {"drain: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
-    {"[a]: []\n", ":1:1: this key is not known; there is drains\n"},
+    {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
      ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, tokens and "
      "labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
@@ -172,6 +172,105 @@ static const struct {
     {DRAIN "  labels: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1, h: 1, i: 1}\n",
      ":4:11: drain \"a\": there are more than 8 labels\n"},
 };
+
+/* The same for rules; most texts are one rule, or one metric. */
+#define RULE(text) "rules: [" text "]"
+#define METRIC(text) RULE("{name: r, match: '^(?<a>x)', metrics: [{" text "}]}")
+
+static const struct {
+    const char *text;
+    const char *messages;
+} wrong_rules[] = {
+    {"rules: {}", ":1:8: rules must be a list\n"},
+    {"rules:", ":1:7: rules has no value\n"},
+    {RULE("x"), ":1:9: a rule must be a mapping\n"},
+    {RULE("{}"), ":1:9: a rule has match or fields, one of the two\nCONFIG:1:9: a rule has no metrics\n"
+                 "CONFIG:1:9: a rule has no name\n"},
+    {RULE("{name: r, match: '^', drop: true, s3cret: x}"),
+     ":1:43: rule \"r\": this key is not known; there is name, app, process, match, fields, when, metrics, drop and "
+     "continue\n"},
+    {RULE("{name: r, match: '^', drop: true}, {name: r, match: '^', drop: true}"),
+     ":1:51: this name stands in line 1 already\n"},
+    {RULE("{name: \"a\\tb\", match: '^', drop: true}"), ":1:16: name holds a control character\n"},
+    {RULE("{name: r, app: '', process: [], match: '^', drop: true}"),
+     ":1:24: rule \"r\": app is empty\nCONFIG:1:37: rule \"r\": process must be text\n"},
+    {RULE("{name: r, match: '^', drop: yes, continue: 1}"),
+     ":1:9: rule \"r\": a rule has no metrics\nCONFIG:1:37: rule \"r\": drop must be true or false\n"
+     "CONFIG:1:52: rule \"r\": continue must be true or false\n"},
+    {RULE("{name: r, match: '^', drop: true, continue: true}"),
+     ":1:9: rule \"r\": no rule can go on with a line that is dropped\n"},
+    {RULE("{name: r, match: '^', drop: true, metrics: [{counter: c}]}"),
+     ":1:9: rule \"r\": a rule has metrics or drops the line, one of the two\n"},
+    /* which lines */
+    {RULE("{name: r, match: s3cret, drop: true}"), ":1:26: rule \"r\": the expression cannot be used: it must start "
+                                                   "with '^', so that the work for a line is bounded; what "
+                                                   "may stand before the rest is written too, as in ^.*?rest\n"},
+    {RULE("{name: r, match: '^a(b', drop: true}"),
+     ":1:26: rule \"r\": the expression cannot be used: missing closing parenthesis (at character 5)\n"},
+    {RULE("{name: r, match: '^', fields: json, drop: true}"),
+     ":1:9: rule \"r\": a rule has match or fields, one of the two\n"},
+    {RULE("{name: r, match: '^', when: {a: b}, drop: true}"), ":1:37: rule \"r\": when is for fields\n"},
+    {RULE("{name: r, fields: xml, when: {a: b}, drop: true}"), ":1:27: rule \"r\": fields must be logfmt or json\n"},
+    {RULE("{name: r, fields: json, drop: true}"),
+     ":1:9: rule \"r\": there is no when: which fields the lines have that the rule is for\n"},
+    {RULE("{name: r, fields: json, when: {}, drop: true}"), ":1:39: rule \"r\": when must name 1 to 16 fields\n"},
+    {RULE("{name: r, fields: json, when: {a: '', [b]: c}, drop: true}"),
+     ":1:43: rule \"r\": a field's value is empty\nCONFIG:1:47: rule \"r\": a field's name must be text\n"},
+    /* metrics */
+    {RULE("{name: r, match: '^', metrics: []}"), ":1:40: rule \"r\": there must be 1 to 32 metrics\n"},
+    {RULE("{name: r, match: '^', metrics: [c]}"), ":1:41: rule \"r\": a metric must be a mapping\n"},
+    {METRIC(""), ":1:48: rule \"r\": a metric is one of counter, gauge, histogram and total\n"},
+    {METRIC("counter: c, gauge: g"),
+     ":1:48: rule \"r\": a metric is one of counter, gauge, histogram and total, not several\n"},
+    {METRIC("counter: c-d"),
+     ":1:58: rule \"r\": a metric's name must be letters, digits, \"_\" and \":\", and not start with "
+     "a digit\n"},
+    {METRIC("counter: heroku_x"),
+     ":1:58: rule \"r\": a metric's name cannot start with heroku_, drain_exporter_, process_ or l2met_\n"},
+    {METRIC("gauge: g"), ":1:48: rule \"r\": there is no value\n"},
+    {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value must be $NAME: a number that the line has\n"},
+    {METRIC("total: g, value: $b"), ":1:66: rule \"r\": the expression has no group (?<b>...)\n"},
+    {METRIC("total: g, value: $"), ":1:66: rule \"r\": there is no name behind the '$'\n"},
+    {METRIC("counter: c, labels: {l: $a-b, m: x$a, n: '', app: x, __x: y, n: 1, n: 2}"),
+     ":1:73: rule \"r\": behind '$' must be the name of a group and nothing else: a text is either constant or $NAME\n"
+     "CONFIG:1:82: rule \"r\": a label's value is either constant or $NAME alone\n"
+     "CONFIG:1:90: rule \"r\": a label's value is empty\n"
+     "CONFIG:1:94: rule \"r\": the label app has a meaning already\n"
+     "CONFIG:1:102: rule \"r\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
+     "CONFIG:1:116: rule \"r\": this label is given twice\n"},
+    {METRIC("counter: c, scale: 2, buckets: [1], add: true"),
+     ":1:68: rule \"r\": scale has no value to scale\nCONFIG:1:80: rule \"r\": buckets are for a histogram\n"
+     "CONFIG:1:90: rule \"r\": add is for a gauge\n"},
+    {METRIC("gauge: g, value: $a, scale: 0"), ":1:77: rule \"r\": scale must be greater than 0\n"},
+    {METRIC("gauge: g, value: $a, scale: 0x10"), ":1:77: rule \"r\": scale must be a number\n"},
+    {METRIC("histogram: h, value: $a, buckets: []"), ":1:83: rule \"r\": there must be 1 to 64 buckets\n"},
+    {METRIC("histogram: h, value: $a, buckets: [1, 1, x, 1e999]"),
+     ":1:87: rule \"r\": a bucket must be greater than the one before it\n"
+     "CONFIG:1:90: rule \"r\": a bucket must be a number\nCONFIG:1:93: rule \"r\": a bucket must be a number\n"},
+    {METRIC("counter: c, help: \"a\\nb\", with: [app, dyno]"),
+     ":1:67: rule \"r\": help holds a backslash or a control character\n"
+     "CONFIG:1:87: rule \"r\": with may hold app, process and process_type\n"},
+    /* metrics of several rules */
+    {"rules:\n- {name: r, match: '^', metrics: [{counter: c}, {counter: d}]}\n"
+     "- {name: s, match: '^(?<v>)', metrics: [{gauge: c, value: $v}, {counter: d, help: X}, {histogram: h, value: "
+     "$v}]}\n"
+     "- {name: t, match: '^(?<v>)', metrics: [{histogram: h, value: $v, buckets: [1]}, {counter: c, labels: {a: "
+     "b}}]}\n",
+     ":3:49: this metric is of another type in line 2\nCONFIG:3:74: this metric has another help in line 2\n"
+     "CONFIG:4:53: this metric has other buckets in line 3\nCONFIG:4:92: this metric is of another type in line 3\n"},
+};
+
+static void rule_mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong_rules / sizeof wrong_rules[0]; i++) {
+        struct config_file *file = parse(slice_of(wrong_rules[i].text), true);
+        char expected[2048];
+        snprintf(expected, sizeof expected, "CONFIG%s", wrong_rules[i].messages);
+        if (file != NULL || strcmp(messages, expected) != 0)
+            fail_msg("%s\ngives\n%snot\n%s", wrong_rules[i].text, messages, expected);
+    }
+}
 
 static void mistakes(void **state)
 {
@@ -257,6 +356,26 @@ static void many(void **state)
     assert_string_equal(messages, "CONFIG:1:17: nothing here is nested so deeply\n");
 }
 
+static void rule_bounds(void **state)
+{
+    (void)state;
+    static char text[CONFIG_FILE_SIZE_MAX];
+    for (int count = RULES_MAX; count <= RULES_MAX + 1; count++) {
+        size_t length = (size_t)sprintf(text, "rules:\n");
+        for (int i = 0; i < count; i++)
+            length +=
+                (size_t)sprintf(text + length, "- {name: r%d, match: '^a%d', metrics: [{counter: c%d}]}\n", i, i, i);
+        struct config_file *file = parse((struct slice){text, length}, true);
+        assert_int_equal(file != NULL, count == RULES_MAX);
+        if (file != NULL)
+            assert_int_equal(rules_count(file->rules), RULES_MAX);
+        config_file_free(file);
+    }
+    assert_string_equal(messages, "CONFIG:2:1: there are more than 500 rules\n");
+    assert_null(parse_long("rules: [{name: r, drop: true, match: ^", RULE_PATTERN_MAX, "}]"));
+    assert_string_equal(messages, "CONFIG:1:38: rule \"r\": match is longer than 4096 bytes\n");
+}
+
 static void shared_user(void **state)
 {
     (void)state;
@@ -277,7 +396,9 @@ static void cuts(void **state)
 {
     (void)state;
     each_cut(SLICE("drains:\n- name: shop\n  app: \"my\\u00f6\"\n  tokens: [d.1, 'd.2']\n  labels: {team: payments}\n"
-                   "- {name: blog, app: b}\n"),
+                   "- {name: blog, app: b}\nrules:\n- name: r\n  match: '^q (?<v>\\d+)'\n  metrics: [{histogram: h, "
+                   "value: $v, "
+                   "labels: {a: $v}, buckets: [1, 2]}]\n"),
              every_cut_is_survived);
 }
 
@@ -337,7 +458,8 @@ static void files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid),       cmocka_unit_test(mistakes), cmocka_unit_test(bounds), cmocka_unit_test(many),
+        cmocka_unit_test(valid),       cmocka_unit_test(mistakes), cmocka_unit_test(rule_mistakes),
+        cmocka_unit_test(rule_bounds), cmocka_unit_test(bounds),   cmocka_unit_test(many),
         cmocka_unit_test(shared_user), cmocka_unit_test(cuts),     cmocka_unit_test(files),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config_file.h"
 #include "drain.h"
 #include "exposition.h"
 #include "support.h"
@@ -509,6 +510,135 @@ static void fixed_labels(void **state)
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
 }
 
+/* ---- rules ---- */
+
+static struct config_file *file;
+
+/* Put these rules in force. */
+static void use(const char *yaml)
+{
+    struct buffer mistakes = {0};
+    config_file_free(file);
+    file = config_file_parse(slice_of(yaml), "CONFIG", true, &mistakes);
+    if (file == NULL)
+        fail_msg("%.*s", (int)mistakes.length, mistakes.at);
+    rules_enforce(file->rules);
+}
+
+static void post(const char *body)
+{
+    struct drain_batch batch = batch_of(body);
+    batch.rules = file->rules;
+    take(batch);
+}
+
+static int teardown_rules(void **state)
+{
+    config_file_free(file);
+    file = NULL;
+    return teardown(state);
+}
+
+#define RULES                                                                                                        \
+    "rules:\n- {name: noise, match: '^heartbeat', drop: true}\n"                                                     \
+    "- {name: jobs, match: '^job (?<n>\\w+) (?<ms>\\d+)', metrics: [{counter: jobs_total, labels: {job: $n}}, "      \
+    "{histogram: "                                                                                                   \
+    "job_seconds, value: $ms, scale: 0.001, buckets: [0.01, 1]}, {gauge: last_job, value: $ms, with: [app, "         \
+    "process]}]}\n"                                                                                                  \
+    "- {name: any, match: '^stats (?<v>\\S+)', metrics: [{total: seen_total, value: $v}, {gauge: depth, value: $v, " \
+    "add: true}]}\n"
+
+static void rules(void **state)
+{
+    (void)state;
+    use(RULES);
+    post(LINE("web.1", "job mail 5") LINE("web.1", "job mail 500") LINE("web.1", "job mail 5000x")
+             LINE("web.1", "heartbeat job mail 7") LINE("web.1", "hello")
+                 LINE("heroku-postgres", "job of 7") "no header");
+    has("jobs_total{app=\"a\",job=\"mail\"} 3");
+    has("job_seconds_bucket{app=\"a\",le=\"0.01\"} 2");
+    has("job_seconds_bucket{app=\"a\",le=\"1\"} 3");
+    has("job_seconds_count{app=\"a\"} 4");
+    has("job_seconds_sum{app=\"a\"} 5.512");
+    has("last_job{app=\"a\",process=\"web.1\"} 5000");
+    has("last_job{app=\"a\"} 7"); /* the line that a family owns, but has no use for */
+    has("jobs_total{app=\"a\",job=\"of\"} 1");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"rules\"} 4");
+    has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
+    has("drain_exporter_messages_malformed_total{app=\"a\",reason=\"header\"} 1");
+    has("drain_exporter_rule_lines_total{rule=\"noise\"} 1");
+    has("drain_exporter_rule_lines_total{rule=\"jobs\"} 4");
+    /* Not what a family has samples of. */
+    post(LINE("web.1", G1));
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
+}
+
+#define AT(second, text) "<190>1 2022-12-07T15:54:" second "+00:00 host app web.1 - " text "\n"
+
+static void rule_totals(void **state)
+{
+    (void)state;
+    use(RULES);
+    post(AT("10", "stats 100") AT("20", "stats 130") AT("15", "stats 110") AT("30", "stats 20"));
+    has("seen_total{app=\"a\"} 150"); /* 100, to 130; an older line; a new start */
+    has("depth{app=\"a\"} 360");
+    post(AT("40", "stats 25") AT("50", "stats x"));
+    has("seen_total{app=\"a\"} 155");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 1");
+    has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"value\"} 2");
+}
+
+/* What other rules do not have ends; what they have in common goes on, whatever else has changed. */
+static void other_rules(void **state)
+{
+    (void)state;
+    const char *job = LINE("web.1", "job mail 500");
+    use(RULES);
+    post(job);
+    use("rules: [{name: other, match: '^job', metrics: [{counter: jobs_total, labels: {job: mail}, help: New.}, "
+        "{counter: added_total}]}]");
+    has("jobs_total{app=\"a\",job=\"mail\"} 1");
+    has("# HELP jobs_total New.");
+    has_not("job_seconds");
+    post(job);
+    has("jobs_total{app=\"a\",job=\"mail\"} 2");
+    has("added_total{app=\"a\"} 1");
+    /* Other buckets are another metric, which takes the place of the old one at once. */
+    use("rules: [{name: jobs, match: '^job \\w+ (?<ms>\\d+)', metrics: [{histogram: job_seconds, value: $ms, scale: "
+        "0.001, "
+        "buckets: [3]}]}]");
+    post(job);
+    has("job_seconds_bucket{app=\"a\",le=\"3\"} 1");
+    has("job_seconds_count{app=\"a\"} 1");
+    has_not("le=\"0.01\"");
+    has_not("jobs_total");
+    now += 1000;
+    store_enter(store, THREADS);
+    store_sweep(store, THREADS, now);
+    store_leave(store, THREADS);
+    post(job);
+    has("job_seconds_count{app=\"a\"} 2");
+    use(RULES);
+    post(job);
+    has("job_seconds_count{app=\"a\"} 1");
+    has("jobs_total{app=\"a\",job=\"mail\"} 1"); /* the old series was over */
+}
+
+/* The label with too many values ends in one series. */
+static void rule_overflow(void **state)
+{
+    (void)state;
+    use(RULES);
+    static char body[32768];
+    size_t length = 0;
+    for (int i = 0; i < 150; i++)
+        length += (size_t)sprintf(body + length, LINE("web.1", "job n%d 5"), i);
+    post(body);
+    has("jobs_total{app=\"a\",job=\"__other__\"} 50");
+    has("drain_exporter_series_overflowed_total{app=\"a\",label=\"job\",metric=\"jobs_total\"} 50");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +657,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
+        cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
+        cmocka_unit_test_setup_teardown(other_rules, setup, teardown_rules),
+        cmocka_unit_test_setup_teardown(rule_overflow, setup, teardown_rules),
     };
     return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
 }

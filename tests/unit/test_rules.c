@@ -1,0 +1,525 @@
+#include "rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config_file.h"
+#include "support.h"
+
+/* ---- rules from YAML, lines, and what they give ---- */
+
+static struct config_file *file;
+static struct rules_reader *reader;
+static struct owners *owners;
+static struct store *store;
+
+static int open_store(void **state)
+{
+    (void)state;
+    owners = owners_create(&(struct owners_settings){.app_silence = 1000000, .grace = 1000});
+    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .owners = owners});
+    reader = rules_reader_create();
+    assert_non_null(reader);
+    return 0;
+}
+
+static void end_rules(void)
+{
+    store_enter(store, 0);
+    rules_reader_end(reader, store, 0, 1);
+    store_leave(store, 0);
+    config_file_free(file);
+    file = NULL;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    end_rules();
+    rules_reader_free(reader);
+    store_free(store);
+    owners_free(owners);
+    return 0;
+}
+
+/* Begin a batch of my-app under these rules. */
+static void use(const char *yaml)
+{
+    struct buffer mistakes = {0};
+    if (file != NULL)
+        end_rules();
+    file = config_file_parse(guarded(slice_of(yaml)), "CONFIG", true, &mistakes);
+    if (file == NULL)
+        fail_msg("%s\n%.*s", yaml, (int)mistakes.length, mistakes.at);
+    rules_reader_begin(reader, file->rules, SLICE("my-app"));
+    recorded.context.rules = reader;
+}
+
+#define COUNT_ALL "rules:\n- {name: r, match: '^', metrics: [{counter: c}]}\n"
+#define MATCH(expression, metrics) "rules: [{name: r, match: '" expression "', metrics: [" metrics "]}]"
+#define LOGFMT(when, metrics) "rules: [{name: r, fields: logfmt, when: {" when "}, metrics: [" metrics "]}]"
+#define JSON(when, metrics) "rules: [{name: r, fields: json, when: {" when "}, metrics: [" metrics "]}]"
+#define APP "app=\"my-app\""
+
+static const struct {
+    const char *rules;
+    const char *procid;
+    const char *line;
+    const char *expected; /* NULL: no rule takes it */
+} cases[] = {
+    /* counters */
+    {COUNT_ALL, "web.1", "anything", "c{" APP "} 1\n"},
+    {COUNT_ALL, "web.1", "", "c{" APP "} 1\n"},
+    {MATCH("^sidekiq job=(?<job>\\w+) status=(?<status>\\w+)$",
+           "{counter: jobs_total, labels: {status: $status, job: $job}}"),
+     "worker.1", "sidekiq job=Mail status=ok", "jobs_total{" APP ",job=\"Mail\",status=\"ok\"} 1\n"},
+    {MATCH("^sidekiq job=(?<job>\\w+) status=(?<status>\\w+)$", "{counter: jobs_total}"), "worker.1",
+     "sidekiq job=Mail status=ok ", NULL},
+    {MATCH("^paid (?<n>\\S+)", "{counter: c, value: $n, labels: {currency: EUR}}"), "web.1", "paid 12.5",
+     "c{" APP ",currency=\"EUR\"} 12.5\n"},
+    {MATCH("^paid (?<n>\\S+)", "{counter: c, value: $n}"), "web.1", "paid -12.5", "reject value\n"},
+    {MATCH("^paid (?<n>\\S+)", "{counter: c, value: $n}"), "web.1", "paid much", "reject value\n"},
+    {MATCH("^paid (?<n>\\S*)", "{counter: c, value: $n}"), "web.1", "paid ", "reject value\n"},
+    {MATCH("^paid(?: (?<n>\\S+))?", "{counter: c, value: $n}, {counter: all}"), "web.1", "paid",
+     "reject value\nall{" APP "} 1\n"},
+    {MATCH("^paid(?: (?<n>\\S+))?", "{counter: c, labels: {n: $n}}"), "web.1", "paid", "c{" APP "} 1\n"},
+    /* values */
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 0.001}"), "web.1", "took 35.2",
+     "g{" APP "} gauge 0.0352\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 0.001}"), "web.1", "took 35.2ms",
+     "g{" APP "} gauge 0.0352\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 1000}"), "web.1", "took 1.5s", "g{" APP "} gauge 1.5\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t}"), "web.1", "took 12kB", "g{" APP "} gauge 12288\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 0.01}"), "web.1", "took 95%", "g{" APP "} gauge 0.95\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 60}"), "web.1", "took 3", "g{" APP "} gauge 180\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 0.3}"), "web.1", "took 3",
+     "g{" APP "} gauge 0.8999999999999999\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t}"), "web.1", "took -3e2", "g{" APP "} gauge -300\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t}"), "web.1", "took 1e400", "reject value\n"},
+    {MATCH("^took (?<t>\\S+)", "{gauge: g, value: $t, scale: 1e300}"), "web.1", "took 1e300", "reject value\n"},
+    {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, add: true}"), "web.1", "q -1", "g{" APP "} gauge -1 incremental\n"},
+    {MATCH("^q (?<t>\\S+)", "{total: t_total, value: $t}"), "web.1", "q 7", "t_total{" APP "} total 7 7\n"},
+    {MATCH("^q (?<t>\\S+)", "{total: t_total, value: $t}"), "web.1", "q -7", "reject value\n"},
+    {MATCH("^q (?<t>\\S+)", "{histogram: h, value: $t, buckets: [1, 2]}"), "web.1", "q 1.5", "h{" APP "} 1.5\n"},
+    {MATCH("^q (?<t>\\S+)", "{histogram: h, value: $t}"), "web.1", "q -1", "reject value\n"},
+    /* whose it is */
+    {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, with: [app, process]}"), "web.1", "q 1",
+     "g{" APP ",process=\"web.1\"} gauge 1\n"},
+    {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, with: [process, process_type]}"), "web.1", "q 1",
+     "g{process=\"web.1\",process_type=\"web\"} gauge 1\n"},
+    {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, with: [app, process]}"), "run.1234", "q 1",
+     "g{" APP ",process_type=\"run\"} gauge 1\n"},
+    {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, with: [app, process_type]}"), "run.1234", "q 1",
+     "g{" APP ",process_type=\"run\"} gauge 1\n"},
+    {MATCH("^q", "{counter: c, with: [app, process]}"), "odd", "q", "c{" APP "} 1\n"},
+    {MATCH("^q", "{counter: c, with: []}"), "web.1", "q", "c{} 1\n"},
+    /* which lines */
+    {"rules: [{name: r, app: my-app, match: '^q', metrics: [{counter: c}]}]", "web.1", "q", "c{" APP "} 1\n"},
+    {"rules: [{name: r, app: other, match: '^q', metrics: [{counter: c}]}]", "web.1", "q", NULL},
+    {"rules: [{name: r, app: my-ap, match: '^q', metrics: [{counter: c}]}]", "web.1", "q", NULL},
+    {"rules: [{name: r, process: 'w?b.*', match: '^q', metrics: [{counter: c}]}]", "web.17", "q", "c{" APP "} 1\n"},
+    {"rules: [{name: r, process: 'web.?', match: '^q', metrics: [{counter: c}]}]", "web.17", "q", NULL},
+    {"rules: [{name: r, process: '*e*1*', match: '^q', metrics: [{counter: c}]}]", "release.12", "q", "c{" APP "} 1\n"},
+    {"rules: [{name: r, process: 'web', match: '^q', metrics: [{counter: c}]}]", "web.1", "q", NULL},
+    {"rules: [{name: r, process: '**', match: '^q', metrics: [{counter: c}]}]", "x", "q", "c{" APP "} 1\n"},
+    {MATCH("^(?i)error", "{counter: c}"), "web.1", "ERROR", "c{" APP "} 1\n"},
+    {MATCH("^abc|def", "{counter: c}"), "web.1", "def", "c{" APP "} 1\n"},
+    {MATCH("^abc|^a(?:x|y)|[]|]+", "{counter: c}"), "web.1", "|", "c{" APP "} 1\n"},
+    {MATCH("^ab?c", "{counter: c}"), "web.1", "ac", "c{" APP "} 1\n"},
+    {MATCH("^ab*", "{counter: c}"), "web.1", "a", "c{" APP "} 1\n"},
+    {MATCH("^ab{0}c", "{counter: c}"), "web.1", "ac", "c{" APP "} 1\n"},
+    {MATCH("^a\\.b\\[", "{counter: c}"), "web.1", "a.b[", "c{" APP "} 1\n"},
+    {MATCH("^\\d+", "{counter: c}"), "web.1", "77", "c{" APP "} 1\n"},
+    {MATCH("^\\d+", "{counter: c}"), "web.1", "x77", NULL},
+    {MATCH("^a long beginning (?<w>\\w+)", "{counter: c, labels: {w: $w}}"), "web.1", "a long beginning x",
+     "c{" APP ",w=\"x\"} 1\n"},
+    {MATCH("^a long beginning (?<w>\\w+)", "{counter: c}"), "web.1", "a long start x", NULL},
+    {MATCH("^a long beginning", "{counter: c}"), "web.1", "a lon", NULL},
+    {MATCH("^(?=a)", "{counter: c}"), "web.1", "abc", "c{" APP "} 1\n"},
+    {MATCH("^.\\xff", "{counter: c}"), "web.1", "\xC3\xFF", "c{" APP "} 1\n"},
+    /* fields: key=value */
+    {LOGFMT("event: payment", "{counter: c, value: $amount, labels: {currency: $currency}}"), "web.1",
+     "at=info event=payment amount=12.5 currency=EUR", "c{" APP ",currency=\"EUR\"} 12.5\n"},
+    {LOGFMT("event: payment", "{counter: c}"), "web.1", "event=payments", NULL},
+    {LOGFMT("event: payment", "{counter: c}"), "web.1", "an event of payment", NULL},
+    {LOGFMT("event: payment, amount: '*'", "{counter: c}"), "web.1", "event=payment", NULL},
+    {LOGFMT("event: payment, amount: '*'", "{counter: c}"), "web.1", "amount= event=payment", "c{" APP "} 1\n"},
+    {LOGFMT("event: payment", "{counter: c}"), "web.1", "event=other event=payment", NULL},
+    {LOGFMT("msg: a b", "{counter: c, value: $n, labels: {m: $msg}}"), "web.1", "msg=\"a b\" n=2MB",
+     "c{" APP ",m=\"a b\"} 2097152\n"},
+    {LOGFMT("a: '1'", "{counter: c}"), "web.1", "{\"a\": \" a=1\"}", NULL},
+    {LOGFMT("a: '1'", "{counter: c, value: $none}"), "web.1", "a=1", "reject value\n"},
+    /* fields: JSON */
+    {JSON("event: payment", "{counter: c, value: $amount, labels: {currency: $currency}}"), "web.1",
+     "{\"event\":\"payment\",\"amount\":12.5,\"currency\":\"EUR\"}", "c{" APP ",currency=\"EUR\"} 12.5\n"},
+    {JSON("msg: done", "{histogram: h, value: $took.db, labels: {status: $http.status, cached: $http.cached}}"),
+     "web.1", "{\"msg\":\"done\",\"took\":{\"db\":\"35ms\"},\"http\":{\"status\":200,\"cached\":true,\"x\":null}}",
+     "h{" APP ",cached=\"true\",status=\"200\"} 0.035\n"},
+    {JSON("status: '200'", "{counter: c}"), "web.1", "{\"status\":200}", "c{" APP "} 1\n"},
+    {JSON("status: '200'", "{counter: c}"), "web.1", "{\"status\":[200]}", NULL},
+    {JSON("status: '*'", "{counter: c}"), "web.1", "{\"status\":null}", NULL},
+    {JSON("status: '*'", "{counter: c}"), "web.1", "{\"status\":{}}", NULL},
+    {JSON("status: '*'", "{counter: c}"), "web.1", "{\"status\":1", NULL},
+    {JSON("status: '*'", "{counter: c}"), "web.1", "{\"status\":1} x", NULL},
+    {JSON("status: '*'", "{counter: c}"), "web.1", "status=1", NULL},
+    {JSON("m: \"a\\nb\"", "{counter: c, labels: {m: $m}}"), "web.1", "{\"m\":\"a\\nb\"}", "c{" APP ",m=\"a\\nb\"} 1\n"},
+    {JSON("a.b: '1'", "{counter: c, value: $a.b}"), "web.1", "{\"a\":{\"b\":1,\"b\":2}}", "c{" APP "} 1\n"},
+    {JSON("n: '*'", "{gauge: g, value: $n, scale: 0.001}"), "web.1", "{\"n\":35.2}", "g{" APP "} gauge 0.0352\n"},
+    /* several rules: the first takes the line, unless it goes on */
+    {"rules: [{name: r, match: '^a', metrics: [{counter: c}]}, {name: s, match: '^a', metrics: [{counter: d}]}]",
+     "web.1", "a", "c{" APP "} 1\n"},
+    {"rules: [{name: r, continue: true, match: '^a', metrics: [{counter: c}]}, {name: s, match: '^', metrics: "
+     "[{counter: d}]}]",
+     "web.1", "a", "c{" APP "} 1\nd{" APP "} 1\n"},
+    {"rules: [{name: r, match: '^b', metrics: [{counter: c}]}, {name: s, match: '^a', metrics: [{counter: d}]}]",
+     "web.1", "a", "d{" APP "} 1\n"},
+    {"rules: [{name: r, match: '^a', drop: true}, {name: s, match: '^a', metrics: [{counter: d}]}]", "web.1", "a",
+     NULL},
+    {"rules: [{name: r, continue: true, match: '^a', metrics: [{counter: c}]}, {name: s, match: '^a', drop: true}, "
+     "{name: t, "
+     "match: '^a', metrics: [{counter: d}]}]",
+     "web.1", "a", "c{" APP "} 1\n"},
+    {"rules: [{name: r, fields: json, when: {a: '*'}, drop: true}, {name: s, match: '^', metrics: [{counter: d}]}]",
+     "web.1", "{\"a\":1}", NULL},
+    {"rules: [{name: r, fields: logfmt, when: {a: '1'}, metrics: [{counter: c}]}, {name: s, fields: logfmt, when: {a: "
+     "'2'}, "
+     "metrics: [{counter: d, labels: {a: $a}}]}]",
+     "web.1", "a=2", "d{a=\"2\"," APP "} 1\n"},
+};
+
+static void table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        use(cases[i].rules);
+        const char *expected = cases[i].expected;
+        check_line("app", cases[i].procid, cases[i].line, expected == NULL ? VERDICT_NOT_A_METRIC : VERDICT_RECOGNISED,
+                   expected == NULL ? "" : expected);
+    }
+}
+
+/* What rule_pattern.h says of lines that can match holds for each that does. */
+static void beginnings(void **state)
+{
+    (void)state;
+    static const char *const expressions[] = {"^",
+                                              "^a",
+                                              "^a|b",
+                                              "^(?i)a",
+                                              "^a?",
+                                              "^(?:a|b)c",
+                                              "^[ab]\\|c",
+                                              "^\\|a|b",
+                                              "^[|]a(b|c)",
+                                              "^[]|]|x",
+                                              "^a{2}",
+                                              "^{a",
+                                              "^\\x61",
+                                              "^\\Qa|b\\E",
+                                              "^(?#|)a",
+                                              "^(?x) a | b # c",
+                                              "^[[:alpha:]|]|1",
+                                              "^[a\\]|]b",
+                                              "^.",
+                                              "^\\W",
+                                              "^(?!a)",
+                                              "^(?=a)b?",
+                                              "^a(*ACCEPT)b",
+                                              "^(|a)b",
+                                              "^a\\Kb",
+                                              "^(?<=^)a",
+                                              "^\\ba",
+                                              "^(?|(a)|b)",
+                                              "^(?(?=a)a|b)",
+                                              "^(?:)+a",
+                                              "^$|a"};
+    static const char *const lines[] = {"",  "a",   "b",   "A",  "B", "aa", "ab",   "ac", "bc", "|a", "|ab",
+                                        "x", "a|b", "a|c", "{a", "1", "]",  "ab c", " ",  "b ", "c"};
+    struct rule_matcher *matcher = rule_matcher_create();
+    for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
+        char problem[RULE_PATTERN_PROBLEM];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), problem);
+        if (pattern == NULL)
+            fail_msg("%s: %s", expressions[i], problem);
+        for (size_t j = 0; j < sizeof lines / sizeof lines[0]; j++) {
+            struct slice line = guarded(slice_of(lines[j]));
+            if (rule_pattern_match(pattern, matcher, line) != RULE_MATCHES)
+                continue;
+            bool expected = slice_starts_with(line, rule_pattern_start(pattern)) &&
+                            (line.length == 0 ? rule_pattern_may_be_empty(pattern)
+                                              : rule_pattern_may_start(pattern, (unsigned char)line.at[0]));
+            if (!expected)
+                fail_msg("%s matches \"%s\", but says that it cannot", expressions[i], lines[j]);
+        }
+        rule_pattern_free(pattern);
+    }
+    rule_matcher_free(matcher);
+}
+
+static void check_start(const char *expression, const char *start)
+{
+    char problem[RULE_PATTERN_PROBLEM];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    assert_non_null(pattern);
+    assert_slice(rule_pattern_start(pattern), start);
+    rule_pattern_free(pattern);
+}
+
+/* The beginnings that exclude most lines. */
+static void starts(void **state)
+{
+    (void)state;
+    check_start("^sidekiq job=(?<job>\\w+)", "sidekiq job=");
+    check_start("^a\\.b (x|y)", "a.b ");
+    check_start("^abc+", "ab");
+    check_start("^abc|d", "");
+    check_start("^(?i)abc", "");
+    check_start("^abc$", "abc");
+    check_start("^\\[a\\]", "[a]");
+}
+
+static void refuse(const char *expression, size_t length, const char *expected)
+{
+    char problem[RULE_PATTERN_PROBLEM];
+    struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, problem);
+    if (pattern != NULL || strstr(problem, expected) == NULL)
+        fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : problem, expected);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expression;
+        const char *problem;
+    } wrong[] = {
+        {"", "must start with '^'"},
+        {"abc", "must start with '^'"},
+        {"(?i)^abc", "must start with '^'"},
+        {"(*UTF)^abc", "must start with '^'"},
+        {"(*NO_JIT)^abc", "must start with '^'"},
+        {"\\Aabc", "must start with '^'"},
+        {"^(*UTF)abc", "(*VERB)"},
+        {"^(*NO_JIT)abc", "(*VERB)"},
+        {"^a(b", "missing closing parenthesis (at character 5)"},
+        {"^a)", "unmatched closing parenthesis (at character 3)"},
+        {"^[a", "missing terminating ] for character class"},
+        {"^a**+", "quantifier"},
+        {"^\\C", "\\C"},
+        {"^\\x{100}", "character code point value"},
+        {"^(?J)(?<a>x)|(?<a>y)", "(?J)"},
+        {"^(?<a>x)|(?<a>y)", "two named"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        refuse(wrong[i].expression, strlen(wrong[i].expression), wrong[i].problem);
+    char text[RULE_PATTERN_MAX + 1];
+    memset(text, 'a', sizeof text);
+    text[0] = '^';
+    refuse(text, sizeof text, "longer than 4096 bytes");
+    text[1] = '\0';
+    for (int i = 0; i <= RULE_GROUPS_MAX; i++)
+        strcat(text, "(a)");
+    refuse(text, strlen(text), "more than 64 groups");
+    text[strlen(text) - 3] = '\0';
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[RULE_PATTERN_PROBLEM]){0});
+    assert_non_null(pattern);
+    rule_pattern_free(pattern);
+}
+
+/* ---- expressions that take for ever ---- */
+
+static const struct {
+    const char *expression;
+    const char *repeated; /* of which a line of 10,000 bytes is made */
+    const char *end;
+} evil[] = {
+    {"^(a+)+$", "a", "!"},
+    {"^(a|aa)+$", "a", "!"},
+    {"^(a|a)*$", "a", "!"},
+    {"^([a-zA-Z]+)*$", "a", "1"},
+    {"^(.*a){20}$", "a", "!"},
+    {"^(?:.*.*)*x$", "a", "x!"},
+    {"^\\w+\\w+\\w+\\w+\\w+\\d$", "a", "!"},
+    {"^.*.*.*.*=\\d", "a", "=!"},
+    {"^(?:(?:a?){30}){30}b$", "a", "!b!"},
+    {"^(\\w+\\s?)*$", "ab ", "!"},
+    {"^(?=(a+))\\1*b\\1", "a", "!b"},
+    {"^(?<r>a(?&r)?a?)+$", "a", "!"},
+    {"^(a?){100}a{100}b", "a", "!b"},
+    {"^.*?,.*?,.*?,.*?,.*?,.*?,P", "a,", "!P"},
+    {"^(.*?,){11}P", "1,", "!P"},
+    {"^(?:x+x+)+y", "x", "!y"},
+    {"^(?:.*?a.*?){3}z\\d", "a", "z!"},
+    {"^(?:(?=(.*)z)|.)*$", "a", "!z\n!"},
+    {"^.*(?=.*(?=.*(?=.*z\\d)))", "a", "z"},
+    {"^(?:.(?!.*z))*+y", "a", "!y"},
+    {"^(?:(?:.(?=.*!))(?=.*!))*+y", "a", "!y"},
+    {"^(?:(?>[^z]*z)|.)*+\\d", "a", "!"},
+};
+
+/* Each is given up, or, where PCRE2 is clever or the machine fast, finds nothing; never is it a match. */
+static void evil_expressions(void **state)
+{
+    (void)state;
+    static char line[10001];
+    struct rule_matcher *matcher = rule_matcher_create();
+    unsigned failed = 0;
+    for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
+        size_t length = 0, step = strlen(evil[i].repeated);
+        for (; length + step + 1 < sizeof line; length += step)
+            memcpy(line + length, evil[i].repeated, step);
+        strcpy(line + length, evil[i].end);
+        char problem[RULE_PATTERN_PROBLEM];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), problem);
+        if (pattern == NULL)
+            fail_msg("%s: %s", evil[i].expression, problem);
+        enum rule_match match = rule_pattern_match(pattern, matcher, guarded(slice_of(line)));
+        if (match == RULE_MATCHES)
+            fail_msg("%s matches", evil[i].expression);
+        failed += match == RULE_FAILS;
+        rule_pattern_free(pattern);
+    }
+    if (failed < 15)
+        fail_msg("only %u of the expressions were given up", failed);
+    rule_matcher_free(matcher);
+}
+
+/* A rule is switched off after ten such lines; the others go on, and so does it under fresh rules. */
+static void switched_off(void **state)
+{
+    (void)state;
+    static const char rules[] = "rules: [{name: evil, match: '^(a+)+$', metrics: [{counter: c}]}, "
+                                "{name: good, match: '^a', metrics: [{counter: d}]}]";
+    char line[64];
+    memset(line, 'a', sizeof line);
+    strcpy(line + 40, "!");
+    use(rules);
+    for (int i = 0; i < RULES_ERRORS_MAX - 1; i++)
+        check_line("app", "web.1", line, VERDICT_RECOGNISED, "d{" APP "} 1\n");
+    check_line("app", "web.1", "aaa", VERDICT_RECOGNISED, "c{" APP "} 1\n");
+    check_line("app", "web.1", line, VERDICT_RECOGNISED, "d{" APP "} 1\n");
+    check_line("app", "web.1", "aaa", VERDICT_RECOGNISED, "d{" APP "} 1\n");
+    use(rules);
+    check_line("app", "web.1", "aaa", VERDICT_RECOGNISED, "c{" APP "} 1\n");
+}
+
+/* A group that takes much of the stack finds it. */
+static void deep(void **state)
+{
+    (void)state;
+    static char line[5000];
+    memset(line, 'a', sizeof line - 1);
+    use(MATCH("^(?:(\\w)\\s?)*$", "{counter: c}"));
+    check_line("app", "web.1", line, VERDICT_RECOGNISED, "c{" APP "} 1\n");
+}
+
+static void long_lines(void **state)
+{
+    (void)state;
+    static char line[RULE_LINE_MAX + 2];
+    memset(line, 'a', RULE_LINE_MAX);
+    use(COUNT_ALL);
+    check_line("app", "web.1", line, VERDICT_RECOGNISED, "c{" APP "} 1\n");
+    line[RULE_LINE_MAX] = 'a';
+    check_line("app", "web.1", line, VERDICT_NOT_A_METRIC, "");
+}
+
+/* Each samples' labels last as long as the batch, also where the line does not hold them as they are. */
+static void labels_last(void **state)
+{
+    (void)state;
+    use(JSON("e: '*'", "{counter: c, labels: {e: $e, n: $n}}"));
+    static struct recording other;
+    other.context.rules = reader;
+    read_line(&recorded, "app", "web.1", "{\"e\":\"one\",\"n\":1}");
+    read_line(&other, "app", "web.1", "{\"e\":\"two\",\"n\":2}");
+    assert_string_equal(recorded.text, "c{" APP ",e=\"one\",n=\"1\"} 1\n");
+    assert_string_equal(other.text, "c{" APP ",e=\"two\",n=\"2\"} 1\n");
+}
+
+static void process_ends_series(void **state)
+{
+    (void)state;
+    use(MATCH("^q", "{counter: c, with: [app, process]}"));
+    check_line("app", "web.1", "q", VERDICT_RECOGNISED, "c{" APP ",process=\"web.1\"} 1\n");
+    assert_slice(recorded.last.process, "web.1");
+    check_line("app", "run.1234", "q", VERDICT_RECOGNISED, "c{" APP ",process_type=\"run\"} 1\n");
+    assert_int_equal(recorded.last.process.length, 0);
+    assert_int_equal(recorded.last.label_count, 3); /* as before: the names of labels are always the same */
+}
+
+/* The same metric has the same descriptor, whatever the order of its labels and whatever its help. */
+static void descriptors(void **state)
+{
+    (void)state;
+    use(MATCH("^q(?<a>)", "{counter: c, labels: {a: x, b: y}}"));
+    read_line(&recorded, "app", "web.1", "q");
+    const struct metric *first = recorded.last.metric;
+    use(MATCH("^q(?<a>)", "{counter: c, labels: {b: z, a: $a}, help: Another.}"));
+    read_line(&recorded, "app", "web.1", "q");
+    assert_ptr_equal(recorded.last.metric, first);
+    assert_string_equal(metric_help(first), "Another.");
+    static const char *const others[] = {MATCH("^q", "{counter: c, labels: {a: x}}"), MATCH("^q", "{counter: c}"),
+                                         MATCH("^q", "{counter: c, labels: {a: x, b: y}, with: [app, process]}"),
+                                         MATCH("^q", "{counter: d, labels: {a: x, b: y}}")};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        use(others[i]);
+        read_line(&recorded, "app", "web.1", "q");
+        assert_ptr_not_equal(recorded.last.metric, first);
+    }
+    rules_enforce(file->rules);
+    assert_true(metric_has_ended(first));
+    assert_false(metric_has_ended(recorded.last.metric));
+    use(MATCH("^q", "{counter: c, labels: {a: x, b: y}}"));
+    rules_enforce(file->rules);
+    assert_false(metric_has_ended(first));
+    rules_enforce(NULL);
+    assert_true(metric_has_ended(first));
+}
+
+static void no_rules(void **state)
+{
+    (void)state;
+    use("rules: []");
+    assert_null(file->rules);
+    check_line("app", "web.1", "q", VERDICT_NOT_A_METRIC, "");
+    assert_int_equal(rules_count(NULL), 0);
+    rules_release(NULL);
+    assert_null(rules_share(NULL));
+}
+
+static void every_cut_is_survived(struct slice text)
+{
+    read_message(&recorded, "app", "web.1", text);
+}
+
+static void cuts(void **state)
+{
+    (void)state;
+    use("rules: [{name: r, match: '^sidekiq job=(?<job>\\w+) ms=(?<ms>[0-9.]+)', continue: true, metrics: [{gauge: g, "
+        "value: $ms, "
+        "labels: {j: $job}}]}, {name: s, fields: json, when: {a.b: '*'}, metrics: [{counter: c, labels: {l: $c}}]}, "
+        "{name: t, fields: logfmt, when: {job: '*'}, metrics: [{counter: d, labels: {l: $job}}]}]");
+    each_cut(SLICE("sidekiq job=Mail ms=12.5"), every_cut_is_survived);
+    each_cut(SLICE("{\"a\":{\"b\":\"\\u00f6\\n\"},\"c\":[1,{}],\"d\":1e5}"), every_cut_is_survived);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table),
+        cmocka_unit_test(beginnings),
+        cmocka_unit_test(starts),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(evil_expressions),
+        cmocka_unit_test(switched_off),
+        cmocka_unit_test(deep),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(labels_last),
+        cmocka_unit_test(process_ends_series),
+        cmocka_unit_test(descriptors),
+        cmocka_unit_test(no_rules),
+        cmocka_unit_test(cuts),
+    };
+    return cmocka_run_group_tests_name("rules", tests, open_store, close_store);
+}
