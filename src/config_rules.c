@@ -413,6 +413,7 @@ static void read_match(struct reader *reader, struct reading *reading, const yam
     char problem[RULE_PATTERN_PROBLEM];
     struct slice text;
     reading->rule->lines = RULE_MATCH;
+    reading->has_fields = false;
     if (!config_read_text(reader, value, "match", RULE_PATTERN_MAX, &text))
         return;
     reading->rule->pattern = rule_pattern_create(text, problem);

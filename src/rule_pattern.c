@@ -45,18 +45,8 @@ static size_t skip_class(struct slice text, size_t place)
         place++;
     if (place < text.length && text.at[place] == ']')
         place++;
-    for (; place < text.length && text.at[place] != ']'; place++) {
-        if (text.at[place] == '\\')
-            place++;
-        else if (text.at[place] == '[' && place + 1 < text.length && strchr(":.=", text.at[place + 1]) != NULL) {
-            /* [:alpha:] */
-            size_t end = place + 2;
-            while (end + 1 < text.length && !(text.at[end] == text.at[place + 1] && text.at[end + 1] == ']'))
-                end++;
-            if (end + 1 < text.length)
-                place = end + 1;
-        }
-    }
+    while (place < text.length && text.at[place] != ']')
+        place += text.at[place] == '\\' ? 2 : 1;
     return place < text.length ? place + 1 : text.length;
 }
 
@@ -66,14 +56,16 @@ static bool holds(struct slice text, const char *word)
 }
 
 /* Is the expression one of several, "a|b", or can we not tell?  What could make a '|' or a bracket mean something else
- * (quoting, comments, white space that does not count) is not looked into. */
+ * (quoting, comments, white space that does not count, classes in classes, names of verbs) is not looked into. */
 static bool may_have_alternatives(struct slice text)
 {
     unsigned depth = 0;
     if (slice_index(text, '|') == text.length)
         return false;
-    if (holds(text, "\\Q") || holds(text, "(?#") || slice_index(text, '#') < text.length)
-        return true;
+    static const char *const unclear[] = {"\\Q", "\\c", "#", "[:", "[.", "[=", "(?C", "(*"};
+    for (size_t i = 0; i < sizeof unclear / sizeof unclear[0]; i++)
+        if (holds(text, unclear[i]))
+            return true;
     for (size_t i = 0; i < text.length;) {
         char byte = text.at[i];
         if (byte == '[') {

@@ -209,6 +209,8 @@ static const struct {
      ":1:26: rule \"r\": the expression cannot be used: missing closing parenthesis (at character 5)\n"},
     {RULE("{name: r, match: '^', fields: json, drop: true}"),
      ":1:9: rule \"r\": a rule has match or fields, one of the two\n"},
+    {RULE("{name: r, match: '', fields: json, when: {a: b}, metrics: [{gauge: g, value: $a}]}"),
+     ":1:9: rule \"r\": a rule has match or fields, one of the two\nCONFIG:1:26: rule \"r\": match is empty\n"},
     {RULE("{name: r, match: '^', when: {a: b}, drop: true}"), ":1:37: rule \"r\": when is for fields\n"},
     {RULE("{name: r, fields: xml, when: {a: b}, drop: true}"), ":1:27: rule \"r\": fields must be logfmt or json\n"},
     {RULE("{name: r, fields: json, drop: true}"),

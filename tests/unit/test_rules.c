@@ -366,7 +366,7 @@ static void evil_expressions(void **state)
     unsigned failed = 0;
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
         size_t length = 0, step = strlen(evil[i].repeated);
-        for (; length + step + 1 < sizeof line; length += step)
+        for (; length + step + 8 < sizeof line; length += step)
             memcpy(line + length, evil[i].repeated, step);
         strcpy(line + length, evil[i].end);
         char problem[RULE_PATTERN_PROBLEM];
