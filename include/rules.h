@@ -134,6 +134,17 @@ void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, 
 /* Record how many lines each rule took, and how often it was given up.  Inside the store. */
 void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now);
 
+/* A rule that took the line that was read last. */
+struct rules_taken {
+    struct slice name; /* valid as long as the rules */
+    size_t number;     /* among all rules, from 0 on */
+    bool dropped;      /* it said that the line is of no interest */
+};
+
+/* The nth of them, from 0 on; false behind the last.  No more than RULES_TOLD are remembered. */
+enum { RULES_TOLD = 8 };
+bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken);
+
 /* The family is in family.h's table: it owns all lines with a header, where there are rules, and reads NOT_A_METRIC
  * where none takes them. */
 extern const struct family rules_family;

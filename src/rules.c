@@ -410,6 +410,8 @@ struct rules_reader {
     bool process_read;
     bool has_process;
     struct process process;
+    uint16_t taken[RULES_TOLD]; /* the rules that took it */
+    unsigned taken_count;
 };
 
 struct rules_reader *rules_reader_create(void)
@@ -824,6 +826,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     struct rules_reader *reader = context->rules;
     const struct rules *rules = reader->rules;
     enum verdict verdict = VERDICT_NOT_A_METRIC;
+    reader->taken_count = 0;
     if (line->message.length > RULE_LINE_MAX)
         return verdict;
     start_line(reader, line);
@@ -835,6 +838,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
             continue;
         const struct rule *rule = &rules->list[index];
         reader->tallies[index].lines++;
+        if (reader->taken_count < RULES_TOLD)
+            reader->taken[reader->taken_count++] = (uint16_t)index;
         for (size_t j = 0; j < rule->metric_count; j++)
             make_sample(reader, rule, &rule->metrics[j], output);
         if (!rule->drop)
@@ -843,6 +848,15 @@ static enum verdict read_line(const struct line *line, struct family_context *co
             break;
     }
     return verdict;
+}
+
+bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken)
+{
+    if (nth >= reader->taken_count)
+        return false;
+    const struct rule *rule = &reader->rules->list[reader->taken[nth]];
+    *taken = (struct rules_taken){slice_of(rule->name), reader->taken[nth], rule->drop};
+    return true;
 }
 
 const struct family rules_family = {.owns = owns, .read = read_line};

@@ -17,8 +17,8 @@ struct reading_options {
 #define READING_OPTIONS(options)                                                                                    \
     {"--app", "NAME", "whose log it is; without, as a drain's URL without app_name", NULL, (void *)&(options).app}, \
     {                                                                                                               \
-        "--config", "FILE", "the YAML configuration, for the fixed labels of the app; else CONFIG_FILE", NULL,      \
-            (void *)&(options).config_file                                                                          \
+        "--config", "FILE", "the YAML configuration, for rules and the fixed labels of the app; else CONFIG_FILE",  \
+            NULL, (void *)&(options).config_file                                                                    \
     }
 
 struct reading {

@@ -28,6 +28,8 @@ struct count {
     uint64_t recognised[FAMILY_COUNT];
     uint64_t ignored;
     uint64_t malformed[MALFORMATION_COUNT];
+    uint64_t rules[RULES_MAX];
+    struct slice rule_names[RULES_MAX]; /* of those that took lines */
 };
 
 struct explainer {
@@ -96,14 +98,35 @@ static void print_line(const struct drain_judgement *judgement)
     print_text(line->message);
 }
 
+static bool taken_by_rule(const struct drain_judgement *judgement)
+{
+    struct rules_taken taken;
+    return judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, 0, &taken);
+}
+
+/* ": sidekiq, noise (drops it)"; false where no rule took the line. */
+static bool print_rules(const struct drain_judgement *judgement)
+{
+    struct rules_taken taken;
+    size_t count = 0;
+    while (judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, count, &taken)) {
+        printf("%s%.*s%s", count == 0 ? ": " : ", ", (int)taken.name.length, taken.name.at,
+               taken.dropped ? " (drops it)" : "");
+        count++;
+    }
+    return count > 0;
+}
+
 static void print_verdict(const struct drain_judgement *judgement)
 {
     enum verdict verdict = judgement->verdict;
-    bool owned = judgement->family != FAMILY_COUNT;
+    bool owned = judgement->family != FAMILY_COUNT &&
+                 !(judgement->family == FAMILY_RULES && verdict == VERDICT_NOT_A_METRIC && !taken_by_rule(judgement));
     printf("  ");
     if (owned)
         printf("family %s", own_messages_recognised.label_values[judgement->family]);
-    if (verdict == VERDICT_NOT_A_METRIC)
+    bool taken = owned && print_rules(judgement);
+    if (verdict == VERDICT_NOT_A_METRIC && !taken)
         printf("%snot a metric", owned ? ", " : "");
     else if (verdict >= VERDICT_MALFORMED)
         printf("%smalformed, %s: %s", owned ? ", " : "",
@@ -137,7 +160,13 @@ static void print_judgement(struct explainer *explainer, const struct drain_judg
 
 static void count_verdict(struct count *count, const struct drain_judgement *judgement)
 {
+    struct rules_taken taken;
     count->messages++;
+    for (size_t i = 0; judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, i, &taken);
+         i++) {
+        count->rules[taken.number]++;
+        count->rule_names[taken.number] = taken.name;
+    }
     if (judgement->verdict == VERDICT_RECOGNISED)
         count->recognised[judgement->family]++;
     else if (judgement->verdict == VERDICT_NOT_A_METRIC)
@@ -175,7 +204,7 @@ static void judge(struct drain_witness *witness, const struct drain_judgement *j
     count_verdict(&explainer->count, judgement);
     if (explainer->shapes == NULL)
         print_judgement(explainer, judgement);
-    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0)
+    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement))
         count_shape(explainer->shapes, judgement->line);
     explainer->explanation.text.length = 0;
     memcpy(explainer->lost, judgement->context->lost, sizeof explainer->lost);
@@ -201,6 +230,19 @@ static void print_counts(const struct count *count)
         if (count->malformed[reason] > 0)
             printf("  %-16s %" PRIu64 "  (malformed: %s)\n", own_messages_malformed.label_values[reason],
                    count->malformed[reason], malformation_meanings[reason]);
+}
+
+static void print_rule_counts(const struct count *count)
+{
+    bool any = false;
+    for (size_t i = 0; i < RULES_MAX; i++) {
+        if (count->rules[i] == 0)
+            continue;
+        if (!any)
+            printf("taken, by rule:\n");
+        any = true;
+        printf("  %-16.*s %" PRIu64 "\n", (int)count->rule_names[i].length, count->rule_names[i].at, count->rules[i]);
+    }
 }
 
 static void print_samples(const struct recorder_tally *tally)
@@ -241,6 +283,7 @@ static void print_summary(const struct explainer *explainer, enum log_input_form
 {
     printf("%" PRIu64 " messages, read as %s\n", explainer->count.messages, log_input_form_name(form));
     print_counts(&explainer->count);
+    print_rule_counts(&explainer->count);
     print_samples(&explainer->explanation.tally);
     print_shapes(explainer->shapes);
 }

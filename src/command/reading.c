@@ -24,10 +24,14 @@ static bool read_settings(struct reading *reading, const struct reading_options 
     }
     reading->config.workers = 1;
     const char *path = options->config_file != NULL ? options->config_file : reading->config.config_file;
-    if (path == NULL)
-        return true;
+    const char *text = reading->config.config_text;
     /* Entries may lack passwords: who posts does not matter here. */
-    reading->config_file = config_file_read(path, path, true, &mistakes);
+    if (path != NULL)
+        reading->config_file = config_file_read(path, path, true, &mistakes);
+    else if (text != NULL)
+        reading->config_file = config_file_parse(slice_of(text), "CONFIG", true, &mistakes);
+    else
+        return true;
     if (reading->config_file == NULL)
         tell_mistakes((struct slice){mistakes.at, mistakes.length});
     buffer_free(&mistakes);
@@ -53,6 +57,8 @@ static struct drain_batch common_batch(const struct reading *reading, const char
 {
     struct drain_batch batch = {.now = clock_monotonic()};
     const struct config_drain *entry = find_entry(reading->config_file, app);
+    if (reading->config_file != NULL)
+        batch.rules = reading->config_file->rules;
     if (app != NULL)
         batch.app = slice_of(app);
     if (entry != NULL) {
