@@ -73,6 +73,7 @@ bool reading_open(struct reading *reading, const struct reading_options *options
     *reading = (struct reading){.file.fd = -1};
     if (read_settings(reading, options) && log_file_open(&reading->file, path)) {
         if (pipeline_open(&reading->pipeline, &reading->config)) {
+            rules_enforce(reading->config_file != NULL ? reading->config_file->rules : NULL);
             reading->batch = common_batch(reading, options->app);
             return true;
         }

@@ -1,0 +1,107 @@
+"""The examples in README of metrics from one's own lines: each example gives what it says, and the schema for editors agrees with the program."""
+import os
+import re
+import subprocess
+import sys
+
+from documentation import README, ROOT
+from harness import Skip, check, equal, test
+
+EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd")
+
+
+def examples():
+    """(title, rules, lines, result) of each example."""
+    section = re.search(r"\n### Five examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
+    block = r"```%s\n(.*?)```\n"
+    return re.findall(r"\n\*\*([^*]+)\*\*[^\n]*\n\n" + block % "yaml" + block % "text" + block % "text", section, re.S)
+
+
+def run(context, *arguments):
+    return subprocess.run([context.program, *arguments], capture_output=True, text=True, timeout=20 * context.patience,
+                          env={"PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b"})
+
+
+def without_app(line):
+    """The guide leaves out the app, which no line of it names."""
+    return re.sub(r"\{\}", "", line)
+
+
+@test
+def examples_give_what_they_say(context):
+    found = examples()
+    equal([title for title, *_ in found], list(EXAMPLES), "the examples of the guide")
+    for number, (title, rules, lines, result) in enumerate(found):
+        config = context.file("%d.yaml" % number, rules)
+        checked = run(context, "--check-config", "--config-file", config)
+        equal((checked.returncode, checked.stderr), (0, ""), "--check-config of %s" % title)
+        page = run(context, "convert", "--config", config, context.file("%d.log" % number, lines))
+        equal((page.returncode, page.stderr), (0, ""), "convert of %s" % title)
+        shown = {without_app(line) for line in page.stdout.split("\n")}
+        for line in result.strip().split("\n"):
+            check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
+
+
+SCHEMA = os.path.join(ROOT, "docker", "config.schema.json")
+EXAMPLE = os.path.join(ROOT, "docker", "config.example.yaml")
+
+# Each is wrong in one way that a schema can see; the program must refuse it as well.
+WRONG = (
+    "drains: {name: x}",
+    "drains: [{app: x}]",
+    "drains: [{name: 'a:b', app: x}]",
+    "drains: [{name: a, app: __x}]",
+    "drains: [{name: a}]",
+    "drains: [{name: a, app: x, labels: {__a: b}}]",
+    "drains: [{name: a, app: x, colour: red}]",
+    "colours: []",
+    "rules: [{match: '^x', drop: true}]",
+    "rules: [{name: a, match: 'x', drop: true}]",
+    "rules: [{name: a, match: '^x'}]",
+    "rules: [{name: a, drop: true}]",
+    "rules: [{name: a, fields: xml, drop: true}]",
+    "rules: [{name: a, match: '^x', metrics: []}]",
+    "rules: [{name: a, match: '^x', metrics: [{help: x}]}]",
+    "rules: [{name: a, match: '^x', metrics: [{counter: a, gauge: b}]}]",
+    "rules: [{name: a, match: '^x', metrics: [{counter: heroku_x}]}]",
+    "rules: [{name: a, match: '^x', metrics: [{counter: 'a b'}]}]",
+    "rules: [{name: a, match: '^x', metrics: [{counter: a, labels: {'a-b': c}}]}]",
+    "rules: [{name: a, match: '^x', metrics: [{counter: a, with: [host]}]}]",
+    "rules: [{name: a, fields: json, drop: true}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{histogram: a, value: $n, buckets: []}]}]",
+)
+
+# Says "valid" or "invalid" for each document on its input, which are separated by NUL.
+VALIDATE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import jsonschema, yaml
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft7Validator.check_schema(schema)
+for text in sys.stdin.read().split(chr(0)):
+    errors = list(jsonschema.Draft7Validator(schema).iter_errors(yaml.safe_load(text)))
+    print("invalid" if errors else "valid")
+"""
+
+
+def validate(documents):
+    """By a Python that has jsonschema and yaml: this one or Debian's."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        done = subprocess.run([python, "-c", VALIDATE, SCHEMA], input="\0".join(documents), capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            return done.stdout.split()
+        if "No module named" not in done.stderr:
+            raise AssertionError(done.stderr)
+    raise Skip("there is no Python with jsonschema and yaml")
+
+
+@test
+def schema_agrees_with_the_program(context):
+    """What the examples hold is valid for both; what is wrong in a way that a schema can see is wrong for both."""
+    good = [open(EXAMPLE).read()] + [rules for _, rules, _, _ in examples()]
+    equal(validate(good), ["valid"] * len(good), "what the schema says of the examples")
+    verdicts = dict(zip(WRONG, validate(list(WRONG))))
+    for text in WRONG:
+        equal(verdicts[text], "invalid", "what the schema says of %s" % text)
+        refused = run(context, "--check-config", "--config", text)
+        check(refused.returncode == 1 and "CONFIG:1:" in refused.stderr, "the program says %r of %s", refused.stderr, text)
