@@ -78,6 +78,51 @@ def convert_reads_what_heroku_logs_shows(context):
             equal(series(out), want, "the page of %s" % name)
 
 
+RULES = """
+rules:
+  - name: noise
+    match: '^heartbeat'
+    drop: true
+  - name: jobs
+    match: '^job=(?<job>\\w+) took=(?<took>[0-9.]+ms)'
+    continue: true
+    metrics:
+      - counter: jobs_total
+        labels: {job: $job}
+        with: [app, process]
+      - histogram: job_seconds
+        value: $took
+  - name: pairs
+    fields: logfmt
+    when: {job: "*"}
+    metrics:
+      - gauge: job_last_seconds
+        value: $took
+        labels: {job: $job}
+"""
+JOBS = ("job=mail took=35.2ms", "job=mail took=7ms", "job=report took=1500ms", "heartbeat 1", "heartbeat 2", "something else")
+
+
+@test
+def rules_are_seen_before_they_are_deployed(context):
+    """convert equals the server with the same rules; explain names the rule of each line and counts by rule."""
+    path = context.file("rules.yaml", RULES)
+    body = b"".join(line(text) for text in JOBS) + router_error("H12")
+    server = context.server(CONFIG_FILE=path)
+    server.post(body, None)
+    want = series(server.scrape().body.decode())
+    out, _ = command(context, "convert", "--config", path, "-", data=body)
+    equal(series(out), want, "the page of convert")
+    check('jobs_total{job="mail",process="web.1"} 2' in out, "the page lacks the rules' metrics: %s", out)
+    out, _ = command(context, "explain", "--config", path, "-", data=body)
+    for text in ("family rules: jobs, pairs\n", "family rules: noise (drops it)\n", 'jobs_total{job="report",process="web.1"} +1\n', "job_last_seconds{job=\"mail\"} 0.007"):
+        check(text in out, "explain does not say %r but %s", text, out)
+    out, _ = command(context, "explain", "--summary", "--config", path, "-", data=body)
+    for text in ("taken, by rule:\n  noise            2\n  jobs             3\n  pairs            3\n", "such as something else"):
+        check(text in out, "the summary does not say %r but %s", text, out)
+    check("such as heartbeat" not in out, "what a rule drops is among the shapes: %s", out)
+
+
 CONFIGURATION = """
 drains:
   - {name: one, app: shop, labels: {team: payments}}
