@@ -120,23 +120,59 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
     return is_unit(text);
 }
 
-bool keyvalue_quantity(struct slice value, struct quantity *quantity)
+/* A plain decimal number of up to 15 digits at the start of text: as an integer it is an exact double, as is the power
+ * of ten that makes a fraction of it, so that their quotient is what strtod would give.  How many bytes it takes; 0:
+ * there is none, or more than that. */
+static size_t read_plain(struct slice text, double *number)
 {
-    /* The digits are copied because strtod wants a NUL and would read "inf", "nan" and "0x10" as numbers. */
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    enum { DIGITS = 15 };
+    size_t start = text.length > 0 && text.at[0] == '-', at = start;
+    uint64_t digits = 0;
+    while (at < text.length && at - start < DIGITS && slice_is_digit(text.at[at]))
+        digits = digits * 10 + (uint64_t)(text.at[at++] - '0');
+    size_t point = at, count = at - start;
+    if (count > 0 && at < text.length && text.at[at] == '.') {
+        at++;
+        while (at < text.length && count < DIGITS && slice_is_digit(text.at[at])) {
+            digits = digits * 10 + (uint64_t)(text.at[at++] - '0');
+            count++;
+        }
+    }
+    bool goes_on = at < text.length && (slice_is_digit(text.at[at]) || strchr(".e+-", text.at[at]) != NULL);
+    if (count == 0 || goes_on)
+        return 0;
+    double result = (double)digits / powers[at > point ? at - point - 1 : 0];
+    *number = start > 0 ? -result : result;
+    return at;
+}
+
+/* Any other, by strtod; the digits are copied because that wants a NUL and would read "inf", "nan" and "0x10". */
+static size_t read_any(struct slice text, double *number)
+{
     char digits[64];
     size_t length = 0;
-    while (length < value.length && length < sizeof digits - 1 &&
-           (slice_is_digit(value.at[length]) || value.at[length] == '.' || value.at[length] == 'e' ||
-            ((value.at[length] == '-' || value.at[length] == '+') && (length == 0 || digits[length - 1] == 'e')))) {
-        digits[length] = value.at[length];
+    while (length < text.length && length < sizeof digits - 1 &&
+           (slice_is_digit(text.at[length]) || text.at[length] == '.' || text.at[length] == 'e' ||
+            ((text.at[length] == '-' || text.at[length] == '+') && (length == 0 || digits[length - 1] == 'e')))) {
+        digits[length] = text.at[length];
         length++;
     }
     digits[length] = '\0';
     char *end;
-    double result = strtod(digits, &end);
+    *number = strtod(digits, &end);
+    return (size_t)(end - digits);
+}
+
+bool keyvalue_quantity(struct slice value, struct quantity *quantity)
+{
+    double result, factor;
     enum unit unit;
-    double factor;
-    if (end == digits || !read_unit(slice_after(value, (size_t)(end - digits)), &unit, &factor))
+    size_t length = read_plain(value, &result);
+    if (length == 0)
+        length = read_any(value, &result);
+    if (length == 0 || !read_unit(slice_after(value, length), &unit, &factor))
         return false;
     /* ms and us are divided: 0.001 has no exact double, 1000 has one. */
     result = factor < 1 ? result / nearbyint(1 / factor) : result * factor;

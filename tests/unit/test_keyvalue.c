@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include <stdio.h>
 
 #include "keyvalue.h"
@@ -128,13 +130,37 @@ static void units(void **state)
     }
 }
 
+/* Numbers of every length are the doubles that the C library makes of them, to the bit. */
+static void exact(void **state)
+{
+    (void)state;
+    uint64_t random = 88172645463325252u; /* xorshift64 */
+    for (int i = 0; i < 200000; i++) {
+        char text[64];
+        int length = 0;
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        unsigned whole = random % 13, fraction = random >> 8 & 15;
+        if ((random >> 16 & 7) == 0)
+            text[length++] = '-';
+        for (unsigned j = 0; j <= whole; j++)
+            text[length++] = (char)('0' + (random >> (j * 4 + 3)) % 10);
+        if (fraction > 0)
+            text[length++] = '.';
+        for (unsigned j = 0; j < fraction; j++)
+            text[length++] = (char)('0' + (random >> (j * 3 + 1)) % 10);
+        text[length] = '\0';
+        double number, expected = strtod(text, NULL);
+        assert_true(keyvalue_number(guarded((struct slice){text, (size_t)length}), &number));
+        if (memcmp(&number, &expected, sizeof number) != 0)
+            fail_msg("%s is not %.17g", text, number);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pairs),
-        cmocka_unit_test(every_cut_is_survived),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(units),
+        cmocka_unit_test(exact),   cmocka_unit_test(pairs), cmocka_unit_test(every_cut_is_survived),
+        cmocka_unit_test(numbers), cmocka_unit_test(units),
     };
     return cmocka_run_group_tests_name("keyvalue", tests, NULL, NULL);
 }
