@@ -35,6 +35,9 @@ unsigned rule_pattern_group(const struct rule_pattern *pattern, const char *name
 /* A text that each line that matches starts with; it may be empty.  Part of the expression. */
 struct slice rule_pattern_start(const struct rule_pattern *pattern);
 
+/* A text of at most 64 bytes that each line that matches holds somewhere; it may be empty.  Part of the expression. */
+struct slice rule_pattern_part(const struct rule_pattern *pattern);
+
 /* Can a line that matches start with this byte, or be empty? */
 bool rule_pattern_may_start(const struct rule_pattern *pattern, unsigned char byte);
 bool rule_pattern_may_be_empty(const struct rule_pattern *pattern);

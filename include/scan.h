@@ -67,4 +67,26 @@ static inline const char *scan_last(struct slice text, struct slice word, size_t
     return NULL;
 }
 
+/* Does word (1 to 64 bytes) stand in text?  Bytes of text alone are read. */
+static inline bool scan_holds(struct slice text, struct slice word)
+{
+    if (text.length < word.length)
+        return false;
+    const char *last = text.at + text.length - word.length; /* the last place where word could start */
+    const char *end = text.at + text.length;
+    for (const char *block = text.at; block <= last; block += SCAN_BLOCK) {
+        uint64_t places = scan_block(text.at, block, end, word.at[0]);
+        if (word.length > 1)
+            places &= scan_block(text.at, block + 1, end, word.at[1]);
+        for (; places != 0; places &= places - 1) {
+            const char *place = block + __builtin_ctzll(places);
+            if (place > last)
+                return false;
+            if (slice_same_bytes(place, word.at, word.length))
+                return true;
+        }
+    }
+    return false;
+}
+
 #endif

@@ -8,6 +8,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "scan.h"
+
 enum { FIRST_STACK = 32 * 1024, NESTING_MAX = 100 };
 
 /* Lines are bytes: there is no way into UTF modes, which check their subject, or trust it. */
@@ -19,7 +21,9 @@ struct rule_pattern {
     bool may_be_empty;
     uint8_t first[32]; /* a bit for each byte that a match can start with */
     size_t start_length;
+    size_t part_length;
     char start[RULE_PATTERN_MAX];
+    char part[RULE_PATTERN_MAX];
 };
 
 struct rule_matcher {
@@ -138,6 +142,19 @@ static void find_first_bytes(struct rule_pattern *pattern, struct slice rest)
     pcre2_code_free(code);
 }
 
+/* What "^.*?" or "^.*" is to find. */
+static void find_part(struct rule_pattern *pattern, struct slice rest)
+{
+    if (!slice_starts_with(rest, SLICE(".*")) || may_have_alternatives(rest))
+        return;
+    rest = slice_after(rest, 2);
+    if (rest.length > 0 && (rest.at[0] == '?' || rest.at[0] == '+'))
+        rest = slice_after(rest, 1);
+    pattern->part_length = find_start(rest, pattern->part);
+    if (pattern->part_length > SCAN_BLOCK)
+        pattern->part_length = SCAN_BLOCK;
+}
+
 static void find_beginning(struct rule_pattern *pattern, struct slice rest)
 {
     uint32_t shortest = 0;
@@ -147,6 +164,7 @@ static void find_beginning(struct rule_pattern *pattern, struct slice rest)
         memset(pattern->first, 0xFF, sizeof pattern->first);
         return;
     }
+    find_part(pattern, rest);
     pattern->start_length = find_start(rest, pattern->start);
     if (pattern->start_length > 0)
         add_first(pattern, (unsigned char)pattern->start[0]);
@@ -257,6 +275,11 @@ unsigned rule_pattern_group(const struct rule_pattern *pattern, const char *name
 struct slice rule_pattern_start(const struct rule_pattern *pattern)
 {
     return (struct slice){pattern->start, pattern->start_length};
+}
+
+struct slice rule_pattern_part(const struct rule_pattern *pattern)
+{
+    return (struct slice){pattern->part, pattern->part_length};
 }
 
 bool rule_pattern_may_start(const struct rule_pattern *pattern, unsigned char byte)

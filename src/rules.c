@@ -12,6 +12,7 @@
 #include "number.h"
 #include "process.h"
 #include "rule_metric.h"
+#include "scan.h"
 
 enum {
     FIRST_BYTES = 256,
@@ -772,8 +773,9 @@ static void count_error(struct rules_reader *reader, size_t index)
 static bool matches(struct rules_reader *reader, size_t index)
 {
     const struct rule_pattern *pattern = reader->rules->list[index].pattern;
-    struct slice start = rule_pattern_start(pattern), message = reader->line->message;
-    if (start.length > HEAD && !slice_starts_with(message, start))
+    struct slice start = rule_pattern_start(pattern), part = rule_pattern_part(pattern);
+    struct slice message = reader->line->message;
+    if ((start.length > HEAD && !slice_starts_with(message, start)) || (part.length > 0 && !scan_holds(message, part)))
         return false;
     switch (rule_pattern_match(pattern, reader->matcher, message)) {
     case RULE_NO_MATCH:

@@ -99,6 +99,12 @@ def l2met_line(rng, number):
                  f"sample#web.memory={rng.uniform(100, 500):.2f}MB request_id={identifier(rng)}")
 
 
+def job_line(rng, _):
+    """What the last of job_rules() takes."""
+    return frame(190, "app", f"worker.{rng.randrange(1, 5)}", f"sidekiq job={rng.choice(['Mail', 'Index', 'Export'])} "
+                 f"duration={rng.uniform(1, 900):.1f}ms status=ok jid={identifier(rng)} queue=default attempt=1")
+
+
 def runtime_line(_, number):
     lines = sample_lines("runtime-metrics.txt")
     process = f"web.{number % 8 + 1}"
@@ -168,6 +174,33 @@ def families():
                                                    ("l2met", l2met_line), ("ingest", ingest_line))}
     bodies["mix"] = mixed_batch()
     return bodies
+
+
+# ---- rules ----
+
+JOB_RULE = """
+- name: sidekiq
+  match: '^sidekiq job=(?<job>\\w+) duration=(?<ms>[0-9.]+)ms status=(?<status>\\w+)'
+  metrics:
+    - {counter: sidekiq_jobs_total, labels: {job: $job, status: $status}}
+    - {histogram: sidekiq_job_duration_seconds, value: $ms, scale: 0.001, labels: {job: $job}}
+"""
+
+# Rules that take none of the lines above.  Of the first, some start as these lines do.
+OTHER_RULES = {
+    "beginnings": [r"match: '^m%02d took (?<v>\d+)'", r"match: '^\[job%02d\] (?<v>\d+)'", r"match: '^payment%02d (?<v>\d+)'", r"match: '^side%02d (?<v>\d+)'"],
+    "anywhere": [r"match: '^.*? took%02d=(?<v>\d+)'"],
+    "logfmt": ["fields: logfmt, when: {event: e%02d}"],
+    "json": ["fields: json, when: {event: e%02d}"],
+}
+
+
+def rules(kind, count, takes_jobs):
+    """count rules; takes_jobs: the last one takes the lines of job_line()."""
+    patterns = OTHER_RULES[kind]
+    others = "".join("- {name: r%d, %s, metrics: [{counter: c%d_total}]}\n" % (i, patterns[i % len(patterns)] % i, i)
+                     for i in range(count - takes_jobs))
+    return "rules:" + (" []" if count == 0 else "\n") + others + (JOB_RULE if takes_jobs else "")
 
 
 def gauge_lines(count, per_line=32, names=50):

@@ -1,6 +1,8 @@
 /* The way of a batch without HTTP: give one body to drain_take() again and again, each time under a new frame id.
  *
- *     lines BODY TIMES [THREADS]
+ *     lines BODY TIMES [THREADS [RULES]]
+ *
+ * RULES is a configuration with rules, for its lines.
  *
  * Under callgrind, runs with 1 and with 11 times tell what 10 batches cost, start and end of the program cancelled out.
  * With several threads, each takes the body so many times in a slot of its own: how the store scales where no socket
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "config_file.h"
 #include "drain.h"
 #include "frame.h"
 
@@ -22,6 +25,7 @@ enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER =
 struct job {
     struct drain *drain;
     struct slice body;
+    const struct rules *rules;
     unsigned slot;
     unsigned long times;
     pthread_barrier_t *start;
@@ -53,6 +57,7 @@ static void take(const struct job *job, unsigned long time)
         .body = job->body,
         .received = job->body.length,
         .app = SLICE("bench"),
+        .rules = job->rules,
         .drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
         .frame_id = {frame, (size_t)length},
         .user_agent = SLICE("Logplex/v93"),
@@ -113,15 +118,30 @@ static unsigned long count_lines(struct slice body)
     return count;
 }
 
+/* NULL where no file is named. */
+static struct config_file *read_rules(const char *path)
+{
+    struct buffer mistakes = {0};
+    if (path == NULL)
+        return NULL;
+    struct config_file *file = config_file_read(path, path, true, &mistakes);
+    if (file == NULL) {
+        fprintf(stderr, "%.*s", (int)mistakes.length, mistakes.at);
+        exit(1);
+    }
+    return file;
+}
+
 int main(int argc, char **argv)
 {
     unsigned long times = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     unsigned threads = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
     if (times == 0 || threads == 0 || threads > THREADS_MAX) {
-        fprintf(stderr, "usage: lines BODY TIMES [THREADS]\n");
+        fprintf(stderr, "usage: lines BODY TIMES [THREADS [RULES]]\n");
         return 2;
     }
     struct slice body = read_file(argv[1]);
+    struct config_file *file = read_rules(argc > 4 ? argv[4] : NULL);
     struct owners *owners = owners_create(&(struct owners_settings){.app_silence = DAY, .grace = MINUTE});
     struct store *store =
         store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .owners = owners});
@@ -134,13 +154,15 @@ int main(int argc, char **argv)
         abort();
     struct job jobs[THREADS_MAX];
     for (unsigned i = 0; i < threads; i++)
-        jobs[i] = (struct job){.drain = drain, .body = body, .slot = i, .times = times};
+        jobs[i] = (struct job){
+            .drain = drain, .body = body, .rules = file == NULL ? NULL : file->rules, .slot = i, .times = times};
     struct cost cost = run_all(jobs, threads);
     printf("{\"lines\": %lu, \"batches\": %lu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count_lines(body), times * threads,
            cost.wall, cost.cpu);
     drain_free(drain);
     store_free(store);
     owners_free(owners);
+    config_file_free(file);
     free((char *)(uintptr_t)body.at);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "config_file.h"
 #include "fuzz.h"
 #include "rules.h"
+#include "scan.h"
 
 enum { KEPT_MAX = 512, LABELS_MAX = RULE_LABELS_MAX + 3 };
 
@@ -114,7 +115,9 @@ static void check_pattern(struct slice text, struct slice lines, struct rule_mat
     while (pattern != NULL && lines.length > 0) {
         struct slice line = {lines.at, slice_index(lines, '\n')};
         if (rule_pattern_match(pattern, matcher, line) == RULE_MATCHES) {
+            struct slice part = rule_pattern_part(pattern);
             REQUIRE(slice_starts_with(line, rule_pattern_start(pattern)));
+            REQUIRE(part.length == 0 || scan_holds(line, part));
             REQUIRE(line.length == 0 ? rule_pattern_may_be_empty(pattern)
                                      : rule_pattern_may_start(pattern, (unsigned char)line.at[0]));
             for (unsigned i = 0; i <= RULE_GROUPS_MAX; i++) {

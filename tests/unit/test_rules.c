@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "config_file.h"
+#include "scan.h"
 #include "support.h"
 
 /* ---- rules from YAML, lines, and what they give ---- */
@@ -135,6 +136,8 @@ static const struct {
      "c{" APP ",w=\"x\"} 1\n"},
     {MATCH("^a long beginning (?<w>\\w+)", "{counter: c}"), "web.1", "a long start x", NULL},
     {MATCH("^a long beginning", "{counter: c}"), "web.1", "a lon", NULL},
+    {MATCH("^.*? took=(?<t>\\d+)", "{counter: c}"), "web.1", "it took=5", "c{" APP "} 1\n"},
+    {MATCH("^.*? took=(?<t>\\d+)", "{counter: c}"), "web.1", "it took 5", NULL},
     {MATCH("^(?=a)", "{counter: c}"), "web.1", "abc", "c{" APP "} 1\n"},
     {MATCH("^.\\xff", "{counter: c}"), "web.1", "\xC3\xFF", "c{" APP "} 1\n"},
     /* fields: key=value */
@@ -226,6 +229,11 @@ static void beginnings(void **state)
                                               "^(?=a)b?",
                                               "^a(*ACCEPT)b",
                                               "^(|a)b",
+                                              "^.*?b",
+                                              "^.*+",
+                                              "^.*?c$",
+                                              "^.*a|b",
+                                              "^.*\\|",
                                               "^a\\Kb",
                                               "^(?<=^)a",
                                               "^\\ba",
@@ -245,7 +253,9 @@ static void beginnings(void **state)
             struct slice line = guarded(slice_of(lines[j]));
             if (rule_pattern_match(pattern, matcher, line) != RULE_MATCHES)
                 continue;
+            struct slice part = rule_pattern_part(pattern);
             bool expected = slice_starts_with(line, rule_pattern_start(pattern)) &&
+                            (part.length == 0 || scan_holds(line, part)) &&
                             (line.length == 0 ? rule_pattern_may_be_empty(pattern)
                                               : rule_pattern_may_start(pattern, (unsigned char)line.at[0]));
             if (!expected)
@@ -265,7 +275,16 @@ static void check_start(const char *expression, const char *start)
     rule_pattern_free(pattern);
 }
 
-/* The beginnings that exclude most lines. */
+static void check_part(const char *expression, const char *part)
+{
+    char problem[RULE_PATTERN_PROBLEM];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    assert_non_null(pattern);
+    assert_slice(rule_pattern_part(pattern), part);
+    rule_pattern_free(pattern);
+}
+
+/* The texts that exclude most lines. */
 static void starts(void **state)
 {
     (void)state;
@@ -276,6 +295,14 @@ static void starts(void **state)
     check_start("^(?i)abc", "");
     check_start("^abc$", "abc");
     check_start("^\\[a\\]", "[a]");
+    check_part("^abc", "");
+    check_part("^.*?took (\\d+)", "took ");
+    check_part("^.* id=\\d+", " id=");
+    check_part("^.*+a", "a");
+    check_part("^.*?ab?c", "a");
+    check_part("^.*?a|b", "");
+    check_part("^.*(a)", "");
+    check_part("^.{2}a", "");
 }
 
 static void refuse(const char *expression, size_t length, const char *expected)
@@ -488,6 +515,24 @@ static void no_rules(void **state)
     assert_null(rules_share(NULL));
 }
 
+/* Against the plain way, at all distances from the ends of blocks. */
+static void scanning(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"!", "b!", "ab!", "aab!"};
+    char text[200];
+    for (size_t length = 0; length < 150; length++) {
+        for (size_t at = 0; at <= length; at++) {
+            memset(text, 'a', sizeof text);
+            memcpy(text + at, "aab!", 4);
+            struct slice cut = guarded((struct slice){text, length});
+            for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+                assert_int_equal(scan_holds(cut, slice_of(words[i])),
+                                 memmem(cut.at, cut.length, words[i], strlen(words[i])) != NULL);
+        }
+    }
+}
+
 static void every_cut_is_survived(struct slice text)
 {
     read_message(&recorded, "app", "web.1", text);
@@ -520,6 +565,7 @@ int main(void)
         cmocka_unit_test(descriptors),
         cmocka_unit_test(no_rules),
         cmocka_unit_test(cuts),
+        cmocka_unit_test(scanning),
     };
     return cmocka_run_group_tests_name("rules", tests, open_store, close_store);
 }
