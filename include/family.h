@@ -1,6 +1,7 @@
 /* The kinds of lines that we know.  A family is one row of a table and one file: how to recognise its lines cheaply and
- * how to make samples of one.  A line belongs to the first family that claims it.  Who wrote a line (appname, procid)
- * is looked at before what it says: an app can print any text, but it cannot choose these two. */
+ * how to make samples of one.  A line belongs to the first family that claims it, but for one that it has no use for:
+ * users' rules, which come last, see that too.  Who wrote a line (appname, procid) is looked at before what it says: an
+ * app can print any text, but it cannot choose these two. */
 #ifndef FAMILY_H
 #define FAMILY_H
 
