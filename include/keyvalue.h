@@ -54,5 +54,4 @@ bool keyvalue_quantity(struct slice value, struct quantity *quantity);
 /* The number alone; false also where the unit is not known. */
 bool keyvalue_number(struct slice value, double *number);
 
-
 #endif

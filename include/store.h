@@ -64,8 +64,8 @@ enum store_result {
     STORE_CREATED,   /* recorded, and the series is new */
     STORE_OUTDATED,  /* an absolute value older than the one that is there: ignored */
     STORE_FULL,      /* max_series: a new series, or a larger value of a known one, was refused */
-    STORE_APP_FULL,  /* max_app_series, likewise, but for a new series only */
-    STORE_CAPPED,    /* max_metric_series, likewise */
+    STORE_APP_FULL,  /* max_app_series, likewise */
+    STORE_CAPPED,    /* max_metric_series, likewise, but for a new series only; or too many that others share */
     STORE_NAMES,     /* max_names: a new series was refused */
     STORE_TOO_LARGE, /* the merged value would be over the bounds of value.h */
     STORE_NO_MEMORY,

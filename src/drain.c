@@ -119,8 +119,10 @@ static void take_line(struct taking *taking, struct slice message, const struct 
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
     enum family_id family = family_of(line, &taking->context);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(taking, line, family);
-    /* The users' rules see what a family owns but has no use for, too. */
-    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && rules_family.owns(line, &taking->context)) {
+    /* The users' rules see what a family owns but has no use for, too; a router line is not of use where it is left out
+     * on request. */
+    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && family != FAMILY_ROUTER &&
+        rules_family.owns(line, &taking->context)) {
         family = FAMILY_RULES;
         verdict = read_line(taking, line, family);
     }

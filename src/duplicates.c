@@ -100,6 +100,6 @@ void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_
     pthread_mutex_t *lock;
     struct entry *entry = find(lock_set(duplicates, id, &lock), id, now);
     if (entry != NULL)
-        *entry = (struct entry){id, now, lost, CLAIM_TAKEN};
+        *entry = (struct entry){id, entry->state == CLAIM_TAKEN ? entry->time : now, lost, CLAIM_TAKEN};
     pthread_mutex_unlock(lock);
 }

@@ -1,7 +1,7 @@
 #include "frame.h"
 
 /* A count of more digits than this is no count: 9,999,999 octets is far over any body limit. */
-enum { COUNT_DIGITS = 7 };
+enum { COUNT_DIGITS = 7, BOUNDARY_MAX = 64 };
 
 static size_t count_digits(struct slice text)
 {
@@ -61,6 +61,8 @@ static bool is_boundary(struct slice body, size_t count)
         return true;
     if (rest.length == 0 || rest.at[0] == '\n' || (rest.length > 1 && rest.at[0] == '\r' && rest.at[1] == '\n'))
         return true;
+    if (rest.length > BOUNDARY_MAX)
+        rest.length = BOUNDARY_MAX; /* or each of many small messages would be followed by one long look */
     return starts_frame(slice_after(rest, count_blanks(rest)));
 }
 

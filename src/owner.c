@@ -191,6 +191,21 @@ static uint64_t name_of(uint64_t hash)
     return name == 0 || name == CHANGING ? GENERATION_MASK + 1 : name;
 }
 
+/* The owner with this hash among the processes; NONE where it has no place. */
+static owner_id look_up(const struct owners *owners, uint64_t hash)
+{
+    struct owner *first = owners->all + APPS;
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct owner *owner = &first[((hash >> 32) + i) % PROCESSES];
+        uint64_t key = key_of(owner);
+        if (key == 0)
+            break;
+        if ((key & ~GENERATION_MASK) == name_of(hash))
+            return id_of(owners, owner, key);
+    }
+    return OWNER_NONE;
+}
+
 /* Find the owner with this hash among places (count of them, from first on), or give it one; NONE where all are taken.
  */
 static owner_id find(struct owners *owners, struct owner *first, unsigned count, unsigned probes, uint64_t hash,
@@ -277,9 +292,14 @@ static void note_number(struct owners *owners, owner_id type, unsigned number)
         ;
 }
 
+static uint64_t hash_process(const struct owners *owners, owner_id app, struct slice process)
+{
+    return XXH3_64bits_withSeed(process.at, process.length, owners->seed + 1 + app);
+}
+
 owner_id owners_process(struct owners *owners, owner_id app, struct slice process, uint64_t now)
 {
-    uint64_t hash = XXH3_64bits_withSeed(process.at, process.length, owners->seed + 1 + app);
+    uint64_t hash = hash_process(owners, app, process);
     owner_id id = find(owners, owners->all + APPS, PROCESSES, PROBES, hash, now);
     if (id == OWNER_NONE)
         return app;
@@ -340,19 +360,22 @@ void owners_ended(struct owners *owners, owner_id process, int64_t time, uint64_
     if (owner == NULL)
         return;
     end_reports(owner, time, now + owners->settings.grace, now);
+    /* An exit may be heard of first, long before the end that it is part of. */
+    if (!has_ended(owner) && LOAD(owner->leaves) <= now)
+        STORE(owner->leaves, now + owners->settings.grace);
     raise_time(&owner->ended, time);
 }
 
 void owners_replaced(struct owners *owners, owner_id id, int64_t time, uint64_t now)
 {
-    struct owner *owner = owner_of(owners, id);
+    struct owner *owner = process_of(owners, id);
     if (owner != NULL)
         end_reports(owner, time, now, now);
 }
 
 bool owners_has_ended(const struct owners *owners, owner_id process, int64_t time)
 {
-    const struct owner *owner = owner_of(owners, process);
+    const struct owner *owner = process_of(owners, process);
     uint64_t grace = owners->settings.grace;
     int64_t margin = (int64_t)(grace > STOPPING_TIME ? grace : STOPPING_TIME) * 1000;
     return owner != NULL && has_ended(owner) && LOAD(owner->ended) + margin < time;
@@ -395,7 +418,9 @@ void owners_scale(struct owners *owners, owner_id app, struct slice type, unsign
     for (unsigned number = count + 1; number <= highest; number++) {
         char name[PROCESS_NAME_MAX];
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
-        owners_ended(owners, owners_process(owners, app, (struct slice){name, (size_t)length}, now), time, now);
+        /* Who was never named has no place, and gets none for this. */
+        uint64_t hash = hash_process(owners, app, (struct slice){name, (size_t)length});
+        owners_ended(owners, look_up(owners, hash), time, now);
     }
     if (count < highest)
         STORE(owner->highest, count);

@@ -17,12 +17,14 @@ enum { CACHE_LINE = 64 };
 enum { TOUCH_INTERVAL = 1000 };
 
 /* The series of one metric that belong to one app. */
-enum { LABEL_PLACES = 16 };
+enum { LABEL_PLACES = 16, OVERFLOWS_MAX = 8 };
 struct group {
-    struct group *next; /* of the metric's */
+    _Atomic(struct group *) next; /* of the metric's */
     struct stored_metric *metric;
     owner_id app;
-    atomic_long series;
+    atomic_long series;    /* how many exist or are about to; -1: removed */
+    atomic_long named;     /* those of them that have a limited name */
+    atomic_long overflows; /* those that others share */
     atomic_long weight;
     /* Which values the labels of its series have had: for the hash of a label's name (0: free), a bit for the hash of
      * each value.  The more bits, the more values. */
@@ -71,6 +73,7 @@ struct series {
     uint16_t labels_length;
     bool exempt;
     bool limited_name;
+    bool overflow;
     char labels[];
 };
 
@@ -262,7 +265,7 @@ void store_free(struct store *store)
             free_series(metric->known[i]);
         free(metric->known);
         for (struct group *group = atomic_load(&metric->groups); group != NULL;) {
-            struct group *following = group->next;
+            struct group *following = atomic_load(&group->next);
             free(group);
             group = following;
         }
@@ -290,11 +293,11 @@ static uint64_t hash_of(const struct store *store, struct slice text)
 }
 
 /* Count one more series of the metric; false where it is removed. */
-static bool hold_metric(struct stored_metric *metric)
+static bool hold(atomic_long *series)
 {
-    long count = atomic_load_explicit(&metric->series, memory_order_relaxed);
+    long count = atomic_load_explicit(series, memory_order_relaxed);
     while (count >= 0)
-        if (atomic_compare_exchange_weak_explicit(&metric->series, &count, count + 1, memory_order_acq_rel,
+        if (atomic_compare_exchange_weak_explicit(series, &count, count + 1, memory_order_acq_rel,
                                                   memory_order_relaxed))
             return true;
     return false;
@@ -316,7 +319,7 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
         for (struct stored_metric *found = head; found != NULL;
              found = atomic_load_explicit(&found->next_in_bucket, memory_order_acquire)) {
             if (found->hash == hash && slice_equals((struct slice){found->name, found->name_length}, name) &&
-                hold_metric(found)) {
+                hold(&found->series)) {
                 free(fresh);
                 return found;
             }
@@ -426,16 +429,31 @@ static bool take_weight(struct store *store, struct group *group, unsigned weigh
     return false;
 }
 
+/* May a series of an app's grow by this much? */
+static bool has_app_room(const struct store *store, const struct series *series, unsigned weight)
+{
+    const struct store_settings *settings = &store->settings;
+    return settings->max_app_series == 0 || series->overflow || series->group->app == OWNER_NONE ||
+           owners_add(settings->owners, series->group->app, OWNER_LINES, 0) + (long)weight <=
+               (long)settings->max_app_series;
+}
+
 /* Is there room for weight more in the bounds of app and metric?  CREATED: there is. */
 static enum store_result check_bounds(struct store *store, struct group *group, unsigned weight,
                                       const struct store_terms *terms)
 {
     const struct store_settings *settings = &store->settings;
     long more = (long)weight;
-    if (terms->exempt || terms->overflow)
+    if (terms->exempt)
         return STORE_CREATED;
+    /* An app chooses the names of labels too: each set of them is a shared series of its own. */
+    if (terms->overflow)
+        return atomic_load_explicit(&group->overflows, memory_order_relaxed) < OVERFLOWS_MAX ? STORE_CREATED
+                                                                                             : STORE_CAPPED;
+    if (settings->max_metric_series != 0 && more > (long)settings->max_metric_series)
+        return STORE_TOO_LARGE; /* by itself: no metric has room for it */
     if (terms->limited_name && settings->max_names != 0 &&
-        atomic_load_explicit(&group->series, memory_order_relaxed) == 0 &&
+        atomic_load_explicit(&group->named, memory_order_relaxed) == 0 &&
         owners_add(settings->owners, group->app, OWNER_NAMES, 0) >= (long)settings->max_names)
         return STORE_NAMES;
     if (settings->max_metric_series != 0 &&
@@ -455,8 +473,9 @@ static struct group *take_group(struct stored_metric *metric, owner_id app)
     struct group *fresh = NULL;
     struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
     for (;;) {
-        for (struct group *group = head; group != NULL; group = group->next) {
-            if (group->app == app) {
+        for (struct group *group = head; group != NULL;
+             group = atomic_load_explicit(&group->next, memory_order_acquire)) {
+            if (group->app == app && hold(&group->series)) {
                 free(fresh);
                 return group;
             }
@@ -465,7 +484,8 @@ static struct group *take_group(struct stored_metric *metric, owner_id app)
             return NULL;
         fresh->metric = metric;
         fresh->app = app;
-        fresh->next = head;
+        atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
+        atomic_store_explicit(&fresh->next, head, memory_order_relaxed);
         /* Release the filled-in group to the acquires here and in store_widest_label(). */
         if (atomic_compare_exchange_strong_explicit(&metric->groups, &head, fresh, memory_order_release,
                                                     memory_order_acquire))
@@ -522,10 +542,12 @@ static void note_labels(const struct store *store, struct group *group, const st
 }
 
 /* One series more or, where change is -1, less. */
-static void count_series(struct store *store, struct group *group, bool limited_name, long change)
+static void count_series(struct store *store, struct group *group, const struct series *series, long change)
 {
-    long before = atomic_fetch_add_explicit(&group->series, change, memory_order_relaxed);
-    if (limited_name && before + (change < 0 ? change : 0) == 0)
+    if (series->overflow)
+        atomic_fetch_add_explicit(&group->overflows, change, memory_order_relaxed);
+    if (series->limited_name &&
+        atomic_fetch_add_explicit(&group->named, change, memory_order_relaxed) + (change < 0 ? change : 0) == 0)
         owners_add(store->settings.owners, group->app, OWNER_NAMES, change);
 }
 
@@ -540,13 +562,15 @@ struct slice store_widest_label(const struct store *store, const struct identity
         metric = atomic_load_explicit(&metric->next_in_bucket, memory_order_acquire);
     struct group *group = metric == NULL ? NULL : atomic_load_explicit(&metric->groups, memory_order_acquire);
     while (group != NULL && group->app != app)
-        group = group->next;
+        group = atomic_load_explicit(&group->next, memory_order_acquire);
     struct slice text = identity_labels(identity);
     struct slice widest = {"", 0};
     int most = -1;
     struct label label;
     while (next_label(&text, &label)) {
         atomic_uint_least64_t *bits = group == NULL ? NULL : values_of(store, group, label.name, false);
+        if (bits == NULL && group != NULL)
+            continue; /* an app chooses the names of labels: only those that have a place can be blamed */
         int values = bits == NULL ? 0 : __builtin_popcountll(atomic_load_explicit(bits, memory_order_relaxed));
         if (!slice_equals(label.name, SLICE("app")) && values > most) {
             widest = label.name;
@@ -602,6 +626,7 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->owner = terms->owner;
     series->exempt = terms->exempt;
     series->limited_name = terms->limited_name;
+    series->overflow = terms->overflow;
     series->labels_length = (uint16_t)labels.length;
     memcpy(series->labels, labels.at, labels.length);
     return series;
@@ -640,11 +665,11 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
     enum store_result bounded = check_bounds(store, group, weight, terms);
     if (bounded != STORE_CREATED) {
         result = find_series(bucket, hash, identity) != NULL ? STORE_RECORDED : bounded;
-        goto release_metric;
+        goto release_group;
     }
     struct series *series = allocate_series(store, identity, hash, birth, terms);
     if (series == NULL)
-        goto release_metric;
+        goto release_group;
     series->group = group;
 
     struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
@@ -662,7 +687,7 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
     /* Before the keeper can know of the series and take its weight back. */
     if (!terms->exempt) {
         charge(store, group, (long)weight);
-        count_series(store, group, terms->limited_name, 1);
+        count_series(store, group, series, 1);
         note_labels(store, group, identity);
     }
     list_fresh(metric, series, series);
@@ -672,9 +697,17 @@ free_series:
     if (series->counted != NULL)
         free(series->cells);
     free(series);
+release_group:
+    atomic_fetch_sub_explicit(&group->series, 1, memory_order_acq_rel);
 release_metric:
     release_metric(metric);
     return result;
+}
+
+static uint64_t touch_interval(const struct series *series)
+{
+    uint64_t quarter = series->lifetime / 4;
+    return quarter != 0 && quarter < TOUCH_INTERVAL ? quarter : TOUCH_INTERVAL;
 }
 
 /* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is TOUCH_INTERVAL old
@@ -682,8 +715,7 @@ release_metric:
  * the adding that follows, unless the thread sleeps for the rest of the lifetime in between. */
 static bool touch(struct series *series, uint64_t now)
 {
-    uint64_t quarter = series->lifetime / 4;
-    uint64_t interval = quarter != 0 && quarter < TOUCH_INTERVAL ? quarter : TOUCH_INTERVAL;
+    uint64_t interval = touch_interval(series);
     uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
     while (seen != DEAD_SEEN && seen + interval <= now)
         if (atomic_compare_exchange_weak_explicit(&series->cells->seen, &seen, now, memory_order_acq_rel,
@@ -700,7 +732,7 @@ static bool mark_dead(struct store *store, struct series *series, uint64_t seen)
         return false;
     if (!series->exempt) {
         charge(store, series->group, -(long)series->counted->cells);
-        count_series(store, series->group, series->limited_name, -1);
+        count_series(store, series->group, series, -1);
     }
     return true;
 }
@@ -709,6 +741,17 @@ static bool mark_dead(struct store *store, struct series *series, uint64_t seen)
 static bool end_series(struct store *store, struct series *series)
 {
     if (series->counted == NULL || !metric_has_ended(series->counted))
+        return false;
+    mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
+    return true;
+}
+
+/* Mark a series dead whose owner is over where the caller's is not: it was another's, or will be swept any moment. */
+static bool make_way(struct store *store, struct series *series, const struct store_terms *terms)
+{
+    struct owners *owners = store->settings.owners;
+    if (series->owner == terms->owner || !owners_is_over(owners, series->owner, OWNER_COUNTED, terms->now) ||
+        owners_is_over(owners, terms->owner, OWNER_COUNTED, terms->now))
         return false;
     mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
     return true;
@@ -729,6 +772,8 @@ enum store_result store_counter(struct store *store, const struct identity *iden
                     continue;
                 return STORE_OUTDATED; /* a series of another kind has this identity */
             }
+            if (make_way(store, *counter, terms))
+                continue;
             if (touch(*counter, terms->now))
                 return result;
             continue;
@@ -779,6 +824,10 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
 
         unsigned weight = series->exempt ? 0 : value_weight(old);
         unsigned needed = series->exempt ? 0 : value_weight(next);
+        if (needed > weight && !has_app_room(store, series, needed - weight)) {
+            free(next);
+            return STORE_APP_FULL;
+        }
         if (needed > weight && !take_weight(store, series->group, needed - weight)) {
             free(next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
@@ -953,7 +1002,9 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 {
     if (series->counted != NULL) {
         uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
-        return seen == DEAD_SEEN || (is_over(store, series, seen, now) && mark_dead(store, series, seen));
+        /* One that was seen just now may be touched without a note of it; see touch(). */
+        return seen == DEAD_SEEN || (seen + touch_interval(series) <= now && is_over(store, series, seen, now) &&
+                                     mark_dead(store, series, seen));
     }
     struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
     if (!has_outlived(store, series, value, now) ||
@@ -962,7 +1013,7 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
         return false;
     if (!series->exempt) {
         charge(store, series->group, -(long)value_weight(value));
-        count_series(store, series->group, series->limited_name, -1);
+        count_series(store, series->group, series, -1);
     }
     retire_value(store, slot, value);
     return true;
@@ -1000,10 +1051,21 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
         if (series->counted != NULL)
             retire(store, slot, series->cells);
+        atomic_fetch_sub_explicit(&series->group->series, 1, memory_order_acq_rel);
         retire(store, slot, series);
         release_metric(metric);
     }
     metric->known_count = kept;
+    for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
+        struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            UNLINK(&metric->groups, group, next);
+            retire(store, slot, group);
+        }
+        group = next;
+    }
     /* After a peak the list is given back as well. */
     if (kept < metric->known_room / 4) {
         struct series **smaller = kept == 0 ? NULL : realloc(metric->known, kept * sizeof *smaller);
@@ -1034,7 +1096,7 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
             free(metric->known);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
             for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
-                 group = group->next)
+                 group = atomic_load_explicit(&group->next, memory_order_acquire))
                 retire(store, slot, group);
             retire(store, slot, metric);
         } else

@@ -20,7 +20,7 @@ static bool is_kind(struct slice text)
 static bool is_taken(struct slice kind)
 {
     static const struct slice taken[] = {{"router", 6},   {"dyno", 4},  {"formation", 9}, {"release", 7}, {"api", 3},
-                                         {"postgres", 8}, {"redis", 5}, {"pgbouncer", 9}, {"addon", 5}};
+                                         {"postgres", 8}, {"redis", 5}, {"pgbouncer", 9}, {"addon", 5},   {"log", 3}};
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (slice_starts_with(kind, taken[i]))
             return true;

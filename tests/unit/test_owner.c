@@ -221,6 +221,19 @@ static void scale(void **state)
     assert_true(counted_over(web[1]));
 }
 
+/* An exit that is heard of first does not take the grace of the end that it is part of. */
+static void exit_before_end(void **state)
+{
+    (void)state;
+    owner_id web = process_of(app_of("a"), "web.1");
+    owners_exited(owners, web, LINE(5), now);
+    now += 2 * GRACE;
+    owners_ended(owners, web, LINE(4), now);
+    assert_false(counted_over(web));
+    now += GRACE;
+    assert_true(counted_over(web));
+}
+
 static void replaced(void **state)
 {
     (void)state;
@@ -401,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),
+        cmocka_unit_test_setup_teardown(exit_before_end, setup, teardown),
         cmocka_unit_test_setup_teardown(replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(zeros, setup, teardown),

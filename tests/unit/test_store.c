@@ -350,6 +350,53 @@ static void limited_names(void **state)
     assert_int_equal(put("w", 0, 0, &terms), STORE_CREATED);
 }
 
+/* An app chooses the names of its labels: it must not get a shared series for each of them, nor a value that is larger
+ * than any metric may be, nor room by letting what it has grow. */
+static void no_way_around(void **state)
+{
+    (void)state;
+    struct store_terms a = terms_of("a"), overflow = a;
+    overflow.overflow = true;
+    struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+    struct identity identity;
+    unsigned created = 0;
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "label%d", i);
+        struct label label = {slice_of(name), SLICE("__other__")};
+        identity_build(&identity, SLICE(""), SLICE("m"), &label, 1);
+        created += store_update(store, 0, &identity, NULL, &value, true, &overflow) == STORE_CREATED;
+    }
+    assert_int_equal(created, 8);
+    char memory[sizeof(struct value) + 61 * sizeof(union value_word)] = {0};
+    struct value *histogram = (struct value *)memory;
+    *histogram = (struct value){.type = VALUE_HISTOGRAM, .size = 30, .time = 60};
+    identity = identify("wide", "x");
+    assert_int_equal(store_update(store, 0, &identity, NULL, histogram, false, &a), STORE_TOO_LARGE);
+    value.time = 50;
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, false, &a), STORE_CREATED);
+    assert_int_equal(store_update(store, 0, &identity, NULL, histogram, false, &a), STORE_APP_FULL);
+}
+
+/* Groups of apps that are gone go with them, while others keep the metric alive. */
+static void groups_leave(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "app%d", i);
+        struct store_terms steady = terms_of("steady"), brief = terms_of(name);
+        put("m", 0, 0, &steady);
+        put("m", 0, 1, &brief);
+        now += 6000;
+        terms_of("steady");
+        store_sweep(store, 0, now);
+        store_leave(store, 0);
+        store_enter(store, 0);
+    }
+    assert_true(used() <= 3);
+}
+
 /* Series leave with their process, each by its own time. */
 static void owned(void **state)
 {
@@ -372,6 +419,7 @@ static void owned(void **state)
     value.time = 61;
     store_update(store, 0, &identity, NULL, &value, false, &terms);
     assert_store("m", "l=\"x\"=1 ");
+    now += 1000; /* a counted series that was seen just now is not swept yet */
     store_sweep(store, 0, now);
     assert_store("m", "l=\"x\"=1 ");
     assert_store("counted", "");
@@ -388,6 +436,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(limit, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
