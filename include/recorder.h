@@ -10,6 +10,7 @@ enum {
     RECORDER_LABELS_MAX = 8, /* fixed labels */
     RECORDER_MET = 128,
     RECORDER_MET_LABELS = 4,
+    RECORDER_MET_TEXT = 16 * 1024,
     RECORDER_PROCESSES = 16,
 };
 
@@ -67,6 +68,8 @@ struct recorder {
     int64_t line_time; /* of that line; 0 until it is wanted */
     struct recorder_met met[RECORDER_MET];
     struct recorder_process processes[RECORDER_PROCESSES];
+    size_t met_used;                  /* of the next, which is not cleared */
+    char met_text[RECORDER_MET_TEXT]; /* copies of fleeting label values */
 };
 
 /* Begin a batch; context must be valid for as long as the recorder is used. */

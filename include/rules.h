@@ -134,6 +134,9 @@ void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, 
 /* Record how many lines each rule took, and how often it was given up.  Inside the store. */
 void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now);
 
+/* Do the rules of the batch make a metric of this name?  Then no app may choose it. */
+bool rules_reader_makes(const struct rules_reader *reader, struct slice name);
+
 /* A rule that took the line that was read last. */
 struct rules_taken {
     struct slice name; /* valid as long as the rules */

@@ -362,9 +362,26 @@ static void check_event(struct reader *reader, const yaml_event_t *event, struct
     }
 }
 
+/* libyaml compares each directive with all before it, and we need none. */
+static bool has_directive(struct reader *reader)
+{
+    const char *line = reader->text.at, *end = line + reader->text.length;
+    while (line < end && *line != '%') {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        line = newline == NULL ? end : newline + 1;
+    }
+    if (line == end)
+        return false;
+    yaml_mark_t mark = mark_at(reader->text, (size_t)(line - reader->text.at));
+    config_note(reader, &mark, "a line cannot start with '%%': there are no directives here");
+    return true;
+}
+
 /* Is the text a document that can be loaded? */
 static bool check_syntax(struct reader *reader)
 {
+    if (has_directive(reader))
+        return false;
     yaml_parser_t parser;
     if (!open_parser(reader, &parser))
         return false;

@@ -116,7 +116,7 @@ static void read_metric_name(struct reader *reader, struct reading *reading, con
 {
     struct slice name;
     struct rule_metric *metric = reading->metric;
-    if (metric->name != NULL || !config_read_text(reader, value, "a metric's name", IDENTITY_NAME_MAX, &name))
+    if (metric->name != NULL || !config_read_text(reader, value, "a metric's name", IDENTITY_NAME_MAX - 2, &name))
         return;
     if (!is_metric_name(name))
         config_note(reader, &value->start_mark,
@@ -374,6 +374,8 @@ static void read_metrics(struct reader *reader, void *into, const yaml_node_t *v
         unsigned seen = config_read_mapping(
             reader, item, metric_keys, METRIC_KEYS,
             "counter, gauge, histogram, total, help, value, scale, labels, buckets, with and add", reading);
+        if (reading->metric->action == RULE_TOTAL && !(seen & 1U << WITH))
+            reading->metric->with |= RULE_WITH_PROCESS; /* each process counts for itself */
         check_metric(reader, item, seen);
         add_defaults(reader, reading->metric);
     }

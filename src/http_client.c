@@ -84,6 +84,8 @@ static bool split_authority(struct slice authority, struct http_place *place)
     for (size_t i = 0; i < port.length; i++)
         if (!slice_is_digit(port.at[i]))
             return false;
+    if (port.length > 5 || strtoul(port.at, NULL, 10) > 65535)
+        return false;
     return host.length > 0 && port.length > 0 && copy_part(host, place->host, sizeof place->host) &&
            copy_part(port, place->port, sizeof place->port) &&
            copy_part(authority, place->host_header, sizeof place->host_header);

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "own.h"
+#include "rules.h"
 
 uint64_t recorder_lasting(owner_id owner)
 {
@@ -133,7 +134,8 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
             all[count++] = *label;
     }
     for (size_t i = 0; metric != NULL && i < sample->label_count; i++)
-        all[count++] = sample->labels[i];
+        if (sample->labels[i].value.length > 0) /* one without a value is none */
+            all[count++] = sample->labels[i];
     return count;
 }
 
@@ -162,7 +164,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
         rejected[REJECTED_LABELS]++;
         return false;
     }
-    if (sample->metric == NULL && is_reserved(identity)) {
+    if (sample->metric == NULL &&
+        (is_reserved(identity) || rules_reader_makes(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
     }
@@ -292,12 +295,35 @@ static bool is_same_series(const struct recorder_met *met, const struct sample *
     return true;
 }
 
-static void keep_met(struct recorder_met *met, const struct sample *sample, struct series *counter)
+static void forget_met(struct recorder *recorder)
 {
+    memset(recorder->met, 0, sizeof recorder->met);
+    recorder->met_used = 0;
+}
+
+/* A label's value that lasts: there is room, see keep_met(). */
+static struct slice lasting(struct recorder *recorder, const struct sample *sample, struct slice value)
+{
+    if (!sample->fleeting || value.length == 0)
+        return value;
+    char *copy = recorder->met_text + recorder->met_used;
+    memcpy(copy, value.at, value.length);
+    recorder->met_used += value.length;
+    return (struct slice){copy, value.length};
+}
+
+static void keep_met(struct recorder *recorder, struct recorder_met *met, const struct sample *sample,
+                     struct series *counter)
+{
+    size_t length = 0;
+    for (size_t i = 0; sample->fleeting && i < sample->label_count; i++)
+        length += sample->labels[i].value.length; /* an identity was made of them, so each is short */
+    if (length > sizeof recorder->met_text - recorder->met_used)
+        forget_met(recorder);
     met->metric = sample->metric;
     met->label_count = sample->label_count;
     for (size_t i = 0; i < sample->label_count; i++)
-        met->values[i] = sample->labels[i].value;
+        met->values[i] = lasting(recorder, sample, sample->labels[i].value);
     met->counter = counter;
 }
 
@@ -329,7 +355,7 @@ static struct series *locate(struct recorder *recorder, const struct sample *sam
         return met->counter;
     struct series *counter = find_counter(recorder, sample, news);
     if (counter != NULL && met != NULL)
-        keep_met(met, sample, counter);
+        keep_met(recorder, met, sample, counter);
     return counter;
 }
 
@@ -370,7 +396,7 @@ static void forget_found(struct recorder *recorder)
 {
     static _Thread_local uint64_t generation;
     recorder->output.generation = ++generation;
-    memset(recorder->met, 0, sizeof recorder->met);
+    forget_met(recorder);
 }
 
 static void record_value(struct recorder *recorder, const struct sample *sample)
@@ -412,7 +438,7 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
                     const struct recorder_batch *batch, struct family_context *context)
 {
-    memset(recorder, 0, sizeof *recorder);
+    memset(recorder, 0, offsetof(struct recorder, met_text));
     recorder->output = (struct sample_output){.record = record,
                                               .reject = reject,
                                               .find = find,

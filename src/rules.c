@@ -50,6 +50,7 @@ struct rules {
     size_t starts[FIRST_BYTES + 2];
     struct names pairs;
     struct names members;
+    struct names made; /* the names of metrics */
     unsigned field_count;
     const struct metric **metrics;
     size_t metric_count;
@@ -247,9 +248,12 @@ static bool describe_metrics(struct rules *rules)
     rules->metrics = calloc(count + 1, sizeof rules->metrics[0]);
     if (rules->metrics == NULL)
         return false;
+    if (!open_names(&rules->made, count))
+        return false;
     for (size_t i = 0; i < rules->count; i++) {
         struct rule *rule = &rules->list[i];
         for (size_t j = 0; j < rule->metric_count; j++) {
+            rules->made.texts[slot_of(&rules->made, slice_of(rule->metrics[j].name))] = slice_of(rule->metrics[j].name);
             if (!describe_metric(&rule->metrics[j]))
                 return false;
             rules->metrics[rules->metric_count++] = rule->metrics[j].metric;
@@ -333,6 +337,7 @@ void rules_release(struct rules *rules)
     rules_free_array(rules->list, rules->count);
     close_names(&rules->pairs);
     close_names(&rules->members);
+    close_names(&rules->made);
     free(rules->errors);
     free(rules->heads);
     free(rules->lists);
@@ -487,6 +492,11 @@ void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned
     reader->rules = NULL;
 }
 
+bool rules_reader_makes(const struct rules_reader *reader, struct slice name)
+{
+    return reader != NULL && reader->rules != NULL && find_name(&reader->rules->made, name) != NO_FIELD;
+}
+
 /* A copy that lasts as long as the batch; without a place where memory is short. */
 static struct slice keep(struct rules_reader *reader, struct slice text)
 {
@@ -547,12 +557,12 @@ static void note_members(struct rules_reader *reader, const cJSON *object, char 
 {
     for (const cJSON *item = object->child; item != NULL; item = item->next) {
         size_t name = strlen(item->string);
-        if (length + name + 1 > RULE_FIELD_MAX)
+        if (length + name > RULE_FIELD_MAX)
             continue;
         memcpy(path + length, item->string, name);
         if (!cJSON_IsObject(item))
             note_member(reader, (struct slice){path, length + name}, item);
-        else if (depth < JSON_DEPTH) {
+        else if (depth < JSON_DEPTH && length + name < RULE_FIELD_MAX) {
             path[length + name] = '.';
             note_members(reader, item, path, length + name + 1, depth + 1);
         }
@@ -606,7 +616,7 @@ static bool fulfils_conditions(const struct rules_reader *reader, const struct r
 /* ---- samples ---- */
 
 /* A label's value; false where memory is short.  Where it must last, it does. */
-static bool read_text(struct rules_reader *reader, const struct rule *rule, const struct rule_text *text, bool lasts,
+static bool read_text(struct rules_reader *reader, const struct rule *rule, const struct rule_text *text,
                       struct slice *value)
 {
     char spelled[NUMBER_ROOM];
@@ -617,7 +627,7 @@ static bool read_text(struct rules_reader *reader, const struct rule *rule, cons
     *value = field.text;
     if (field.is_number)
         *value = (struct slice){spelled, number_spell(field.number, spelled)};
-    if (value->length > 0 && (field.is_number || (lasts && rule->lines == RULE_JSON)))
+    if (field.is_number)
         *value = keep(reader, *value);
     return value->at != NULL;
 }
@@ -643,6 +653,8 @@ static bool read_value(const struct rules_reader *reader, const struct rule *rul
         quantity = (struct quantity){field.number, UNIT_NONE};
     else if (!keyvalue_quantity(field.text, &quantity))
         return false;
+    else if (quantity.unit == UNIT_OTHER && field.text.at[field.text.length - 1] != '%')
+        return false; /* "500ns": the bare number would be off by a factor */
     bool has_unit = quantity.unit == UNIT_SECONDS || quantity.unit == UNIT_BYTES;
     *number = has_unit ? quantity.number : scaled(quantity.number, metric->scale);
     return isfinite(*number) && (metric->action == RULE_GAUGE || *number >= 0);
@@ -677,11 +689,10 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
 static bool add_labels(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
                        struct sample *sample, struct label labels[ALL_LABELS])
 {
-    bool lasts = metric->metric->cells > 0;
     for (size_t i = 0; i < metric->label_count; i++) {
         struct label *label = &labels[sample->label_count++];
         label->name = slice_of(metric->labels[i].name);
-        if (!read_text(reader, rule, &metric->labels[i].value, lasts, &label->value))
+        if (!read_text(reader, rule, &metric->labels[i].value, &label->value))
             return false;
     }
     add_whose(reader, metric, sample, labels);
@@ -726,6 +737,9 @@ static void make_sample(struct rules_reader *reader, const struct rule *rule, co
     struct label labels[ALL_LABELS];
     struct sample sample = {.metric = metric->metric, .name = slice_of(metric->metric->name), .labels = labels};
     double number;
+    sample.fleeting = rule->lines == RULE_JSON;
+    if (reader->blocks != NULL)
+        reader->blocks->used = 0; /* one block has room for all numbers of a sample */
     if (!read_value(reader, rule, metric, &number))
         output->reject(output, REJECTED_VALUE);
     else if (!add_labels(reader, rule, metric, &sample, labels))

@@ -757,6 +757,19 @@ static bool make_way(struct store *store, struct series *series, const struct st
     return true;
 }
 
+/* May a sample of metric be counted in a series of counted?  Two rules may give one metric other labels, and a label
+ * without a value is none. */
+static bool counts_alike(const struct metric *counted, const struct metric *metric)
+{
+    if (counted == metric)
+        return true;
+    if (counted == NULL || metric_has_ended(counted) || counted->own || metric->own || counted->label != NULL ||
+        metric->label != NULL || counted->type != metric->type || counted->cells != metric->cells)
+        return false;
+    return counted->type != METRIC_HISTOGRAM ||
+           memcmp(counted->bounds, metric->bounds, (metric->cells - 2) * sizeof metric->bounds[0]) == 0;
+}
+
 enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
                                 const struct store_terms *terms, struct series **counter)
 {
@@ -767,7 +780,7 @@ enum store_result store_counter(struct store *store, const struct identity *iden
     for (;;) {
         *counter = find_series(bucket, hash, identity);
         if (*counter != NULL) {
-            if ((*counter)->counted != metric) {
+            if (!counts_alike((*counter)->counted, metric)) {
                 if (end_series(store, *counter))
                     continue;
                 return STORE_OUTDATED; /* a series of another kind has this identity */

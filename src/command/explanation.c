@@ -116,7 +116,8 @@ static void append_value(struct explanation *explanation, const struct identity 
         [VALUE_HISTOGRAM] = "buckets", [VALUE_SUMMARY] = "quantiles", [VALUE_SKETCH] = "bins"};
     const struct value *value = sample->value;
     char remark[64];
-    if (value->type == VALUE_COUNTER || value->type == VALUE_GAUGE || value->type == VALUE_SET) {
+    if (value->type == VALUE_COUNTER || value->type == VALUE_GAUGE || value->type == VALUE_SET ||
+        value->type == VALUE_TOTAL) {
         append_identity(explanation, identity, "", NULL, 0);
         append_amount(explanation, value->number, sample->incremental);
         append(explanation, value->type == VALUE_SET ? SLICE("  # members of a set") : SLICE(""));
@@ -185,7 +186,9 @@ static struct series *find(struct sample_output *output, const struct sample *sa
     struct explanation *explanation = (struct explanation *)output;
     struct sample_output *next = &explanation->recorder->output;
     struct recorder_tally before = explanation->recorder->tally;
-    struct series *series = explanation->found_count < EXPLANATION_FOUND ? next->find(next, sample) : NULL;
+    if (explanation->found_count == EXPLANATION_FOUND) /* only rules find so many, and they observe at once */
+        explanation->found_count = 0;
+    struct series *series = next->find(next, sample);
     if (series == NULL) {
         append_sample(explanation, sample);
         append_fate(explanation, &before);

@@ -70,7 +70,7 @@ def rules_make_metrics(context):
     equal(page.value("payments_amount_total", app="a", currency="EUR", process_type="web"), 12.5, "payments")
     equal(page.value("payments_amount_total", app="a", currency="EUR", process_type="run"), 7.5, "payments of one-off dynos")
     equal(page.value("queue_depth", app="a", queue="mail", process="worker.1"), 5, "the queue's depth")
-    equal(page.value("queue_done_total", app="a", queue="mail"), 130, "the queue's total")
+    equal(page.value("queue_done_total", app="a", queue="mail", process="worker.1"), 130, "the queue's total")
     equal(page.value("json_lines_total", app="a"), 3, "JSON lines: a rule that goes on")
     equal(page.select("of_one_app_total"), [], "what is for another app")
     for rule, count in (("noise", 3), ("sidekiq", 4), ("payments", 3), ("queue", 2), ("json", 3), ("of-b", 0)):
@@ -213,7 +213,7 @@ def totals_follow_the_time_of_lines(context):
     server = context.server(CONFIG=RULES)
     for offset, done in ((-40, 100), (-30, 130), (-35, 110), (-20, 20), (-10, 25)):
         server.post(queue(1, done, time=stamp(offset)), "a")
-    equal(server.page().value("queue_done_total", app="a", queue="mail"), 155, "100 to 130, an older line, a new start at 20, 25")
+    equal(server.page().value("queue_done_total", app="a", queue="mail", process="web.1"), 155, "100 to 130, an older line, a new start at 20, 25")
 
 
 @test

@@ -552,9 +552,8 @@ static void rules(void **state)
 {
     (void)state;
     use(RULES);
-    post(LINE("web.1", "job mail 5") LINE("web.1", "job mail 500") LINE("web.1", "job mail 5000x")
-             LINE("web.1", "heartbeat job mail 7") LINE("web.1", "hello")
-                 LINE("heroku-postgres", "job of 7") "no header");
+    post(LINE("web.1", "job mail 5") LINE("web.1", "job mail 500") LINE("web.1", "job mail 5000x") LINE(
+        "web.1", "heartbeat job mail 7") LINE("web.1", "hello") LINE("heroku-postgres", "job of 7") "no header");
     has("jobs_total{app=\"a\",job=\"mail\"} 3");
     has("job_seconds_bucket{app=\"a\",le=\"0.01\"} 2");
     has("job_seconds_bucket{app=\"a\",le=\"1\"} 3");
@@ -581,12 +580,23 @@ static void rule_totals(void **state)
     (void)state;
     use(RULES);
     post(AT("10", "stats 100") AT("20", "stats 130") AT("15", "stats 110") AT("30", "stats 20"));
-    has("seen_total{app=\"a\"} 150"); /* 100, to 130; an older line; a new start */
+    has("seen_total{app=\"a\",process=\"web.1\"} 150"); /* 100, to 130; an older line; a new start */
     has("depth{app=\"a\"} 360");
     post(AT("40", "stats 25") AT("50", "stats x"));
-    has("seen_total{app=\"a\"} 155");
+    has("seen_total{app=\"a\",process=\"web.1\"} 155");
     has("drain_exporter_samples_outdated_total{app=\"a\"} 1");
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"value\"} 2");
+}
+
+/* What a rule makes, no app can say for another one. */
+static void rule_names(void **state)
+{
+    (void)state;
+    use(RULES);
+    post(LINE("web.1",
+              "crates-io-heroku-metrics:ingest W3sibWV0cmljIjp7Im5hbWUiOiJkZXB0aCIsImdhdWdlIjp7InZhbHVlIjo5fX19XQ=="));
+    has_not("depth{app=\"a\",process=\"web.1\"} 9");
+    has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 1");
 }
 
 /* What other rules do not have ends; what they have in common goes on, whatever else has changed. */
@@ -659,6 +669,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
+        cmocka_unit_test_setup_teardown(rule_names, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(other_rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_overflow, setup, teardown_rules),
     };
