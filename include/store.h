@@ -1,26 +1,34 @@
 /* The series that exist now and their values.  Any number of recording threads, no lock among them.
  *
- * WHO     A recorder is a thread with a slot of its own (0 .. slots-1).  One of the threads is also the keeper: it
- * alone walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers into the
- *         store; outside it must hold none, and it must leave often (after each batch), or memory is not given back.
- * KINDS   A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
- *         load, add, store; no locked instruction, no shared cache line), and readers add the rows up.
- *         A reported series points to an immutable value (value.h).  A recorder makes the next value and publishes it
- * by compare-and-swap; who loses looks again.  So an update is never lost and readers never see half of one. FIND    A
- * fixed array of buckets, sized from max_series at creation and touched only where used; each is a list.  New series
- * are put at a list's head by compare-and-swap (release; pairs with the acquire in find).  When that fails, another
- * series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing ever grows, so
- * nobody waits for growth. METRICS A metric (a name) is created the same way.  A new series is pushed to its metric's
- * list of fresh ones, from which the keeper takes them all at once to an array of its own.  The metric counts its
- * series; the count is raised before a series is pushed, and a metric can be removed only by moving its count from 0 to
- * -1. DEATH   Only the keeper unlinks.  It first marks a series dead by compare-and-swap on the very word that an
- * update must change (the value pointer; for cells, the time last seen).  So either the update comes first and the
- * series lives, or the mark comes first and the update, seeing it, makes a new series.  A counted series whose metric
- * has ended may be marked by a recorder too, when another metric takes its name.  Lists are changed at the head
- * by recorders and elsewhere by the keeper alone, so no unlinking can meet another. MEMORY  What is unlinked or
- * replaced is freed by epochs: a thread inside publishes the global epoch it entered at; the epoch moves on when all
- * who are inside have seen it; what was retired at epoch e is freed at e + 2, when no thread can hold it.  A thread
- * that stays inside delays freeing, nothing else. */
+ * WHO: A recorder is a thread with a slot of its own (0 .. slots-1).  One of the threads is also the keeper: it alone
+ * walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers into the store;
+ * outside it must hold none, and it must leave often (after each batch), or memory is not given back.
+ *
+ * KINDS: A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
+ * load, add, store; no locked instruction, no shared cache line), and readers add the rows up.  A reported series
+ * points to an immutable value (value.h).  A recorder makes the next value and publishes it by compare-and-swap; who
+ * loses looks again.  So an update is never lost and readers never see half of one.
+ *
+ * FINDING: A fixed array of buckets, sized from max_series at creation and touched only where used; each is a list. New
+ * series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When that
+ * fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing ever
+ * grows, so nobody waits for growth.
+ *
+ * METRICS, GROUPS: A metric (a name) is created the same way, and so is its group for each app, which holds what the
+ * bounds are about.  A new series is pushed to its metric's list of fresh ones, from which the keeper takes them all at
+ * once to an array of its own.  Metric and group count their series; the count is raised before a series is pushed, and
+ * they can be removed only by moving it from 0 to -1.
+ *
+ * DEATH: Only the keeper unlinks.  It first marks a series dead by compare-and-swap on the very word that an update
+ * must change (the value pointer; for cells, the time last seen).  So either the update comes first and the series
+ * lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not written
+ * again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted series,
+ * for the keeper to unlink, that stands in its way: one whose metric has ended, or whose owner is over.
+ *
+ * MEMORY: Lists are changed at the head by recorders and elsewhere by the keeper alone, so no unlinking can meet
+ * another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered at;
+ * the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
+ * thread can hold it.  A thread that stays inside delays freeing, nothing else. */
 #ifndef STORE_H
 #define STORE_H
 
