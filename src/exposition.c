@@ -198,9 +198,10 @@ static void write_cells(struct writer *writer, struct slice labels, const struct
     }
 }
 
-static void write_header(struct writer *writer, enum metric_type type)
+/* counted: the metric of the first series, where that is a counted one; it is newer than what the name began with. */
+static void write_header(struct writer *writer, enum metric_type type, const struct metric *counted)
 {
-    const struct metric *metric = writer->metric->metric;
+    const struct metric *metric = counted != NULL ? counted : writer->metric->metric;
     struct slice name = writer->metric->name;
     buffer_append(writer->page, SLICE("# HELP "));
     buffer_append(writer->page, name);
@@ -252,7 +253,7 @@ static bool write_series(void *context, const struct store_series_view *series)
         return true;
     }
     if (!writer->started && writer->base.length == 0)
-        write_header(writer, writer->mixed ? METRIC_UNTYPED : type);
+        write_header(writer, writer->mixed ? METRIC_UNTYPED : type, series->metric);
     else if (writer->started && type != writer->type && !writer->mixed) {
         writer->mixed = true;
         return false;

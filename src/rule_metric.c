@@ -15,6 +15,7 @@ struct descriptor {
     struct metric metric; /* first */
     struct descriptor *next;
     struct help *helps;
+    const char *wanted_help; /* what the rules that were read last give it, in force or not */
     char *name;
     char *labels;
     double *bounds;
@@ -74,6 +75,12 @@ static struct descriptor *create(const struct descriptor *wanted, unsigned bound
     return created;
 }
 
+/* Release the text to the acquire in metric_help(). */
+static void publish_help(struct descriptor *descriptor)
+{
+    __atomic_store_n(&descriptor->metric.help, descriptor->wanted_help, __ATOMIC_RELEASE);
+}
+
 static bool set_help(struct descriptor *descriptor, const char *text)
 {
     struct help *help = descriptor->helps;
@@ -87,8 +94,9 @@ static bool set_help(struct descriptor *descriptor, const char *text)
         help->next = descriptor->helps;
         descriptor->helps = help;
     }
-    /* Release the text to the acquire in metric_help(). */
-    __atomic_store_n(&descriptor->metric.help, (const char *)help->text, __ATOMIC_RELEASE);
+    descriptor->wanted_help = help->text;
+    if (descriptor->metric.help == NULL)
+        publish_help(descriptor);
     return true;
 }
 
@@ -122,6 +130,9 @@ void rule_metrics_keep(const struct metric *const *metrics, size_t count)
         descriptor->kept = false;
     for (size_t i = 0; i < count; i++)
         ((struct descriptor *)(uintptr_t)metrics[i])->kept = true;
-    for (struct descriptor *descriptor = all; descriptor != NULL; descriptor = descriptor->next)
+    for (struct descriptor *descriptor = all; descriptor != NULL; descriptor = descriptor->next) {
+        if (descriptor->kept)
+            publish_help(descriptor);
         __atomic_store_n(&descriptor->metric.ended, !descriptor->kept, __ATOMIC_RELAXED);
+    }
 }

@@ -86,8 +86,10 @@ static void has(const char *line)
     char text[512] = "\n";
     strcat(text, line);
     strcat(text, "\n");
-    if (strstr(page, text) == NULL)
-        fail_msg("no line %s but\n%s", line, (*strchr(text + 1, '{') = '\0', lines_with(text + 1)));
+    if (strstr(page, text) == NULL) {
+        text[strcspn(text, "{")] = '\0';
+        fail_msg("no line %s but\n%s", line, lines_with(text + 1));
+    }
 }
 
 static void has_not(const char *text)
@@ -599,6 +601,24 @@ static void rule_names(void **state)
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 1");
 }
 
+/* The help is that of the rules in force, also where the labels have changed with it; rules that are only read have
+ * none of their own yet. */
+static void rule_help(void **state)
+{
+    (void)state;
+    use("rules: [{name: r, match: '^job (?<job>.*)', metrics: [{counter: x_total, help: One.}]}]");
+    post(LINE("web.1", "job a"));
+    has("# HELP x_total One.");
+    struct buffer mistakes = {0};
+    config_file_free(
+        config_file_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
+                          "CONFIG", true, &mistakes));
+    has("# HELP x_total One.");
+    use("rules: [{name: r, match: '^job (?<job>.*)', metrics: [{counter: x_total, help: Two., labels: {job: $job}}]}]");
+    post(LINE("web.1", "job a"));
+    has("# HELP x_total Two.");
+}
+
 /* What other rules do not have ends; what they have in common goes on, whatever else has changed. */
 static void other_rules(void **state)
 {
@@ -670,6 +690,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_names, setup, teardown_rules),
+        cmocka_unit_test_setup_teardown(rule_help, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(other_rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_overflow, setup, teardown_rules),
     };

@@ -487,6 +487,8 @@ static void descriptors(void **state)
     use(MATCH("^q(?<a>)", "{counter: c, labels: {b: z, a: $a}, help: Another.}"));
     read_line(&recorded, "app", "web.1", "q");
     assert_ptr_equal(recorded.last.metric, first);
+    assert_string_equal(metric_help(first), RULE_HELP); /* until the rules are in force */
+    rules_enforce(file->rules);
     assert_string_equal(metric_help(first), "Another.");
     static const char *const others[] = {MATCH("^q", "{counter: c, labels: {a: x}}"), MATCH("^q", "{counter: c}"),
                                          MATCH("^q", "{counter: c, labels: {a: x, b: y}, with: [app, process]}"),
