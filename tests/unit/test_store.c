@@ -361,7 +361,7 @@ static void no_way_around(void **state)
     struct identity identity;
     unsigned created = 0;
     for (int i = 0; i < 100; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "label%d", i);
         struct label label = {slice_of(name), SLICE("__other__")};
         identity_build(&identity, SLICE(""), SLICE("m"), &label, 1);
@@ -383,7 +383,7 @@ static void groups_leave(void **state)
 {
     (void)state;
     for (int i = 0; i < 200; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "app%d", i);
         struct store_terms steady = terms_of("steady"), brief = terms_of(name);
         put("m", 0, 0, &steady);
