@@ -303,9 +303,9 @@ static bool hold(atomic_long *series)
     return false;
 }
 
-static void release_metric(struct stored_metric *metric)
+static void release(atomic_long *series)
 {
-    atomic_fetch_sub_explicit(&metric->series, 1, memory_order_acq_rel);
+    atomic_fetch_sub_explicit(series, 1, memory_order_acq_rel);
 }
 
 /* The metric of this name, held for one more series, created where it is missing; NULL where memory is short. */
@@ -429,13 +429,12 @@ static bool take_weight(struct store *store, struct group *group, unsigned weigh
     return false;
 }
 
-/* May a series of an app's grow by this much? */
-static bool has_app_room(const struct store *store, const struct series *series, unsigned weight)
+/* Has the group's app room for this much more? */
+static bool has_app_room(const struct store *store, const struct group *group, unsigned weight)
 {
     const struct store_settings *settings = &store->settings;
-    return settings->max_app_series == 0 || series->overflow || series->group->app == OWNER_NONE ||
-           owners_add(settings->owners, series->group->app, OWNER_LINES, 0) + (long)weight <=
-               (long)settings->max_app_series;
+    return settings->max_app_series == 0 || group->app == OWNER_NONE ||
+           owners_add(settings->owners, group->app, OWNER_LINES, 0) + (long)weight <= (long)settings->max_app_series;
 }
 
 /* Is there room for weight more in the bounds of app and metric?  CREATED: there is. */
@@ -459,10 +458,7 @@ static enum store_result check_bounds(struct store *store, struct group *group, 
     if (settings->max_metric_series != 0 &&
         atomic_load_explicit(&group->weight, memory_order_relaxed) + more > (long)settings->max_metric_series)
         return STORE_CAPPED;
-    if (settings->max_app_series != 0 && group->app != OWNER_NONE &&
-        owners_add(settings->owners, group->app, OWNER_LINES, 0) + more > (long)settings->max_app_series)
-        return STORE_APP_FULL;
-    return STORE_CREATED;
+    return has_app_room(store, group, weight) ? STORE_CREATED : STORE_APP_FULL;
 }
 
 /* ---- groups ---- */
@@ -698,9 +694,9 @@ free_series:
         free(series->cells);
     free(series);
 release_group:
-    atomic_fetch_sub_explicit(&group->series, 1, memory_order_acq_rel);
+    release(&group->series);
 release_metric:
-    release_metric(metric);
+    release(&metric->series);
     return result;
 }
 
@@ -837,7 +833,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
 
         unsigned weight = series->exempt ? 0 : value_weight(old);
         unsigned needed = series->exempt ? 0 : value_weight(next);
-        if (needed > weight && !has_app_room(store, series, needed - weight)) {
+        if (needed > weight && !series->overflow && !has_app_room(store, series->group, needed - weight)) {
             free(next);
             return STORE_APP_FULL;
         }
@@ -1064,9 +1060,9 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
         if (series->counted != NULL)
             retire(store, slot, series->cells);
-        atomic_fetch_sub_explicit(&series->group->series, 1, memory_order_acq_rel);
+        release(&series->group->series);
         retire(store, slot, series);
-        release_metric(metric);
+        release(&metric->series);
     }
     metric->known_count = kept;
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
