@@ -66,8 +66,8 @@ struct recorder {
     const struct line *line;        /* the one that is read now */
     enum family_id family;
     int64_t line_time; /* of that line; 0 until it is wanted */
-    struct recorder_met met[RECORDER_MET];
     struct recorder_process processes[RECORDER_PROCESSES];
+    struct recorder_met met[RECORDER_MET];
     size_t met_used;                  /* of the next, which is not cleared */
     char met_text[RECORDER_MET_TEXT]; /* copies of fleeting label values */
 };

@@ -438,7 +438,7 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
                     const struct recorder_batch *batch, struct family_context *context)
 {
-    memset(recorder, 0, offsetof(struct recorder, met_text));
+    memset(recorder, 0, offsetof(struct recorder, met)); /* the rest is forgotten below */
     recorder->output = (struct sample_output){.record = record,
                                               .reject = reject,
                                               .find = find,
