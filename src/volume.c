@@ -23,7 +23,6 @@ static struct slice source_of(struct slice appname)
 /* "web.1" is of the type "web", "postgres.1105947" of "postgres"; "router" is what it is. */
 static struct slice type_of(struct slice procid)
 {
-    struct process process;
     size_t digits = 0;
     while (digits < procid.length && slice_is_digit(procid.at[procid.length - 1 - digits]))
         digits++;
@@ -31,12 +30,7 @@ static struct slice type_of(struct slice procid)
         procid.length -= digits + 1;
     if (procid.length == 0)
         return procid;
-    char name[PROCESS_NAME_MAX + 8];
-    if (procid.length > PROCESS_NAME_MAX - 2)
-        return SLICE("other");
-    memcpy(name, procid.at, procid.length);
-    memcpy(name + procid.length, ".1", 2);
-    return process_read((struct slice){name, procid.length + 2}, &process) ? procid : SLICE("other");
+    return process_is_type(procid) ? procid : SLICE("other");
 }
 
 static void record(const struct volume_speaker *speaker, struct slice app, struct sample_output *output)
