@@ -4,18 +4,6 @@
 
 #include "support.h"
 
-static struct recording recording;
-
-static void check(const char *appname, const char *procid, const char *message, enum verdict verdict,
-                  const char *expected)
-{
-    enum verdict got = read_line(&recording, appname, procid, message);
-    if (got != verdict)
-        fail_msg("%s: verdict %d, not %d", message, (int)got, (int)verdict);
-    if (strcmp(recording.text, expected) != 0)
-        fail_msg("%s\n gave\n%s not\n%s", message, recording.text, expected);
-}
-
 #define OK VERDICT_RECOGNISED
 #define NONE VERDICT_NOT_A_METRIC
 
@@ -26,12 +14,12 @@ static void check_payload(const char *json, size_t length, enum verdict verdict,
     char *message = malloc(64 + length / 3 * 4 + 8);
     int start = sprintf(message, "crates-io-heroku-metrics:ingest ");
     EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)length);
-    enum verdict got = read_line(&recording, "app", "web.1", message);
+    enum verdict got = read_line(&recorded, "app", "web.1", message);
     free(message);
     if (got != verdict)
         fail_msg("%s: verdict %d, not %d", json, (int)got, (int)verdict);
-    if (strcmp(recording.text, expected) != 0)
-        fail_msg("%s\n gave\n%s not\n%s", json, recording.text, expected);
+    if (strcmp(recorded.text, expected) != 0)
+        fail_msg("%s\n gave\n%s not\n%s", json, recorded.text, expected);
 }
 
 static void check_json(const char *json, enum verdict verdict, const char *expected)
@@ -175,11 +163,11 @@ static void ingest_lines(void **state)
     check_json("[" GOOD, verdict_malformed(MALFORMED_JSON), "");
     check_json("[NaN]", verdict_malformed(MALFORMED_JSON), "");
     check_payload("[\"a\0b\"]", 7, verdict_malformed(MALFORMED_JSON), "");
-    check("app", "web.1", "crates-io-heroku-metrics:ingest ", verdict_malformed(MALFORMED_BASE64), "");
-    check("app", "web.1", "crates-io-heroku-metrics:ingest W3s*", verdict_malformed(MALFORMED_BASE64), "");
-    check("app", "web.1", "crates-io-heroku-metrics:ingest W10= ", OK, "");
-    check("app", "web.1", "crates-io-heroku-metrics:ingested W10=", NONE, "");
-    check("app", "web.1", "x crates-io-heroku-metrics:ingest W10=", NONE, "");
+    check_line("app", "web.1", "crates-io-heroku-metrics:ingest ", verdict_malformed(MALFORMED_BASE64), "");
+    check_line("app", "web.1", "crates-io-heroku-metrics:ingest W3s*", verdict_malformed(MALFORMED_BASE64), "");
+    check_line("app", "web.1", "crates-io-heroku-metrics:ingest W10= ", OK, "");
+    check_line("app", "web.1", "crates-io-heroku-metrics:ingested W10=", NONE, "");
+    check_line("app", "web.1", "x crates-io-heroku-metrics:ingest W10=", NONE, "");
 }
 
 /* Depth, and many small items, are bounded by the parser and its memory, not by luck. */
@@ -201,9 +189,9 @@ static void ingest_extremes(void **state)
     memcpy(json, "{\"a\":[", 6);
     memcpy(json + sizeof json - 5, "0]}", 3);
     EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)(sizeof json - 2));
-    verdict = read_line(&recording, "app", "web.1", message);
+    verdict = read_line(&recorded, "app", "web.1", message);
     assert_int_equal(verdict, OK);
-    assert_string_equal(recording.text, "reject element\n");
+    assert_string_equal(recorded.text, "reject element\n");
     free(message);
 }
 
@@ -217,7 +205,7 @@ static void ingest_cuts(void **state)
     for (size_t length = 1; length < sizeof json; length++) {
         int start = sprintf(message, "crates-io-heroku-metrics:ingest ");
         EVP_EncodeBlock((unsigned char *)message + start, (const unsigned char *)json, (int)length);
-        enum verdict verdict = read_line(&recording, "app", "web.1", message);
+        enum verdict verdict = read_line(&recorded, "app", "web.1", message);
         assert_int_equal(verdict, length == sizeof json - 1 ? OK : verdict_malformed(MALFORMED_JSON));
     }
 }
@@ -226,19 +214,19 @@ static void ingest_cuts(void **state)
 
 static void check_beginning(struct slice cut)
 {
-    enum verdict verdict = read_message(&recording, "app", "web.1", cut);
+    enum verdict verdict = read_message(&recorded, "app", "web.1", cut);
     assert_int_equal(verdict, cut.length >= sizeof "{\"metrics\":{" - 1 ? OK : NONE);
-    assert_int_equal(recording.length, 0);
+    assert_int_equal(recorded.length, 0);
 }
 
 static void metrics_json(void **state)
 {
     (void)state;
     each_cut(SLICE("{\"metrics\":{\"requests_total\":1234,\"in_flight\":{}}}"), check_beginning);
-    check("app", "background-worker", "{\"metrics\":{}}", OK, "");
-    check("app", "web.1", "{\"metrics\":[]}", NONE, "");
-    check("app", "web.1", " {\"metrics\":{}}", NONE, "");
-    check("heroku", "web.1", "{\"metrics\":{}}", NONE, "");
+    check_line("app", "background-worker", "{\"metrics\":{}}", OK, "");
+    check_line("app", "web.1", "{\"metrics\":[]}", NONE, "");
+    check_line("app", "web.1", " {\"metrics\":{}}", NONE, "");
+    check_line("heroku", "web.1", "{\"metrics\":{}}", NONE, "");
 }
 
 int main(void)
