@@ -113,8 +113,10 @@ bool config_has_control(struct slice text);
 /* A name that an entry can have, whatever else is wrong with it. */
 bool config_is_name(struct slice name);
 
-/* Letters, digits and "_", no digit first, no "__" first. */
-bool config_is_label_name(struct slice name);
+/* The name of a label, which is the key of a mapping: legal ([a-zA-Z_][a-zA-Z0-9_]*, not "__..."), and none of those
+ * taken.  False with a mistake. */
+bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const char *const *taken, size_t taken_count,
+                            struct slice *name);
 
 /* ---- the sections ---- */
 

@@ -56,6 +56,17 @@ struct family_context {
     double lost[LOGPLEX_CODES]; /* messages that the log system lost */
 };
 
+/* Is it one of Heroku's error codes of this letter: "H12", "R14", maybe with a third digit? */
+static inline bool family_is_code(struct slice text, char letter)
+{
+    if (text.length < 3 || text.length > 4 || text.at[0] != letter)
+        return false;
+    for (size_t i = 1; i < text.length; i++)
+        if (!slice_is_digit(text.at[i]))
+            return false;
+    return true;
+}
+
 /* What became of a message. */
 enum verdict {
     VERDICT_RECOGNISED,

@@ -46,6 +46,9 @@ struct quantity {
     enum unit unit;
 };
 
+/* What a metric's name ends in that is of this: "_bytes", "_seconds" or nothing. */
+struct slice keyvalue_suffix(enum unit unit);
+
 /* What a sample value spells, in base units: "12", "-1.5", "147391814791bytes", "8027324kB", "7.11MB", "12ms",
  * "348836pages".  kB, MB and GB are powers of 1024, as /proc/meminfo means them; ms and us become seconds.  False where
  * the number cannot be read or is not finite, or what follows it is no unit. */

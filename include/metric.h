@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+/* How many elements an array has. */
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
 enum metric_type {
     METRIC_COUNTER,
     METRIC_GAUGE,

@@ -60,6 +60,16 @@ static inline size_t slice_index(struct slice text, char byte)
     return found == NULL ? text.length : (size_t)(found - text.at);
 }
 
+/* At most so many bytes from the start of text, and whole characters where it is UTF-8. */
+static inline struct slice slice_beginning(struct slice text, size_t most)
+{
+    if (text.length <= most)
+        return text;
+    while (most > 0 && ((unsigned char)text.at[most] & 0xC0) == 0x80)
+        most--;
+    return (struct slice){text.at, most};
+}
+
 /* Without the blanks around it that HTTP allows (OWS, RFC 9110, 5.6.3). */
 static inline struct slice slice_trim(struct slice text)
 {

@@ -126,15 +126,8 @@ static void read_tokens(struct reader *reader, void *into, const yaml_node_t *va
 
 /* Labels that say whose series it is, or what it counts: another value would mix series up.  Prometheus itself sets the
  * last two, and has its own use for two others. */
-static bool is_taken_label(struct slice name)
-{
-    static const char *const taken[] = {"app",   "process", "process_type", "le", "quantile",
-                                        "addon", "source",  "instance",     "job"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-        if (slice_equals(name, slice_of(taken[i])))
-            return true;
-    return false;
-}
+static const char *const taken_labels[] = {"app",   "process", "process_type", "le", "quantile",
+                                           "addon", "source",  "instance",     "job"};
 
 static bool has_label(const struct config_drain *drain, struct slice name)
 {
@@ -148,14 +141,9 @@ static void read_label(struct reader *reader, struct config_drain *drain, const 
                        const yaml_node_t *value)
 {
     struct slice name, text;
-    if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, &name))
+    if (!config_read_label_name(reader, key, taken_labels, COUNT(taken_labels), &name))
         return;
-    if (!config_is_label_name(name))
-        config_note(reader, &key->start_mark,
-                    "a label's name must be letters, digits and \"_\", and not start with \"__\"");
-    else if (is_taken_label(name))
-        config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name.length, name.at);
-    else if (has_label(drain, name))
+    if (has_label(drain, name))
         config_note(reader, &key->start_mark, "this label is given twice");
     else if (config_read_text(reader, value, "a label's value", IDENTITY_VALUE_MAX, &text)) {
         char *kept_name = config_keep(reader, name), *kept_text = config_keep(reader, text);

@@ -275,7 +275,7 @@ bool config_is_name(struct slice name)
     return name.length > 0 && name.length <= AUTH_USER_MAX && !config_has_control(name);
 }
 
-bool config_is_label_name(struct slice name)
+static bool is_label_name(struct slice name)
 {
     for (size_t i = 0; i < name.length; i++) {
         char byte = name.at[i];
@@ -284,4 +284,23 @@ bool config_is_label_name(struct slice name)
             return false;
     }
     return name.length > 0 && name.length <= IDENTITY_LABEL_MAX && !slice_starts_with(name, SLICE("__"));
+}
+
+bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const char *const *taken, size_t taken_count,
+                            struct slice *name)
+{
+    if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, name))
+        return false;
+    if (!is_label_name(*name)) {
+        config_note(reader, &key->start_mark,
+                    "a label's name must be letters, digits and \"_\", and not start with \"__\"");
+        return false;
+    }
+    for (size_t i = 0; i < taken_count; i++) {
+        if (slice_equals(*name, slice_of(taken[i]))) {
+            config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name->length, name->at);
+            return false;
+        }
+    }
+    return true;
 }

@@ -184,14 +184,7 @@ static void read_scale(struct reader *reader, void *into, const yaml_node_t *val
 }
 
 /* Ours, or Prometheus's. */
-static bool is_taken_label(struct slice name)
-{
-    static const char *const taken[] = {"app", "process", "process_type", "le", "quantile"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-        if (slice_equals(name, slice_of(taken[i])))
-            return true;
-    return false;
-}
+static const char *const taken_labels[] = {"app", "process", "process_type", "le", "quantile"};
 
 static bool has_label(const struct rule_metric *metric, struct slice name)
 {
@@ -207,14 +200,9 @@ static void read_label(struct reader *reader, const struct reading *reading, con
     struct slice name;
     struct rule_metric *metric = reading->metric;
     struct rule_label *label = &metric->labels[metric->label_count];
-    if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, &name))
+    if (!config_read_label_name(reader, key, taken_labels, COUNT(taken_labels), &name))
         return;
-    if (!config_is_label_name(name))
-        config_note(reader, &key->start_mark,
-                    "a label's name must be letters, digits and \"_\", and not start with \"__\"");
-    else if (is_taken_label(name))
-        config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name.length, name.at);
-    else if (has_label(metric, name))
+    if (has_label(metric, name))
         config_note(reader, &key->start_mark, "this label is given twice");
     else if (read_source(reader, value, "a label's value", reading, &label->value)) {
         label->name = config_keep(reader, name);

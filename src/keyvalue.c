@@ -182,6 +182,11 @@ bool keyvalue_quantity(struct slice value, struct quantity *quantity)
     return true;
 }
 
+struct slice keyvalue_suffix(enum unit unit)
+{
+    return unit == UNIT_BYTES ? SLICE("_bytes") : unit == UNIT_SECONDS ? SLICE("_seconds") : SLICE("");
+}
+
 bool keyvalue_number(struct slice value, double *number)
 {
     struct quantity quantity;

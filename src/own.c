@@ -28,7 +28,6 @@ static const char *const status_labels[OWN_STATUS_COUNT] = {"200", "204", "400",
 
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define COUNTER(suffix, text)                                                                           \
     {                                                                                                   \
         .name = "drain_exporter_" suffix, .help = text, .type = METRIC_COUNTER, .cells = 1, .own = true \

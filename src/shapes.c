@@ -136,22 +136,12 @@ static bool continues_character(char byte)
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-/* How much of text fits, without half a character of UTF-8 at its end. */
-static size_t fit(struct slice text, size_t room)
-{
-    if (text.length <= room)
-        return text.length;
-    while (room > 0 && continues_character(text.at[room]))
-        room--;
-    return room;
-}
-
 size_t shape_of(struct slice text, char out[SHAPE_ROOM])
 {
     size_t length = 0, taken;
     bool starts_word = true;
     /* What is far behind the room cannot matter, and a quote without an end is not looked for for ever. */
-    struct slice rest = {text.at, fit(text, 16 * SHAPE_ROOM)};
+    struct slice rest = slice_beginning(text, 16 * SHAPE_ROOM);
     for (; rest.length > 0; rest = slice_after(rest, taken)) {
         const struct placeholder *placeholder = find_placeholder(rest, starts_word, &taken);
         struct slice part = placeholder != NULL ? placeholder->name : (struct slice){rest.at, 1};
@@ -226,7 +216,7 @@ static struct entry *find_entry(const struct shapes *shapes, struct slice shape,
 
 void shapes_add(struct shapes *shapes, struct slice shape, struct slice text)
 {
-    shape.length = fit(shape, SHAPE_ROOM);
+    shape = slice_beginning(shape, SHAPE_ROOM);
     uint64_t hash = XXH3_64bits(shape.at, shape.length);
     struct entry *entry = find_entry(shapes, shape, hash);
     shapes->without_room += entry == NULL;
@@ -238,7 +228,7 @@ void shapes_add(struct shapes *shapes, struct slice shape, struct slice text)
     shapes->used++;
     entry->hash = hash;
     entry->shape_length = shape.length;
-    entry->example_length = fit(text, SHAPE_EXAMPLE_ROOM);
+    entry->example_length = slice_beginning(text, SHAPE_EXAMPLE_ROOM).length;
     if (shape.length > 0)
         memcpy(entry->shape, shape.at, shape.length);
     if (entry->example_length > 0)

@@ -66,17 +66,15 @@ static void print_safely(struct slice text)
 /* A text of one line; its newlines are shown too. */
 static void print_text(struct slice text)
 {
-    size_t shown = text.length < TEXT_SHOWN ? text.length : TEXT_SHOWN;
-    while (shown < text.length && shown > 0 && ((unsigned char)text.at[shown] & 0xC0) == 0x80)
-        shown--;
-    for (struct slice rest = {text.at, shown}; rest.length > 0;) {
+    struct slice shown = slice_beginning(text, TEXT_SHOWN);
+    for (struct slice rest = shown; rest.length > 0;) {
         size_t length = slice_index(rest, '\n');
         print_safely((struct slice){rest.at, length});
         if (length < rest.length)
             printf("\\n");
         rest = slice_after(rest, length < rest.length ? length + 1 : length);
     }
-    if (shown < text.length)
+    if (shown.length < text.length)
         printf("... (%zu bytes)", text.length);
     putchar('\n');
 }

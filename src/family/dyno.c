@@ -21,7 +21,6 @@ static const char *const error_codes[] = {"R10", "R11", "R12", "R13", "R14", "R1
     X("Restarting", "restarting")
 static const char *const events[] = {"start", "sigterm", "sigkill", "cycling", "idling", "unidling", "restarting"};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define COUNTER(text, meaning)                                                           \
     {                                                                                    \
         .name = "heroku_dyno_" text, .help = meaning, .type = METRIC_COUNTER, .cells = 1 \
@@ -197,11 +196,8 @@ static enum verdict read_exit(struct slice text, const struct dyno *dyno, struct
 static enum verdict read_error(struct slice text, const struct dyno *dyno, struct sample_output *output)
 {
     struct slice code = {text.at, slice_index(text, ' ')};
-    if (code.length < 3 || code.length > 4 || code.at[0] != 'R')
+    if (!family_is_code(code, 'R'))
         return VERDICT_NOT_A_METRIC;
-    for (size_t i = 1; i < code.length; i++)
-        if (!slice_is_digit(code.at[i]))
-            return VERDICT_NOT_A_METRIC;
     for (unsigned i = 0; i < COUNT(error_codes); i++) {
         if (slice_equals(slice_of(error_codes[i]), code)) {
             count_cell(dyno, &errors, i, 1, output);
@@ -249,7 +245,7 @@ static struct slice suffix_of(struct slice key, enum unit unit)
     /* Pages come in two counters; a key to come may hold a level, which is no counter. */
     if (slice_equals(key, SLICE("memory_pgpgin")) || slice_equals(key, SLICE("memory_pgpgout")))
         return SLICE("_pages_total");
-    return unit == UNIT_BYTES ? SLICE("_bytes") : unit == UNIT_SECONDS ? SLICE("_seconds") : SLICE("");
+    return keyvalue_suffix(unit);
 }
 
 static void read_sample(struct slice key, struct slice text, const struct dyno *dyno, struct sample_output *output)

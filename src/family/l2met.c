@@ -13,7 +13,6 @@ enum {
 static const double seconds_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60};
 static const double other_bounds[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 _Static_assert(COUNT(seconds_bounds) <= BOUNDS_MAX && COUNT(other_bounds) <= BOUNDS_MAX, "a histogram has room");
 
 enum kind { KIND_COUNT, KIND_MEASURE, KIND_SAMPLE, KIND_UNIQUE, KINDS };
@@ -105,13 +104,6 @@ static bool ends_in(struct slice name, struct slice suffix)
     return name.length == word.length || strchr("._-", name.at[name.length - word.length - 1]) != NULL;
 }
 
-static struct slice suffix_of(enum kind kind, enum unit unit)
-{
-    if (kind == KIND_COUNT)
-        return SLICE("_total");
-    return unit == UNIT_SECONDS ? SLICE("_seconds") : unit == UNIT_BYTES ? SLICE("_bytes") : SLICE("");
-}
-
 /* A histogram of one observation. */
 union measurement {
     struct value value;
@@ -141,7 +133,7 @@ static void record_pair(struct sample *sample, enum kind kind, struct slice name
 {
     char text[NAME_BYTES_MAX + SUFFIX_MAX];
     union measurement measurement = {0};
-    struct slice suffix = suffix_of(kind, quantity.unit);
+    struct slice suffix = kind == KIND_COUNT ? SLICE("_total") : keyvalue_suffix(quantity.unit);
     memcpy(text, name.at, name.length);
     sample->name = (struct slice){text, name.length};
     if (suffix.length > 0 && !ends_in(name, suffix)) {
@@ -167,17 +159,6 @@ struct labels {
     struct slice process; /* empty for a one-off dyno */
 };
 
-/* At most SOURCE_MAX bytes of text, and whole characters. */
-static struct slice capped(struct slice text)
-{
-    if (text.length <= SOURCE_MAX)
-        return text;
-    text.length = SOURCE_MAX;
-    while (text.length > 0 && ((unsigned char)text.at[text.length] & 0xC0) == 0x80)
-        text.length--;
-    return text;
-}
-
 static struct slice find_source(struct slice text)
 {
     struct keyvalue_reader reader;
@@ -185,7 +166,7 @@ static struct slice find_source(struct slice text)
     keyvalue_start(&reader, text);
     while (keyvalue_next(&reader, &pair))
         if (slice_equals(pair.key, SLICE("source")))
-            return capped(pair.value);
+            return slice_beginning(pair.value, SOURCE_MAX);
     return (struct slice){0};
 }
 

@@ -16,8 +16,6 @@ static const struct slice severities[] = {{"DEBUG", 5},   {"LOG", 3},   {"INFO",
 static const struct slice additions[] = {{"DETAIL", 6},  {"HINT", 4},  {"STATEMENT", 9},
                                          {"CONTEXT", 7}, {"QUERY", 5}, {"LOCATION", 8}};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
 /* The one of these words that text is, or NULL. */
 static const struct slice *find_word(const struct slice *words, size_t count, struct slice text)
 {

@@ -27,7 +27,6 @@ static const char *const warnings[] = {WARNINGS(X)};
 static const char *const notices[] = {NOTICES(X)};
 #undef X
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define COUNTER(text, meaning)                                                             \
     {                                                                                      \
         .name = "heroku_router_" text, .help = meaning, .type = METRIC_COUNTER, .cells = 1 \
@@ -140,16 +139,6 @@ struct router_line {
     int64_t bytes;
     bool read; /* at least one of the router's own fields is there */
 };
-
-static bool is_code(struct slice text)
-{
-    if (text.length < 3 || text.length > 4 || text.at[0] != 'H')
-        return false;
-    for (size_t i = 1; i < text.length; i++)
-        if (!slice_is_digit(text.at[i]))
-            return false;
-    return true;
-}
 
 /* Take a pair; false where it starts the part of the line that the client chose. */
 static bool read_head(const struct keyvalue *pair, struct router_line *line)
@@ -332,7 +321,7 @@ static void count_code(const struct router_line *line, struct slice dyno, struct
         return;
     struct label labels[] = {{SLICE("app"), context->app},
                              {SLICE("process"), dyno},
-                             {SLICE("code"), is_code(line->code) ? line->code : SLICE("other")}};
+                             {SLICE("code"), family_is_code(line->code, 'H') ? line->code : SLICE("other")}};
     struct sample sample = {
         .name = slice_of(router_errors.name), .labels = labels, .label_count = 2, .amount = 1, .process = dyno};
     if (count_cell(&router_errors, &sample, line->code, output) || informative)
@@ -346,7 +335,7 @@ static void count_level(const struct router_line *line, struct family_context *c
 {
     struct label labels[] = {{SLICE("app"), context->app},
                              {SLICE("at"), SLICE("other")},
-                             {SLICE("code"), is_code(line->code) ? line->code : SLICE("other")}};
+                             {SLICE("code"), family_is_code(line->code, 'H') ? line->code : SLICE("other")}};
     struct sample sample = {.name = slice_of(error_codes.name), .labels = labels, .label_count = 2, .amount = 1};
     for (size_t i = 0; i < COUNT(levels); i++) {
         if (!slice_equals(levels[i].at, line->at))
