@@ -16,7 +16,7 @@ HARDENING ?= -pie -Wl,-z,relro,-z,now
 LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lpcre2-8 -lcrypt -lz -lm
 JEMALLOC ?= -ljemalloc
 
-SOURCES := $(wildcard src/*.c src/family/*.c src/command/*.c) vendor/allocator.c vendor/localeconv.c
+SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 
@@ -117,7 +117,7 @@ unit: $(UNIT_TESTS) ## the unit tests of all rooms
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-ROOM_SOURCES := $(filter-out src/main.c src/http.c src/keeper.c src/health_check.c,$(SOURCES))
+ROOM_SOURCES := $(filter-out src/main.c src/server/http.c src/output/keeper.c src/output/health_check.c,$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

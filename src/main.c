@@ -6,13 +6,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "command/command.h"
-#include "config.h"
-#include "health_check.h"
-#include "http.h"
-#include "pipeline.h"
-#include "version.h"
+#include "base/clock.h"
+#include "base/version.h"
+#include "commands/command.h"
+#include "config/config.h"
+#include "exporter.h"
+#include "output/health_check.h"
+#include "server/http.h"
 
 enum {
     EXIT_INVALID = 1,

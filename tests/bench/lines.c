@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "config_file.h"
-#include "drain.h"
-#include "frame.h"
+#include "base/clock.h"
+#include "config/config_file.h"
+#include "intake/drain.h"
+#include "intake/frame.h"
 
 enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
 

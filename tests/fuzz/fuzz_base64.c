@@ -1,6 +1,6 @@
 #include <openssl/evp.h>
 
-#include "base64.h"
+#include "base/base64.h"
 #include "fuzz.h"
 
 /* What is accepted is the encoding of what comes out; what OpenSSL encodes is accepted. */

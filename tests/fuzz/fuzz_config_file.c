@@ -1,5 +1,5 @@
 /* The configuration.  Either it is good, or there are mistakes, each on a line of its own and of printable text. */
-#include "config_file.h"
+#include "config/config_file.h"
 #include "fuzz.h"
 
 static void check_mistakes(struct slice mistakes)

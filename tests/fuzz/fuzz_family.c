@@ -2,10 +2,10 @@
  * who wrote it, from 'a' on.  What the families hand on must be as sample.h says. */
 #include <math.h>
 
-#include "family/ingest.h"
-#include "family/router.h"
+#include "base/process.h"
+#include "families/ingest.h"
+#include "families/router.h"
 #include "fuzz.h"
-#include "process.h"
 
 static const struct {
     const char *appname;

@@ -1,5 +1,5 @@
-#include "frame.h"
 #include "fuzz.h"
+#include "intake/frame.h"
 
 /* Messages lie inside the body, in order, without overlap, and the reading ends. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

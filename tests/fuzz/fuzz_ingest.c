@@ -2,7 +2,7 @@
 #include <math.h>
 #include <openssl/evp.h>
 
-#include "family/ingest.h"
+#include "families/ingest.h"
 #include "fuzz.h"
 
 static void record(struct sample_output *output, const struct sample *sample)

@@ -1,7 +1,7 @@
 #include <math.h>
 
+#include "base/keyvalue.h"
 #include "fuzz.h"
-#include "keyvalue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,7 @@
 /* A batch as it comes in, through frames, lines and families to the page.  The page must be valid. */
-#include "drain.h"
-#include "exposition.h"
 #include "fuzz.h"
+#include "intake/drain.h"
+#include "output/exposition.h"
 
 static bool is_name_byte(char byte)
 {

@@ -1,8 +1,8 @@
 /* A log in any form.  The messages are the same however the bytes come in, and a batch made of them holds just these.
  */
-#include "frame.h"
 #include "fuzz.h"
-#include "log_input.h"
+#include "intake/frame.h"
+#include "intake/log_input.h"
 
 struct text {
     struct slice rest;

@@ -2,10 +2,10 @@
  * make of them must be as sample.h says, and what excludes a rule beforehand must exclude no line that it takes. */
 #include <math.h>
 
-#include "config_file.h"
+#include "base/scan.h"
+#include "config/config_file.h"
+#include "families/rules.h"
 #include "fuzz.h"
-#include "rules.h"
-#include "scan.h"
 
 enum { KEPT_MAX = 512, LABELS_MAX = RULE_LABELS_MAX + 3 };
 

@@ -1,5 +1,5 @@
 #include "fuzz.h"
-#include "syslog.h"
+#include "intake/syslog.h"
 
 static void check(struct slice text, enum syslog_shape shape)
 {

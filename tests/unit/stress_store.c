@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "allocator.h"
-#include "store.h"
+#include "store/store.h"
 
 enum {
     RECORDERS = 4,

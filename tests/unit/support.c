@@ -5,9 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "family/ingest.h"
-#include "family/router.h"
-#include "number.h"
+#include "base/number.h"
+#include "families/ingest.h"
+#include "families/router.h"
 
 struct slice guarded(struct slice text)
 {

@@ -9,8 +9,8 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-#include "family.h"
-#include "slice.h"
+#include "base/slice.h"
+#include "families/family.h"
 
 /* A copy of text that ends where the next page cannot be read, so that one byte too many kills the test.  Valid until
  * the next call. */

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "accounts.h"
+#include "server/accounts.h"
 #include "support.h"
 
 static struct accounts *make(const char *shared_password, const char *yaml, struct accounts *previous)

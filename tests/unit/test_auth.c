@@ -1,8 +1,8 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "auth.h"
-#include "query.h"
+#include "server/auth.h"
+#include "server/query.h"
 #include "support.h"
 
 static struct auth_realm realm;

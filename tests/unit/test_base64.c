@@ -1,4 +1,4 @@
-#include "base64.h"
+#include "base/base64.h"
 #include "support.h"
 
 static void accept(const char *text, const char *expected)

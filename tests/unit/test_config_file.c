@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "config_file.h"
+#include "config/config_file.h"
 #include "support.h"
 
 /* Passwords in the texts below; no message may hold one. */

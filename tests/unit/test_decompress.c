@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "decompress.h"
+#include "base/decompress.h"
 #include "support.h"
 
 static struct buffer deflated(struct slice text, int wrapper)

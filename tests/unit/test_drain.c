@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_file.h"
-#include "drain.h"
-#include "exposition.h"
+#include "config/config_file.h"
+#include "intake/drain.h"
+#include "output/exposition.h"
 #include "support.h"
 
 /* A whole way without a socket: bytes in, page out. */

@@ -1,4 +1,4 @@
-#include "family/dyno.h"
+#include "families/dyno.h"
 #include "support.h"
 
 #define OK VERDICT_RECOGNISED

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "exposition.h"
+#include "output/exposition.h"
 #include "support.h"
 
 static struct store *store;

@@ -1,4 +1,4 @@
-#include "frame.h"
+#include "intake/frame.h"
 #include "support.h"
 
 /* Split a body and write each message in brackets, repaired ones with a "!" before them. */

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "identity.h"
+#include "base/identity.h"
 #include "support.h"
 
 static struct identity identity;

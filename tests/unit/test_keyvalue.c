@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "keyvalue.h"
+#include "base/keyvalue.h"
 #include "support.h"
 
 static void check(const char *text, const char *expected)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "frame.h"
-#include "log_input.h"
+#include "intake/frame.h"
+#include "intake/log_input.h"
 #include "support.h"
 
 /* A text that comes in pieces. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "number.h"
+#include "base/number.h"
 #include "support.h"
 
 static void check(double number, const char *expected)

@@ -1,8 +1,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "owner.h"
-#include "process.h"
+#include "base/process.h"
+#include "store/owner.h"
 #include "support.h"
 
 enum { GRACE = 60 * 1000, SILENCE = 24 * 3600 * 1000 };

@@ -1,10 +1,10 @@
-#include "rules.h"
+#include "families/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_file.h"
-#include "scan.h"
+#include "base/scan.h"
+#include "config/config_file.h"
 #include "support.h"
 
 /* ---- rules from YAML, lines, and what they give ---- */

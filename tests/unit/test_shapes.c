@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "shapes.h"
+#include "base/shapes.h"
 #include "support.h"
 
 static void check(const char *text, const char *expected)

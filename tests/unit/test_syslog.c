@@ -1,5 +1,5 @@
+#include "intake/syslog.h"
 #include "support.h"
-#include "syslog.h"
 
 static void check(const char *text, enum syslog_shape shape, const char *appname, const char *procid,
                   const char *message)

@@ -1,9 +1,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sketch.h"
+#include "base/sketch.h"
+#include "base/value.h"
 #include "support.h"
-#include "value.h"
 
 static struct value *make(enum value_type type, double number, uint32_t size, const double *words)
 {

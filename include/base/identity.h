@@ -1,0 +1,62 @@
+/* The identity of a series: its metric name and labels, made legal, in the text in which they stand on the page.
+ * Pure: no I/O, no allocation.
+ *
+ *     heroku_router_errors app="my-app",process="web.1"
+ *     ^ name               ^ labels, sorted by name, escaped
+ *
+ * Two samples belong to the same series exactly when their identities have the same bytes. */
+#ifndef IDENTITY_H
+#define IDENTITY_H
+
+#include "base/slice.h"
+
+/* Bounds.  Prometheus has none of its own, but a page that holds one label of a megabyte is refused by people. */
+enum {
+    IDENTITY_NAME_MAX = 256,   /* bytes of a metric name */
+    IDENTITY_LABELS_MAX = 40,  /* labels of one series */
+    IDENTITY_LABEL_MAX = 128,  /* bytes of a label's name */
+    IDENTITY_VALUE_MAX = 1024, /* bytes of a label's value */
+    IDENTITY_ROOM = 4096,      /* bytes of the whole text */
+};
+
+struct label {
+    struct slice name;
+    struct slice value;
+};
+
+struct identity {
+    size_t name_length;
+    size_t length;
+    char text[IDENTITY_ROOM]; /* the name, then at once the labels without their braces; no NUL */
+};
+
+static inline struct slice identity_name(const struct identity *identity)
+{
+    return (struct slice){identity->text, identity->name_length};
+}
+
+static inline struct slice identity_labels(const struct identity *identity)
+{
+    return (struct slice){identity->text + identity->name_length, identity->length - identity->name_length};
+}
+
+enum identity_result {
+    IDENTITY_OK,
+    IDENTITY_BAD_NAME,   /* the metric name is empty or too long */
+    IDENTITY_BAD_LABELS, /* too many labels, or one that is empty of name or too long */
+};
+
+/* Build the identity of the metric namespace_name (just name where namespace is empty) with count labels, in any order.
+ *
+ * Made legal after the Prometheus data model: bytes outside [a-zA-Z0-9_:] (in label names, outside [a-zA-Z0-9_]) become
+ * "_", and a leading digit gets "_" before it.  A label that Prometheus keeps for itself ("le", "quantile", "__...")
+ * gets "exported_" before its name.  A label with an empty value is left out: it means the same as none.  Of two labels
+ * with one name the later one counts.  In values, backslash, quote and newline are escaped and what is not UTF-8 is
+ * replaced by U+FFFD.  On any result but IDENTITY_OK, *identity holds nothing of use. */
+enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
+                                    const struct label *labels, size_t count);
+
+/* Is this a label name that a metric may not set because the label is ours: is it, made legal, the name given? */
+bool identity_label_becomes(struct slice label_name, struct slice legal_name);
+
+#endif

@@ -1,0 +1,11 @@
+/* Percent-encoding (RFC 3986, 2.1).  Pure. */
+#ifndef PERCENT_H
+#define PERCENT_H
+
+#include "base/slice.h"
+
+/* Decode text into out, cut off at room bytes; returns the length.  A '%' that no two hexadecimal digits follow is left
+ * as it is.  plus_is_blank: '+' is a space, as in forms.  out may be where text is. */
+size_t percent_decode(struct slice text, bool plus_is_blank, char *out, size_t room);
+
+#endif

@@ -1,0 +1,83 @@
+/* What a line means: the samples that a family makes of it, on their way to the store.  Plain values; no I/O. */
+#ifndef SAMPLE_H
+#define SAMPLE_H
+
+#include "base/identity.h"
+#include "base/metric.h"
+#include "base/process.h"
+#include "base/value.h"
+
+/* One sample.  All that it points to is valid during the call that hands it on; but process, and label values of
+ * counted samples (those whose metric has cells), for as long as the batch is: they are parts of its lines, or
+ * constants.  All samples of one counted metric with the same number of labels have the same names of labels, in the
+ * same order. */
+struct sample {
+    const struct metric *metric; /* ours, or NULL where the app chose the name */
+    struct slice namespace;      /* before the name, "_" between them; may be empty */
+    struct slice name;
+    const struct label *labels;
+    size_t label_count;
+    /* Where metric has cells, amount is added to one of them; else value is recorded and these are not used. */
+    unsigned cell;
+    double amount;
+    struct value *value; /* its time and seen are filled in by who takes the sample */
+    bool incremental;
+    struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
+    bool fleeting;        /* label values are valid during the call only, also those of a counted sample */
+    bool stays;           /* the series lives until then; else only for the family's cadence after its last sample */
+    bool limited_name;    /* the app may choose only so many names of this kind */
+};
+
+/* What a line says about a process. */
+enum process_news {
+    PROCESS_STARTED,   /* it starts or is up */
+    PROCESS_RESTARTED, /* a new instance takes the place of the one before, whose reports are over */
+    PROCESS_EXITED,    /* an instance has exited: its reports are over; maybe a new one is coming */
+    PROCESS_ENDED,     /* it is down: nothing of it is left */
+};
+
+/* A counted series that can be added to without looking it up again. */
+struct series;
+
+/* Why a sample is not used: label value, meaning. */
+#define SAMPLE_REJECTIONS(X)                                                    \
+    X(REJECTED_ELEMENT, "element", "not an object with a metric in it")         \
+    X(REJECTED_NAME, "name", "the metric's name is missing, empty or too long") \
+    X(REJECTED_RESERVED, "reserved_name", "the name belongs to this program")   \
+    X(REJECTED_NAMES, "names", "the app has chosen too many names already")     \
+    X(REJECTED_LABELS, "labels", "too many or too long labels, or not text")    \
+    X(REJECTED_KIND, "kind", "neither absolute nor incremental")                \
+    X(REJECTED_VALUE, "value", "no value, or one that is not a finite number")  \
+    X(REJECTED_TOO_LARGE, "too_large", "too many buckets, quantiles, members or bins")
+
+enum sample_rejection {
+#define X(id, label, meaning) id,
+    SAMPLE_REJECTIONS(X)
+#undef X
+        REJECTED_REASONS
+};
+
+/* Where samples go.  The functions are called on the thread that reads the line. */
+struct sample_output {
+    void (*record)(struct sample_output *output, const struct sample *sample);
+    void (*reject)(struct sample_output *output, enum sample_rejection reason);
+
+    /* For lines that come by the hundred: find a counted sample's series, without adding to it, and add to it, or to a
+     * histogram an observation, for as long as generation stays what it was.  NULL: the sample is refused, and counted
+     * as such. */
+    struct series *(*find)(struct sample_output *output, const struct sample *sample);
+    void (*add)(struct sample_output *output, struct series *counter, unsigned cell, double amount);
+    void (*observe)(struct sample_output *output, struct series *histogram, const struct metric *metric,
+                    double observation);
+    uint64_t generation;
+
+    /* What the line says about the app's processes, as of the line's own time. */
+    void (*tell)(struct sample_output *output, struct slice process, enum process_news news);
+    /* The process runs as this instance, a text that is another after each start. */
+    enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
+    /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was
+     * reported with the type as its process is over at once. */
+    void (*scale)(struct sample_output *output, struct slice type, unsigned count);
+};
+
+#endif

@@ -1,0 +1,92 @@
+/* Find bytes in short texts, 64 at a time.  A log line is made of many short parts; to search each one's end from where
+ * the last one ended is slow, since every search waits for the one before it.  A mask of all the places in 64 bytes
+ * waits for nothing. */
+#ifndef SCAN_H
+#define SCAN_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum { SCAN_BLOCK = 64 };
+
+/* A bit for each of the 64 bytes at block that is this byte; bit 0 is the first. */
+static inline uint64_t scan_whole_block(const char *block, char byte)
+{
+    uint64_t mask = 0;
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi8(byte);
+    for (int i = 0; i < SCAN_BLOCK; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(block + i));
+        mask |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)) << i;
+    }
+#else
+    for (int i = 0; i < SCAN_BLOCK; i++)
+        mask |= (uint64_t)(block[i] == byte) << i;
+#endif
+    return mask;
+}
+
+/* The same for the up to 64 bytes from at to end.  Bytes from start on may be read, but none behind end. */
+static inline uint64_t scan_block(const char *start, const char *at, const char *end, char byte)
+{
+    size_t left = (size_t)(end - at);
+    if (left >= SCAN_BLOCK)
+        return scan_whole_block(at, byte);
+    if (end - start >= SCAN_BLOCK) /* the last 64 bytes: some of them were seen before */
+        return left == 0 ? 0 : scan_whole_block(end - SCAN_BLOCK, byte) >> (SCAN_BLOCK - left);
+    char copy[SCAN_BLOCK];
+    memcpy(copy, at, left);
+    return scan_whole_block(copy, byte) & ((UINT64_C(1) << left) - 1);
+}
+
+/* The last place where word (2 to 64 bytes) stands in text, or NULL; only about the last reach bytes of text are looked
+ * at. */
+static inline const char *scan_last(struct slice text, struct slice word, size_t reach)
+{
+    const char *low = text.length > reach ? text.at + text.length - reach : text.at;
+    const char *high = text.at + text.length - word.length + 1; /* behind the last place where word could start */
+    if (text.length < word.length)
+        return NULL;
+    while (high - low >= SCAN_BLOCK) {
+        high -= SCAN_BLOCK;
+        uint64_t places = scan_whole_block(high, word.at[0]) & scan_whole_block(high + 1, word.at[1]);
+        for (; places != 0; places ^= UINT64_C(1) << (63 - __builtin_clzll(places))) {
+            const char *place = high + 63 - __builtin_clzll(places);
+            if (memcmp(place, word.at, word.length) == 0)
+                return place;
+        }
+    }
+    while (high > low)
+        if (*--high == word.at[0] && memcmp(high, word.at, word.length) == 0)
+            return high;
+    return NULL;
+}
+
+/* Does word (1 to 64 bytes) stand in text?  Bytes of text alone are read. */
+static inline bool scan_holds(struct slice text, struct slice word)
+{
+    if (text.length < word.length)
+        return false;
+    const char *last = text.at + text.length - word.length; /* the last place where word could start */
+    const char *end = text.at + text.length;
+    for (const char *block = text.at; block <= last; block += SCAN_BLOCK) {
+        uint64_t places = scan_block(text.at, block, end, word.at[0]);
+        if (word.length > 1)
+            places &= scan_block(text.at, block + 1, end, word.at[1]);
+        for (; places != 0; places &= places - 1) {
+            const char *place = block + __builtin_ctzll(places);
+            if (place > last)
+                return false;
+            if (slice_same_bytes(place, word.at, word.length))
+                return true;
+        }
+    }
+    return false;
+}
+
+#endif

@@ -1,0 +1,88 @@
+/* The settings: one table of names, defaults, ranges and meanings; from environment variables and flags.
+ * Nothing is opened but the files that hold secrets. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "server/auth.h"
+
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_CHECK,        /* --check-config */
+    CONFIG_HEALTH_CHECK, /* --health-check: passwords are not needed */
+    CONFIG_COMMAND,      /* a command that does not serve: nor are they here */
+    CONFIG_HELP,
+    CONFIG_VERSION,
+};
+
+/* All settings, in base units.  Strings are owned by the struct. */
+struct config {
+    enum config_action action;
+    char *listen_address;
+    char *listen_host; /* empty: all addresses */
+    char *listen_port;
+    char *password_drain; /* NULL: none, which only a configuration file allows */
+    char *password_metrics;
+    char *password_drain_previous;   /* NULL: none */
+    char *password_metrics_previous; /* NULL: none */
+    char *config_file;               /* NULL: none */
+    char *config_text;               /* the same inline; holds secrets; NULL: none */
+    uint64_t expire_after;           /* milliseconds; 0: never */
+    uint64_t postgres_expire_after;  /* likewise, as the next two */
+    uint64_t redis_expire_after;
+    uint64_t runtime_expire_after;
+    uint64_t scrape_interval;  /* milliseconds */
+    uint64_t app_expire_after; /* milliseconds; 0: never */
+    uint64_t max_series;
+    uint64_t max_app_series; /* 0: no bound, as the next two */
+    uint64_t max_metric_series;
+    uint64_t max_l2met_names;
+    bool leave_out_self_drain;
+    uint64_t max_body_size; /* bytes */
+    uint64_t max_connections;
+    uint64_t workers;
+    char *ingest_prefix;     /* with its final space */
+    uint64_t header_timeout; /* milliseconds, as the next two */
+    uint64_t request_timeout;
+    uint64_t idle_timeout;
+    char *tls_cert_file; /* NULL: no TLS */
+    char *tls_key_file;
+    enum log_level log_level;
+    char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
+};
+
+enum config_result {
+    CONFIG_OK,
+    CONFIG_INVALID, /* a bad or missing value: exit status 1 */
+    CONFIG_USAGE,   /* a flag that does not exist or lacks its value: exit status 2 */
+};
+
+/* Read the settings; a flag wins over its variable, and a secret may be in the file that <variable>_FILE names.  On any
+ * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
+ * that no process list shows them. */
+enum config_result config_load(struct config *config, int argc, char **argv, char error[256]);
+
+/* The settings of a command that does not serve: from environment variables alone, and without secrets. */
+enum config_result config_load_for_command(struct config *config, char error[256]);
+
+/* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
+ * error where one of them cannot be read; there is nothing to free then. */
+bool config_read_secrets(const struct config *config, struct config *fresh, char error[256]);
+
+/* Exchange the secrets that came from files with those in fresh; all others stay.  Doing it again undoes it. */
+void config_exchange_secrets(struct config *config, struct config *fresh);
+
+void config_free(struct config *config);
+
+/* The two realms that the passwords make. */
+struct auth_realm config_drain_realm(const struct config *config);
+struct auth_realm config_metrics_realm(const struct config *config);
+
+/* The help text, and a list of all settings with their values, but no secrets. */
+void config_print_help(FILE *out);
+void config_print(const struct config *config, FILE *out);
+
+#endif

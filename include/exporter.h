@@ -1,0 +1,22 @@
+/* The rooms between a batch and a page, made as the settings say.  Whoever takes batches makes them here, so that the
+ * same batch means the same to all. */
+#ifndef PIPELINE_H
+#define PIPELINE_H
+
+#include "config/config.h"
+#include "intake/drain.h"
+
+struct pipeline {
+    struct owners *owners;
+    struct store *store;
+    struct drain *drain;
+    unsigned keeper_slot; /* of the store; those below are the workers' */
+};
+
+/* False where memory is short: then there is nothing to close.  config must live until pipeline_close(). */
+bool pipeline_open(struct pipeline *pipeline, const struct config *config);
+
+/* Free all; no thread may use them any more. */
+void pipeline_close(struct pipeline *pipeline);
+
+#endif

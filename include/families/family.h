@@ -1,0 +1,114 @@
+/* The kinds of lines that we know.  A family is one row of a table and one file: how to recognise its lines cheaply and
+ * how to make samples of one.  A line belongs to the first family that claims it, but for one that it has no use for:
+ * users' rules, which come last, see that too.  Who wrote a line (appname, procid) is looked at before what it says: an
+ * app can print any text, but it cannot choose these two. */
+#ifndef FAMILY_H
+#define FAMILY_H
+
+#include "base/sample.h"
+#include "intake/syslog.h"
+
+/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
+#define FAMILIES_OF_NUMBERED(X)          \
+    X(FAMILY_DYNO, dyno)                 \
+    X(FAMILY_POSTGRES_LOG, postgres_log) \
+    X(FAMILY_L2MET, l2met)
+#define FAMILIES_OF_NAMED(X)       \
+    X(FAMILY_ROUTER, router)       \
+    X(FAMILY_POSTGRES, postgres)   \
+    X(FAMILY_LOGPLEX, logplex)     \
+    X(FAMILY_REDIS, redis)         \
+    X(FAMILY_PGBOUNCER, pgbouncer) \
+    X(FAMILY_ADDON, addon)         \
+    X(FAMILY_API, api)
+#define FAMILIES_OF_ANY(X)               \
+    X(FAMILY_INGEST, ingest)             \
+    X(FAMILY_METRICS_JSON, metrics_json) \
+    X(FAMILY_RULES, rules)
+#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
+
+enum family_id {
+#define X(id, name) id,
+    FAMILIES(X)
+#undef X
+        FAMILY_COUNT
+};
+
+/* The log system's own codes for losses: Logplex's output buffer, log-shuttle's buffer, log-shuttle's deliveries. */
+enum logplex_code { LOGPLEX_L10, LOGPLEX_L12, LOGPLEX_L13, LOGPLEX_CODES };
+
+/* The longest message that a family is given, in bytes.  Heroku cuts at 10,000. */
+enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
+
+/* What a family needs beside the line.  One for each batch. */
+struct family_context {
+    struct slice app;           /* the app of the drain, empty where it is unknown */
+    struct slice drain_token;   /* of the request, empty where it has none */
+    struct slice host;          /* of the request: where the drain posts to; empty where it is unknown */
+    struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
+    struct ingest *ingest;      /* ingest_create() */
+    struct router *router;      /* router_create() */
+    struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
+    bool leave_out_own;         /* router lines about the requests that bring this drain's batches count nowhere */
+
+    /* What the lines of the batch say beside samples; 0 at first. */
+    double own_lines;           /* router lines about such requests */
+    double lost[LOGPLEX_CODES]; /* messages that the log system lost */
+};
+
+/* Is it one of Heroku's error codes of this letter: "H12", "R14", maybe with a third digit? */
+static inline bool family_is_code(struct slice text, char letter)
+{
+    if (text.length < 3 || text.length > 4 || text.at[0] != letter)
+        return false;
+    for (size_t i = 1; i < text.length; i++)
+        if (!slice_is_digit(text.at[i]))
+            return false;
+    return true;
+}
+
+/* What became of a message. */
+enum verdict {
+    VERDICT_RECOGNISED,
+    VERDICT_NOT_A_METRIC,
+    VERDICT_MALFORMED, /* the first of the reasons below */
+};
+
+/* Why a message cannot be used: label value, meaning. */
+#define MALFORMATIONS(X)                                                        \
+    X(MALFORMED_HEADER, "header", "no syslog header")                           \
+    X(MALFORMED_TOO_LONG, "too_long", "longer than 64 KiB")                     \
+    X(MALFORMED_BASE64, "base64", "an ingest line whose payload is not base64") \
+    X(MALFORMED_JSON, "json", "an ingest line whose payload is not JSON")       \
+    X(MALFORMED_PAIRS, "pairs", "a router line without router fields")
+
+enum malformation {
+#define X(id, label, meaning) id,
+    MALFORMATIONS(X)
+#undef X
+        MALFORMATION_COUNT
+};
+
+static inline enum verdict verdict_malformed(enum malformation reason)
+{
+    return (enum verdict)(VERDICT_MALFORMED + (int)reason);
+}
+
+/* Each family's file defines one, <name>_family. */
+struct family {
+    bool (*owns)(const struct line *line, const struct family_context *context);
+    /* Hand the line's samples to output; only for lines that it owns. */
+    enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
+    /* Record the counters that are known before they rise, as 0: those of an app, from its first batch on, and those of
+     * one of its processes, once that is known.  NULL: there are none. */
+    void (*start_app)(struct family_context *context, struct sample_output *output);
+    void (*start_process)(struct slice process, struct family_context *context, struct sample_output *output);
+};
+
+/* Indexed by family_id. */
+extern const struct family *const families[FAMILY_COUNT];
+
+/* The family that claims a line, or FAMILY_COUNT. */
+enum family_id family_of(const struct line *line, const struct family_context *context);
+
+#endif

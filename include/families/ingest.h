@@ -1,0 +1,20 @@
+/* Metrics that the app itself prints: a prefix and base64 of JSON in Vector's metric model.
+ *
+ *     crates-io-heroku-metrics:ingest W3sibWV0cmljIjp7Im5hbWUiOiJoaXRzIiwiY291bnRlciI6eyJ2YWx1ZSI6MTB9fX1d
+ *     [{"metric":{"name":"hits","counter":{"value":10}}}]
+ *
+ * Both spellings of the model are read, that of Vector's Lua transform (parallel lists) and native_json (lists of
+ * objects), told apart by what the lists hold.  What is wrong with one metric costs this metric, never its line. Labels
+ * are the tags, and app and process, which win over tags of these names. */
+#ifndef FAMILY_INGEST_H
+#define FAMILY_INGEST_H
+
+#include "families/family.h"
+
+/* Memory for reading ingest lines, for one thread; NULL where memory is short. */
+struct ingest *ingest_create(void);
+void ingest_free(struct ingest *ingest);
+
+extern const struct family ingest_family;
+
+#endif

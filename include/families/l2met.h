@@ -1,0 +1,26 @@
+/* What an app prints in the convention of l2met and Librato: app / <process>.
+ *
+ *     at=finish count#requests=1 measure#db.latency=4ms sample#queue.size=100GB source=us-east
+ *
+ * in any place of a line of key=value pairs, but not within a value; a name without "=" has the value 1.  From such a
+ * line of web.1:
+ *
+ *     count#name    l2met_<name>_total{app,process_type,source}     counter; each line adds its value
+ *     measure#name  l2met_<name>_<unit>{app,process_type,source}    histogram; each line adds an observation
+ *     sample#name   l2met_<name>_<unit>{app,process,source}         gauge
+ *     unique#name   nothing
+ *
+ * measure.name is measure#name, where the line starts with it.  The unit is seconds or bytes, or left out; a name that
+ * ends in it, or in total, does not get it twice.  Another unit than those of keyvalue.h is not converted.  Counts and
+ * measurements are not negative.  A name has letters, digits, "." ":" "_" and "-".  The gauges of one-off dynos, whose
+ * names are numbers that do not come again, have process_type in place of process.  Here source is what the app means
+ * by it.  Whatever these lines resemble, their metrics start with l2met: an app cannot forge heroku_postgres_db_size.
+ */
+#ifndef FAMILY_L2MET_H
+#define FAMILY_L2MET_H
+
+#include "families/family.h"
+
+extern const struct family l2met_family;
+
+#endif

@@ -1,0 +1,27 @@
+/* The descriptors of the metrics that rules make.  The store keeps pointers to them, so they live as long as the
+ * process, and a metric that is the same after a reload has the same one: its series go on. */
+#ifndef RULE_METRIC_H
+#define RULE_METRIC_H
+
+#include <stddef.h>
+
+#include "base/metric.h"
+
+/* What makes a metric the one that it is, and its help, which does not. */
+struct rule_metric_shape {
+    const char *name;
+    const char *help;
+    enum metric_type type;
+    bool counted;         /* its series have cells; else it is set */
+    const double *bounds; /* of a histogram */
+    unsigned bound_count;
+    const char *labels; /* the names of all of its labels, in their order, as one text */
+};
+
+/* The descriptor; NULL where memory is short.  One thread at a time. */
+const struct metric *rule_metric_of(const struct rule_metric_shape *shape);
+
+/* These metrics live from now on, and all others that rules have made have ended.  One thread at a time. */
+void rule_metrics_keep(const struct metric *const *metrics, size_t count);
+
+#endif

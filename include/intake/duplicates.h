@@ -1,0 +1,35 @@
+/* Which batches were taken lately.  A sender that got no answer in time sends a batch again under the same id.
+ * Any number of threads; a short lock once per batch.  Memory is fixed: the last 32,768 ids, and none longer than five
+ * minutes, since a retry comes within seconds and some senders count their ids from 1 at each start. */
+#ifndef DUPLICATES_H
+#define DUPLICATES_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct duplicates;
+
+struct duplicates *duplicates_create(void); /* NULL where memory is short */
+void duplicates_free(struct duplicates *duplicates);
+
+struct batch_id {
+    uint64_t high;
+    uint64_t low;
+};
+
+/* The id of a batch from what names it: the app, its drain, the sender's own id for it. */
+struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id);
+
+enum claim {
+    CLAIM_NEW,     /* it is the caller's now: take the batch, then call duplicates_taken() */
+    CLAIM_RUNNING, /* another thread is taking it: ask again */
+    CLAIM_TAKEN,   /* it was taken in full */
+};
+
+/* now: milliseconds of the monotonic clock.  lost: the losses that the batch told of when it was taken; a second
+ * sending may tell of more, and who counts these says so by duplicates_taken() again.  On TAKEN *lost is filled in. */
+enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now, double *lost);
+void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now, double lost);
+
+#endif

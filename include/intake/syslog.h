@@ -1,0 +1,37 @@
+/* Read one syslog message: RFC 5424 as Logplex sends it, without STRUCTURED-DATA, and the full form.
+ * Pure: no I/O, no allocation.
+ *
+ *     <158>1 2022-12-07T15:54:57.123456+00:00 host heroku router - at=info method=GET ...
+ *      pri   timestamp                        hostname appname procid msgid message
+ */
+#ifndef SYSLOG_H
+#define SYSLOG_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/* Which of the two shapes a message has cannot be told from the message alone: a Logplex message may start with "- "
+ * or "[".  The request tells: Logplex's own headers mean that there is no STRUCTURED-DATA. */
+enum syslog_shape {
+    SYSLOG_LOGPLEX, /* all after MSGID is the message */
+    SYSLOG_RFC5424, /* MSGID is followed by "-" or "[id@number ...]" and then the message */
+};
+
+/* All slices point into the message that was read; absent parts are empty. */
+struct line {
+    struct slice timestamp;
+    struct slice appname;
+    struct slice procid; /* the nil value "-" is read as empty */
+    struct slice message;
+};
+
+/* Split a message into its parts.  False where it has no syslog header: then line->message is the whole text and the
+ * other parts are empty. */
+bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line);
+
+/* Microseconds since 1970 (UTC) of an RFC 3339 timestamp: 0 to 9 digits of fraction, "Z" or an offset.  False where it
+ * cannot be read; *microseconds is then untouched. */
+bool syslog_time(struct slice timestamp, int64_t *microseconds);
+
+#endif

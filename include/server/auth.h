@@ -1,0 +1,50 @@
+/* HTTP Basic credentials (RFC 7617): one user with one password, or with two while it is rotated. */
+#ifndef AUTH_H
+#define AUTH_H
+
+#include "base/slice.h"
+
+enum {
+    AUTH_DIGEST = 32,
+    AUTH_PASSWORD_MAX = 1024,
+    AUTH_USER_MAX = 64,
+    AUTH_PAIR_ROOM = 3 * AUTH_PASSWORD_MAX + AUTH_USER_MAX, /* a password may be percent-encoded */
+};
+
+/* Who posts with the password that is for all apps. */
+#define AUTH_SHARED_USER "drain"
+
+/* What an Authorization header says.  Secret: auth_forget() it. */
+struct auth_credentials {
+    struct slice pairs[2]; /* "user:password": as it was sent, and percent-decoded where it holds a '%' */
+    unsigned count;
+    char text[2][AUTH_PAIR_ROOM];
+};
+
+/* Decode the value of an Authorization header.  False where it holds no Basic credentials, or longer ones than anybody
+ * can have; then there is nothing to forget.  The password may be sent percent-encoded, as some senders leave what they
+ * find in a URL. */
+bool auth_read(struct auth_credentials *credentials, struct slice authorization);
+void auth_forget(struct auth_credentials *credentials);
+
+/* The two parts of a pair; the password is empty where there is no ':'. */
+struct slice auth_user(struct slice pair);
+struct slice auth_password(struct slice pair);
+
+/* A realm knows digests of "user:password", no password.  A plain value: copy it, share it. */
+struct auth_realm {
+    unsigned char digests[2][AUTH_DIGEST];
+    unsigned count;
+};
+
+/* Let user in with this password (at most two of them).  False where there are two already, the user's name is longer
+ * than AUTH_USER_MAX, or the password is empty or longer than AUTH_PASSWORD_MAX. */
+bool auth_allow(struct auth_realm *realm, const char *user, const char *password);
+
+/* Is the pair let in?  The time it takes tells nothing about the passwords. */
+bool auth_admits(const struct auth_realm *realm, struct slice pair);
+
+/* Does the value of an Authorization header let in?  All of the above in one. */
+bool auth_check(const struct auth_realm *realm, struct slice authorization);
+
+#endif

@@ -1,0 +1,161 @@
+/* The series that exist now and their values.  Any number of recording threads, no lock among them.
+ *
+ * WHO: A recorder is a thread with a slot of its own (0 .. slots-1).  One of the threads is also the keeper: it alone
+ * walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers into the store;
+ * outside it must hold none, and it must leave often (after each batch), or memory is not given back.
+ *
+ * KINDS: A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
+ * load, add, store; no locked instruction, no shared cache line), and readers add the rows up.  A reported series
+ * points to an immutable value (value.h).  A recorder makes the next value and publishes it by compare-and-swap; who
+ * loses looks again.  So an update is never lost and readers never see half of one.
+ *
+ * FINDING: A fixed array of buckets, sized from max_series at creation and touched only where used; each is a list. New
+ * series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When that
+ * fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing ever
+ * grows, so nobody waits for growth.
+ *
+ * METRICS, GROUPS: A metric (a name) is created the same way, and so is its group for each app, which holds what the
+ * bounds are about.  A new series is pushed to its metric's list of fresh ones, from which the keeper takes them all at
+ * once to an array of its own.  Metric and group count their series; the count is raised before a series is pushed, and
+ * they can be removed only by moving it from 0 to -1.
+ *
+ * DEATH: Only the keeper unlinks.  It first marks a series dead by compare-and-swap on the very word that an update
+ * must change (the value pointer; for cells, the time last seen).  So either the update comes first and the series
+ * lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not written
+ * again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted series,
+ * for the keeper to unlink, that stands in its way: one whose metric has ended, or whose owner is over.
+ *
+ * MEMORY: Lists are changed at the head by recorders and elsewhere by the keeper alone, so no unlinking can meet
+ * another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered at;
+ * the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
+ * thread can hold it.  A thread that stays inside delays freeing, nothing else. */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdint.h>
+
+#include "base/identity.h"
+#include "base/metric.h"
+#include "base/value.h"
+#include "store/owner.h"
+
+struct store;
+
+struct store_settings {
+    size_t max_series;     /* bounds the weight (value_weight(); for counted series their lines) of all series but those
+                              recorded as exempt; threads that create series at the same moment may pass it, and the next
+                              two, by one series each */
+    size_t max_app_series; /* the same for the series of one app; 0: no bound */
+    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;         /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
+    unsigned slots;           /* recording threads, the keeper included */
+    struct owners *owners;    /* must outlive the store */
+};
+
+/* NULL where memory is short. */
+struct store *store_create(const struct store_settings *settings);
+
+/* Free all.  No thread may be inside. */
+void store_free(struct store *store);
+
+void store_enter(struct store *store, unsigned slot);
+
+/* Also frees what this slot retired, as far as no other thread can hold it. */
+void store_leave(struct store *store, unsigned slot);
+
+/* Has the slot, since it entered, replaced so much that it should leave and enter again?  A value can be large, and
+ * each update of one leaves the old one behind until then. */
+bool store_is_heavy(const struct store *store, unsigned slot);
+
+enum store_result {
+    STORE_RECORDED,
+    STORE_CREATED,   /* recorded, and the series is new */
+    STORE_OUTDATED,  /* an absolute value older than the one that is there: ignored */
+    STORE_FULL,      /* max_series: a new series, or a larger value of a known one, was refused */
+    STORE_APP_FULL,  /* max_app_series, likewise */
+    STORE_CAPPED,    /* max_metric_series, likewise, but for a new series only; or too many that others share */
+    STORE_NAMES,     /* max_names: a new series was refused */
+    STORE_TOO_LARGE, /* the merged value would be over the bounds of value.h */
+    STORE_NO_MEMORY,
+};
+
+/* How a series lives and counts. */
+struct store_terms {
+    uint64_t now;      /* milliseconds of the monotonic clock */
+    uint64_t lifetime; /* milliseconds without news after which the series leaves, below 2^32; 0: it stays */
+    owner_id owner;    /* with whom it leaves, if it was created by this call */
+    owner_id app;      /* whose bounds it counts for */
+    bool exempt;       /* does not count towards any bound and is never refused for one */
+    bool overflow;     /* is never refused for a bound of its app or metric */
+    bool limited_name;
+};
+
+/* A counted series. */
+struct series;
+
+/* Find a counted series of metric, or create it with all cells at 0; either keeps it alive.  On RECORDED or CREATED,
+ * *counter may be added to until store_leave().  The identity's name must be metric->name; several metrics may share a
+ * name as long as their series differ.  OUTDATED where the name or the series is somebody else's.  Inside only. */
+enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
+                                const struct store_terms *terms, struct series **counter);
+
+/* Add to one of its cells.  Only the thread with the slot. */
+void store_add(struct series *counter, unsigned slot, unsigned cell, double amount);
+
+/* Both in one. */
+enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
+                              const struct metric *metric, unsigned cell, double amount,
+                              const struct store_terms *terms);
+
+/* Record a value.  Absolute: it replaces what is there, or goes on from it (value_continues()), unless that is of a
+ * later line.  Incremental: it is merged with it. update is copied; its seen is overwritten with terms->now.  metric
+ * may be NULL: then the name was not chosen by us. A series that is over its lifetime counts as absent.  A counted
+ * series of the same identity refuses (OUTDATED). Inside only. */
+enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
+                               const struct metric *metric, struct value *update, bool incremental,
+                               const struct store_terms *terms);
+
+/* Of the labels of a series that is refused, the one that has had the most values in the series of its metric and app,
+ * but app: the one to blame.  A part of identity; empty where there is none.  Inside only. */
+struct slice store_widest_label(const struct store *store, const struct identity *identity, owner_id app);
+
+struct store_usage {
+    size_t metrics;
+    size_t series; /* weight that counts towards max_series */
+    size_t limit;
+    uint64_t expired; /* series that left since creation */
+};
+void store_usage(const struct store *store, struct store_usage *usage);
+
+/* The keeper's view.  Inside only; what is pointed to is valid until store_leave(). */
+struct store_metric_view {
+    struct slice name;
+    const struct metric *metric; /* NULL where the name was not chosen by us */
+    const void *handle;          /* for store_each_series() */
+};
+
+/* Put up to room metrics that exist now into views, in no order; returns how many exist. */
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t room);
+
+struct store_series_view {
+    struct slice labels;
+    const struct value *value;   /* of a reported series, else NULL */
+    const struct metric *metric; /* of a counted series, else NULL */
+    const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
+};
+
+/* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The keeper alone,
+ * as the value is valid until its next call. */
+bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view);
+
+/* Call visit for each series of a metric that is alive at now (milliseconds of the monotonic clock), oldest first,
+ * until it returns false.  Returns whether it never did.  The keeper alone, as store_sweep().  A view is valid during
+ * the call that it is given to. */
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context);
+
+/* Remove the series that are over (their lifetime, or with their owner) at now, and the metrics that have none.  The
+ * keeper alone, inside. */
+void store_sweep(struct store *store, unsigned slot, uint64_t now);
+
+#endif

@@ -1,0 +1,35 @@
+#include "base/buffer.h"
+
+#include <stdlib.h>
+
+char *buffer_reserve(struct buffer *buffer, size_t length)
+{
+    if (buffer->room - buffer->length < length) {
+        size_t room = buffer->room < 65536 ? 65536 : buffer->room * 2;
+        while (room - buffer->length < length)
+            room *= 2;
+        char *larger = realloc(buffer->at, room);
+        if (larger == NULL) {
+            buffer->failed = true;
+            return NULL;
+        }
+        buffer->at = larger;
+        buffer->room = room;
+    }
+    return buffer->at + buffer->length;
+}
+
+void buffer_append(struct buffer *buffer, struct slice text)
+{
+    char *place = text.length == 0 ? NULL : buffer_reserve(buffer, text.length);
+    if (place == NULL)
+        return;
+    memcpy(place, text.at, text.length);
+    buffer->length += text.length;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+    free(buffer->at);
+    *buffer = (struct buffer){0};
+}

@@ -1,0 +1,204 @@
+#include "base/identity.h"
+
+/* What a byte may be part of. */
+enum { LETTER = 1, DIGIT = 2, COLON = 4, PLAIN = 8 };
+static const unsigned char classes[256] = {
+    ['a' ... 'z'] = LETTER | PLAIN,
+    ['A' ... 'Z'] = LETTER | PLAIN,
+    ['_'] = LETTER | PLAIN,
+    ['0' ... '9'] = DIGIT | PLAIN,
+    [':'] = COLON | PLAIN,
+    /* The rest of ASCII that a label's value shows as it is: all but '"' and '\\', and no line feed. */
+    [0x00 ... 0x09] = PLAIN,
+    [0x0B ... '!'] = PLAIN,
+    ['#' ... '/'] = PLAIN,
+    [';' ... '@'] = PLAIN,
+    ['['] = PLAIN,
+    [']' ... '^'] = PLAIN,
+    ['`'] = PLAIN,
+    ['{' ... 0x7F] = PLAIN,
+};
+
+static bool is_in(char byte, unsigned class)
+{
+    return (classes[(unsigned char)byte] & class) != 0;
+}
+
+/* Append name, made legal, at *length of text; room was checked by the caller. */
+static void append_name(struct slice name, char *text, size_t *length)
+{
+    if (*length == 0 && slice_is_digit(name.at[0]))
+        text[(*length)++] = '_';
+    for (size_t i = 0; i < name.length; i++)
+        text[(*length)++] = is_in(name.at[i], LETTER | DIGIT | COLON) ? name.at[i] : '_';
+}
+
+static bool is_legal_label(struct slice name)
+{
+    if (!is_in(name.at[0], LETTER) || slice_starts_with(name, SLICE("__")) || slice_equals(name, SLICE("le")) ||
+        slice_equals(name, SLICE("quantile")))
+        return false;
+    for (size_t i = 1; i < name.length; i++)
+        if (!is_in(name.at[i], LETTER | DIGIT))
+            return false;
+    return true;
+}
+
+/* Write the legal form of a label name that has none and return its view; out has IDENTITY_LABEL_MAX + 16 bytes. */
+static struct slice make_label_legal(struct slice name, char *out)
+{
+    size_t length = 0;
+    if (slice_is_digit(name.at[0]))
+        out[length++] = '_';
+    for (size_t i = 0; i < name.length; i++)
+        out[length++] = is_in(name.at[i], LETTER | DIGIT) ? name.at[i] : '_';
+    struct slice legal = {out, length};
+    if (is_legal_label(legal))
+        return legal;
+    struct slice prefix = SLICE("exported_");
+    memmove(out + prefix.length, out, length);
+    memcpy(out, prefix.at, prefix.length);
+    return (struct slice){out, length + prefix.length};
+}
+
+bool identity_label_becomes(struct slice label_name, struct slice legal_name)
+{
+    if (label_name.length == 0 || label_name.length > IDENTITY_LABEL_MAX)
+        return false;
+    char legal[IDENTITY_LABEL_MAX + 16];
+    return slice_equals(is_legal_label(label_name) ? label_name : make_label_legal(label_name, legal), legal_name);
+}
+
+static int compare_names(struct slice a, struct slice b)
+{
+    /* Most names differ in their first byte, and need no call; none is empty. */
+    if (a.at[0] != b.at[0])
+        return (unsigned char)a.at[0] < (unsigned char)b.at[0] ? -1 : 1;
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = memcmp(a.at, b.at, shorter);
+    return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+/* The length of the UTF-8 sequence at the start of text (RFC 3629), or 0 where its first byte starts none. */
+static size_t utf8_length(struct slice text)
+{
+    const unsigned char *t = (const unsigned char *)text.at;
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    size_t length;
+    if (t[0] < 0x80)
+        return 1;
+    if (t[0] >= 0xC2 && t[0] <= 0xDF)
+        length = 2;
+    else if (t[0] >= 0xE0 && t[0] <= 0xEF) {
+        length = 3;
+        low = t[0] == 0xE0 ? 0xA0 : low;
+        high = t[0] == 0xED ? 0x9F : high; /* no surrogates */
+    } else if (t[0] >= 0xF0 && t[0] <= 0xF4) {
+        length = 4;
+        low = t[0] == 0xF0 ? 0x90 : low;
+        high = t[0] == 0xF4 ? 0x8F : high;
+    } else
+        return 0;
+    if (text.length < length || t[1] < low || t[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((t[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* Append a label value, escaped and repaired; false where it does not fit below room. */
+static bool append_value(struct slice value, char *text, size_t *length, size_t room)
+{
+    while (value.length > 0) {
+        if (room - *length < 4)
+            return false;
+        char byte = value.at[0];
+        size_t take = 0;
+        size_t most = value.length < room - *length ? value.length : room - *length;
+        while (take < most && is_in(value.at[take], PLAIN)) {
+            text[*length + take] = value.at[take];
+            take++;
+        }
+        *length += take;
+        if (take > 0) {
+            value = slice_after(value, take);
+            continue;
+        }
+        take = 1;
+        if (byte == '\\' || byte == '"' || byte == '\n') {
+            text[(*length)++] = '\\';
+            text[(*length)++] = byte == '\n' ? 'n' : byte;
+        } else if ((take = utf8_length(value)) > 0) {
+            memcpy(text + *length, value.at, take);
+            *length += take;
+        } else {
+            take = 1;
+            memcpy(text + *length, "\xEF\xBF\xBD", 3);
+            *length += 3;
+        }
+        value = slice_after(value, take);
+    }
+    return true;
+}
+
+enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
+                                    const struct label *labels, size_t count)
+{
+    if (name.length == 0 || name.length + namespace.length + 2 > IDENTITY_NAME_MAX)
+        return IDENTITY_BAD_NAME;
+    if (count > IDENTITY_LABELS_MAX)
+        return IDENTITY_BAD_LABELS;
+
+    size_t length = 0;
+    if (namespace.length > 0) {
+        append_name(namespace, identity->text, &length);
+        identity->text[length++] = '_';
+    }
+    append_name(name, identity->text, &length);
+    identity->name_length = length;
+
+    /* Insertion sort keeps equal names in their order; it is given few labels, and these mostly in order. */
+    char legal[IDENTITY_LABELS_MAX][IDENTITY_LABEL_MAX + 16];
+    struct label renamed[IDENTITY_LABELS_MAX];
+    const struct label *sorted[IDENTITY_LABELS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        const struct label *label = &labels[i];
+        if (label->name.length == 0 || label->name.length > IDENTITY_LABEL_MAX ||
+            label->value.length > IDENTITY_VALUE_MAX)
+            return IDENTITY_BAD_LABELS;
+        if (!is_legal_label(label->name)) {
+            renamed[i] = (struct label){make_label_legal(label->name, legal[i]), label->value};
+            label = &renamed[i];
+        }
+        size_t at = i;
+        while (at > 0 && compare_names(sorted[at - 1]->name, label->name) > 0) {
+            sorted[at] = sorted[at - 1];
+            at--;
+        }
+        sorted[at] = label;
+    }
+
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        struct slice label_name = sorted[i]->name;
+        bool overridden = i + 1 < count && slice_equals(label_name, sorted[i + 1]->name);
+        if (overridden || sorted[i]->value.length == 0)
+            continue;
+        if (IDENTITY_ROOM - length < label_name.length + 4)
+            return IDENTITY_BAD_LABELS;
+        if (!first)
+            identity->text[length++] = ',';
+        first = false;
+        memcpy(identity->text + length, label_name.at, label_name.length);
+        length += label_name.length;
+        identity->text[length++] = '=';
+        identity->text[length++] = '"';
+        if (!append_value(sorted[i]->value, identity->text, &length, IDENTITY_ROOM - 1))
+            return IDENTITY_BAD_LABELS;
+        identity->text[length++] = '"';
+    }
+    identity->length = length;
+    return IDENTITY_OK;
+}

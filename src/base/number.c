@@ -1,0 +1,106 @@
+#include "base/number.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Integers below this are exact in a double, so their digits are the shortest text. */
+#define EXACT_INTEGERS 9007199254740992.0
+
+static size_t spell_integer(uint64_t integer, char *out)
+{
+    char digits[20];
+    size_t length = 0;
+    do {
+        digits[length++] = (char)('0' + integer % 10);
+        integer /= 10;
+    } while (integer > 0);
+    for (size_t i = 0; i < length; i++)
+        out[i] = digits[length - 1 - i];
+    return length;
+}
+
+/* Most fractions that are logged have a few decimals.  number * 10^k, rounded, divided by 10^k is correctly rounded
+ * when both are exact, so equality means that these decimals read back as number; the first k is the shortest. */
+static size_t spell_decimals(double number, char *out)
+{
+    static const double powers[] = {1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    for (size_t k = 1; k <= sizeof powers / sizeof powers[0]; k++) {
+        double scaled = nearbyint(number * powers[k - 1]);
+        if (scaled >= EXACT_INTEGERS)
+            return 0;
+        if (scaled / powers[k - 1] != number)
+            continue;
+        uint64_t power = (uint64_t)powers[k - 1];
+        uint64_t units = (uint64_t)scaled;
+        size_t length = spell_integer(units / power, out);
+        out[length] = '.';
+        uint64_t fraction = units % power;
+        for (size_t i = k; i > 0; i--, fraction /= 10)
+            out[length + i] = (char)('0' + fraction % 10);
+        return length + 1 + k;
+    }
+    return 0;
+}
+
+/* Any number: the fewest of 1 to 17 significant digits that read back, with the point put where the exponent says. */
+static size_t spell_general(double number, char *out)
+{
+    char text[32];
+    int precision = 14;
+    do {
+        snprintf(text, sizeof text, "%.*e", precision, number);
+    } while (strtod(text, NULL) != number && ++precision <= 16);
+
+    char digits[20];
+    size_t count = 0;
+    const char *at = text;
+    for (; *at != 'e'; at++)
+        if (*at != '.')
+            digits[count++] = *at;
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    int point = atoi(at + 1) + 1; /* how many digits stand before the point */
+
+    size_t length = 0;
+    if (point <= 0) {
+        out[length++] = '0';
+        out[length++] = '.';
+        for (int i = point; i < 0; i++)
+            out[length++] = '0';
+        memcpy(out + length, digits, count);
+        return length + count;
+    }
+    for (size_t i = 0; i < count || i < (size_t)point; i++) {
+        if (i == (size_t)point)
+            out[length++] = '.';
+        out[length++] = i < count ? digits[i] : '0';
+    }
+    return length;
+}
+
+size_t number_spell(double number, char out[NUMBER_ROOM])
+{
+    if (isnan(number)) {
+        memcpy(out, "NaN", 3);
+        return 3;
+    }
+    if (isinf(number)) {
+        memcpy(out, number > 0 ? "+Inf" : "-Inf", 4);
+        return 4;
+    }
+    size_t sign = 0;
+    if (signbit(number)) {
+        out[sign++] = '-';
+        number = -number;
+    }
+    if (number < EXACT_INTEGERS && number == (double)(uint64_t)number)
+        return sign + spell_integer((uint64_t)number, out + sign);
+    size_t length = spell_decimals(number, out + sign);
+    if (length == 0)
+        length = spell_general(number, out + sign);
+    return sign + length;
+}

@@ -1,0 +1,26 @@
+#include "base/percent.h"
+
+static int hex_digit(char byte)
+{
+    if (slice_is_digit(byte))
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+size_t percent_decode(struct slice text, bool plus_is_blank, char *out, size_t room)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < text.length && length < room; i++) {
+        char byte = text.at[i];
+        if (byte == '+' && plus_is_blank)
+            byte = ' ';
+        else if (byte == '%' && i + 2 < text.length && hex_digit(text.at[i + 1]) >= 0 &&
+                 hex_digit(text.at[i + 2]) >= 0) {
+            byte = (char)(hex_digit(text.at[i + 1]) * 16 + hex_digit(text.at[i + 2]));
+            i += 2;
+        }
+        out[length++] = byte;
+    }
+    return length;
+}

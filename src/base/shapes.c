@@ -1,0 +1,259 @@
+#include "base/shapes.h"
+
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* ---- the shape of a text ---- */
+
+static bool is_hex(char byte)
+{
+    return slice_is_digit(byte) || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+}
+
+static bool is_word(char byte)
+{
+    return slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_';
+}
+
+static size_t count_while(struct slice text, size_t from, bool (*is)(char))
+{
+    size_t i = from;
+    while (i < text.length && is(text.at[i]))
+        i++;
+    return i - from;
+}
+
+/* Does a word end before this offset? */
+static bool is_word_end(struct slice text, size_t at)
+{
+    return at == text.length || !is_word(text.at[at]);
+}
+
+/* Each of these: the length of such a thing at the start of text, or 0. */
+
+static size_t measure_string(struct slice text)
+{
+    if (text.at[0] != '"' && text.at[0] != '\'')
+        return 0;
+    for (size_t i = 1; i < text.length; i++) {
+        if (text.at[i] == '\\')
+            i++;
+        else if (text.at[i] == text.at[0])
+            return text.at[0] == '"' || is_word_end(text, i + 1) ? i + 1 : 0;
+    }
+    return 0;
+}
+
+static size_t measure_uuid(struct slice text)
+{
+    static const size_t groups[] = {8, 4, 4, 4, 12};
+    size_t at = 0;
+    for (size_t i = 0; i < 5; i++) {
+        if (i > 0 && (at == text.length || text.at[at++] != '-'))
+            return 0;
+        if (count_while(text, at, is_hex) != groups[i])
+            return 0;
+        at += groups[i];
+    }
+    return is_word_end(text, at) ? at : 0;
+}
+
+static size_t measure_ipv4(struct slice text)
+{
+    size_t at = 0;
+    for (int i = 0; i < 4; i++) {
+        if (i > 0 && (at == text.length || text.at[at++] != '.'))
+            return 0;
+        size_t digits = count_while(text, at, slice_is_digit);
+        if (digits == 0 || digits > 3)
+            return 0;
+        at += digits;
+    }
+    return is_word_end(text, at) ? at : 0;
+}
+
+static bool is_hex_or_colon(char byte)
+{
+    return is_hex(byte) || byte == ':';
+}
+
+/* More colons than a time has, or two in a row. */
+static size_t measure_ipv6(struct slice text)
+{
+    size_t length = count_while(text, 0, is_hex_or_colon), colons = 0;
+    bool has_gap = false;
+    for (size_t i = 0; i < length; i++) {
+        colons += text.at[i] == ':';
+        has_gap = has_gap || (i > 0 && text.at[i] == ':' && text.at[i - 1] == ':');
+    }
+    return length > 2 && colons <= 8 && (colons > 3 || has_gap) && is_word_end(text, length) ? length : 0;
+}
+
+/* Eight digits or more, and not a word such as "defaced". */
+static size_t measure_hex(struct slice text)
+{
+    bool prefixed = text.length > 2 && text.at[0] == '0' && (text.at[1] == 'x' || text.at[1] == 'X');
+    size_t start = prefixed ? 2 : 0, length = count_while(text, start, is_hex), digits = 0;
+    for (size_t i = start; i < start + length; i++)
+        digits += slice_is_digit(text.at[i]);
+    bool looks_so = prefixed ? length > 0 : length >= 8 && digits > 0 && digits < length;
+    return looks_so && is_word_end(text, start + length) ? start + length : 0;
+}
+
+static size_t measure_number(struct slice text)
+{
+    size_t length = count_while(text, 0, slice_is_digit);
+    if (length == 0 || length + 1 >= text.length || text.at[length] != '.')
+        return length;
+    size_t fraction = count_while(text, length + 1, slice_is_digit);
+    return fraction > 0 ? length + 1 + fraction : length;
+}
+
+static const struct placeholder {
+    size_t (*measure)(struct slice text);
+    bool starts_word; /* it is looked for where no word precedes it */
+    struct slice name;
+} placeholders[] = {
+    {measure_string, true, {"<string>", 8}}, {measure_uuid, true, {"<uuid>", 6}}, {measure_ipv4, true, {"<ip>", 4}},
+    {measure_ipv6, true, {"<ip>", 4}},       {measure_hex, true, {"<hex>", 5}},   {measure_number, false, {"<n>", 3}},
+};
+enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
+
+/* What stands at the start of text, of length *length; NULL where that is one byte of plain text. */
+static const struct placeholder *find_placeholder(struct slice text, bool starts_word, size_t *length)
+{
+    for (int i = 0; i < PLACEHOLDER_COUNT; i++)
+        if ((starts_word || !placeholders[i].starts_word) && (*length = placeholders[i].measure(text)) > 0)
+            return &placeholders[i];
+    *length = 1;
+    return NULL;
+}
+
+static bool continues_character(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+size_t shape_of(struct slice text, char out[SHAPE_ROOM])
+{
+    size_t length = 0, taken;
+    bool starts_word = true;
+    /* What is far behind the room cannot matter, and a quote without an end is not looked for for ever. */
+    struct slice rest = slice_beginning(text, 16 * SHAPE_ROOM);
+    for (; rest.length > 0; rest = slice_after(rest, taken)) {
+        const struct placeholder *placeholder = find_placeholder(rest, starts_word, &taken);
+        struct slice part = placeholder != NULL ? placeholder->name : (struct slice){rest.at, 1};
+        starts_word = !is_word(rest.at[taken - 1]);
+        if (part.length > SHAPE_ROOM - length)
+            break;
+        memcpy(out + length, part.at, part.length);
+        length += part.length;
+    }
+    /* No half character at the end. */
+    if (rest.length > 0 && continues_character(rest.at[0])) {
+        while (length > 0 && continues_character(out[length - 1]))
+            length--;
+        length -= length > 0;
+    }
+    return length;
+}
+
+/* ---- the table ---- */
+
+struct entry {
+    uint64_t count; /* 0: free */
+    uint64_t hash;
+    size_t shape_length;
+    size_t example_length;
+    char shape[SHAPE_ROOM];
+    char example[SHAPE_EXAMPLE_ROOM];
+};
+
+struct shapes {
+    size_t capacity;
+    size_t used;
+    uint64_t counted;
+    uint64_t without_room;
+    struct entry *entries;
+};
+
+struct shapes *shapes_create(size_t capacity)
+{
+    struct shapes *shapes = calloc(1, sizeof *shapes);
+    struct entry *entries = calloc(capacity, sizeof *entries);
+    if (shapes == NULL || entries == NULL) {
+        free(shapes);
+        free(entries);
+        return NULL;
+    }
+    *shapes = (struct shapes){.capacity = capacity, .entries = entries};
+    return shapes;
+}
+
+void shapes_free(struct shapes *shapes)
+{
+    if (shapes != NULL)
+        free(shapes->entries);
+    free(shapes);
+}
+
+/* The shape's entry, or the one that it shall take; NULL where there is none left. */
+static struct entry *find_entry(const struct shapes *shapes, struct slice shape, uint64_t hash)
+{
+    for (size_t i = 0; i < shapes->capacity; i++) {
+        struct entry *entry = &shapes->entries[(hash + i) % shapes->capacity];
+        if (entry->count == 0 ||
+            (entry->hash == hash && slice_equals((struct slice){entry->shape, entry->shape_length}, shape)))
+            return entry;
+        /* In a table that is nearly full, a long search means that it is as good as full. */
+        if (i == 64 && shapes->used > shapes->capacity / 2)
+            break;
+    }
+    return NULL;
+}
+
+void shapes_add(struct shapes *shapes, struct slice shape, struct slice text)
+{
+    shape = slice_beginning(shape, SHAPE_ROOM);
+    uint64_t hash = XXH3_64bits(shape.at, shape.length);
+    struct entry *entry = find_entry(shapes, shape, hash);
+    shapes->without_room += entry == NULL;
+    if (entry == NULL)
+        return;
+    shapes->counted++;
+    if (entry->count++ > 0)
+        return;
+    shapes->used++;
+    entry->hash = hash;
+    entry->shape_length = shape.length;
+    entry->example_length = slice_beginning(text, SHAPE_EXAMPLE_ROOM).length;
+    if (shape.length > 0)
+        memcpy(entry->shape, shape.at, shape.length);
+    if (entry->example_length > 0)
+        memcpy(entry->example, text.at, entry->example_length);
+}
+
+size_t shapes_most(const struct shapes *shapes, struct shape_count *counts, size_t room)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < shapes->capacity; i++) {
+        const struct entry *entry = &shapes->entries[i];
+        size_t at = length;
+        while (at > 0 && counts[at - 1].count < entry->count)
+            at--;
+        if (entry->count == 0 || at == room)
+            continue;
+        length += length < room;
+        memmove(&counts[at + 1], &counts[at], (length - at - 1) * sizeof counts[0]);
+        counts[at] = (struct shape_count){
+            {entry->shape, entry->shape_length}, {entry->example, entry->example_length}, entry->count};
+    }
+    return length;
+}
+
+struct shapes_total shapes_total(const struct shapes *shapes)
+{
+    return (struct shapes_total){shapes->used, shapes->counted, shapes->without_room};
+}

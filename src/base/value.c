@@ -1,0 +1,198 @@
+#include "base/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const double value_sketch_quantiles[VALUE_SKETCH_QUANTILES] = {0.5, 0.75, 0.9, 0.95, 0.99};
+
+size_t value_word_count(enum value_type type, uint32_t size)
+{
+    switch (type) {
+    case VALUE_COUNTER:
+    case VALUE_GAUGE:
+        return 0;
+    case VALUE_SET:
+        return size;
+    case VALUE_TOTAL:
+        return 1;
+    case VALUE_HISTOGRAM:
+    case VALUE_SUMMARY:
+        return 1 + 2 * (size_t)size;
+    case VALUE_SKETCH:
+        return 3 + 2 * (size_t)size;
+    }
+    return 0;
+}
+
+size_t value_bytes(const struct value *value)
+{
+    return sizeof *value + value_word_count(value->type, value->size) * sizeof value->words[0];
+}
+
+unsigned value_weight(const struct value *value)
+{
+    unsigned lines = 1;
+    if (value->type == VALUE_HISTOGRAM)
+        lines = value->size + 3;
+    else if (value->type == VALUE_SUMMARY)
+        lines = value->size + 2;
+    else if (value->type == VALUE_SKETCH)
+        lines = VALUE_SKETCH_QUANTILES + 2;
+    unsigned memory = (unsigned)(value_bytes(value) / 200);
+    return lines > memory ? lines : memory;
+}
+
+static struct value *allocate(enum value_type type, size_t size)
+{
+    struct value *value = malloc(sizeof *value + value_word_count(type, (uint32_t)size) * sizeof value->words[0]);
+    if (value != NULL) {
+        value->type = (uint16_t)type;
+        value->size = (uint32_t)size;
+    }
+    return value;
+}
+
+static struct value *copy(const struct value *value)
+{
+    struct value *result = allocate(value->type, value->size);
+    if (result != NULL)
+        memcpy(result, value, value_bytes(value));
+    return result;
+}
+
+static struct value *unite_sets(const struct value *a, const struct value *b)
+{
+    struct value *result = allocate(VALUE_SET, (size_t)a->size + b->size);
+    if (result == NULL)
+        return NULL;
+    size_t i = 0, j = 0, count = 0;
+    while (i < a->size || j < b->size) {
+        uint64_t member;
+        if (j == b->size || (i < a->size && a->words[i].member <= b->words[j].member)) {
+            member = a->words[i++].member;
+            if (j < b->size && b->words[j].member == member)
+                j++;
+        } else
+            member = b->words[j++].member;
+        result->words[count++].member = member;
+    }
+    result->size = (uint32_t)count;
+    result->number = (double)count;
+    return result;
+}
+
+static bool same_bounds(const struct value *a, const struct value *b)
+{
+    return a->size == b->size && memcmp(a->words + 1, b->words + 1, a->size * sizeof a->words[0]) == 0;
+}
+
+static struct value *add_histograms(const struct value *a, const struct value *b)
+{
+    struct value *result = copy(a);
+    if (result == NULL)
+        return NULL;
+    result->number += b->number;
+    result->words[0].number += b->words[0].number;
+    for (size_t i = 1 + a->size; i < 1 + 2 * (size_t)a->size; i++)
+        result->words[i].number += b->words[i].number;
+    return result;
+}
+
+static struct value *merge_sketches(const struct value *a, const struct value *b)
+{
+    if (a->number == 0)
+        return copy(b);
+    if (b->number == 0)
+        return copy(a);
+    size_t room = (size_t)a->size + b->size;
+    struct value *result = allocate(VALUE_SKETCH, room);
+    if (result == NULL)
+        return NULL;
+    union value_word *keys = result->words + 3;
+    union value_word *numbers = keys + room;
+    size_t i = 0, j = 0, count = 0;
+    while (i < a->size || j < b->size) {
+        const struct value *from;
+        size_t at;
+        if (j == b->size || (i < a->size && a->words[3 + i].number <= b->words[3 + j].number)) {
+            from = a;
+            at = i++;
+        } else {
+            from = b;
+            at = j++;
+        }
+        double key = from->words[3 + at].number;
+        double number = from->words[3 + from->size + at].number;
+        if (count > 0 && keys[count - 1].number == key)
+            numbers[count - 1].number += number;
+        else {
+            keys[count].number = key;
+            numbers[count].number = number;
+            count++;
+        }
+    }
+    memmove(keys + count, numbers, count * sizeof numbers[0]);
+    result->size = (uint32_t)count;
+    result->number = a->number + b->number;
+    result->words[0].number = a->words[0].number + b->words[0].number;
+    result->words[1].number = a->words[1].number < b->words[1].number ? a->words[1].number : b->words[1].number;
+    result->words[2].number = a->words[2].number > b->words[2].number ? a->words[2].number : b->words[2].number;
+    return result;
+}
+
+bool value_adds(const struct value *old, const struct value *update)
+{
+    if (old->type != update->type || update->type == VALUE_SUMMARY)
+        return false;
+    return update->type != VALUE_HISTOGRAM || same_bounds(old, update);
+}
+
+bool value_continues(const struct value *old, const struct value *update)
+{
+    return old->type == VALUE_TOTAL && update->type == VALUE_TOTAL;
+}
+
+struct value *value_merge(const struct value *old, const struct value *update)
+{
+    struct value *result;
+    if (old == NULL || !value_adds(old, update))
+        result = copy(update);
+    else {
+        switch ((enum value_type)update->type) {
+        case VALUE_COUNTER:
+        case VALUE_GAUGE:
+            result = copy(update);
+            if (result != NULL)
+                result->number += old->number;
+            break;
+        case VALUE_TOTAL: {
+            double last = old->words[0].number, told = update->words[0].number;
+            result = copy(update);
+            if (result != NULL)
+                result->number = old->number + (told >= last ? told - last : told);
+            break;
+        }
+        case VALUE_SET:
+            result = unite_sets(old, update);
+            break;
+        case VALUE_HISTOGRAM:
+            result = add_histograms(old, update);
+            break;
+        case VALUE_SKETCH:
+            result = merge_sketches(old, update);
+            break;
+        default:
+            result = copy(update);
+            break;
+        }
+    }
+    if (result == NULL)
+        return NULL;
+    if (result->size > (result->type == VALUE_SET ? VALUE_SET_MAX : VALUE_SIZE_MAX)) {
+        free(result);
+        return NULL;
+    }
+    result->time = old != NULL && old->time > update->time ? old->time : update->time;
+    result->seen = update->seen;
+    return result;
+}

@@ -1,0 +1,549 @@
+#include "config/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "base/version.h"
+#include "config/secret.h"
+
+enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
+
+struct setting {
+    const char *variable;
+    enum kind kind;
+    size_t offset;        /* in struct config */
+    const char *standard; /* the default as a user would write it; NULL: none */
+    uint64_t low;         /* the range of numbers */
+    uint64_t high;
+    const char *meaning;
+};
+
+#define AT(member) offsetof(struct config, member)
+#define SECONDS(count) ((count)*UINT64_C(1000))
+#define DAYS(count) SECONDS((count)*UINT64_C(86400))
+
+static const struct setting settings[] = {
+    {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0, "host:port or [address]:port to listen on"},
+    {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
+     "password of the user drain (required, unless CONFIG has one)"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics (required)"},
+    {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
+     "a second password of drain, valid while it is rotated"},
+    {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
+     "a second password of metrics, valid while it is rotated"},
+    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file that lists several apps"},
+    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0, "the same YAML itself"},
+    {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
+     "a reported series not updated for this long leaves; 0: never"},
+    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
+     "the same for samples of Heroku Postgres, PgBouncer and add-ons that are not named here"},
+    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30), "the same for samples of Heroku Redis"},
+    {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
+     "the same for samples of dynos (log-runtime-metrics)"},
+    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "30s", 10, SECONDS(3600),
+     "how often Prometheus scrapes; the series of a dyno that has ended stay for two of these"},
+    {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
+     "an app that has been silent for this long leaves with all its series; 0: never"},
+    {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
+    {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
+     "how many of them one metric of an app may have; 0: all"},
+    {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
+     "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
+    {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
+     "whether requests that bring an app's own batches through its own router are not counted"},
+    {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
+    {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
+     "largest request body; four times this when decompressed"},
+    {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000, "beyond it new connections are closed"},
+    {"WORKERS", NUMBER, AT(workers), NULL, 1, 64, "threads that take batches; default: usable cores, at most 8"},
+    {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
+     "word that starts a line of metrics that the app prints"},
+    {"HEADER_TIMEOUT", DURATION, AT(header_timeout), "10s", 100, SECONDS(3600), "for a request's header to arrive"},
+    {"REQUEST_TIMEOUT", DURATION, AT(request_timeout), "60s", 100, SECONDS(3600),
+     "for a whole request to arrive, and for an answer to be read"},
+    {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400), "for the next request of a connection"},
+    {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
+    {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
+    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+};
+enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+
+static const char *const switch_names[] = {"false", "true"};
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+/* ---- values ---- */
+
+static bool fail(char error[256], const char *format, const char *first, const char *second)
+{
+    snprintf(error, 256, format, first, second);
+    return false;
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit duration_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0}};
+static const struct unit size_units[] = {{"", 1},          {"B", 1},         {"kB", 1000}, {"MB", 1000000},
+                                         {"KiB", 1 << 10}, {"MiB", 1 << 20}, {NULL, 0}};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+/* "600s", "4MiB", "1024": a whole number and one of the units; a plain 0 needs none. */
+static bool read_quantity(const char *text, const struct unit *units, uint64_t *quantity)
+{
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10);
+    if (errno != 0)
+        return false;
+    if (number == 0 && *end == '\0') {
+        *quantity = 0;
+        return true;
+    }
+    for (; units->name != NULL; units++) {
+        if (strcmp(end, units->name) == 0)
+            return !__builtin_mul_overflow(number, units->factor, quantity);
+    }
+    return false;
+}
+
+static const struct unit *units_of(enum kind kind)
+{
+    return kind == DURATION ? duration_units : kind == SIZE ? size_units : no_units;
+}
+
+/* Write a number as one would write it to set it: with the largest unit that divides it. */
+static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
+{
+    const struct unit *best = NULL;
+    for (const struct unit *unit = units_of(kind); unit->name != NULL; unit++)
+        if (quantity % unit->factor == 0 && (best == NULL || unit->factor >= best->factor))
+            best = unit;
+    if (quantity == 0)
+        snprintf(out, 32, "0");
+    else
+        snprintf(out, 32, "%llu%s", (unsigned long long)(quantity / best->factor), best->name);
+}
+
+static void *place_of(struct config *config, const struct setting *setting)
+{
+    return (char *)config + setting->offset;
+}
+
+static bool set_number(struct config *config, const struct setting *setting, const char *text, char error[256])
+{
+    static const char *const examples[] = {[DURATION] = "a duration such as 500ms, 30s, 10m or 1h",
+                                           [SIZE] = "a size such as 500kB or 4MiB",
+                                           [NUMBER] = "a whole number"};
+    uint64_t number;
+    if (!read_quantity(text, units_of(setting->kind), &number))
+        return fail(error, "%s is not %s", setting->variable, examples[setting->kind]);
+    if (number < setting->low || number > setting->high) {
+        char low[32], high[32];
+        spell_quantity(setting->kind, setting->low, low);
+        spell_quantity(setting->kind, setting->high, high);
+        snprintf(error, 256, "%s must be from %s to %s", setting->variable, low, high);
+        return false;
+    }
+    *(uint64_t *)place_of(config, setting) = number;
+    return true;
+}
+
+static bool set_value(struct config *config, const struct setting *setting, const char *text, char error[256])
+{
+    switch (setting->kind) {
+    case TEXT:
+    case DOCUMENT:
+    case SECRET: {
+        if (text[0] == '\0')
+            return fail(error, "%s is empty%s", setting->variable, "");
+        if (setting->kind == SECRET && strlen(text) > AUTH_PASSWORD_MAX)
+            return fail(error, "%s is longer than 1024 bytes%s", setting->variable, "");
+        char **place = place_of(config, setting);
+        free(*place);
+        *place = strdup(text);
+        return *place != NULL || fail(error, "there is no memory for %s%s", setting->variable, "");
+    }
+    case DURATION:
+    case SIZE:
+    case NUMBER:
+        return set_number(config, setting, text, error);
+    case SWITCH:
+        for (int on = 0; on < 2; on++) {
+            if (strcmp(text, switch_names[on]) == 0) {
+                *(bool *)place_of(config, setting) = on;
+                return true;
+            }
+        }
+        return fail(error, "%s is not true or false%s", setting->variable, "");
+    case LEVEL:
+        for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+            if (strcmp(text, level_names[level]) == 0) {
+                *(enum log_level *)place_of(config, setting) = (enum log_level)level;
+                return true;
+            }
+        }
+        return fail(error, "%s is not %s", setting->variable, setting->meaning);
+    }
+    return false;
+}
+
+static bool set_from_file(struct config *config, const struct setting *setting, const char *path, char error[256])
+{
+    char text[SECRET_ROOM];
+    char problem[128];
+    if (!secret_read(path, text, problem))
+        return fail(error, "the file that %s_FILE names %s", setting->variable, problem);
+    bool set = set_value(config, setting, text, error);
+    explicit_bzero(text, sizeof text);
+    return set;
+}
+
+/* ---- sources ---- */
+
+/* What was given for each setting, from flags and from the environment. */
+struct given {
+    const char *flag;
+    const char *flag_file;
+};
+
+/* "LISTEN_ADDRESS" is the flag "listen-address". */
+static void spell_flag(const char *variable, char out[64])
+{
+    size_t i = 0;
+    for (; variable[i] != '\0' && i < 63; i++)
+        out[i] = variable[i] == '_' ? '-' : (char)tolower((unsigned char)variable[i]);
+    out[i] = '\0';
+}
+
+/* The setting that a flag of this name and length sets; *file: it names the secret's file. */
+static int find_flag(const char *name, size_t length, bool *file)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char flag[64];
+        spell_flag(settings[i].variable, flag);
+        size_t own = strlen(flag);
+        if (length < own || strncmp(name, flag, own) != 0)
+            continue;
+        *file = length == own + 5 && settings[i].kind == SECRET && strncmp(name + own, "-file", 5) == 0;
+        if (length == own || *file)
+            return i;
+    }
+    return -1;
+}
+
+static enum config_result read_flags(struct config *config, int argc, char **argv, struct given *given, char error[256])
+{
+    static const struct {
+        const char *flag;
+        enum config_action action;
+    } actions[] = {
+        {"--help", CONFIG_HELP},
+        {"-h", CONFIG_HELP},
+        {"--version", CONFIG_VERSION},
+        {"--check-config", CONFIG_CHECK},
+        {"--health-check", CONFIG_HEALTH_CHECK},
+    };
+    for (int i = 1; i < argc; i++) {
+        bool is_action = false;
+        for (size_t j = 0; j < sizeof actions / sizeof actions[0]; j++) {
+            if (strcmp(argv[i], actions[j].flag) == 0) {
+                config->action = actions[j].action;
+                is_action = true;
+            }
+        }
+        if (is_action)
+            continue;
+        if (strncmp(argv[i], "--", 2) != 0) {
+            fail(error, "there is no argument \"%s\"; see %s", argv[i], "--help");
+            return CONFIG_USAGE;
+        }
+        char *name = argv[i] + 2;
+        size_t length = strcspn(name, "=");
+        bool file;
+        int setting = find_flag(name, length, &file);
+        if (setting < 0) {
+            name[length] = '\0'; /* what follows may be a secret */
+            fail(error, "there is no flag --%s; see %s", name, "--help");
+            return CONFIG_USAGE;
+        }
+        if (name[length] == '\0' && i + 1 == argc) {
+            fail(error, "--%s needs a value%s", name, "");
+            return CONFIG_USAGE;
+        }
+        const char *value = name[length] == '=' ? name + length + 1 : argv[++i];
+        *(file ? &given[setting].flag_file : &given[setting].flag) = value;
+    }
+    return CONFIG_OK;
+}
+
+static const char *environment_file(const struct setting *setting)
+{
+    char variable[64];
+    snprintf(variable, sizeof variable, "%s_FILE", setting->variable);
+    return setting->kind == SECRET ? getenv(variable) : NULL;
+}
+
+/* May it hold passwords? */
+static bool is_secret(const struct setting *setting)
+{
+    return setting->kind == SECRET || setting->kind == DOCUMENT;
+}
+
+/* Which of config->secret_files belongs to a secret. */
+static char *const *file_of(const struct config *config, const struct setting *setting)
+{
+    int secret = 0;
+    for (const struct setting *other = settings; other < setting; other++)
+        secret += other->kind == SECRET;
+    return &config->secret_files[secret];
+}
+
+static bool apply(struct config *config, const struct setting *setting, const struct given *given, char error[256])
+{
+    const char *value = given->flag;
+    const char *file = given->flag_file;
+    if (value == NULL && file == NULL) {
+        value = getenv(setting->variable);
+        file = environment_file(setting);
+    }
+    if (value != NULL && file != NULL)
+        return fail(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
+    if (file != NULL) {
+        *(char **)file_of(config, setting) = strdup(file);
+        return set_from_file(config, setting, file, error);
+    }
+    if (value == NULL)
+        value = setting->standard;
+    return value == NULL || set_value(config, setting, value, error);
+}
+
+/* Overwrite the passwords among the arguments; they have been copied. */
+static void hide_secrets(const struct given *given)
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (is_secret(&settings[i]) && given[i].flag != NULL)
+            memset((char *)given[i].flag, '*', strlen(given[i].flag));
+}
+
+/* ---- what one setting alone cannot tell ---- */
+
+static bool split_address(struct config *config, char error[256])
+{
+    const char *text = config->listen_address;
+    const char *colon = strrchr(text, ':');
+    size_t host = colon == NULL ? 0 : (size_t)(colon - text);
+    bool bracketed = host >= 2 && text[0] == '[' && text[host - 1] == ']';
+    bool plain = strcspn(text, ":[]") >= host;
+    uint64_t port;
+    if (colon == NULL || !(bracketed || plain) || !read_quantity(colon + 1, no_units, &port) || port < 1 ||
+        port > 65535)
+        return fail(error, "%s is not host:port or [address]:port with a port from 1 to %s", "LISTEN_ADDRESS", "65535");
+    config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
+    config->listen_port = strdup(colon + 1);
+    return config->listen_host != NULL && config->listen_port != NULL;
+}
+
+static bool add_final_space(char **text)
+{
+    size_t length = strlen(*text);
+    if ((*text)[length - 1] == ' ')
+        return true;
+    char *longer = realloc(*text, length + 2);
+    if (longer == NULL)
+        return false;
+    memcpy(longer + length, " ", 2);
+    *text = longer;
+    return true;
+}
+
+static uint64_t usable_cores(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
+}
+
+/* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
+static bool needs_secrets(const struct config *config)
+{
+    return config->action != CONFIG_HEALTH_CHECK && config->action != CONFIG_COMMAND;
+}
+
+static bool complete(struct config *config, char error[256])
+{
+    if (!split_address(config, error))
+        return false;
+    if (needs_secrets(config)) {
+        bool has_file = config->config_file != NULL || config->config_text != NULL;
+        if (config->config_file != NULL && config->config_text != NULL)
+            return fail(error, "both %s and %s are given", "CONFIG", "CONFIG_FILE");
+        if (config->password_drain == NULL && (!has_file || config->password_drain_previous != NULL))
+            return fail(error, "%s is not set, nor is %s", "PASSWORD_DRAIN", "PASSWORD_DRAIN_FILE");
+        if (config->password_metrics == NULL)
+            return fail(error, "%s is not set, nor is %s", "PASSWORD_METRICS", "PASSWORD_METRICS_FILE");
+    }
+    if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
+        return fail(error, "%s and %s go together: one of them is missing", "TLS_CERT_FILE", "TLS_KEY_FILE");
+    if (config->header_timeout > config->request_timeout)
+        return fail(error, "%s is longer than %s", "HEADER_TIMEOUT", "REQUEST_TIMEOUT");
+    if (config->workers == 0)
+        config->workers = usable_cores();
+    return add_final_space(&config->ingest_prefix);
+}
+
+static enum config_result apply_all(struct config *config, const struct given *given, char error[256])
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
+            return CONFIG_INVALID;
+    return complete(config, error) ? CONFIG_OK : CONFIG_INVALID;
+}
+
+enum config_result config_load(struct config *config, int argc, char **argv, char error[256])
+{
+    *config = (struct config){0};
+    struct given given[SETTING_COUNT] = {0};
+    enum config_result result = read_flags(config, argc, argv, given, error);
+    if (result == CONFIG_OK && config->action != CONFIG_HELP && config->action != CONFIG_VERSION)
+        result = apply_all(config, given, error);
+    hide_secrets(given);
+    if (result != CONFIG_OK)
+        config_free(config);
+    return result;
+}
+
+enum config_result config_load_for_command(struct config *config, char error[256])
+{
+    *config = (struct config){.action = CONFIG_COMMAND};
+    struct given given[SETTING_COUNT] = {0};
+    enum config_result result = apply_all(config, given, error);
+    if (result != CONFIG_OK)
+        config_free(config);
+    return result;
+}
+
+bool config_read_secrets(const struct config *config, struct config *fresh, char error[256])
+{
+    *fresh = (struct config){0};
+    bool read = true;
+    for (int i = 0; read && i < SETTING_COUNT; i++)
+        if (settings[i].kind == SECRET && *file_of(config, &settings[i]) != NULL)
+            read = set_from_file(fresh, &settings[i], *file_of(config, &settings[i]), error);
+    if (!read)
+        config_free(fresh);
+    return read;
+}
+
+void config_exchange_secrets(struct config *config, struct config *fresh)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        if (settings[i].kind != SECRET || *file_of(config, &settings[i]) == NULL)
+            continue;
+        char **old = place_of(config, &settings[i]);
+        char **new = place_of(fresh, &settings[i]);
+        char *secret = *old;
+        *old = *new;
+        *new = secret;
+    }
+}
+
+void config_free(struct config *config)
+{
+    for (size_t i = 0; i < sizeof config->secret_files / sizeof config->secret_files[0]; i++) {
+        free(config->secret_files[i]);
+        config->secret_files[i] = NULL;
+    }
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        if (settings[i].kind != TEXT && !is_secret(&settings[i]))
+            continue;
+        char **place = place_of(config, &settings[i]);
+        if (*place != NULL && is_secret(&settings[i]))
+            explicit_bzero(*place, strlen(*place));
+        free(*place);
+        *place = NULL;
+    }
+    free(config->listen_host);
+    free(config->listen_port);
+    config->listen_host = config->listen_port = NULL;
+}
+
+static struct auth_realm make_realm(const char *user, const char *password, const char *previous)
+{
+    struct auth_realm realm = {0};
+    if (password != NULL)
+        auth_allow(&realm, user, password);
+    if (previous != NULL)
+        auth_allow(&realm, user, previous);
+    return realm;
+}
+
+struct auth_realm config_drain_realm(const struct config *config)
+{
+    return make_realm(AUTH_SHARED_USER, config->password_drain, config->password_drain_previous);
+}
+
+struct auth_realm config_metrics_realm(const struct config *config)
+{
+    return make_realm("metrics", config->password_metrics, config->password_metrics_previous);
+}
+
+void config_print_help(FILE *out)
+{
+    fprintf(
+        out,
+        "drain_exporter " VERSION ": takes Heroku log drains, serves Prometheus metrics.\n\n"
+        "  drain_exporter                  serve POST /drain, GET /metrics, GET /health\n"
+        "  drain_exporter --check-config   check and print the settings, then exit\n"
+        "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
+        "  drain_exporter --help | --version\n\n"
+        "Commands, each with a --help of its own:\n\n"
+        "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
+        "  drain_exporter convert          print the page that a log makes, without a server\n"
+        "  drain_exporter replay           send a log to a drain as Logplex does\n\n"
+        "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char flag[64];
+        spell_flag(settings[i].variable, flag);
+        fprintf(out, "  %s, --%s=...\n        %s", settings[i].variable, flag, settings[i].meaning);
+        if (settings[i].standard != NULL)
+            fprintf(out, " [%s]", settings[i].standard);
+        fprintf(out, "\n");
+    }
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const void *place = (const char *)config + settings[i].offset;
+        const char *text;
+        char number[32];
+        switch (settings[i].kind) {
+        case TEXT:
+            text = *(char *const *)place == NULL ? "(not set)" : *(char *const *)place;
+            break;
+        case DOCUMENT:
+        case SECRET:
+            text = *(char *const *)place == NULL ? "(not set)" : "(set)";
+            break;
+        case SWITCH:
+            text = switch_names[*(const bool *)place];
+            break;
+        case LEVEL:
+            text = level_names[*(const enum log_level *)place];
+            break;
+        default:
+            spell_quantity(settings[i].kind, *(const uint64_t *)place, number);
+            text = number;
+        }
+        fprintf(out, "%s=%s\n", settings[i].variable, text);
+    }
+}

@@ -1,0 +1,37 @@
+#include "config/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* Without "\n" or "\r\n" at its end. */
+static size_t without_newline(const char *text, size_t length)
+{
+    if (length > 0 && text[length - 1] == '\n')
+        length--;
+    if (length > 0 && text[length - 1] == '\r')
+        length--;
+    return length;
+}
+
+bool secret_read(const char *path, char text[SECRET_ROOM], char problem[128])
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        snprintf(problem, 128, "cannot be opened: %s", strerror(errno));
+        return false;
+    }
+    setvbuf(file, NULL, _IONBF, 0); /* no copy is left in a buffer */
+    size_t length = fread(text, 1, SECRET_ROOM - 1, file);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    length = without_newline(text, length);
+    text[length] = '\0';
+    if (failed)
+        snprintf(problem, 128, "cannot be read");
+    else if (strlen(text) != length)
+        snprintf(problem, 128, "holds a NUL byte");
+    else
+        return true;
+    explicit_bzero(text, SECRET_ROOM);
+    return false;
+}

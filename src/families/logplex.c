@@ -1,0 +1,66 @@
+#include "families/logplex.h"
+
+static const struct slice codes[LOGPLEX_CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
+
+static bool owns(const struct line *line, const struct family_context *context)
+{
+    (void)context;
+    return slice_equals(line->procid, SLICE("logplex")) || slice_equals(line->procid, SLICE("log-shuttle"));
+}
+
+/* Cut the number at the start of *text off; false where there is none or it is not believable. */
+static bool take_number(struct slice *text, double *number)
+{
+    size_t digits = 0;
+    double result = 0;
+    while (digits < text->length && digits < 15 && slice_is_digit(text->at[digits]))
+        result = result * 10 + (text->at[digits++] - '0');
+    if (digits == 0)
+        return false;
+    *number = result;
+    *text = slice_after(*text, digits);
+    return true;
+}
+
+/* "drain 'd.cfcd3264-…' dropped ": cut it off; false where it names another drain than ours. */
+static bool take_drain(struct slice *text, struct slice ours)
+{
+    struct slice start = SLICE("drain '");
+    if (!slice_starts_with(*text, start))
+        return true;
+    struct slice rest = slice_after(*text, start.length);
+    struct slice token = {rest.at, slice_index(rest, '\'')};
+    rest = slice_after(rest, token.length);
+    struct slice end = SLICE("' dropped ");
+    if (ours.length == 0 || !slice_equals(token, ours) || !slice_starts_with(rest, end))
+        return false;
+    *text = slice_after(rest, end.length);
+    return true;
+}
+
+static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
+{
+    (void)output;
+    struct slice start = SLICE("Error ");
+    if (!slice_starts_with(line->message, start))
+        return VERDICT_NOT_A_METRIC;
+    struct slice rest = slice_after(line->message, start.length);
+    unsigned code = 0;
+    while (code < LOGPLEX_CODES && !slice_starts_with(rest, codes[code]))
+        code++;
+    if (code == LOGPLEX_CODES)
+        return VERDICT_NOT_A_METRIC;
+    size_t colon = slice_index(rest, ':');
+    if (rest.length - colon < 2)
+        return VERDICT_NOT_A_METRIC;
+    rest = slice_after(rest, colon + 2);
+    double lost;
+    if (!take_drain(&rest, context->drain_token))
+        return VERDICT_RECOGNISED;
+    if (!take_number(&rest, &lost))
+        return VERDICT_NOT_A_METRIC;
+    context->lost[code] += lost;
+    return VERDICT_RECOGNISED;
+}
+
+const struct family logplex_family = {.owns = owns, .read = read_line};

@@ -1,0 +1,379 @@
+#include "intake/drain.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#include "families/ingest.h"
+#include "families/logplex.h"
+#include "families/router.h"
+#include "intake/frame.h"
+#include "intake/recorder.h"
+#include "intake/volume.h"
+#include "store/own.h"
+
+/* What a worker needs to read lines with. */
+struct readers {
+    struct ingest *ingest;
+    struct router *router;
+    struct rules_reader *rules;
+};
+
+struct drain {
+    struct store *store;
+    struct drain_settings settings;
+    struct duplicates *duplicates;
+    struct readers *readers; /* for each slot */
+};
+
+struct drain *drain_create(struct store *store, const struct drain_settings *settings)
+{
+    struct drain *drain = calloc(1, sizeof *drain);
+    if (drain == NULL)
+        return NULL;
+    drain->store = store;
+    drain->settings = *settings;
+    drain->duplicates = duplicates_create();
+    drain->readers = calloc(settings->slots, sizeof drain->readers[0]);
+    bool complete = drain->duplicates != NULL && drain->readers != NULL;
+    for (unsigned i = 0; complete && i < settings->slots; i++) {
+        struct readers *readers = &drain->readers[i];
+        *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
+        complete = readers->ingest != NULL && readers->router != NULL && readers->rules != NULL;
+    }
+    if (complete)
+        return drain;
+    drain_free(drain);
+    return NULL;
+}
+
+void drain_free(struct drain *drain)
+{
+    if (drain == NULL)
+        return;
+    for (unsigned i = 0; drain->readers != NULL && i < drain->settings.slots; i++) {
+        ingest_free(drain->readers[i].ingest);
+        router_free(drain->readers[i].router);
+        rules_reader_free(drain->readers[i].rules);
+    }
+    free(drain->readers);
+    duplicates_free(drain->duplicates);
+    free(drain);
+}
+
+/* What became of a batch's messages. */
+struct tally {
+    double messages;
+    double recognised[FAMILY_COUNT];
+    double ignored;
+    double malformed[MALFORMATION_COUNT];
+    double repaired;
+    double lag; /* seconds that the first line with a time needed to reach us, or -1 */
+};
+
+/* A batch on its way. */
+struct taking {
+    const struct drain_batch *batch;
+    enum syslog_shape shape;
+    struct family_context context;
+    struct recorder recorder;
+    struct volume volume;
+    struct tally tally;
+};
+
+/* ---- messages ---- */
+
+static void count_verdict(struct tally *tally, enum family_id family, enum verdict verdict)
+{
+    if (verdict == VERDICT_RECOGNISED)
+        tally->recognised[family]++;
+    else if (verdict == VERDICT_NOT_A_METRIC)
+        tally->ignored++;
+    else
+        tally->malformed[verdict - VERDICT_MALFORMED]++;
+}
+
+/* Where a family's samples go. */
+static struct sample_output *output_of(struct taking *taking)
+{
+    struct drain_witness *witness = taking->batch->witness;
+    return witness != NULL ? witness->watch(witness, &taking->recorder) : &taking->recorder.output;
+}
+
+static void judge(struct taking *taking, struct slice message, const struct line *line, enum family_id family,
+                  enum verdict verdict)
+{
+    struct drain_witness *witness = taking->batch->witness;
+    count_verdict(&taking->tally, family, verdict);
+    if (witness != NULL)
+        witness->judge(witness, &(struct drain_judgement){message, line, family, verdict, &taking->context});
+}
+
+static enum verdict read_line(struct taking *taking, const struct line *line, enum family_id family)
+{
+    recorder_line(&taking->recorder, line, family);
+    return families[family]->read(line, &taking->context, output_of(taking));
+}
+
+static void take_line(struct taking *taking, struct slice message, const struct line *line, bool has_header)
+{
+    enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
+    enum family_id family = family_of(line, &taking->context);
+    enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(taking, line, family);
+    /* The users' rules see what a family owns but has no use for, too; a router line is not of use where it is left out
+     * on request. */
+    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && family != FAMILY_ROUTER &&
+        rules_family.owns(line, &taking->context)) {
+        family = FAMILY_RULES;
+        verdict = read_line(taking, line, family);
+    }
+    if (verdict == VERDICT_NOT_A_METRIC && family == FAMILY_RULES)
+        verdict = nothing;
+    judge(taking, message, line, family, verdict);
+}
+
+static void take_message(struct taking *taking, struct slice message)
+{
+    struct tally *tally = &taking->tally;
+    struct line line = {0};
+    if (message.length == 0) {
+        judge(taking, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+    } else if (message.length > FAMILY_MESSAGE_MAX) {
+        judge(taking, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+    } else {
+        bool has_header = syslog_parse(message, taking->shape, &line);
+        int64_t time, arrival = taking->batch->time;
+        if (tally->lag < 0 && syslog_time(line.timestamp, &time))
+            tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
+        take_line(taking, message, &line, has_header);
+    }
+    volume_add(&taking->volume, &line, message.length, taking->batch->app, &taking->recorder.output);
+}
+
+/* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
+static enum syslog_shape shape_of(const struct drain_batch *batch)
+{
+    bool logplex = batch->drain_token.length > 0 || batch->frame_id.length > 0;
+    return logplex && !slice_starts_with(batch->user_agent, SLICE("log-shuttle/")) ? SYSLOG_LOGPLEX : SYSLOG_RFC5424;
+}
+
+static void take_messages(struct taking *taking)
+{
+    struct slice body = taking->batch->body;
+    struct slice message;
+    enum frame_result frame;
+    while ((frame = frame_next(&body, &message)) != FRAME_END) {
+        taking->tally.messages++;
+        taking->tally.repaired += frame == FRAME_REPAIRED;
+        take_message(taking, message);
+    }
+    volume_record(&taking->volume, taking->batch->app, &taking->recorder.output);
+}
+
+/* ---- the ledger ---- */
+
+struct ledger {
+    struct own_terms terms;
+    struct label app;
+    bool zeros; /* record also what is 0 */
+};
+
+static struct ledger open_ledger(const struct drain *drain, unsigned slot, const struct drain_batch *batch)
+{
+    struct owners *owners = drain->settings.owners;
+    owner_id owner = owners_app(owners, batch->app, NULL, 0, batch->now);
+    return (struct ledger){.terms = {.store = drain->store,
+                                     .slot = slot,
+                                     .now = batch->now,
+                                     .lifetime = recorder_lasting(owner),
+                                     .owner = owner},
+                           .app = {SLICE("app"), owner != OWNER_NONE ? batch->app : SLICE("__other__")},
+                           .zeros = owners_wants_zeros(owners, owner, OWNER_LEDGER_ZEROS, batch->now)};
+}
+
+static void enter(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
+{
+    own_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
+}
+
+static void enter_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
+{
+    for (unsigned i = 0; i < metric->cells; i++)
+        if (amounts[i] != 0 || (i == 0 && ledger->zeros))
+            enter(ledger, metric, i, amounts[i]);
+}
+
+static void enter_one(const struct ledger *ledger, const struct metric *metric, double amount)
+{
+    if (amount != 0 || ledger->zeros)
+        enter(ledger, metric, 0, amount);
+}
+
+/* The number that a header spells; false where it spells none. */
+static bool read_header(struct slice text, double *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (!slice_is_digit(text.at[i]) || i == 15)
+            return false;
+        *number = *number * 10 + (text.at[i] - '0');
+    }
+    return text.length > 0;
+}
+
+static bool announced_other_count(const struct drain_batch *batch, double messages)
+{
+    double announced;
+    return batch->message_count.length > 0 && !(read_header(batch->message_count, &announced) && announced == messages);
+}
+
+static void enter_lag(const struct ledger *ledger, double lag)
+{
+    double cells[METRIC_CELLS_MAX] = {0};
+    cells[metric_bucket(&own_line_lag, lag)] = lag >= 0;
+    cells[own_line_lag.cells - 1] = lag >= 0 ? lag : 0;
+    enter_cells(ledger, &own_line_lag, cells);
+}
+
+/* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
+static void add_announced_losses(const struct drain_batch *batch, double *lost)
+{
+    double announced;
+    if (read_header(batch->drop_count, &announced) && announced > lost[LOGPLEX_L12])
+        lost[LOGPLEX_L12] = announced;
+    if (read_header(batch->lost_count, &announced) && announced > lost[LOGPLEX_L13])
+        lost[LOGPLEX_L13] = announced;
+}
+
+/* What every batch enters. */
+static void enter_batch(const struct ledger *ledger, const struct drain_batch *batch, enum drain_result result,
+                        double messages)
+{
+    const double batches[] = {result == DRAIN_TAKEN, result == DRAIN_DUPLICATE};
+    const double bytes[] = {(double)batch->received, (double)batch->body.length};
+    double time = (double)batch->time / 1e6;
+    enter_one(ledger, &own_messages_received, messages);
+    enter_one(ledger, &own_messages_duplicate, result == DRAIN_DUPLICATE ? messages : 0);
+    enter_cells(ledger, &own_batches, batches);
+    enter_cells(ledger, &own_body_bytes, bytes);
+    own_set(&ledger->terms, &own_last_batch, &ledger->app, 1, time);
+}
+
+/* What became of the messages of one that was taken. */
+static void enter_messages(const struct ledger *ledger, struct taking *taking)
+{
+    const struct tally *tally = &taking->tally;
+    const struct recorder_tally *samples = &taking->recorder.tally;
+    enter_cells(ledger, &own_messages_recognised, tally->recognised);
+    enter_one(ledger, &own_messages_ignored, tally->ignored);
+    enter_cells(ledger, &own_messages_malformed, tally->malformed);
+    enter_one(ledger, &own_frames_repaired, tally->repaired);
+    enter_one(ledger, &own_count_mismatches, announced_other_count(taking->batch, tally->messages));
+    enter_one(ledger, &own_samples_recorded, samples->recorded);
+    enter_one(ledger, &own_samples_outdated, samples->outdated);
+    enter_cells(ledger, &own_samples_rejected, samples->rejected);
+    enter_cells(ledger, &own_series_refused, samples->refused);
+    enter_one(ledger, &own_self_drain, taking->context.own_lines);
+    enter_cells(ledger, &own_upstream_lost, taking->context.lost);
+    enter_lag(ledger, tally->lag);
+}
+
+/* ---- batches ---- */
+
+/* Does the request name its batch, so that a second sending can be known?  Logplex names drain and frame; log-shuttle,
+ * which has neither, sets a request id that stays the same when it tries again. */
+static bool names_itself(const struct drain_batch *batch, struct batch_id *id)
+{
+    if (batch->drain_token.length > 0 && batch->frame_id.length > 0)
+        *id = batch_id_of(batch->app, batch->drain_token, batch->frame_id);
+    else if (batch->frame_id.length == 0 && batch->request_id.length > 0)
+        *id = batch_id_of(batch->app, SLICE(""), batch->request_id);
+    else
+        return false;
+    return true;
+}
+
+/* A batch that was taken before.  Only its losses may be news: Logplex adds to its L10 what it drops while it tries. */
+static void take_duplicate(struct drain *drain, unsigned slot, const struct drain_batch *batch, struct batch_id id,
+                           double lost_before)
+{
+    struct family_context context = {.drain_token = batch->drain_token};
+    struct slice body = batch->body;
+    struct slice message;
+    double messages = 0;
+    while (frame_next(&body, &message) != FRAME_END) {
+        struct line line;
+        messages++;
+        if (message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, shape_of(batch), &line) &&
+            logplex_family.owns(&line, &context))
+            logplex_family.read(&line, &context, NULL);
+    }
+    double more = context.lost[LOGPLEX_L10] - lost_before;
+    store_enter(drain->store, slot);
+    struct ledger ledger = open_ledger(drain, slot, batch);
+    enter_batch(&ledger, batch, DRAIN_DUPLICATE, messages);
+    if (more > 0)
+        enter(&ledger, &own_upstream_lost, LOGPLEX_L10, more);
+    store_leave(drain->store, slot);
+    duplicates_taken(drain->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
+}
+
+static void start_taking(struct taking *taking, struct drain *drain, unsigned slot, const struct drain_batch *batch,
+                         struct label ledger_app)
+{
+    const struct drain_settings *settings = &drain->settings;
+    struct recorder_settings recorder_settings = {
+        .store = drain->store, .owners = settings->owners, .slot = slot, .lifetimes = settings->lifetimes};
+    struct recorder_batch recorder_batch = {
+        .app = batch->app,
+        .labels = batch->labels,
+        .label_count = batch->label_count,
+        .owner = owners_app(settings->owners, batch->app, batch->labels, batch->label_count, batch->now),
+        .ledger_app = ledger_app,
+        .time = batch->time,
+        .now = batch->now};
+    taking->batch = batch;
+    taking->shape = shape_of(batch);
+    taking->context = (struct family_context){.app = batch->app,
+                                              .drain_token = batch->drain_token,
+                                              .host = batch->host,
+                                              .ingest_prefix = settings->ingest_prefix,
+                                              .ingest = drain->readers[slot].ingest,
+                                              .router = drain->readers[slot].router,
+                                              .rules = drain->readers[slot].rules,
+                                              .leave_out_own = settings->leave_out_own};
+    taking->tally = (struct tally){.lag = -1};
+    memset(&taking->volume, 0, sizeof taking->volume);
+    rules_reader_begin(taking->context.rules, batch->rules, batch->app);
+    recorder_start(&taking->recorder, &recorder_settings, &recorder_batch, &taking->context);
+}
+
+enum drain_result drain_take(struct drain *drain, unsigned slot, const struct drain_batch *batch)
+{
+    struct batch_id id;
+    bool identified = names_itself(batch, &id);
+    enum claim claim = CLAIM_NEW;
+    double lost_before;
+    /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
+     * full. */
+    while (identified && (claim = duplicates_claim(drain->duplicates, id, batch->now, &lost_before)) == CLAIM_RUNNING)
+        sched_yield();
+    if (claim == CLAIM_TAKEN) {
+        take_duplicate(drain, slot, batch, id, lost_before);
+        return DRAIN_DUPLICATE;
+    }
+
+    struct taking taking;
+    store_enter(drain->store, slot);
+    struct ledger ledger = open_ledger(drain, slot, batch);
+    start_taking(&taking, drain, slot, batch, ledger.app);
+    recorder_start_app(&taking.recorder);
+    take_messages(&taking);
+    add_announced_losses(batch, taking.context.lost);
+    enter_batch(&ledger, batch, DRAIN_TAKEN, taking.tally.messages);
+    enter_messages(&ledger, &taking);
+    rules_reader_end(taking.context.rules, drain->store, slot, batch->now);
+    store_leave(drain->store, slot);
+    if (identified)
+        duplicates_taken(drain->duplicates, id, batch->now, taking.context.lost[LOGPLEX_L10]);
+    return DRAIN_TAKEN;
+}

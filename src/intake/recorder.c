@@ -1,0 +1,461 @@
+#include "intake/recorder.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "families/rules.h"
+#include "store/own.h"
+
+uint64_t recorder_lasting(owner_id owner)
+{
+    return owner == OWNER_NONE ? 24 * 60 * 60 * 1000 : 0;
+}
+
+/* The line's own time, so that the newest line wins whatever order batches come in; not later than now, or one line
+ * from a clock that is ahead would keep all others out. */
+static int64_t line_time(struct recorder *recorder)
+{
+    int64_t arrival = recorder->batch.time;
+    if (recorder->line_time == 0 &&
+        !(syslog_time(recorder->line->timestamp, &recorder->line_time) && recorder->line_time < arrival))
+        recorder->line_time = arrival;
+    return recorder->line_time;
+}
+
+/* ---- processes ---- */
+
+static void record_zeros(struct recorder *recorder, struct slice process, owner_id owner)
+{
+    if (!owners_wants_zeros(recorder->settings.owners, owner, OWNER_FAMILY_ZEROS, recorder->batch.now))
+        return;
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        if (families[id]->start_process != NULL)
+            families[id]->start_process(process, recorder->context, &recorder->output);
+}
+
+void recorder_start_app(struct recorder *recorder)
+{
+    static const struct line nothing;
+    if (!owners_wants_zeros(recorder->settings.owners, recorder->batch.owner, OWNER_FAMILY_ZEROS, recorder->batch.now))
+        return;
+    for (int id = 0; id < FAMILY_COUNT; id++) {
+        recorder_line(recorder, &nothing, (enum family_id)id);
+        if (families[id]->start_app != NULL)
+            families[id]->start_app(recorder->context, &recorder->output);
+    }
+}
+
+/* The owner of what the process says and of what is said about it.  runs: it does, or the line would not be. */
+static owner_id meet(struct recorder *recorder, struct slice process, bool runs)
+{
+    if (process.length == 0 || recorder->batch.owner == OWNER_NONE)
+        return recorder->batch.owner;
+    unsigned char first = (unsigned char)process.at[0], last = (unsigned char)process.at[process.length - 1];
+    struct recorder_process *met = &recorder->processes[(first * 7u + last + process.length) % RECORDER_PROCESSES];
+    if (slice_equals(met->name, process))
+        return met->owner;
+    struct owners *owners = recorder->settings.owners;
+    met->name = process;
+    met->owner = owners_process(owners, recorder->batch.owner, process, recorder->batch.now);
+    owner_id owner = met->owner;
+    if (runs && owners_has_ended(owners, owner, line_time(recorder)))
+        owners_started(owners, owner, line_time(recorder));
+    record_zeros(recorder, process, owner);
+    return owner;
+}
+
+static owner_id owner_of(struct recorder *recorder, struct slice process)
+{
+    return meet(recorder, process, true);
+}
+
+static void tell(struct sample_output *output, struct slice process, enum process_news news)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    struct owners *owners = recorder->settings.owners;
+    owner_id owner = meet(recorder, process, news != PROCESS_EXITED && news != PROCESS_ENDED);
+    int64_t time = line_time(recorder);
+    switch (news) {
+    case PROCESS_STARTED:
+        owners_started(owners, owner, time);
+        break;
+    case PROCESS_RESTARTED:
+        owners_exited(owners, owner, time, recorder->batch.now);
+        owners_started(owners, owner, time);
+        break;
+    case PROCESS_EXITED:
+        owners_exited(owners, owner, time, recorder->batch.now);
+        break;
+    case PROCESS_ENDED:
+        owners_ended(owners, owner, time, recorder->batch.now);
+        break;
+    }
+    if (news == PROCESS_STARTED || news == PROCESS_RESTARTED)
+        record_zeros(recorder, process, owner);
+}
+
+static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return owners_instance(recorder->settings.owners, owner_of(recorder, process), instance, line_time(recorder),
+                           recorder->batch.now);
+}
+
+static void scale(struct sample_output *output, struct slice type, unsigned count)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    int64_t time = line_time(recorder);
+    owners_replaced(recorder->settings.owners, owner_of(recorder, type), time - 1, recorder->batch.now);
+    owners_scale(recorder->settings.owners, recorder->batch.owner, type, count, time, recorder->batch.now);
+}
+
+/* ---- identities ---- */
+
+/* Names that an app may not choose, so that it cannot forge what others say. */
+static bool is_reserved(const struct identity *identity)
+{
+    struct slice name = identity_name(identity);
+    return slice_starts_with(name, SLICE("heroku_")) || slice_starts_with(name, SLICE("drain_exporter_")) ||
+           (slice_starts_with(name, SLICE("process_")) && identity_labels(identity).length == 0);
+}
+
+/* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
+ * the app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
+static size_t add_fixed_labels(const struct recorder *recorder, const struct sample *sample,
+                               struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX])
+{
+    const struct metric *metric = sample->metric;
+    size_t count = 0;
+    for (size_t i = 0; metric == NULL && i < sample->label_count; i++)
+        all[count++] = sample->labels[i];
+    for (size_t i = 0; i < recorder->batch.label_count; i++) {
+        const struct label *label = &recorder->batch.labels[i];
+        if (metric == NULL || metric->label == NULL || !slice_equals(label->name, slice_of(metric->label)))
+            all[count++] = *label;
+    }
+    for (size_t i = 0; metric != NULL && i < sample->label_count; i++)
+        if (sample->labels[i].value.length > 0) /* one without a value is none */
+            all[count++] = sample->labels[i];
+    return count;
+}
+
+enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
+                                       struct identity *identity)
+{
+    bool own = sample->metric != NULL && sample->metric->own;
+    if (recorder->batch.label_count == 0 || own || sample->label_count > IDENTITY_LABELS_MAX)
+        return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
+    struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX];
+    size_t count = add_fixed_labels(recorder, sample, all);
+    return identity_build(identity, sample->namespace, sample->name, all, count);
+}
+
+/* Build the sample's identity; false where it has none that we accept. */
+static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
+{
+    double *rejected = recorder->tally.rejected;
+    switch (recorder_identity(recorder, sample, identity)) {
+    case IDENTITY_OK:
+        break;
+    case IDENTITY_BAD_NAME:
+        rejected[REJECTED_NAME]++;
+        return false;
+    case IDENTITY_BAD_LABELS:
+        rejected[REJECTED_LABELS]++;
+        return false;
+    }
+    if (sample->metric == NULL &&
+        (is_reserved(identity) || rules_reader_makes(recorder->context->rules, identity_name(identity)))) {
+        rejected[REJECTED_RESERVED]++;
+        return false;
+    }
+    return true;
+}
+
+static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
+{
+    owner_id owner = owner_of(recorder, sample->process);
+    bool counted = sample->metric != NULL && sample->metric->cells > 0;
+    bool stays = counted || sample->stays;
+    return (struct store_terms){
+        .now = recorder->batch.now,
+        .lifetime = stays ? recorder_lasting(owner) : recorder->settings.lifetimes[recorder->family],
+        .owner = owner,
+        .app = recorder->batch.owner,
+        .exempt = sample->metric != NULL && sample->metric->own,
+        .limited_name = sample->limited_name,
+    };
+}
+
+static void count_result(struct recorder *recorder, enum store_result result)
+{
+    struct recorder_tally *tally = &recorder->tally;
+    switch (result) {
+    case STORE_RECORDED:
+    case STORE_CREATED:
+        tally->recorded++;
+        break;
+    case STORE_OUTDATED:
+        tally->outdated++;
+        break;
+    case STORE_TOO_LARGE:
+        tally->rejected[REJECTED_TOO_LARGE]++;
+        break;
+    case STORE_NAMES:
+        tally->rejected[REJECTED_NAMES]++;
+        break;
+    case STORE_FULL:
+    case STORE_APP_FULL:
+    case STORE_CAPPED:
+    case STORE_NO_MEMORY:
+        tally->refused[recorder->family]++;
+        break;
+    }
+}
+
+/* ---- overflow: a series over the bounds of its app or metric ---- */
+
+static bool is_over_bounds(enum store_result result)
+{
+    return result == STORE_CAPPED || result == STORE_APP_FULL;
+}
+
+/* Say whose bound it was, and which label is to blame.  The names that an app chooses are without bound, so that an app
+ * that is full is to blame as a whole. */
+static void count_overflow(struct recorder *recorder, const struct sample *sample, const struct identity *refused,
+                           enum store_result result)
+{
+    bool whole_app = result == STORE_APP_FULL && sample->metric == NULL;
+    struct label labels[] = {
+        recorder->batch.ledger_app, {SLICE("metric"), SLICE("__other__")}, {.name = SLICE("label")}};
+    if (!whole_app) {
+        labels[1].value = identity_name(refused);
+        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.owner);
+    }
+    struct own_terms terms = {.store = recorder->settings.store,
+                              .slot = recorder->settings.slot,
+                              .now = recorder->batch.now,
+                              .owner = recorder->batch.owner,
+                              .lifetime = recorder_lasting(recorder->batch.owner)};
+    own_count(&terms, &own_series_overflowed, labels, 3, 0, 1);
+}
+
+/* Can a sample that was refused go to the series that others share?  Only what adds up can. */
+static bool may_overflow(const struct sample *sample, enum store_result result)
+{
+    bool counted = sample->metric != NULL && sample->metric->cells > 0;
+    return counted || (sample->incremental && (sample->metric != NULL || result == STORE_CAPPED));
+}
+
+/* The identity of the one series that takes what all others of its metric and app cannot: all labels but app and the
+ * fixed ones are "__other__". */
+static bool identify_overflow(struct recorder *recorder, const struct sample *sample, struct identity *identity)
+{
+    struct label labels[IDENTITY_LABELS_MAX];
+    struct sample other = *sample;
+    for (size_t i = 0; i < sample->label_count && i < IDENTITY_LABELS_MAX; i++) {
+        labels[i] = sample->labels[i];
+        if (!identity_label_becomes(labels[i].name, SLICE("app")) && labels[i].value.length > 0)
+            labels[i].value = SLICE("__other__");
+    }
+    other.labels = labels;
+    return identify(recorder, &other, identity);
+}
+
+/* The sample was refused: count that, and make identity and terms those of the shared series, if it may go there. */
+static bool overflow(struct recorder *recorder, const struct sample *sample, enum store_result result,
+                     struct identity *identity, struct store_terms *terms)
+{
+    count_overflow(recorder, sample, identity, result);
+    terms->overflow = true;
+    terms->owner = recorder->batch.owner;
+    return may_overflow(sample, result) && identify_overflow(recorder, sample, identity);
+}
+
+/* ---- counted samples ---- */
+
+/* Where a counted sample's series is kept for the rest of the batch; NULL where it has too many labels for that. */
+static struct recorder_met *find_met(struct recorder *recorder, const struct sample *sample)
+{
+    if (sample->label_count > RECORDER_MET_LABELS)
+        return NULL;
+    uint64_t hash = (uintptr_t)sample->metric >> 4;
+    for (size_t i = 0; i < sample->label_count; i++)
+        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
+    return &recorder->met[hash % RECORDER_MET];
+}
+
+static bool is_same_series(const struct recorder_met *met, const struct sample *sample)
+{
+    if (met->metric != sample->metric || met->label_count != sample->label_count)
+        return false;
+    for (size_t i = 0; i < sample->label_count; i++)
+        if (!slice_equals(met->values[i], sample->labels[i].value))
+            return false;
+    return true;
+}
+
+static void forget_met(struct recorder *recorder)
+{
+    memset(recorder->met, 0, sizeof recorder->met);
+    recorder->met_used = 0;
+}
+
+/* A label's value that lasts: there is room, see keep_met(). */
+static struct slice lasting(struct recorder *recorder, const struct sample *sample, struct slice value)
+{
+    if (!sample->fleeting || value.length == 0)
+        return value;
+    char *copy = recorder->met_text + recorder->met_used;
+    memcpy(copy, value.at, value.length);
+    recorder->met_used += value.length;
+    return (struct slice){copy, value.length};
+}
+
+static void keep_met(struct recorder *recorder, struct recorder_met *met, const struct sample *sample,
+                     struct series *counter)
+{
+    size_t length = 0;
+    for (size_t i = 0; sample->fleeting && i < sample->label_count; i++)
+        length += sample->labels[i].value.length; /* an identity was made of them, so each is short */
+    if (length > sizeof recorder->met_text - recorder->met_used)
+        forget_met(recorder);
+    met->metric = sample->metric;
+    met->label_count = sample->label_count;
+    for (size_t i = 0; i < sample->label_count; i++)
+        met->values[i] = lasting(recorder, sample, sample->labels[i].value);
+    met->counter = counter;
+}
+
+/* Find the sample's series, or make it; the one for overflow where there is no room for it.  NULL: it is refused, and
+ * counted as such where it is news of a line. */
+static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool news)
+{
+    struct identity identity;
+    struct series *counter = NULL;
+    if (!identify(recorder, sample, &identity))
+        return NULL;
+    struct store_terms terms = terms_of(recorder, sample);
+    struct store *store = recorder->settings.store;
+    enum store_result result = store_counter(store, &identity, sample->metric, &terms, &counter);
+    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
+        result = store_counter(store, &identity, sample->metric, &terms, &counter);
+    if (result == STORE_RECORDED || result == STORE_CREATED)
+        return counter;
+    if (news)
+        count_result(recorder, result);
+    return NULL;
+}
+
+/* The same through what the batch has met. */
+static struct series *locate(struct recorder *recorder, const struct sample *sample, bool news)
+{
+    struct recorder_met *met = find_met(recorder, sample);
+    if (met != NULL && is_same_series(met, sample))
+        return met->counter;
+    struct series *counter = find_counter(recorder, sample, news);
+    if (counter != NULL && met != NULL)
+        keep_met(recorder, met, sample, counter);
+    return counter;
+}
+
+static struct series *find(struct sample_output *output, const struct sample *sample)
+{
+    return locate((struct recorder *)output, sample, true);
+}
+
+static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    recorder->tally.recorded += amount != 0;
+    store_add(counter, recorder->settings.slot, cell, amount);
+}
+
+static void record_count(struct recorder *recorder, const struct sample *sample)
+{
+    bool news = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
+    struct series *counter = locate(recorder, sample, news);
+    if (counter == NULL)
+        return;
+    store_add(counter, recorder->settings.slot, sample->cell, sample->amount);
+    recorder->tally.recorded += news;
+}
+
+static void observe(struct sample_output *output, struct series *histogram, const struct metric *metric,
+                    double observation)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    add(output, histogram, metric_bucket(metric, observation), 1);
+    store_add(histogram, recorder->settings.slot, metric->cells - 1, observation);
+}
+
+/* ---- reported samples ---- */
+
+/* What was found before may be held no more once the store was left. */
+static void forget_found(struct recorder *recorder)
+{
+    static _Thread_local uint64_t generation;
+    recorder->output.generation = ++generation;
+    forget_met(recorder);
+}
+
+static void record_value(struct recorder *recorder, const struct sample *sample)
+{
+    struct identity identity;
+    if (!identify(recorder, sample, &identity))
+        return;
+    struct store *store = recorder->settings.store;
+    unsigned slot = recorder->settings.slot;
+    struct store_terms terms = terms_of(recorder, sample);
+    sample->value->time = line_time(recorder);
+    enum store_result result =
+        store_update(store, slot, &identity, sample->metric, sample->value, sample->incremental, &terms);
+    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
+        result = store_update(store, slot, &identity, sample->metric, sample->value, true, &terms);
+    count_result(recorder, result);
+    if (store_is_heavy(store, slot)) {
+        store_leave(store, slot);
+        store_enter(store, slot);
+        forget_found(recorder);
+    }
+}
+
+static void record(struct sample_output *output, const struct sample *sample)
+{
+    if (sample->metric != NULL && sample->metric->cells > 0)
+        record_count((struct recorder *)output, sample);
+    else
+        record_value((struct recorder *)output, sample);
+}
+
+static void reject(struct sample_output *output, enum sample_rejection reason)
+{
+    ((struct recorder *)output)->tally.rejected[reason]++;
+}
+
+/* ---- batches ---- */
+
+void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
+                    const struct recorder_batch *batch, struct family_context *context)
+{
+    memset(recorder, 0, offsetof(struct recorder, met)); /* the rest is forgotten below */
+    recorder->output = (struct sample_output){.record = record,
+                                              .reject = reject,
+                                              .find = find,
+                                              .add = add,
+                                              .observe = observe,
+                                              .tell = tell,
+                                              .instance = instance,
+                                              .scale = scale};
+    recorder->settings = *settings;
+    recorder->batch = *batch;
+    recorder->context = context;
+    forget_found(recorder);
+}
+
+void recorder_line(struct recorder *recorder, const struct line *line, enum family_id family)
+{
+    recorder->line = line;
+    recorder->family = family;
+    recorder->line_time = 0;
+}

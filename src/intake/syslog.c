@@ -1,0 +1,194 @@
+#include "intake/syslog.h"
+
+#include "base/scan.h"
+
+/* "<PRI>1 ": the priority has one to three digits; Cloud Foundry writes "<-1>" for an unknown type. */
+static bool skip_priority(struct slice *text)
+{
+    size_t i = 0;
+    if (i == text->length || text->at[i++] != '<')
+        return false;
+    if (i < text->length && text->at[i] == '-')
+        i++;
+    size_t first = i;
+    while (i < text->length && i - first < 3 && slice_is_digit(text->at[i]))
+        i++;
+    if (i == first || text->length - i < 3 || memcmp(text->at + i, ">1 ", 3) != 0)
+        return false;
+    *text = slice_after(*text, i + 3);
+    return true;
+}
+
+/* RFC 5424, 6.3: SD-ELEMENT = "[" SD-ID *(SP PARAM-NAME "=" %d34 PARAM-VALUE %d34) "]".  Only an SD-ID that carries an
+ * enterprise number ("name@32473") is taken: "[GIN] ..." is text. */
+static bool skip_element(struct slice *text)
+{
+    if (text->length == 0 || text->at[0] != '[')
+        return false;
+    size_t i = 1;
+    bool enterprise = false;
+    while (i < text->length && text->at[i] != ' ' && text->at[i] != ']') {
+        if (text->at[i] == '@')
+            enterprise = i + 1 < text->length && slice_is_digit(text->at[i + 1]);
+        i++;
+    }
+    if (!enterprise)
+        return false;
+    bool quoted = false;
+    for (; i < text->length; i++) {
+        char byte = text->at[i];
+        if (quoted && byte == '\\')
+            i++;
+        else if (byte == '"')
+            quoted = !quoted;
+        else if (byte == ']' && !quoted) {
+            *text = slice_after(*text, i + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void skip_structured_data(struct slice *text)
+{
+    struct slice rest = *text;
+    if (rest.length > 0 && rest.at[0] == '-')
+        rest = slice_after(rest, 1);
+    else if (skip_element(&rest))
+        while (skip_element(&rest))
+            ;
+    else
+        return;
+    if (rest.length > 0 && rest.at[0] != ' ')
+        return;
+    *text = rest.length > 0 ? slice_after(rest, 1) : rest;
+    /* RFC 5424, 6.4: a message in UTF-8 may start with a byte order mark. */
+    if (slice_starts_with(*text, SLICE("\xEF\xBB\xBF")))
+        *text = slice_after(*text, 3);
+}
+
+/* HOSTNAME is of no use: Logplex writes the constant "host". */
+enum { TIMESTAMP, HOSTNAME, APPNAME, PROCID, MSGID, FIELD_COUNT };
+
+/* Find where the fields that text starts with end: each at a space, the last one maybe at the end of the text.  False
+ * where one is missing. */
+static bool find_fields(struct slice text, const char *ends[FIELD_COUNT])
+{
+    const char *end = text.at + text.length;
+    const char *block = text.at;
+    uint64_t blanks = scan_block(text.at, block, end, ' ');
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        while (blanks == 0) {
+            block += SCAN_BLOCK;
+            if (block >= end) {
+                ends[i] = end;
+                return i == MSGID && end > ends[PROCID] + 1;
+            }
+            blanks = scan_block(text.at, block, end, ' ');
+        }
+        ends[i] = block + __builtin_ctzll(blanks);
+        blanks &= blanks - 1;
+    }
+    return true;
+}
+
+static struct slice between(const char *from, const char *to)
+{
+    return (struct slice){from, (size_t)(to - from)};
+}
+
+bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line)
+{
+    struct slice rest = text;
+    const char *ends[FIELD_COUNT];
+    if (!skip_priority(&rest) || !find_fields(rest, ends)) {
+        *line = (struct line){.message = text};
+        return false;
+    }
+    const char *end = text.at + text.length;
+    line->timestamp = between(rest.at, ends[TIMESTAMP]);
+    line->appname = between(ends[HOSTNAME] + 1, ends[APPNAME]);
+    line->procid = between(ends[APPNAME] + 1, ends[PROCID]);
+    if (line->procid.length == 1 && line->procid.at[0] == '-')
+        line->procid.length = 0;
+    line->message = between(ends[MSGID] + (ends[MSGID] < end), end);
+    if (shape == SYSLOG_RFC5424)
+        skip_structured_data(&line->message);
+    return true;
+}
+
+/* The number spelled by exactly count digits at text, or -1. */
+static int read_digits(const char *text, int count)
+{
+    int number = 0;
+    for (int i = 0; i < count; i++) {
+        if (!slice_is_digit(text[i]))
+            return -1;
+        number = number * 10 + (text[i] - '0');
+    }
+    return number;
+}
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar.  Years are counted from March, so that the leap day is the
+ * last one of its year; 719468 days lie between 0000-03-01 and 1970-01-01. */
+static int64_t days_since_1970(int year, int month, int day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = y / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
+}
+
+/* Seconds east of UTC of "Z", "+hh:mm" or "-hh:mm".  Old Logplex documents have "Z+00:00" too. */
+static bool read_offset(struct slice text, int *seconds)
+{
+    *seconds = 0;
+    if (slice_equals(text, SLICE("Z")) || slice_equals(text, SLICE("Z+00:00")))
+        return true;
+    if (text.length != 6 || (text.at[0] != '+' && text.at[0] != '-') || text.at[3] != ':')
+        return false;
+    int hours = read_digits(text.at + 1, 2);
+    int minutes = read_digits(text.at + 4, 2);
+    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+        return false;
+    *seconds = (text.at[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+bool syslog_time(struct slice timestamp, int64_t *microseconds)
+{
+    const char *t = timestamp.at;
+    if (timestamp.length < 20 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':')
+        return false;
+    int year = read_digits(t, 4);
+    int month = read_digits(t + 5, 2);
+    int day = read_digits(t + 8, 2);
+    int hour = read_digits(t + 11, 2);
+    int minute = read_digits(t + 14, 2);
+    int second = read_digits(t + 17, 2); /* 60 is a leap second */
+    if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60)
+        return false;
+
+    size_t at = 19;
+    int64_t fraction = 0;
+    if (t[at] == '.') {
+        size_t first = ++at;
+        int64_t scale = 1000000;
+        while (at < timestamp.length && slice_is_digit(t[at])) {
+            scale /= 10;
+            fraction += scale * (t[at] - '0');
+            at++;
+        }
+        if (at - first > 9)
+            return false;
+    }
+    int offset;
+    if (!read_offset(slice_after(timestamp, at), &offset))
+        return false;
+    int64_t seconds = days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    *microseconds = seconds * 1000000 + fraction;
+    return true;
+}

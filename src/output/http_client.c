@@ -1,0 +1,419 @@
+#include "output/http_client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+
+struct http_client {
+    const struct http_place *place;
+    SSL_CTX *context; /* NULL: no TLS */
+    SSL *tls;         /* of the connection; NULL: none */
+    int fd;           /* -1: no connection */
+    uint64_t deadline;
+    bool verify;
+    struct buffer request;
+    size_t head_length; /* of the answer read so far */
+    char head[16384];
+};
+
+/* ---- URLs ---- */
+
+static bool fail_place(char problem[128], const char *why)
+{
+    snprintf(problem, 128, "the URL %s", why);
+    return false;
+}
+
+static bool copy_part(struct slice part, char *out, size_t room)
+{
+    if (part.length >= room)
+        return false;
+    memcpy(out, part.at, part.length);
+    out[part.length] = '\0';
+    /* Nothing may end a header line early. */
+    for (size_t i = 0; i < part.length; i++)
+        if ((unsigned char)part.at[i] <= ' ' || part.at[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* RFC 7617.  A user without a password gets the ":" that Logplex writes. */
+static bool make_authorization(struct slice userinfo, char *out, size_t room)
+{
+    char pair[1024], encoded[1400];
+    bool has_password = slice_index(userinfo, ':') < userinfo.length;
+    int length = snprintf(pair, sizeof pair, "%.*s%s", (int)userinfo.length, userinfo.at, has_password ? "" : ":");
+    if (length >= (int)sizeof pair)
+        return false;
+    EVP_EncodeBlock((unsigned char *)encoded, (unsigned char *)pair, length);
+    explicit_bzero(pair, sizeof pair);
+    return snprintf(out, room, "Basic %s", encoded) < (int)room;
+}
+
+static bool split_authority(struct slice authority, struct http_place *place)
+{
+    struct slice host = authority, port = slice_of(place->tls ? "443" : "80");
+    size_t end = 0;
+    if (authority.length > 0 && authority.at[0] == '[') {
+        end = slice_index(authority, ']');
+        if (end == authority.length)
+            return false;
+        host = (struct slice){authority.at + 1, end - 1};
+        end++;
+    } else {
+        end = slice_index(authority, ':');
+        host.length = end;
+    }
+    if (end < authority.length) {
+        if (authority.at[end] != ':')
+            return false;
+        port = slice_after(authority, end + 1);
+    }
+    for (size_t i = 0; i < port.length; i++)
+        if (!slice_is_digit(port.at[i]))
+            return false;
+    if (port.length > 5 || strtoul(port.at, NULL, 10) > 65535)
+        return false;
+    return host.length > 0 && port.length > 0 && copy_part(host, place->host, sizeof place->host) &&
+           copy_part(port, place->port, sizeof place->port) &&
+           copy_part(authority, place->host_header, sizeof place->host_header);
+}
+
+bool http_place_read(const char *url, struct http_place *place, char problem[128])
+{
+    struct slice rest = slice_of(url);
+    *place = (struct http_place){.tls = slice_starts_with(rest, SLICE("https://"))};
+    if (!place->tls && !slice_starts_with(rest, SLICE("http://")))
+        return fail_place(problem, "starts with neither http:// nor https://");
+    rest = slice_after(rest, place->tls ? 8 : 7);
+    rest.length = slice_index(rest, '#');
+    size_t end = strcspn(rest.at, "/?#");
+    struct slice authority = {rest.at, end < rest.length ? end : rest.length};
+    struct slice target = slice_after(rest, authority.length);
+    size_t user = authority.length;
+    while (user > 0 && authority.at[user - 1] != '@')
+        user--;
+    if (user > 0 &&
+        !make_authorization((struct slice){authority.at, user - 1}, place->authorization, sizeof place->authorization))
+        return fail_place(problem, "has a user or password that is too long");
+    if (!split_authority(slice_after(authority, user), place))
+        return fail_place(problem, "has no host, or none that can be read");
+    bool has_path = target.length > 0 && target.at[0] == '/';
+    if (!has_path)
+        memcpy(place->target, "/", 2);
+    if (!copy_part(target, place->target + !has_path, sizeof place->target - 1))
+        return fail_place(problem, "has a path that is too long, or has blanks in it");
+    return true;
+}
+
+/* ---- connections ---- */
+
+struct http_client *http_client_create(const struct http_place *place, bool verify)
+{
+    struct http_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return NULL;
+    client->place = place;
+    client->fd = -1;
+    client->verify = verify;
+    if (!place->tls)
+        return client;
+    client->context = SSL_CTX_new(TLS_client_method());
+    if (client->context != NULL) {
+        SSL_CTX_set_default_verify_paths(client->context);
+        SSL_CTX_set_verify(client->context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+        return client;
+    }
+    free(client);
+    return NULL;
+}
+
+static void disconnect(struct http_client *client)
+{
+    SSL_free(client->tls);
+    client->tls = NULL;
+    if (client->fd >= 0)
+        close(client->fd);
+    client->fd = -1;
+    ERR_clear_error();
+}
+
+void http_client_free(struct http_client *client)
+{
+    if (client == NULL)
+        return;
+    disconnect(client);
+    SSL_CTX_free(client->context);
+    if (client->request.at != NULL)
+        explicit_bzero(client->request.at, client->request.room);
+    buffer_free(&client->request);
+    free(client);
+}
+
+/* Let the next call on the socket last no longer than until the deadline; false where that has passed. */
+static bool limit_time(int fd, uint64_t deadline)
+{
+    uint64_t now = clock_monotonic();
+    if (now >= deadline)
+        return false;
+    uint64_t left = deadline - now;
+    struct timeval timeout = {(time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    return true;
+}
+
+static int open_socket(const struct http_place *place, char problem[128])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *addresses;
+    int failure = getaddrinfo(place->host, place->port, &hints, &addresses);
+    if (failure != 0) {
+        snprintf(problem, 128, "the host cannot be found: %s", gai_strerror(failure));
+        return -1;
+    }
+    uint64_t deadline = clock_monotonic() + HTTP_CLIENT_CONNECT_TIMEOUT;
+    int fd = -1;
+    for (struct addrinfo *address = addresses; address != NULL && fd < 0; address = address->ai_next) {
+        fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && limit_time(fd, deadline) && connect(fd, address->ai_addr, address->ai_addrlen) == 0)
+            break;
+        snprintf(problem, 128, "cannot connect: %s", strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(addresses);
+    return fd;
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+static bool start_tls(struct http_client *client, char problem[128])
+{
+    const char *host = client->place->host;
+    client->tls = SSL_new(client->context);
+    if (client->tls == NULL || SSL_set_fd(client->tls, client->fd) != 1) {
+        snprintf(problem, 128, "there is not enough memory for TLS");
+        return false;
+    }
+    if (is_address(host))
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(client->tls), host);
+    else {
+        SSL_set_tlsext_host_name(client->tls, host);
+        SSL_set1_host(client->tls, host);
+    }
+    if (SSL_connect(client->tls) == 1)
+        return true;
+    long verified = SSL_get_verify_result(client->tls);
+    if (client->verify && verified != X509_V_OK)
+        snprintf(problem, 128, "the certificate is not accepted: %s", X509_verify_cert_error_string(verified));
+    else
+        snprintf(problem, 128, "TLS cannot be started");
+    return false;
+}
+
+static bool connect_client(struct http_client *client, char problem[128])
+{
+    client->fd = open_socket(client->place, problem);
+    if (client->fd < 0)
+        return false;
+    int on = 1;
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    client->deadline = clock_monotonic() + HTTP_CLIENT_TIMEOUT;
+    return client->context == NULL || (limit_time(client->fd, client->deadline) && start_tls(client, problem));
+}
+
+/* ---- bytes ---- */
+
+static bool send_all(struct http_client *client, struct slice bytes)
+{
+    while (bytes.length > 0) {
+        if (!limit_time(client->fd, client->deadline))
+            return false;
+        ssize_t sent = client->tls != NULL
+                           ? SSL_write(client->tls, bytes.at, bytes.length < 1 << 20 ? (int)bytes.length : 1 << 20)
+                           : send(client->fd, bytes.at, bytes.length, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        bytes = slice_after(bytes, (size_t)sent);
+    }
+    return true;
+}
+
+static ssize_t receive(struct http_client *client, char *place, size_t room)
+{
+    if (!limit_time(client->fd, client->deadline))
+        return -1;
+    return client->tls != NULL ? SSL_read(client->tls, place, (int)room) : recv(client->fd, place, room, 0);
+}
+
+/* ---- requests ---- */
+
+static void append_header(struct buffer *request, const char *name, const char *value)
+{
+    buffer_append(request, slice_of(name));
+    buffer_append(request, slice_of(value));
+    buffer_append(request, SLICE("\r\n"));
+}
+
+/* RFC 9112, 7.1: in pieces as a Go client writes them. */
+static void append_chunks(struct buffer *request, struct slice body)
+{
+    enum { CHUNK = 4096 };
+    char size[24];
+    while (body.length > 0) {
+        size_t length = body.length < CHUNK ? body.length : CHUNK;
+        int digits = snprintf(size, sizeof size, "%zx\r\n", length);
+        buffer_append(request, (struct slice){size, (size_t)digits});
+        buffer_append(request, (struct slice){body.at, length});
+        buffer_append(request, SLICE("\r\n"));
+        body = slice_after(body, length);
+    }
+    buffer_append(request, SLICE("0\r\n\r\n"));
+}
+
+/* Write the request; returns the length of its head. */
+static size_t write_request(struct http_client *client, const struct http_post *post)
+{
+    const struct http_place *place = client->place;
+    struct buffer *request = &client->request;
+    char length[24];
+    request->length = 0;
+    buffer_append(request, SLICE("POST "));
+    append_header(request, place->target, " HTTP/1.1");
+    append_header(request, "Host: ", place->host_header);
+    if (place->authorization[0] != '\0')
+        append_header(request, "Authorization: ", place->authorization);
+    buffer_append(request, post->headers);
+    snprintf(length, sizeof length, "%zu", post->body.length);
+    if (post->chunked)
+        append_header(request, "Transfer-Encoding: ", "chunked");
+    else
+        append_header(request, "Content-Length: ", length);
+    if (post->close)
+        append_header(request, "Connection: ", "close");
+    buffer_append(request, SLICE("\r\n"));
+    size_t head = request->length;
+    if (post->chunked)
+        append_chunks(request, post->body);
+    else
+        buffer_append(request, post->body);
+    return head;
+}
+
+/* ---- answers ---- */
+
+/* Read the answer's head; returns its length, its empty line included, or 0. */
+static size_t read_head(struct http_client *client)
+{
+    client->head_length = 0;
+    for (;;) {
+        ssize_t length =
+            receive(client, client->head + client->head_length, sizeof client->head - 1 - client->head_length);
+        if (length <= 0)
+            return 0;
+        client->head_length += (size_t)length;
+        client->head[client->head_length] = '\0';
+        const char *end = strstr(client->head, "\r\n\r\n");
+        if (end != NULL)
+            return (size_t)(end - client->head) + 4;
+        if (client->head_length == sizeof client->head - 1)
+            return 0;
+    }
+}
+
+/* The value of a header in the head, or NULL. */
+static const char *find_header(const char *head, const char *name)
+{
+    const char *line = head;
+    while ((line = strstr(line, "\r\n")) != NULL && line[2] != '\r') {
+        line += 2;
+        size_t length = strlen(name);
+        if (strncasecmp(line, name, length) == 0 && line[length] == ':')
+            return line + length + 1 + strspn(line + length + 1, " \t");
+    }
+    return NULL;
+}
+
+/* Read the body away.  False where the connection cannot be used after it. */
+static bool skip_body(struct http_client *client, size_t head_length, int status)
+{
+    const char *length = find_header(client->head, "Content-Length");
+    const char *connection = find_header(client->head, "Connection");
+    if (find_header(client->head, "Transfer-Encoding") != NULL || (length == NULL && status != 204))
+        return false;
+    uint64_t body = length == NULL || status == 204 ? 0 : strtoull(length, NULL, 10);
+    uint64_t read = client->head_length - head_length;
+    while (read < body) {
+        char text[4096];
+        ssize_t more = receive(client, text, sizeof text);
+        if (more <= 0)
+            return false;
+        read += (uint64_t)more;
+    }
+    return read == body && (connection == NULL || strncasecmp(connection, "close", 5) != 0);
+}
+
+static bool read_answer(struct http_client *client, struct http_answer *answer)
+{
+    size_t head = read_head(client);
+    if (head == 0) {
+        snprintf(answer->problem, sizeof answer->problem,
+                 clock_monotonic() >= client->deadline ? "no answer in time" : "the connection was closed");
+        return false;
+    }
+    client->head[head - 2] = '\0'; /* what follows is the body */
+    if (strncmp(client->head, "HTTP/1.", 7) != 0 || client->head[8] != ' ' ||
+        (answer->status = atoi(client->head + 9)) < 100) {
+        answer->status = 0;
+        snprintf(answer->problem, sizeof answer->problem, "the answer is not HTTP");
+        return false;
+    }
+    const char *retry_after = find_header(client->head, "Retry-After");
+    if (retry_after != NULL)
+        answer->retry_after = (unsigned)strtoul(retry_after, NULL, 10);
+    return skip_body(client, head, answer->status);
+}
+
+static bool exchange(struct http_client *client, const struct http_post *post, struct http_answer *answer)
+{
+    size_t head = write_request(client, post);
+    struct slice bytes = {client->request.at, client->request.length};
+    if (client->request.failed) {
+        snprintf(answer->problem, sizeof answer->problem, "there is not enough memory");
+        return false;
+    }
+    if (post->cut)
+        bytes.length = head + (bytes.length - head) / 2;
+    if (!send_all(client, bytes)) {
+        snprintf(answer->problem, sizeof answer->problem, "the request cannot be sent");
+        return false;
+    }
+    return !post->cut && !post->not_await && read_answer(client, answer) && !post->close;
+}
+
+void http_client_post(struct http_client *client, const struct http_post *post, struct http_answer *answer)
+{
+    *answer = (struct http_answer){0};
+    bool connected = client->fd >= 0 || connect_client(client, answer->problem);
+    client->deadline = clock_monotonic() + HTTP_CLIENT_TIMEOUT;
+    if (!connected || !exchange(client, post, answer))
+        disconnect(client);
+}

@@ -1,0 +1,85 @@
+#include "server/auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+#include <strings.h>
+
+#include "base/base64.h"
+#include "base/percent.h"
+
+bool auth_read(struct auth_credentials *credentials, struct slice authorization)
+{
+    struct slice scheme = SLICE("Basic ");
+    if (authorization.length < scheme.length || strncasecmp(authorization.at, scheme.at, scheme.length) != 0)
+        return false;
+    struct slice text = slice_after(authorization, scheme.length);
+    while (text.length > 0 && text.at[0] == ' ')
+        text = slice_after(text, 1);
+    struct slice sent = {credentials->text[0], 0};
+    if (base64_room(text.length) > AUTH_PAIR_ROOM || !base64_decode(text, credentials->text[0], &sent.length))
+        return false;
+    credentials->pairs[0] = sent;
+    credentials->count = 1;
+    if (slice_index(sent, '%') < sent.length) {
+        char *decoded = credentials->text[1];
+        credentials->pairs[1] = (struct slice){decoded, percent_decode(sent, false, decoded, AUTH_PAIR_ROOM)};
+        credentials->count = 2;
+    }
+    return true;
+}
+
+void auth_forget(struct auth_credentials *credentials)
+{
+    for (unsigned i = 0; i < credentials->count; i++)
+        OPENSSL_cleanse(credentials->text[i], credentials->pairs[i].length);
+    credentials->count = 0;
+}
+
+struct slice auth_user(struct slice pair)
+{
+    return (struct slice){pair.at, slice_index(pair, ':')};
+}
+
+struct slice auth_password(struct slice pair)
+{
+    size_t user = slice_index(pair, ':');
+    return slice_after(pair, user < pair.length ? user + 1 : user);
+}
+
+bool auth_allow(struct auth_realm *realm, const char *user, const char *password)
+{
+    size_t user_length = strlen(user);
+    size_t password_length = strlen(password);
+    if (realm->count == 2 || password_length == 0 || password_length > AUTH_PASSWORD_MAX || user_length > AUTH_USER_MAX)
+        return false;
+    char pair[AUTH_PAIR_ROOM];
+    memcpy(pair, user, user_length);
+    pair[user_length] = ':';
+    memcpy(pair + user_length + 1, password, password_length);
+    SHA256((const unsigned char *)pair, user_length + 1 + password_length, realm->digests[realm->count++]);
+    OPENSSL_cleanse(pair, sizeof pair);
+    return true;
+}
+
+/* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */
+bool auth_admits(const struct auth_realm *realm, struct slice pair)
+{
+    unsigned char digest[AUTH_DIGEST];
+    SHA256((const unsigned char *)pair.at, pair.length, digest);
+    bool admitted = false;
+    for (unsigned i = 0; i < realm->count; i++)
+        admitted |= CRYPTO_memcmp(digest, realm->digests[i], sizeof digest) == 0;
+    return admitted;
+}
+
+bool auth_check(const struct auth_realm *realm, struct slice authorization)
+{
+    struct auth_credentials credentials;
+    if (!auth_read(&credentials, authorization))
+        return false;
+    bool admitted = false;
+    for (unsigned i = 0; i < credentials.count; i++)
+        admitted |= auth_admits(realm, credentials.pairs[i]);
+    auth_forget(&credentials);
+    return admitted;
+}
