@@ -7,7 +7,7 @@
 #include "intake/drain.h"
 
 struct pipeline {
-    struct owners *owners;
+    struct entities *entities;
     struct store *store;
     struct drain *drain;
     unsigned keeper_slot; /* of the store; those below are the workers' */

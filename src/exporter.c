@@ -1,19 +1,19 @@
 #include "exporter.h"
 
-static struct store *open_store(const struct config *config, struct owners *owners, unsigned slots)
+static struct store *open_store(const struct config *config, struct entities *entities, unsigned slots)
 {
     return store_create(&(struct store_settings){.max_series = config->max_series,
                                                  .max_app_series = config->max_app_series,
                                                  .max_metric_series = config->max_metric_series,
                                                  .max_names = config->max_l2met_names,
                                                  .slots = slots,
-                                                 .owners = owners});
+                                                 .entities = entities});
 }
 
-static struct drain *open_drain(const struct config *config, struct owners *owners, struct store *store,
+static struct drain *open_drain(const struct config *config, struct entities *entities, struct store *store,
                                 unsigned workers)
 {
-    struct drain_settings settings = {.owners = owners,
+    struct drain_settings settings = {.entities = entities,
                                       .ingest_prefix = slice_of(config->ingest_prefix),
                                       .leave_out_own = config->leave_out_self_drain,
                                       .slots = workers};
@@ -31,12 +31,12 @@ bool pipeline_open(struct pipeline *pipeline, const struct config *config)
 {
     unsigned workers = (unsigned)config->workers;
     *pipeline = (struct pipeline){.keeper_slot = workers};
-    pipeline->owners = owners_create(
-        &(struct owners_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
-    if (pipeline->owners != NULL)
-        pipeline->store = open_store(config, pipeline->owners, workers + 1);
+    pipeline->entities = entities_create(
+        &(struct entities_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
+    if (pipeline->entities != NULL)
+        pipeline->store = open_store(config, pipeline->entities, workers + 1);
     if (pipeline->store != NULL)
-        pipeline->drain = open_drain(config, pipeline->owners, pipeline->store, workers);
+        pipeline->drain = open_drain(config, pipeline->entities, pipeline->store, workers);
     if (pipeline->drain != NULL)
         return true;
     pipeline_close(pipeline);
@@ -47,6 +47,6 @@ void pipeline_close(struct pipeline *pipeline)
 {
     drain_free(pipeline->drain);
     store_free(pipeline->store);
-    owners_free(pipeline->owners);
+    entities_free(pipeline->entities);
     *pipeline = (struct pipeline){0};
 }

@@ -115,19 +115,19 @@ static void allow(struct http_server *server, const struct config *config, const
 /* ---- serving ---- */
 
 /* Series with fixed labels that no entry gives any more have ended; all others are kept. */
-static void end_unlisted(struct owners *owners, const struct accounts *accounts)
+static void end_unlisted(struct entities *entities, const struct accounts *accounts)
 {
     static uint64_t hashes[CONFIG_FILE_DRAINS_MAX];
     const struct label *labels;
     size_t count = 0, label_count;
     while ((labels = accounts_entry_labels(accounts, count, &label_count)) != NULL)
-        hashes[count++] = owners_hash_labels(owners, labels, label_count);
-    owners_allow_labels(owners, hashes, count, clock_monotonic());
+        hashes[count++] = entities_hash_labels(entities, labels, label_count);
+    entities_allow_labels(entities, hashes, count, clock_monotonic());
 }
 
 /* What a signal can change. */
 struct service {
-    struct owners *owners;
+    struct entities *entities;
     struct config *config;
     struct access access;
     struct http_server *server;
@@ -162,7 +162,7 @@ static void reload(struct service *service)
         allow(service->server, service->config, &access);
         release_access(&service->access);
         service->access = access;
-        end_unlisted(service->owners, access.accounts);
+        end_unlisted(service->entities, access.accounts);
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
@@ -274,7 +274,7 @@ static int run(struct config *config)
     }
     struct pipeline pipeline = {0};
     struct keeper *keeper = pipeline_open(&pipeline, config) ? start_keeper(config, &pipeline, server) : NULL;
-    service.owners = pipeline.owners;
+    service.entities = pipeline.entities;
     if (keeper == NULL) {
         fail(EXIT_INVALID, "there is not enough memory to start");
         goto done;

@@ -9,9 +9,9 @@
 enum { DRAIN_LABELS_MAX = RECORDER_LABELS_MAX };
 
 struct drain_settings {
-    struct owners *owners;            /* those of the store; must outlive the drain */
+    struct entities *entities;        /* those of the store; must outlive the drain */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without news; 0: as long
-                                         as its owner */
+                                         as its entity */
     struct slice ingest_prefix;       /* with its final space; must live as long as the drain */
     bool leave_out_own; /* do not count requests that bring this drain's own batches, see families/router.h */
     unsigned slots;     /* of the store, for recorders: 0 .. slots-1 */

@@ -1,4 +1,4 @@
-/* Take the samples of one batch to the store: find or make their series, within the bounds, and tell the owners what
+/* Take the samples of one batch to the store: find or make their series, within the bounds, and tell the entities what
  * the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
 #ifndef RECORDER_H
 #define RECORDER_H
@@ -16,10 +16,10 @@ enum {
 
 struct recorder_settings {
     struct store *store;
-    struct owners *owners;
+    struct entities *entities;
     unsigned slot;
     const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without news; 0: as
-                                  long as its owner */
+                                  long as its entity */
 };
 
 /* The batch, as far as samples depend on it. */
@@ -27,7 +27,7 @@ struct recorder_batch {
     struct slice app;
     const struct label *labels; /* of all its series; they win over labels of these names */
     size_t label_count;         /* at most RECORDER_LABELS_MAX */
-    owner_id owner;             /* of the series that have app and labels; NONE: there are too many apps */
+    entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
     int64_t time;               /* of arrival, microseconds since 1970 */
     uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
@@ -53,7 +53,7 @@ struct recorder_met {
 /* The processes that it has met. */
 struct recorder_process {
     struct slice name; /* empty: free */
-    owner_id owner;
+    entity_id entity;
 };
 
 /* A batch's way to the store.  Only output, tally and batch are for others to see. */
@@ -83,8 +83,8 @@ void recorder_line(struct recorder *recorder, const struct line *line, enum fami
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity);
 
-/* How long a series that lives with its owner lives, where it has none: a day (milliseconds). */
-uint64_t recorder_lasting(owner_id owner);
+/* How long a series that lives with its entity lives, where it has none: a day (milliseconds). */
+uint64_t recorder_lasting(entity_id entity);
 
 /* Record the app's counters that are 0 at first, where it is time to. */
 void recorder_start_app(struct recorder *recorder);

@@ -74,7 +74,7 @@ struct own_terms {
     unsigned slot;
     uint64_t now;
     uint64_t lifetime; /* as in struct store_terms */
-    owner_id owner;
+    entity_id entity;
 };
 
 /* Count in a metric of ours with these labels (those with an empty value are left out).  Inside the store only. */

@@ -23,7 +23,7 @@
  * must change (the value pointer; for cells, the time last seen).  So either the update comes first and the series
  * lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not written
  * again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted series,
- * for the keeper to unlink, that stands in its way: one whose metric has ended, or whose owner is over.
+ * for the keeper to unlink, that stands in its way: one whose metric has ended, or whose entity is over.
  *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the keeper alone, so no unlinking can meet
  * another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered at;
@@ -37,7 +37,7 @@
 #include "base/identity.h"
 #include "base/metric.h"
 #include "base/value.h"
-#include "store/owner.h"
+#include "store/entity.h"
 
 struct store;
 
@@ -46,10 +46,10 @@ struct store_settings {
                               recorded as exempt; threads that create series at the same moment may pass it, and the next
                               two, by one series each */
     size_t max_app_series; /* the same for the series of one app; 0: no bound */
-    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
-    size_t max_names;         /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
-    unsigned slots;           /* recording threads, the keeper included */
-    struct owners *owners;    /* must outlive the store */
+    size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;          /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
+    unsigned slots;            /* recording threads, the keeper included */
+    struct entities *entities; /* must outlive the store */
 };
 
 /* NULL where memory is short. */
@@ -83,8 +83,8 @@ enum store_result {
 struct store_terms {
     uint64_t now;      /* milliseconds of the monotonic clock */
     uint64_t lifetime; /* milliseconds without news after which the series leaves, below 2^32; 0: it stays */
-    owner_id owner;    /* with whom it leaves, if it was created by this call */
-    owner_id app;      /* whose bounds it counts for */
+    entity_id entity;  /* with whom it leaves, if it was created by this call */
+    entity_id app;     /* whose bounds it counts for */
     bool exempt;       /* does not count towards any bound and is never refused for one */
     bool overflow;     /* is never refused for a bound of its app or metric */
     bool limited_name;
@@ -117,7 +117,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
 
 /* Of the labels of a series that is refused, the one that has had the most values in the series of its metric and app,
  * but app: the one to blame.  A part of identity; empty where there is none.  Inside only. */
-struct slice store_widest_label(const struct store *store, const struct identity *identity, owner_id app);
+struct slice store_widest_label(const struct store *store, const struct identity *identity, entity_id app);
 
 struct store_usage {
     size_t metrics;
@@ -154,7 +154,7 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
 bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
                        bool (*visit)(void *context, const struct store_series_view *series), void *context);
 
-/* Remove the series that are over (their lifetime, or with their owner) at now, and the metrics that have none.  The
+/* Remove the series that are over (their lifetime, or with their entity) at now, and the metrics that have none.  The
  * keeper alone, inside. */
 void store_sweep(struct store *store, unsigned slot, uint64_t now);
 

@@ -362,7 +362,7 @@ static bool is_off(const struct rules *rules, size_t rule)
 
 static struct own_terms terms_of(struct store *store, unsigned slot, uint64_t now)
 {
-    return (struct own_terms){.store = store, .slot = slot, .now = now, .lifetime = DESCRIBED, .owner = OWNER_NONE};
+    return (struct own_terms){.store = store, .slot = slot, .now = now, .lifetime = DESCRIBED, .entity = ENTITY_NONE};
 }
 
 void rules_describe(const struct rules *rules, struct store *store, unsigned slot, uint64_t now)

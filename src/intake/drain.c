@@ -179,15 +179,15 @@ struct ledger {
 
 static struct ledger open_ledger(const struct drain *drain, unsigned slot, const struct drain_batch *batch)
 {
-    struct owners *owners = drain->settings.owners;
-    owner_id owner = owners_app(owners, batch->app, NULL, 0, batch->now);
+    struct entities *entities = drain->settings.entities;
+    entity_id entity = entities_app(entities, batch->app, NULL, 0, batch->now);
     return (struct ledger){.terms = {.store = drain->store,
                                      .slot = slot,
                                      .now = batch->now,
-                                     .lifetime = recorder_lasting(owner),
-                                     .owner = owner},
-                           .app = {SLICE("app"), owner != OWNER_NONE ? batch->app : SLICE("__other__")},
-                           .zeros = owners_wants_zeros(owners, owner, OWNER_LEDGER_ZEROS, batch->now)};
+                                     .lifetime = recorder_lasting(entity),
+                                     .entity = entity},
+                           .app = {SLICE("app"), entity != ENTITY_NONE ? batch->app : SLICE("__other__")},
+                           .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, batch->now)};
 }
 
 static void enter(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
@@ -322,12 +322,12 @@ static void start_taking(struct taking *taking, struct drain *drain, unsigned sl
 {
     const struct drain_settings *settings = &drain->settings;
     struct recorder_settings recorder_settings = {
-        .store = drain->store, .owners = settings->owners, .slot = slot, .lifetimes = settings->lifetimes};
+        .store = drain->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
         .app = batch->app,
         .labels = batch->labels,
         .label_count = batch->label_count,
-        .owner = owners_app(settings->owners, batch->app, batch->labels, batch->label_count, batch->now),
+        .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
         .ledger_app = ledger_app,
         .time = batch->time,
         .now = batch->now};

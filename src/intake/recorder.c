@@ -6,9 +6,9 @@
 #include "families/rules.h"
 #include "store/own.h"
 
-uint64_t recorder_lasting(owner_id owner)
+uint64_t recorder_lasting(entity_id entity)
 {
-    return owner == OWNER_NONE ? 24 * 60 * 60 * 1000 : 0;
+    return entity == ENTITY_NONE ? 24 * 60 * 60 * 1000 : 0;
 }
 
 /* The line's own time, so that the newest line wins whatever order batches come in; not later than now, or one line
@@ -24,9 +24,9 @@ static int64_t line_time(struct recorder *recorder)
 
 /* ---- processes ---- */
 
-static void record_zeros(struct recorder *recorder, struct slice process, owner_id owner)
+static void record_zeros(struct recorder *recorder, struct slice process, entity_id entity)
 {
-    if (!owners_wants_zeros(recorder->settings.owners, owner, OWNER_FAMILY_ZEROS, recorder->batch.now))
+    if (!entities_wants_zeros(recorder->settings.entities, entity, ENTITY_FAMILY_ZEROS, recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++)
         if (families[id]->start_process != NULL)
@@ -36,7 +36,8 @@ static void record_zeros(struct recorder *recorder, struct slice process, owner_
 void recorder_start_app(struct recorder *recorder)
 {
     static const struct line nothing;
-    if (!owners_wants_zeros(recorder->settings.owners, recorder->batch.owner, OWNER_FAMILY_ZEROS, recorder->batch.now))
+    if (!entities_wants_zeros(recorder->settings.entities, recorder->batch.entity, ENTITY_FAMILY_ZEROS,
+                              recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
         recorder_line(recorder, &nothing, (enum family_id)id);
@@ -45,26 +46,26 @@ void recorder_start_app(struct recorder *recorder)
     }
 }
 
-/* The owner of what the process says and of what is said about it.  runs: it does, or the line would not be. */
-static owner_id meet(struct recorder *recorder, struct slice process, bool runs)
+/* The entity of what the process says and of what is said about it.  runs: it does, or the line would not be. */
+static entity_id meet(struct recorder *recorder, struct slice process, bool runs)
 {
-    if (process.length == 0 || recorder->batch.owner == OWNER_NONE)
-        return recorder->batch.owner;
+    if (process.length == 0 || recorder->batch.entity == ENTITY_NONE)
+        return recorder->batch.entity;
     unsigned char first = (unsigned char)process.at[0], last = (unsigned char)process.at[process.length - 1];
     struct recorder_process *met = &recorder->processes[(first * 7u + last + process.length) % RECORDER_PROCESSES];
     if (slice_equals(met->name, process))
-        return met->owner;
-    struct owners *owners = recorder->settings.owners;
+        return met->entity;
+    struct entities *entities = recorder->settings.entities;
     met->name = process;
-    met->owner = owners_process(owners, recorder->batch.owner, process, recorder->batch.now);
-    owner_id owner = met->owner;
-    if (runs && owners_has_ended(owners, owner, line_time(recorder)))
-        owners_started(owners, owner, line_time(recorder));
-    record_zeros(recorder, process, owner);
-    return owner;
+    met->entity = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
+    entity_id entity = met->entity;
+    if (runs && entities_has_ended(entities, entity, line_time(recorder)))
+        entities_started(entities, entity, line_time(recorder));
+    record_zeros(recorder, process, entity);
+    return entity;
 }
 
-static owner_id owner_of(struct recorder *recorder, struct slice process)
+static entity_id entity_of(struct recorder *recorder, struct slice process)
 {
     return meet(recorder, process, true);
 }
@@ -72,41 +73,41 @@ static owner_id owner_of(struct recorder *recorder, struct slice process)
 static void tell(struct sample_output *output, struct slice process, enum process_news news)
 {
     struct recorder *recorder = (struct recorder *)output;
-    struct owners *owners = recorder->settings.owners;
-    owner_id owner = meet(recorder, process, news != PROCESS_EXITED && news != PROCESS_ENDED);
+    struct entities *entities = recorder->settings.entities;
+    entity_id entity = meet(recorder, process, news != PROCESS_EXITED && news != PROCESS_ENDED);
     int64_t time = line_time(recorder);
     switch (news) {
     case PROCESS_STARTED:
-        owners_started(owners, owner, time);
+        entities_started(entities, entity, time);
         break;
     case PROCESS_RESTARTED:
-        owners_exited(owners, owner, time, recorder->batch.now);
-        owners_started(owners, owner, time);
+        entities_exited(entities, entity, time, recorder->batch.now);
+        entities_started(entities, entity, time);
         break;
     case PROCESS_EXITED:
-        owners_exited(owners, owner, time, recorder->batch.now);
+        entities_exited(entities, entity, time, recorder->batch.now);
         break;
     case PROCESS_ENDED:
-        owners_ended(owners, owner, time, recorder->batch.now);
+        entities_ended(entities, entity, time, recorder->batch.now);
         break;
     }
     if (news == PROCESS_STARTED || news == PROCESS_RESTARTED)
-        record_zeros(recorder, process, owner);
+        record_zeros(recorder, process, entity);
 }
 
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
-    return owners_instance(recorder->settings.owners, owner_of(recorder, process), instance, line_time(recorder),
-                           recorder->batch.now);
+    return entities_instance(recorder->settings.entities, entity_of(recorder, process), instance, line_time(recorder),
+                             recorder->batch.now);
 }
 
 static void scale(struct sample_output *output, struct slice type, unsigned count)
 {
     struct recorder *recorder = (struct recorder *)output;
     int64_t time = line_time(recorder);
-    owners_replaced(recorder->settings.owners, owner_of(recorder, type), time - 1, recorder->batch.now);
-    owners_scale(recorder->settings.owners, recorder->batch.owner, type, count, time, recorder->batch.now);
+    entities_replaced(recorder->settings.entities, entity_of(recorder, type), time - 1, recorder->batch.now);
+    entities_scale(recorder->settings.entities, recorder->batch.entity, type, count, time, recorder->batch.now);
 }
 
 /* ---- identities ---- */
@@ -174,14 +175,14 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
-    owner_id owner = owner_of(recorder, sample->process);
+    entity_id entity = entity_of(recorder, sample->process);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool stays = counted || sample->stays;
     return (struct store_terms){
         .now = recorder->batch.now,
-        .lifetime = stays ? recorder_lasting(owner) : recorder->settings.lifetimes[recorder->family],
-        .owner = owner,
-        .app = recorder->batch.owner,
+        .lifetime = stays ? recorder_lasting(entity) : recorder->settings.lifetimes[recorder->family],
+        .entity = entity,
+        .app = recorder->batch.entity,
         .exempt = sample->metric != NULL && sample->metric->own,
         .limited_name = sample->limited_name,
     };
@@ -230,13 +231,13 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
         recorder->batch.ledger_app, {SLICE("metric"), SLICE("__other__")}, {.name = SLICE("label")}};
     if (!whole_app) {
         labels[1].value = identity_name(refused);
-        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.owner);
+        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.entity);
     }
     struct own_terms terms = {.store = recorder->settings.store,
                               .slot = recorder->settings.slot,
                               .now = recorder->batch.now,
-                              .owner = recorder->batch.owner,
-                              .lifetime = recorder_lasting(recorder->batch.owner)};
+                              .entity = recorder->batch.entity,
+                              .lifetime = recorder_lasting(recorder->batch.entity)};
     own_count(&terms, &own_series_overflowed, labels, 3, 0, 1);
 }
 
@@ -268,7 +269,7 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 {
     count_overflow(recorder, sample, identity, result);
     terms->overflow = true;
-    terms->owner = recorder->batch.owner;
+    terms->entity = recorder->batch.entity;
     return may_overflow(sample, result) && identify_overflow(recorder, sample, identity);
 }
 

@@ -122,7 +122,7 @@ static void count_request(struct worker *worker, const char *path, int status)
 {
     struct store *store = worker->server->rooms.store;
     store_enter(store, worker->slot);
-    struct own_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .owner = OWNER_NONE};
+    struct own_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .entity = ENTITY_NONE};
     own_count(&terms, &own_http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, own_status_cell(status),
               1);
     store_leave(store, worker->slot);
@@ -642,7 +642,7 @@ static void check_connections(struct worker *worker)
         ended += connection->responding || connection->partial_since != 0;
     }
     store_enter(store, worker->slot);
-    struct own_terms terms = {.store = store, .slot = worker->slot, .now = now, .owner = OWNER_NONE};
+    struct own_terms terms = {.store = store, .slot = worker->slot, .now = now, .entity = ENTITY_NONE};
     own_count(&terms, &own_connections_timed_out, NULL, 0, 0, ended);
     own_count(&terms, &own_connections_refused, NULL, 0, 0,
               (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));

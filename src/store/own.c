@@ -121,7 +121,7 @@ unsigned own_status_cell(int status)
 static struct store_terms store_terms_of(const struct own_terms *terms)
 {
     return (struct store_terms){
-        .now = terms->now, .lifetime = terms->lifetime, .owner = terms->owner, .app = OWNER_NONE, .exempt = true};
+        .now = terms->now, .lifetime = terms->lifetime, .entity = terms->entity, .app = ENTITY_NONE, .exempt = true};
 }
 
 enum store_result own_count(const struct own_terms *terms, const struct metric *metric, const struct label *labels,
@@ -145,12 +145,12 @@ void own_set(const struct own_terms *terms, const struct metric *metric, const s
 
 void own_read(struct store *store, unsigned slot, enum own_reading reading, double number, uint64_t now)
 {
-    struct own_terms terms = {.store = store, .slot = slot, .now = now, .owner = OWNER_NONE};
+    struct own_terms terms = {.store = store, .slot = slot, .now = now, .entity = ENTITY_NONE};
     own_set(&terms, &readings[reading], NULL, 0, number);
 }
 
 void own_build_info(struct store *store, unsigned slot, uint64_t now)
 {
-    struct own_terms terms = {.store = store, .slot = slot, .now = now, .owner = OWNER_NONE};
+    struct own_terms terms = {.store = store, .slot = slot, .now = now, .entity = ENTITY_NONE};
     own_set(&terms, &build_info, &(struct label){SLICE("version"), SLICE(VERSION)}, 1, 1);
 }

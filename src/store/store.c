@@ -21,7 +21,7 @@ enum { LABEL_PLACES = 16, OVERFLOWS_MAX = 8 };
 struct group {
     _Atomic(struct group *) next; /* of the metric's */
     struct stored_metric *metric;
-    owner_id app;
+    entity_id app;
     atomic_long series;    /* how many exist or are about to; -1: removed */
     atomic_long named;     /* those of them that have a limited name */
     atomic_long overflows; /* those that others share */
@@ -69,7 +69,7 @@ struct series {
     };
     uint64_t hash;
     uint32_t lifetime;
-    owner_id owner;
+    entity_id entity;
     uint16_t labels_length;
     bool exempt;
     bool limited_name;
@@ -355,7 +355,7 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
 static bool is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
     return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           owners_is_over(store->settings.owners, series->owner, OWNER_COUNTED, now);
+           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now);
 }
 
 /* Is a reported series with this value over? */
@@ -363,7 +363,7 @@ static bool has_outlived(const struct store *store, const struct series *series,
                          uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           owners_is_over(store->settings.owners, series->owner, value->time, now);
+           entities_is_over(store->settings.entities, series->entity, value->time, now);
 }
 
 static bool is_dead(const struct series *series)
@@ -406,7 +406,7 @@ static bool has_room(const struct store *store, unsigned weight)
 static void charge_group(struct store *store, struct group *group, long weight)
 {
     atomic_fetch_add_explicit(&group->weight, weight, memory_order_relaxed);
-    owners_add(store->settings.owners, group->app, OWNER_LINES, weight);
+    entities_add(store->settings.entities, group->app, ENTITY_LINES, weight);
 }
 
 static void charge(struct store *store, struct group *group, long weight)
@@ -433,8 +433,9 @@ static bool take_weight(struct store *store, struct group *group, unsigned weigh
 static bool has_app_room(const struct store *store, const struct group *group, unsigned weight)
 {
     const struct store_settings *settings = &store->settings;
-    return settings->max_app_series == 0 || group->app == OWNER_NONE ||
-           owners_add(settings->owners, group->app, OWNER_LINES, 0) + (long)weight <= (long)settings->max_app_series;
+    return settings->max_app_series == 0 || group->app == ENTITY_NONE ||
+           entities_add(settings->entities, group->app, ENTITY_LINES, 0) + (long)weight <=
+               (long)settings->max_app_series;
 }
 
 /* Is there room for weight more in the bounds of app and metric?  CREATED: there is. */
@@ -453,7 +454,7 @@ static enum store_result check_bounds(struct store *store, struct group *group, 
         return STORE_TOO_LARGE; /* by itself: no metric has room for it */
     if (terms->limited_name && settings->max_names != 0 &&
         atomic_load_explicit(&group->named, memory_order_relaxed) == 0 &&
-        owners_add(settings->owners, group->app, OWNER_NAMES, 0) >= (long)settings->max_names)
+        entities_add(settings->entities, group->app, ENTITY_NAMES, 0) >= (long)settings->max_names)
         return STORE_NAMES;
     if (settings->max_metric_series != 0 &&
         atomic_load_explicit(&group->weight, memory_order_relaxed) + more > (long)settings->max_metric_series)
@@ -464,7 +465,7 @@ static enum store_result check_bounds(struct store *store, struct group *group, 
 /* ---- groups ---- */
 
 /* The metric's group for an app, created where it is missing; NULL where memory is short.  The metric is held. */
-static struct group *take_group(struct stored_metric *metric, owner_id app)
+static struct group *take_group(struct stored_metric *metric, entity_id app)
 {
     struct group *fresh = NULL;
     struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
@@ -544,10 +545,10 @@ static void count_series(struct store *store, struct group *group, const struct 
         atomic_fetch_add_explicit(&group->overflows, change, memory_order_relaxed);
     if (series->limited_name &&
         atomic_fetch_add_explicit(&group->named, change, memory_order_relaxed) + (change < 0 ? change : 0) == 0)
-        owners_add(store->settings.owners, group->app, OWNER_NAMES, change);
+        entities_add(store->settings.entities, group->app, ENTITY_NAMES, change);
 }
 
-struct slice store_widest_label(const struct store *store, const struct identity *identity, owner_id app)
+struct slice store_widest_label(const struct store *store, const struct identity *identity, entity_id app)
 {
     struct slice name = identity_name(identity);
     uint64_t hash = hash_of(store, name);
@@ -619,7 +620,7 @@ static struct series *allocate_series(struct store *store, const struct identity
     }
     series->hash = hash;
     series->lifetime = (uint32_t)terms->lifetime;
-    series->owner = terms->owner;
+    series->entity = terms->entity;
     series->exempt = terms->exempt;
     series->limited_name = terms->limited_name;
     series->overflow = terms->overflow;
@@ -655,7 +656,7 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
         result = STORE_OUTDATED; /* the name was chosen by somebody else */
         goto release_metric;
     }
-    struct group *group = take_group(metric, terms->exempt ? OWNER_NONE : terms->app);
+    struct group *group = take_group(metric, terms->exempt ? ENTITY_NONE : terms->app);
     if (group == NULL)
         goto release_metric;
     enum store_result bounded = check_bounds(store, group, weight, terms);
@@ -742,12 +743,12 @@ static bool end_series(struct store *store, struct series *series)
     return true;
 }
 
-/* Mark a series dead whose owner is over where the caller's is not: it was another's, or will be swept any moment. */
+/* Mark a series dead whose entity is over where the caller's is not: it was another's, or will be swept any moment. */
 static bool make_way(struct store *store, struct series *series, const struct store_terms *terms)
 {
-    struct owners *owners = store->settings.owners;
-    if (series->owner == terms->owner || !owners_is_over(owners, series->owner, OWNER_COUNTED, terms->now) ||
-        owners_is_over(owners, terms->owner, OWNER_COUNTED, terms->now))
+    struct entities *entities = store->settings.entities;
+    if (series->entity == terms->entity || !entities_is_over(entities, series->entity, ENTITY_COUNTED, terms->now) ||
+        entities_is_over(entities, terms->entity, ENTITY_COUNTED, terms->now))
         return false;
     mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
     return true;

@@ -142,10 +142,10 @@ int main(int argc, char **argv)
     }
     struct slice body = read_file(argv[1]);
     struct config_file *file = read_rules(argc > 4 ? argv[4] : NULL);
-    struct owners *owners = owners_create(&(struct owners_settings){.app_silence = DAY, .grace = MINUTE});
+    struct entities *entities = entities_create(&(struct entities_settings){.app_silence = DAY, .grace = MINUTE});
     struct store *store =
-        store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .owners = owners});
-    struct drain_settings settings = {.owners = owners,
+        store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .entities = entities});
+    struct drain_settings settings = {.entities = entities,
                                       .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
                                       .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                       .slots = threads};
@@ -161,7 +161,7 @@ int main(int argc, char **argv)
            cost.wall, cost.cpu);
     drain_free(drain);
     store_free(store);
-    owners_free(owners);
+    entities_free(entities);
     config_file_free(file);
     free((char *)(uintptr_t)body.at);
     return 0;

@@ -61,16 +61,16 @@ static void check_line(struct slice line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct owners *owners = owners_create(&(struct owners_settings){.app_silence = 100000, .grace = 1000});
+    struct entities *entities = entities_create(&(struct entities_settings){.app_silence = 100000, .grace = 1000});
     struct store *store = store_create(&(struct store_settings){.max_series = 2000,
                                                                 .max_app_series = 1900,
                                                                 .max_metric_series = 200,
                                                                 .max_names = 20,
                                                                 .slots = 2,
-                                                                .owners = owners});
+                                                                .entities = entities});
     struct drain *drain = drain_create(
         store, &(struct drain_settings){
-                   .owners = owners, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
+                   .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
     struct drain_batch batch = {
         .body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
     drain_take(drain, 0, &batch);
@@ -88,6 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buffer_free(&page);
     drain_free(drain);
     store_free(store);
-    owners_free(owners);
+    entities_free(entities);
     return 0;
 }

@@ -148,11 +148,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct checker checker;
     static struct rules_reader *reader;
     static struct rule_matcher *matcher;
-    static struct owners *owners;
+    static struct entities *entities;
     static struct store *store;
     if (reader == NULL) {
-        owners = owners_create(&(struct owners_settings){.app_silence = 1000, .grace = 1000});
-        store = store_create(&(struct store_settings){.max_series = 1000, .slots = 1, .owners = owners});
+        entities = entities_create(&(struct entities_settings){.app_silence = 1000, .grace = 1000});
+        store = store_create(&(struct store_settings){.max_series = 1000, .slots = 1, .entities = entities});
         reader = rules_reader_create();
         matcher = rule_matcher_create();
     }

@@ -10,7 +10,7 @@
 /* A whole way without a socket: bytes in, page out. */
 
 enum { THREADS = 4 };
-static struct owners *owners;
+static struct entities *entities;
 static struct store *store;
 static struct drain *drain;
 static uint64_t now;
@@ -21,10 +21,10 @@ static int setup(void **state)
     (void)state;
     now = 5000;
     wall = 1670428500000000; /* 2022-12-07T15:55:00Z */
-    owners = owners_create(&(struct owners_settings){.app_silence = 24 * 3600 * 1000, .grace = 60 * 1000});
-    store = store_create(
-        &(struct store_settings){.max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .owners = owners});
-    drain = drain_create(store, &(struct drain_settings){.owners = owners,
+    entities = entities_create(&(struct entities_settings){.app_silence = 24 * 3600 * 1000, .grace = 60 * 1000});
+    store = store_create(&(struct store_settings){
+        .max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .entities = entities});
+    drain = drain_create(store, &(struct drain_settings){.entities = entities,
                                                          .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
                                                          .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                                          .slots = THREADS});
@@ -37,7 +37,7 @@ static int teardown(void **state)
     (void)state;
     drain_free(drain);
     store_free(store);
-    owners_free(owners);
+    entities_free(entities);
     return 0;
 }
 

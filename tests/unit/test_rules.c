@@ -11,14 +11,14 @@
 
 static struct config_file *file;
 static struct rules_reader *reader;
-static struct owners *owners;
+static struct entities *entities;
 static struct store *store;
 
 static int open_store(void **state)
 {
     (void)state;
-    owners = owners_create(&(struct owners_settings){.app_silence = 1000000, .grace = 1000});
-    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .owners = owners});
+    entities = entities_create(&(struct entities_settings){.app_silence = 1000000, .grace = 1000});
+    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .entities = entities});
     reader = rules_reader_create();
     assert_non_null(reader);
     return 0;
@@ -39,7 +39,7 @@ static int close_store(void **state)
     end_rules();
     rules_reader_free(reader);
     store_free(store);
-    owners_free(owners);
+    entities_free(entities);
     return 0;
 }
 

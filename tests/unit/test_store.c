@@ -232,21 +232,21 @@ static void limit(void **state)
     assert_int_equal(used(), 1);
 }
 
-/* ---- owners and their bounds ---- */
+/* ---- entities and their bounds ---- */
 
-static struct owners *owners;
+static struct entities *entities;
 
 static int setup_bounds(void **state)
 {
     (void)state;
     now = 1000;
-    owners = owners_create(&(struct owners_settings){.app_silence = 10000, .grace = 100});
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
     store = store_create(&(struct store_settings){.max_series = 1000,
                                                   .max_app_series = 30,
                                                   .max_metric_series = 20,
                                                   .max_names = 3,
                                                   .slots = 2,
-                                                  .owners = owners});
+                                                  .entities = entities});
     store_enter(store, 0);
     return 0;
 }
@@ -254,14 +254,14 @@ static int setup_bounds(void **state)
 static int teardown_bounds(void **state)
 {
     teardown(state);
-    owners_free(owners);
+    entities_free(entities);
     return 0;
 }
 
 static struct store_terms terms_of(const char *app)
 {
-    owner_id owner = owners_app(owners, slice_of(app), NULL, 0, now);
-    return (struct store_terms){.now = now, .owner = owner, .app = owner};
+    entity_id entity = entities_app(entities, slice_of(app), NULL, 0, now);
+    return (struct store_terms){.now = now, .entity = entity, .app = entity};
 }
 
 /* A gauge with two labels, one of a few values and one of many. */
@@ -316,10 +316,10 @@ static void bounds(void **state)
     store_sweep(store, 0, now);
     assert_int_equal(used(), 20);
     a = terms_of("a");
-    assert_int_equal(owners_add(owners, a.app, OWNER_LINES, 0), 0);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
-    assert_int_equal(owners_add(owners, a.app, OWNER_LINES, 0), 20);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 20);
 }
 
 static void limited_names(void **state)
@@ -402,13 +402,13 @@ static void owned(void **state)
 {
     (void)state;
     struct store_terms terms = terms_of("a");
-    terms.owner = owners_process(owners, terms.app, SLICE("web.1"), now);
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     struct identity identity = identify("m", "x");
     struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
     store_update(store, 0, &identity, NULL, &value, false, &terms);
     identity = identify("counted", "x");
     store_count(store, 0, &identity, &counted, 1, 5, &terms);
-    owners_ended(owners, terms.owner, 60, now);
+    entities_ended(entities, terms.entity, 60, now);
     now += 100;
     assert_store("m", "");
     assert_store("counted", "");

@@ -2,77 +2,77 @@
 #include <stdio.h>
 
 #include "base/process.h"
-#include "store/owner.h"
+#include "store/entity.h"
 #include "support.h"
 
 enum { GRACE = 60 * 1000, SILENCE = 24 * 3600 * 1000 };
 
-static struct owners *owners;
+static struct entities *entities;
 static uint64_t now;
 
 static int setup(void **state)
 {
     (void)state;
     now = 1000 * 1000;
-    owners = owners_create(&(struct owners_settings){.app_silence = SILENCE, .grace = GRACE});
-    return owners == NULL;
+    entities = entities_create(&(struct entities_settings){.app_silence = SILENCE, .grace = GRACE});
+    return entities == NULL;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    owners_free(owners);
+    entities_free(entities);
     return 0;
 }
 
-static owner_id app_of(const char *name)
+static entity_id app_of(const char *name)
 {
-    return owners_app(owners, slice_of(name), NULL, 0, now);
+    return entities_app(entities, slice_of(name), NULL, 0, now);
 }
 
-static owner_id process_of(owner_id app, const char *name)
+static entity_id process_of(entity_id app, const char *name)
 {
-    return owners_process(owners, app, slice_of(name), now);
+    return entities_process(entities, app, slice_of(name), now);
 }
 
 /* Lines have times in microseconds; here a minute each. */
 #define LINE(minute) ((int64_t)(minute)*60 * 1000000)
 
-static bool counted_over(owner_id id)
+static bool counted_over(entity_id id)
 {
-    return owners_is_over(owners, id, OWNER_COUNTED, now);
+    return entities_is_over(entities, id, ENTITY_COUNTED, now);
 }
 
-static bool reported_over(owner_id id, int64_t time)
+static bool reported_over(entity_id id, int64_t time)
 {
-    return owners_is_over(owners, id, time, now);
+    return entities_is_over(entities, id, time, now);
 }
 
 static void names(void **state)
 {
     (void)state;
-    owner_id a = app_of("a"), b = app_of("b");
-    assert_int_not_equal(a, OWNER_NONE);
+    entity_id a = app_of("a"), b = app_of("b");
+    assert_int_not_equal(a, ENTITY_NONE);
     assert_int_not_equal(a, b);
     assert_int_equal(a, app_of("a"));
     struct label team = {SLICE("team"), SLICE("x")};
-    owner_id labelled = owners_app(owners, SLICE("a"), &team, 1, now);
+    entity_id labelled = entities_app(entities, SLICE("a"), &team, 1, now);
     assert_int_not_equal(a, labelled);
     team.value = SLICE("y");
-    assert_int_not_equal(labelled, owners_app(owners, SLICE("a"), &team, 1, now));
-    owner_id web = process_of(a, "web.1");
+    assert_int_not_equal(labelled, entities_app(entities, SLICE("a"), &team, 1, now));
+    entity_id web = process_of(a, "web.1");
     assert_int_equal(web, process_of(a, "web.1"));
     assert_int_not_equal(web, process_of(a, "web.2"));
     assert_int_not_equal(web, process_of(b, "web.1"));
-    assert_int_equal(owners_app_of(owners, web), a);
-    assert_int_equal(owners_app_of(owners, a), a);
-    assert_false(owners_is_over(owners, OWNER_NONE, 0, now));
+    assert_int_equal(entities_app_of(entities, web), a);
+    assert_int_equal(entities_app_of(entities, a), a);
+    assert_false(entities_is_over(entities, ENTITY_NONE, 0, now));
 }
 
 static void silence(void **state)
 {
     (void)state;
-    owner_id app = app_of("a"), web = process_of(app, "web.1");
+    entity_id app = app_of("a"), web = process_of(app, "web.1");
     now += SILENCE - 1;
     assert_false(counted_over(app));
     assert_false(counted_over(web));
@@ -90,9 +90,9 @@ static void silence(void **state)
 static void ended(void **state)
 {
     (void)state;
-    owner_id web = process_of(app_of("a"), "web.1");
-    owners_started(owners, web, LINE(1));
-    owners_ended(owners, web, LINE(10), now);
+    entity_id web = process_of(app_of("a"), "web.1");
+    entities_started(entities, web, LINE(1));
+    entities_ended(entities, web, LINE(10), now);
     assert_false(reported_over(web, LINE(9)));
     assert_false(counted_over(web));
     now += GRACE - 1;
@@ -102,41 +102,41 @@ static void ended(void **state)
     assert_true(reported_over(web, LINE(10)));
     assert_false(reported_over(web, LINE(10) + 1)); /* of a new instance */
     /* The end of the past does not end what has started since. */
-    owners_started(owners, web, LINE(11));
+    entities_started(entities, web, LINE(11));
     assert_false(counted_over(web));
     assert_true(reported_over(web, LINE(9)));
-    owners_ended(owners, web, LINE(8), now);
+    entities_ended(entities, web, LINE(8), now);
     now += GRACE;
     assert_false(counted_over(web));
     /* A start that was missed. */
-    owners_ended(owners, web, LINE(20), now);
-    assert_false(owners_has_ended(owners, web, LINE(21)));
-    assert_true(owners_has_ended(owners, web, LINE(21) + 1));
-    owners_started(owners, web, LINE(22));
-    assert_false(owners_has_ended(owners, web, LINE(23)));
+    entities_ended(entities, web, LINE(20), now);
+    assert_false(entities_has_ended(entities, web, LINE(21)));
+    assert_true(entities_has_ended(entities, web, LINE(21) + 1));
+    entities_started(entities, web, LINE(22));
+    assert_false(entities_has_ended(entities, web, LINE(23)));
 }
 
 /* A process that takes long to stop: what has left stays away, and what it says until then leaves as well. */
 static void stopping(void **state)
 {
     (void)state;
-    owner_id web = process_of(app_of("a"), "web.1");
-    owners_ended(owners, web, LINE(10), now);
+    entity_id web = process_of(app_of("a"), "web.1");
+    entities_ended(entities, web, LINE(10), now);
     now += GRACE - 1;
-    owners_exited(owners, web, LINE(11), now); /* as it is still to be seen, all of it stays for the grace */
+    entities_exited(entities, web, LINE(11), now); /* as it is still to be seen, all of it stays for the grace */
     now += GRACE - 1;
     assert_false(counted_over(web));
     assert_false(reported_over(web, LINE(9)));
     now += 1;
     assert_true(counted_over(web));
     assert_false(reported_over(web, LINE(12)));
-    owners_exited(owners, web, LINE(13), now);
+    entities_exited(entities, web, LINE(13), now);
     assert_true(counted_over(web));
     assert_true(reported_over(web, LINE(9)));
     assert_true(reported_over(web, LINE(12)));
     /* It starts again, and its next restart leaves the grace. */
-    owners_started(owners, web, LINE(14));
-    owners_exited(owners, web, LINE(15), now);
+    entities_started(entities, web, LINE(14));
+    entities_exited(entities, web, LINE(15), now);
     assert_false(counted_over(web));
     assert_false(reported_over(web, LINE(15)));
 }
@@ -145,22 +145,22 @@ static void stopping(void **state)
 static void short_grace(void **state)
 {
     (void)state;
-    struct owners *hasty = owners_create(&(struct owners_settings){.app_silence = SILENCE, .grace = 1000});
-    owner_id web = owners_process(hasty, owners_app(hasty, SLICE("a"), NULL, 0, now), SLICE("web.1"), now);
-    owners_ended(hasty, web, LINE(10), now);
-    assert_false(owners_has_ended(hasty, web, LINE(10) + 31 * 1000000));
-    assert_true(owners_has_ended(hasty, web, LINE(11)));
-    owners_free(hasty);
+    struct entities *hasty = entities_create(&(struct entities_settings){.app_silence = SILENCE, .grace = 1000});
+    entity_id web = entities_process(hasty, entities_app(hasty, SLICE("a"), NULL, 0, now), SLICE("web.1"), now);
+    entities_ended(hasty, web, LINE(10), now);
+    assert_false(entities_has_ended(hasty, web, LINE(10) + 31 * 1000000));
+    assert_true(entities_has_ended(hasty, web, LINE(11)));
+    entities_free(hasty);
 }
 
 static void restarted(void **state)
 {
     (void)state;
-    owner_id web = process_of(app_of("a"), "web.1");
+    entity_id web = process_of(app_of("a"), "web.1");
     /* up to starting, exit of the old instance, starting to up */
-    owners_exited(owners, web, LINE(5), now);
-    owners_started(owners, web, LINE(5));
-    owners_exited(owners, web, LINE(6), now);
+    entities_exited(entities, web, LINE(5), now);
+    entities_started(entities, web, LINE(5));
+    entities_exited(entities, web, LINE(6), now);
     now += GRACE;
     assert_false(counted_over(web)); /* however long it takes to boot */
     assert_true(reported_over(web, LINE(6)));
@@ -170,27 +170,28 @@ static void restarted(void **state)
 static void instances(void **state)
 {
     (void)state;
-    owner_id web = process_of(app_of("a"), "web.1");
-    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(1), now), INSTANCE_SAME);
-    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(2), now), INSTANCE_SAME);
-    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(4), now), INSTANCE_NEXT);
-    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(3), now), INSTANCE_FORMER); /* a late batch */
-    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(5), now), INSTANCE_SAME);
-    assert_int_equal(owners_instance(owners, web, SLICE("one"), LINE(6), now), INSTANCE_FORMER); /* it still stops */
-    assert_int_equal(owners_instance(owners, web, SLICE("two"), LINE(7), now), INSTANCE_SAME);
+    entity_id web = process_of(app_of("a"), "web.1");
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(1), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(2), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("two"), LINE(4), now), INSTANCE_NEXT);
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(3), now), INSTANCE_FORMER); /* a late batch */
+    assert_int_equal(entities_instance(entities, web, SLICE("two"), LINE(5), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(6), now),
+                     INSTANCE_FORMER); /* it still stops */
+    assert_int_equal(entities_instance(entities, web, SLICE("two"), LINE(7), now), INSTANCE_SAME);
     /* That they were met the wrong way round does not last. */
-    owner_id other = process_of(app_of("a"), "web.2");
-    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(1), now), INSTANCE_SAME);
-    assert_int_equal(owners_instance(owners, other, SLICE("old"), LINE(2), now), INSTANCE_NEXT);
-    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(3), now), INSTANCE_FORMER);
-    assert_int_equal(owners_instance(owners, other, SLICE("new"), LINE(3) + 1, now), INSTANCE_NEXT);
+    entity_id other = process_of(app_of("a"), "web.2");
+    assert_int_equal(entities_instance(entities, other, SLICE("new"), LINE(1), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, other, SLICE("old"), LINE(2), now), INSTANCE_NEXT);
+    assert_int_equal(entities_instance(entities, other, SLICE("new"), LINE(3), now), INSTANCE_FORMER);
+    assert_int_equal(entities_instance(entities, other, SLICE("new"), LINE(3) + 1, now), INSTANCE_NEXT);
     now += GRACE;
     assert_true(reported_over(web, LINE(2)));
     assert_false(reported_over(web, LINE(3))); /* between the two: by whom is not known */
     /* Told of the restart: what was said since then is the new one's. */
-    owners_exited(owners, web, LINE(10), now);
-    owners_started(owners, web, LINE(10));
-    assert_int_equal(owners_instance(owners, web, SLICE("three"), LINE(12), now), INSTANCE_NEXT);
+    entities_exited(entities, web, LINE(10), now);
+    entities_started(entities, web, LINE(10));
+    assert_int_equal(entities_instance(entities, web, SLICE("three"), LINE(12), now), INSTANCE_NEXT);
     now += GRACE;
     assert_true(reported_over(web, LINE(10)));
     assert_false(reported_over(web, LINE(11)));
@@ -199,24 +200,24 @@ static void instances(void **state)
 static void scale(void **state)
 {
     (void)state;
-    owner_id app = app_of("a");
-    owner_id web[6];
+    entity_id app = app_of("a");
+    entity_id web[6];
     for (int i = 1; i < 6; i++) {
         char name[] = "web.0";
         name[4] = (char)('0' + i);
         web[i] = process_of(app, name);
     }
-    owner_id worker = process_of(app, "worker.5"), run = process_of(app, "run.7"),
-             other = process_of(app_of("b"), "web.5");
-    owners_scale(owners, app, SLICE("web"), 2, LINE(5), now);
+    entity_id worker = process_of(app, "worker.5"), run = process_of(app, "run.7"),
+              other = process_of(app_of("b"), "web.5");
+    entities_scale(entities, app, SLICE("web"), 2, LINE(5), now);
     now += GRACE;
     for (int i = 1; i < 6; i++)
         assert_int_equal(counted_over(web[i]), i > 2);
     assert_false(counted_over(worker));
     assert_false(counted_over(run));
     assert_false(counted_over(other));
-    owners_scale(owners, app, SLICE("web"), 0, LINE(6), now);
-    owners_scale(owners, app, SLICE(""), 0, LINE(6), now);
+    entities_scale(entities, app, SLICE("web"), 0, LINE(6), now);
+    entities_scale(entities, app, SLICE(""), 0, LINE(6), now);
     now += GRACE;
     assert_true(counted_over(web[1]));
 }
@@ -225,10 +226,10 @@ static void scale(void **state)
 static void exit_before_end(void **state)
 {
     (void)state;
-    owner_id web = process_of(app_of("a"), "web.1");
-    owners_exited(owners, web, LINE(5), now);
+    entity_id web = process_of(app_of("a"), "web.1");
+    entities_exited(entities, web, LINE(5), now);
     now += 2 * GRACE;
-    owners_ended(owners, web, LINE(4), now);
+    entities_ended(entities, web, LINE(4), now);
     assert_false(counted_over(web));
     now += GRACE;
     assert_true(counted_over(web));
@@ -237,8 +238,8 @@ static void exit_before_end(void **state)
 static void replaced(void **state)
 {
     (void)state;
-    owner_id type = process_of(app_of("a"), "web");
-    owners_replaced(owners, type, LINE(5) - 1, now);
+    entity_id type = process_of(app_of("a"), "web");
+    entities_replaced(entities, type, LINE(5) - 1, now);
     assert_true(reported_over(type, LINE(4)));
     assert_false(reported_over(type, LINE(5)));
     assert_false(counted_over(type));
@@ -250,11 +251,11 @@ static void fixed_labels(void **state)
     (void)state;
     struct label x[] = {{SLICE("team"), SLICE("x")}, {SLICE("b"), SLICE("1")}}, y = {SLICE("team"), SLICE("y")};
     struct label turned[] = {x[1], x[0]};
-    owner_id plain = app_of("a"), with_x = owners_app(owners, SLICE("a"), x, 2, now),
-             with_y = owners_app(owners, SLICE("a"), &y, 1, now), web = process_of(with_y, "web.1");
-    assert_int_equal(with_x, owners_app(owners, SLICE("a"), turned, 2, now));
-    uint64_t hash = owners_hash_labels(owners, x, 2);
-    owners_allow_labels(owners, &hash, 1, now);
+    entity_id plain = app_of("a"), with_x = entities_app(entities, SLICE("a"), x, 2, now),
+              with_y = entities_app(entities, SLICE("a"), &y, 1, now), web = process_of(with_y, "web.1");
+    assert_int_equal(with_x, entities_app(entities, SLICE("a"), turned, 2, now));
+    uint64_t hash = entities_hash_labels(entities, x, 2);
+    entities_allow_labels(entities, &hash, 1, now);
     assert_false(counted_over(with_y));
     now += GRACE;
     assert_true(counted_over(with_y));
@@ -263,8 +264,8 @@ static void fixed_labels(void **state)
     assert_false(counted_over(with_x));
     assert_false(counted_over(plain));
     assert_false(reported_over(plain, LINE(1000)));
-    hash = owners_hash_labels(owners, &y, 1);
-    owners_allow_labels(owners, &hash, 1, now);
+    hash = entities_hash_labels(entities, &y, 1);
+    entities_allow_labels(entities, &hash, 1, now);
     now += GRACE;
     assert_false(counted_over(with_y));
     assert_false(reported_over(web, LINE(1000)));
@@ -274,51 +275,51 @@ static void fixed_labels(void **state)
 static void zeros(void **state)
 {
     (void)state;
-    owner_id app = app_of("a");
-    assert_true(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now));
-    assert_true(owners_wants_zeros(owners, app, OWNER_LEDGER_ZEROS, now));
-    assert_false(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now + 59999));
-    assert_true(owners_wants_zeros(owners, app, OWNER_FAMILY_ZEROS, now + 60000));
+    entity_id app = app_of("a");
+    assert_true(entities_wants_zeros(entities, app, ENTITY_FAMILY_ZEROS, now));
+    assert_true(entities_wants_zeros(entities, app, ENTITY_LEDGER_ZEROS, now));
+    assert_false(entities_wants_zeros(entities, app, ENTITY_FAMILY_ZEROS, now + 59999));
+    assert_true(entities_wants_zeros(entities, app, ENTITY_FAMILY_ZEROS, now + 60000));
 }
 
-/* More owners than there are places: the rest has none, and places come back. */
+/* More entities than there are places: the rest has none, and places come back. */
 static void many(void **state)
 {
     (void)state;
-    owner_id first = app_of("app0"), app = OWNER_NONE;
+    entity_id first = app_of("app0"), app = ENTITY_NONE;
     char name[32];
     unsigned none = 0;
     for (int i = 0; i < 3000; i++) {
         snprintf(name, sizeof name, "app%d", i);
         app = app_of(name);
-        none += app == OWNER_NONE;
+        none += app == ENTITY_NONE;
     }
     assert_int_equal(none, 3000 - 1024);
     assert_int_equal(first, app_of("app0"));
     for (int i = 0; i < 100000; i++) {
         snprintf(name, sizeof name, "run.%d", i);
-        owner_id run = process_of(first, name);
+        entity_id run = process_of(first, name);
         if (run == first)
             break;
-        owners_add(owners, run, OWNER_LINES, 5);
+        entities_add(entities, run, ENTITY_LINES, 5);
     }
-    owners_add(owners, first, OWNER_LINES, 7);
-    assert_int_equal(owners_add(owners, first, OWNER_LINES, 0), 7);
+    entities_add(entities, first, ENTITY_LINES, 7);
+    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 0), 7);
     now += 4 * (uint64_t)SILENCE;
     for (int i = 5000; i < 6024; i++) {
         snprintf(name, sizeof name, "app%d", i);
         app = app_of(name);
-        assert_int_not_equal(app, OWNER_NONE);
-        assert_int_equal(owners_add(owners, app, OWNER_LINES, 0), 0);
+        assert_int_not_equal(app, ENTITY_NONE);
+        assert_int_equal(entities_add(entities, app, ENTITY_LINES, 0), 0);
     }
     assert_true(counted_over(first)); /* its id names nobody any more */
-    assert_int_equal(owners_add(owners, first, OWNER_LINES, 1), 0);
+    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 1), 0);
 }
 
-/* Several threads that meet the same names at the same time mean the same owners, also where places change hands. */
+/* Several threads that meet the same names at the same time mean the same entities, also where places change hands. */
 enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
 static pthread_barrier_t barrier;
-static owner_id named[THREADS][NAMES];
+static entity_id named[THREADS][NAMES];
 
 static void *name_all(void *argument)
 {
@@ -330,20 +331,20 @@ static void *name_all(void *argument)
         for (int i = 0; i < NAMES; i++) {
             char name[32];
             snprintf(name, sizeof name, "app%d.%d", round, i);
-            owner_id app = owners_app(owners, slice_of(name), NULL, 0, then);
+            entity_id app = entities_app(entities, slice_of(name), NULL, 0, then);
             snprintf(name, sizeof name, "run.%d", i);
-            named[thread][i] = owners_process(owners, app, slice_of(name), then);
-            owners_add(owners, app, OWNER_LINES, 1);
-            owners_ended(owners, named[thread][i], LINE(round + 1), then);
-            owners_started(owners, named[thread][i], LINE(round + 2));
+            named[thread][i] = entities_process(entities, app, slice_of(name), then);
+            entities_add(entities, app, ENTITY_LINES, 1);
+            entities_ended(entities, named[thread][i], LINE(round + 1), then);
+            entities_started(entities, named[thread][i], LINE(round + 2));
         }
         pthread_barrier_wait(&barrier);
         for (int i = 0; i < NAMES; i++) {
             char name[32];
             snprintf(name, sizeof name, "app%d.%d", round, i);
-            owner_id app = owners_app(owners, slice_of(name), NULL, 0, then);
-            if (named[thread][i] != named[0][i] || owners_is_over(owners, app, OWNER_COUNTED, then) ||
-                owners_is_over(owners, named[thread][i], OWNER_COUNTED, then + GRACE))
+            entity_id app = entities_app(entities, slice_of(name), NULL, 0, then);
+            if (named[thread][i] != named[0][i] || entities_is_over(entities, app, ENTITY_COUNTED, then) ||
+                entities_is_over(entities, named[thread][i], ENTITY_COUNTED, then + GRACE))
                 problem = argument;
         }
         pthread_barrier_wait(&barrier);
@@ -361,7 +362,7 @@ static void concurrent(void **state)
     for (size_t i = 0; i < THREADS; i++) {
         void *problem;
         pthread_join(threads[i], &problem);
-        assert_null(problem); /* an owner is not what it was */
+        assert_null(problem); /* an entity is not what it was */
     }
     pthread_barrier_destroy(&barrier);
 }

@@ -1,0 +1,89 @@
+/* Whose a series is: an app's, or one of its processes'; and whether the entity still lives.  A series is over with its
+ * entity, however young it is itself.  Any number of threads; no lock.
+ *
+ * TABLES  Two of fixed size, for apps and for processes; an entity's place is found by the hash of its name.  An entity
+ *         that is over and that nobody has named for a while gives its place to another one.  Then the place's
+ *         generation changes, in the same word as the name's hash, so that an id of the former entity says "over".  Who
+ *         meets a place while it changes hands waits for it, which is the one wait there is.
+ * TIMES   A process's reports are over by the time of their lines, since batches overtake each other: what a late batch
+ *         brings of an ended instance is over as well, and what a new instance has said before the end of the old one
+ *         is heard is not.  Times of lines are microseconds since 1970; now is milliseconds of the monotonic clock.
+ * GRACE   What is over stays to be seen for a grace, so that each scraper gets the last values.
+ * ORDER   leaves is written before the time that it belongs to, and read after it: who sees that an instance has ended
+ *         sees its grace as well.  All else is relaxed: a page may be a moment behind. */
+#ifndef ENTITY_H
+#define ENTITY_H
+
+#include <stdint.h>
+
+#include "base/identity.h"
+#include "base/process.h"
+
+struct entities;
+
+/* A place and its generation.  A plain value; it may be kept for as long as one wishes. */
+typedef uint32_t entity_id;
+
+/* No entity: what has none is never over for its sake. */
+#define ENTITY_NONE 0
+
+struct entities_settings {
+    uint64_t app_silence; /* milliseconds without a batch after which an app is over */
+    uint64_t grace;       /* milliseconds for which what has ended stays to be seen */
+};
+
+struct entities *entities_create(const struct entities_settings *settings); /* NULL where memory is short */
+void entities_free(struct entities *entities);
+
+/* The app of this name whose series have these labels; it is heard of now.  NONE where there are too many apps. */
+entity_id entities_app(struct entities *entities, struct slice app, const struct label *labels, size_t label_count,
+                       uint64_t now);
+
+/* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself where there are too many.
+ */
+entity_id entities_process(struct entities *entities, entity_id app, struct slice process, uint64_t now);
+
+/* The app of a process; of an app, itself. */
+entity_id entities_app_of(const struct entities *entities, entity_id id);
+
+/* What a line of this time says about a process; see enum process_news. */
+void entities_started(struct entities *entities, entity_id process, int64_t time);
+void entities_exited(struct entities *entities, entity_id process, int64_t time, uint64_t now);
+void entities_ended(struct entities *entities, entity_id process, int64_t time, uint64_t now);
+
+/* What was reported up to this time is over at once, without grace. */
+void entities_replaced(struct entities *entities, entity_id entity, int64_t time, uint64_t now);
+
+/* Has the process ended, so long before time that a line of it means that we missed its start?  Then tell
+ * entities_started(). */
+bool entities_has_ended(const struct entities *entities, entity_id process, int64_t time);
+
+/* The process runs as this instance.  NEXT: the one before is over now, and the new one has started. */
+enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
+                                        int64_t time, uint64_t now);
+
+/* An app runs count processes of a type: those of a higher number have ended. */
+void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
+                    uint64_t now);
+
+/* The fixed labels that series may have from now on: count lists of them, as hashes, beside none at all.  The apps'
+ * series that have others have ended; those whose labels are allowed again may come back. */
+uint64_t entities_hash_labels(const struct entities *entities, const struct label *labels, size_t label_count);
+void entities_allow_labels(struct entities *entities, const uint64_t *hashes, size_t count, uint64_t now);
+
+/* Is it time to record all counters of this entity that do not rise, so that they are known: the ledger's, or those
+ * that families know?  True once a minute for each. */
+enum entity_zeros { ENTITY_LEDGER_ZEROS, ENTITY_FAMILY_ZEROS, ENTITY_ZEROS };
+bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_zeros zeros, uint64_t now);
+
+/* Is a series over for its entity's sake?  time is that of the line that it was last reported by, or ENTITY_COUNTED for
+ * a series that we count ourselves, which goes on through restarts. */
+#define ENTITY_COUNTED INT64_MAX
+bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
+
+/* What an app has in the store: the lines of its series, and the names among them that are limited.  Add amount (may be
+ * negative) to either and get the sum.  0 where the app is over or NONE. */
+enum entity_account { ENTITY_LINES, ENTITY_NAMES, ENTITY_ACCOUNTS };
+long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount);
+
+#endif
