@@ -32,7 +32,7 @@ struct metric {
     const char *label;               /* NULL, or the label that tells the cells apart */
     const char *const *label_values; /* cells of them */
     const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
-    bool own;                        /* tells about ourselves: not bound by the limit on series */
+    bool self;                       /* tells about ourselves: not bound by the limit on series */
     bool volume;                     /* tells how much is logged: not what a message says */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
 };

@@ -52,7 +52,7 @@ struct family_context {
     bool leave_out_own;         /* router lines about the requests that bring this drain's batches count nowhere */
 
     /* What the lines of the batch say beside samples; 0 at first. */
-    double own_lines;           /* router lines about such requests */
+    double self_lines;          /* router lines about such requests */
     double lost[LOGPLEX_CODES]; /* messages that the log system lost */
 };
 

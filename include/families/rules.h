@@ -16,7 +16,7 @@
 #define RULES_H
 
 #include "families/rule_pattern.h"
-#include "store/own.h"
+#include "store/self_metrics.h"
 
 enum {
     RULES_MAX = 500,

@@ -501,7 +501,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
         context->router->generation = output->generation;
     }
     if (is_own(&fields, context)) {
-        context->own_lines++;
+        context->self_lines++;
         if (context->leave_out_own)
             return VERDICT_NOT_A_METRIC;
     }

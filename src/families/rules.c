@@ -360,19 +360,19 @@ static bool is_off(const struct rules *rules, size_t rule)
     return atomic_load_explicit(&rules->errors[rule], memory_order_relaxed) >= RULES_ERRORS_MAX;
 }
 
-static struct own_terms terms_of(struct store *store, unsigned slot, uint64_t now)
+static struct self_terms terms_of(struct store *store, unsigned slot, uint64_t now)
 {
-    return (struct own_terms){.store = store, .slot = slot, .now = now, .lifetime = DESCRIBED, .entity = ENTITY_NONE};
+    return (struct self_terms){.store = store, .slot = slot, .now = now, .lifetime = DESCRIBED, .entity = ENTITY_NONE};
 }
 
 void rules_describe(const struct rules *rules, struct store *store, unsigned slot, uint64_t now)
 {
-    struct own_terms terms = terms_of(store, slot, now);
+    struct self_terms terms = terms_of(store, slot, now);
     for (size_t i = 0; i < rules_count(rules); i++) {
         struct label label = {SLICE("rule"), slice_of(rules->list[i].name)};
-        own_count(&terms, &own_rule_lines, &label, 1, 0, 0);
-        own_count(&terms, &own_rule_errors, &label, 1, 0, 0);
-        own_set(&terms, &own_rule_disabled, &label, 1, is_off(rules, i));
+        self_count(&terms, &self_rule_lines, &label, 1, 0, 0);
+        self_count(&terms, &self_rule_errors, &label, 1, 0, 0);
+        self_set(&terms, &self_rule_disabled, &label, 1, is_off(rules, i));
     }
 }
 
@@ -479,14 +479,14 @@ void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, 
 
 void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now)
 {
-    struct own_terms terms = terms_of(store, slot, now);
+    struct self_terms terms = terms_of(store, slot, now);
     for (size_t i = 0; i < rules_count(reader->rules); i++) {
         struct tally *tally = &reader->tallies[i];
         if (tally->lines == 0 && tally->errors == 0)
             continue;
         struct label label = {SLICE("rule"), slice_of(reader->rules->list[i].name)};
-        own_count(&terms, &own_rule_lines, &label, 1, 0, tally->lines);
-        own_count(&terms, &own_rule_errors, &label, 1, 0, tally->errors);
+        self_count(&terms, &self_rule_lines, &label, 1, 0, tally->lines);
+        self_count(&terms, &self_rule_errors, &label, 1, 0, tally->errors);
         *tally = (struct tally){0, 0};
     }
     reader->rules = NULL;

@@ -9,7 +9,7 @@
 #include "intake/frame.h"
 #include "intake/recorder.h"
 #include "intake/volume.h"
-#include "store/own.h"
+#include "store/self_metrics.h"
 
 /* What a worker needs to read lines with. */
 struct readers {
@@ -172,7 +172,7 @@ static void take_messages(struct taking *taking)
 /* ---- the ledger ---- */
 
 struct ledger {
-    struct own_terms terms;
+    struct self_terms terms;
     struct label app;
     bool zeros; /* record also what is 0 */
 };
@@ -192,7 +192,7 @@ static struct ledger open_ledger(const struct drain *drain, unsigned slot, const
 
 static void enter(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
 {
-    own_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
+    self_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
 }
 
 static void enter_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
@@ -229,9 +229,9 @@ static bool announced_other_count(const struct drain_batch *batch, double messag
 static void enter_lag(const struct ledger *ledger, double lag)
 {
     double cells[METRIC_CELLS_MAX] = {0};
-    cells[metric_bucket(&own_line_lag, lag)] = lag >= 0;
-    cells[own_line_lag.cells - 1] = lag >= 0 ? lag : 0;
-    enter_cells(ledger, &own_line_lag, cells);
+    cells[metric_bucket(&self_line_lag, lag)] = lag >= 0;
+    cells[self_line_lag.cells - 1] = lag >= 0 ? lag : 0;
+    enter_cells(ledger, &self_line_lag, cells);
 }
 
 /* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
@@ -251,11 +251,11 @@ static void enter_batch(const struct ledger *ledger, const struct drain_batch *b
     const double batches[] = {result == DRAIN_TAKEN, result == DRAIN_DUPLICATE};
     const double bytes[] = {(double)batch->received, (double)batch->body.length};
     double time = (double)batch->time / 1e6;
-    enter_one(ledger, &own_messages_received, messages);
-    enter_one(ledger, &own_messages_duplicate, result == DRAIN_DUPLICATE ? messages : 0);
-    enter_cells(ledger, &own_batches, batches);
-    enter_cells(ledger, &own_body_bytes, bytes);
-    own_set(&ledger->terms, &own_last_batch, &ledger->app, 1, time);
+    enter_one(ledger, &self_messages_received, messages);
+    enter_one(ledger, &self_messages_duplicate, result == DRAIN_DUPLICATE ? messages : 0);
+    enter_cells(ledger, &self_batches, batches);
+    enter_cells(ledger, &self_body_bytes, bytes);
+    self_set(&ledger->terms, &self_last_batch, &ledger->app, 1, time);
 }
 
 /* What became of the messages of one that was taken. */
@@ -263,17 +263,17 @@ static void enter_messages(const struct ledger *ledger, struct taking *taking)
 {
     const struct tally *tally = &taking->tally;
     const struct recorder_tally *samples = &taking->recorder.tally;
-    enter_cells(ledger, &own_messages_recognised, tally->recognised);
-    enter_one(ledger, &own_messages_ignored, tally->ignored);
-    enter_cells(ledger, &own_messages_malformed, tally->malformed);
-    enter_one(ledger, &own_frames_repaired, tally->repaired);
-    enter_one(ledger, &own_count_mismatches, announced_other_count(taking->batch, tally->messages));
-    enter_one(ledger, &own_samples_recorded, samples->recorded);
-    enter_one(ledger, &own_samples_outdated, samples->outdated);
-    enter_cells(ledger, &own_samples_rejected, samples->rejected);
-    enter_cells(ledger, &own_series_refused, samples->refused);
-    enter_one(ledger, &own_self_drain, taking->context.own_lines);
-    enter_cells(ledger, &own_upstream_lost, taking->context.lost);
+    enter_cells(ledger, &self_messages_recognised, tally->recognised);
+    enter_one(ledger, &self_messages_ignored, tally->ignored);
+    enter_cells(ledger, &self_messages_malformed, tally->malformed);
+    enter_one(ledger, &self_frames_repaired, tally->repaired);
+    enter_one(ledger, &self_count_mismatches, announced_other_count(taking->batch, tally->messages));
+    enter_one(ledger, &self_samples_recorded, samples->recorded);
+    enter_one(ledger, &self_samples_outdated, samples->outdated);
+    enter_cells(ledger, &self_samples_rejected, samples->rejected);
+    enter_cells(ledger, &self_series_refused, samples->refused);
+    enter_one(ledger, &self_drain, taking->context.self_lines);
+    enter_cells(ledger, &self_upstream_lost, taking->context.lost);
     enter_lag(ledger, tally->lag);
 }
 
@@ -312,7 +312,7 @@ static void take_duplicate(struct drain *drain, unsigned slot, const struct drai
     struct ledger ledger = open_ledger(drain, slot, batch);
     enter_batch(&ledger, batch, DRAIN_DUPLICATE, messages);
     if (more > 0)
-        enter(&ledger, &own_upstream_lost, LOGPLEX_L10, more);
+        enter(&ledger, &self_upstream_lost, LOGPLEX_L10, more);
     store_leave(drain->store, slot);
     duplicates_taken(drain->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }

@@ -4,7 +4,7 @@
 #include <xxhash.h>
 
 #include "families/rules.h"
-#include "store/own.h"
+#include "store/self_metrics.h"
 
 uint64_t recorder_lasting(entity_id entity)
 {
@@ -143,8 +143,8 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity)
 {
-    bool own = sample->metric != NULL && sample->metric->own;
-    if (recorder->batch.label_count == 0 || own || sample->label_count > IDENTITY_LABELS_MAX)
+    bool self = sample->metric != NULL && sample->metric->self;
+    if (recorder->batch.label_count == 0 || self || sample->label_count > IDENTITY_LABELS_MAX)
         return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
     struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX];
     size_t count = add_fixed_labels(recorder, sample, all);
@@ -183,7 +183,7 @@ static struct store_terms terms_of(struct recorder *recorder, const struct sampl
         .lifetime = stays ? recorder_lasting(entity) : recorder->settings.lifetimes[recorder->family],
         .entity = entity,
         .app = recorder->batch.entity,
-        .exempt = sample->metric != NULL && sample->metric->own,
+        .exempt = sample->metric != NULL && sample->metric->self,
         .limited_name = sample->limited_name,
     };
 }
@@ -233,12 +233,12 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
         labels[1].value = identity_name(refused);
         labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.entity);
     }
-    struct own_terms terms = {.store = recorder->settings.store,
-                              .slot = recorder->settings.slot,
-                              .now = recorder->batch.now,
-                              .entity = recorder->batch.entity,
-                              .lifetime = recorder_lasting(recorder->batch.entity)};
-    own_count(&terms, &own_series_overflowed, labels, 3, 0, 1);
+    struct self_terms terms = {.store = recorder->settings.store,
+                               .slot = recorder->settings.slot,
+                               .now = recorder->batch.now,
+                               .entity = recorder->batch.entity,
+                               .lifetime = recorder_lasting(recorder->batch.entity)};
+    self_count(&terms, &self_series_overflowed, labels, 3, 0, 1);
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */

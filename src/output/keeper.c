@@ -13,7 +13,7 @@
 #include "allocator.h"
 #include "base/clock.h"
 #include "output/exposition.h"
-#include "store/own.h"
+#include "store/self_metrics.h"
 
 struct keeper {
     struct keeper_settings settings;
@@ -113,28 +113,28 @@ static void write_readings(struct keeper *keeper, uint64_t now)
     struct rlimit files = {0};
     getrlimit(RLIMIT_NOFILE, &files);
     struct process_readings process = read_process();
-    const double readings[OWN_READING_COUNT] = {
-        [OWN_CONNECTIONS] = (double)keeper->settings.count_connections(keeper->settings.context),
-        [OWN_SERIES] = (double)usage.series,
-        [OWN_SERIES_LIMIT] = (double)usage.limit,
-        [OWN_SERIES_EXPIRED] = (double)usage.expired,
-        [OWN_SERIES_HIDDEN] = (double)keeper->last.hidden,
-        [OWN_SCRAPE_DURATION] = keeper->last_duration,
-        [OWN_SCRAPE_SIZE] = keeper->last_size,
-        [OWN_SCRAPE_SAMPLES] = (double)keeper->last.lines,
-        [OWN_MEMORY_ALLOCATED] = (double)allocator_allocated(),
-        [OWN_CPU] = seconds_of(resources.ru_utime) + seconds_of(resources.ru_stime),
-        [OWN_RESIDENT] = process.resident,
-        [OWN_VIRTUAL] = process.virtual_memory,
-        [OWN_START_TIME] = keeper->start_time,
-        [OWN_OPEN_FDS] = count_entries("/proc/self/fd"),
-        [OWN_MAX_FDS] = (double)files.rlim_cur,
-        [OWN_THREADS] = process.threads,
+    const double readings[SELF_READING_COUNT] = {
+        [SELF_CONNECTIONS] = (double)keeper->settings.count_connections(keeper->settings.context),
+        [SELF_SERIES] = (double)usage.series,
+        [SELF_SERIES_LIMIT] = (double)usage.limit,
+        [SELF_SERIES_EXPIRED] = (double)usage.expired,
+        [SELF_SERIES_HIDDEN] = (double)keeper->last.hidden,
+        [SELF_SCRAPE_DURATION] = keeper->last_duration,
+        [SELF_SCRAPE_SIZE] = keeper->last_size,
+        [SELF_SCRAPE_SAMPLES] = (double)keeper->last.lines,
+        [SELF_MEMORY_ALLOCATED] = (double)allocator_allocated(),
+        [SELF_CPU] = seconds_of(resources.ru_utime) + seconds_of(resources.ru_stime),
+        [SELF_RESIDENT] = process.resident,
+        [SELF_VIRTUAL] = process.virtual_memory,
+        [SELF_START_TIME] = keeper->start_time,
+        [SELF_OPEN_FDS] = count_entries("/proc/self/fd"),
+        [SELF_MAX_FDS] = (double)files.rlim_cur,
+        [SELF_THREADS] = process.threads,
     };
-    for (int reading = 0; reading < OWN_READING_COUNT; reading++)
+    for (int reading = 0; reading < SELF_READING_COUNT; reading++)
         if (!isnan(readings[reading])) /* without /proc some cannot be known */
-            own_read(store, keeper->settings.slot, (enum own_reading)reading, readings[reading], now);
-    own_build_info(store, keeper->settings.slot, now);
+            self_read(store, keeper->settings.slot, (enum self_reading)reading, readings[reading], now);
+    self_build_info(store, keeper->settings.slot, now);
     if (keeper->settings.describe != NULL)
         keeper->settings.describe(keeper->settings.context, store, keeper->settings.slot, now);
 }

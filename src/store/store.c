@@ -760,7 +760,7 @@ static bool counts_alike(const struct metric *counted, const struct metric *metr
 {
     if (counted == metric)
         return true;
-    if (counted == NULL || metric_has_ended(counted) || counted->own || metric->own || counted->label != NULL ||
+    if (counted == NULL || metric_has_ended(counted) || counted->self || metric->self || counted->label != NULL ||
         metric->label != NULL || counted->type != metric->type || counted->cells != metric->cells)
         return false;
     return counted->type != METRIC_HISTOGRAM ||

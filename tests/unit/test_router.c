@@ -125,12 +125,12 @@ static void not_router_lines(void **state)
 }
 
 /* The lines about our own requests. */
-static void own_lines(void **state)
+static void self_lines(void **state)
 {
     (void)state;
     static const struct {
         const char *line;
-        double own;
+        double self;
     } cases[] = {
         {"at=info method=POST path=\"/drain?app_name=x\" host=drain.example.com dyno=web.1 status=204", 1},
         {"at=info method=POST path=\"/drain\" host=drain.example.com request_id=r dyno=web.1 status=204", 1},
@@ -143,11 +143,11 @@ static void own_lines(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         recorded.context.leave_out_own = false;
         assert_int_equal(read_line(&recorded, "heroku", "router", cases[i].line), OK);
-        assert_true(recorded.context.own_lines == cases[i].own);
+        assert_true(recorded.context.self_lines == cases[i].self);
         recorded.context.leave_out_own = true;
-        assert_int_equal(read_line(&recorded, "heroku", "router", cases[i].line), cases[i].own ? NONE : OK);
-        assert_true(recorded.context.own_lines == cases[i].own);
-        assert_true((recorded.text[0] == '\0') == (cases[i].own != 0));
+        assert_int_equal(read_line(&recorded, "heroku", "router", cases[i].line), cases[i].self ? NONE : OK);
+        assert_true(recorded.context.self_lines == cases[i].self);
+        assert_true((recorded.text[0] == '\0') == (cases[i].self != 0));
         recorded.context.leave_out_own = false;
     }
 }
@@ -169,8 +169,8 @@ static void cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests),         cmocka_unit_test(clamped),   cmocka_unit_test(errors),
-        cmocka_unit_test(not_router_lines), cmocka_unit_test(own_lines), cmocka_unit_test(cuts),
+        cmocka_unit_test(requests),         cmocka_unit_test(clamped),    cmocka_unit_test(errors),
+        cmocka_unit_test(not_router_lines), cmocka_unit_test(self_lines), cmocka_unit_test(cuts),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
 }
