@@ -10,7 +10,7 @@ struct pipeline {
     struct entities *entities;
     struct store *store;
     struct drain *drain;
-    unsigned keeper_slot; /* of the store; those below are the workers' */
+    unsigned maintenance_slot; /* of the store; those below are the workers' */
 };
 
 /* False where memory is short: then there is nothing to close.  config must live until pipeline_close(). */

@@ -30,7 +30,7 @@ static struct drain *open_drain(const struct config *config, struct entities *en
 bool pipeline_open(struct pipeline *pipeline, const struct config *config)
 {
     unsigned workers = (unsigned)config->workers;
-    *pipeline = (struct pipeline){.keeper_slot = workers};
+    *pipeline = (struct pipeline){.maintenance_slot = workers};
     pipeline->entities = entities_create(
         &(struct entities_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
     if (pipeline->entities != NULL)

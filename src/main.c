@@ -246,15 +246,15 @@ static uint64_t shortest_life(const struct config *config)
     return shortest;
 }
 
-static struct keeper *start_keeper(const struct config *config, const struct pipeline *pipeline,
-                                   struct http_server *server)
+static struct maintenance *start_keeper(const struct config *config, const struct pipeline *pipeline,
+                                        struct http_server *server)
 {
-    return keeper_start(&(struct keeper_settings){.store = pipeline->store,
-                                                  .slot = pipeline->keeper_slot,
-                                                  .shortest_life = shortest_life(config),
-                                                  .count_connections = count_connections,
-                                                  .describe = describe,
-                                                  .context = server});
+    return maintenance_start(&(struct maintenance_settings){.store = pipeline->store,
+                                                            .slot = pipeline->maintenance_slot,
+                                                            .shortest_life = shortest_life(config),
+                                                            .count_connections = count_connections,
+                                                            .describe = describe,
+                                                            .context = server});
 }
 
 /* Build the rooms, serve, and take them down in reverse order. */
@@ -273,13 +273,13 @@ static int run(struct config *config)
         return fail(EXIT_INVALID, error);
     }
     struct pipeline pipeline = {0};
-    struct keeper *keeper = pipeline_open(&pipeline, config) ? start_keeper(config, &pipeline, server) : NULL;
+    struct maintenance *maintenance = pipeline_open(&pipeline, config) ? start_keeper(config, &pipeline, server) : NULL;
     service.entities = pipeline.entities;
-    if (keeper == NULL) {
+    if (maintenance == NULL) {
         fail(EXIT_INVALID, "there is not enough memory to start");
         goto done;
     }
-    if (!http_start(server, &(struct http_rooms){pipeline.drain, pipeline.store, keeper})) {
+    if (!http_start(server, &(struct http_rooms){pipeline.drain, pipeline.store, maintenance})) {
         /* Some workers may run already; they end with the process. */
         _exit(fail(EXIT_INVALID, "the worker threads cannot be started"));
     }
@@ -293,7 +293,7 @@ static int run(struct config *config)
     }
     log_write(LOG_INFO, "stopped");
     status = EXIT_SUCCESS;
-    keeper_stop(keeper);
+    maintenance_stop(maintenance);
 done:
     http_close(server);
     pipeline_close(&pipeline);

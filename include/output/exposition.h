@@ -17,7 +17,7 @@ struct exposition_result {
     size_t hidden; /* series left out because of their names */
 };
 
-/* Append all that is alive at now (milliseconds of the monotonic clock) to page.  The store's keeper alone, inside,
+/* Append all that is alive at now (milliseconds of the monotonic clock) to page.  The maintenance thread alone, inside,
  * with its slot.  Ask page->failed afterwards. */
 struct exposition_result exposition_write(struct store *store, unsigned slot, uint64_t now, struct buffer *page);
 

@@ -2,14 +2,14 @@
  *
  * One thread (main) accepts and hands each connection to the worker that has the fewest, because a few long-lived
  * connections carry all the traffic and the kernel's hashing may give all of them to one thread.  A worker reads, takes
- * batches and answers; pages are written by the keeper. */
+ * batches and answers; pages are written by the maintenance. */
 #ifndef HTTP_H
 #define HTTP_H
 
 #include <stdint.h>
 
 #include "intake/drain.h"
-#include "output/keeper.h"
+#include "output/maintenance.h"
 #include "server/accounts.h"
 
 struct http_settings {
@@ -43,7 +43,7 @@ struct rules *http_rules(struct http_server *server);
 struct http_rooms {
     struct drain *drain;
     struct store *store;
-    struct keeper *keeper;
+    struct maintenance *maintenance;
 };
 
 /* Start the workers and wait until they are ready; worker i records into slot i of the store.  False where a thread

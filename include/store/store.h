@@ -1,8 +1,8 @@
 /* The series that exist now and their values.  Any number of recording threads, no lock among them.
  *
- * WHO: A recorder is a thread with a slot of its own (0 .. slots-1).  One of the threads is also the keeper: it alone
- * walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers into the store;
- * outside it must hold none, and it must leave often (after each batch), or memory is not given back.
+ * WHO: A recorder is a thread with a slot of its own (0 .. slots-1).  One of the threads is also the maintenance
+ * thread: it alone walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers
+ * into the store; outside it must hold none, and it must leave often (after each batch), or memory is not given back.
  *
  * KINDS: A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
  * load, add, store; no locked instruction, no shared cache line), and readers add the rows up.  A reported series
@@ -15,19 +15,20 @@
  * grows, so nobody waits for growth.
  *
  * METRICS, GROUPS: A metric (a name) is created the same way, and so is its group for each app, which holds what the
- * bounds are about.  A new series is pushed to its metric's list of fresh ones, from which the keeper takes them all at
- * once to an array of its own.  Metric and group count their series; the count is raised before a series is pushed, and
- * they can be removed only by moving it from 0 to -1.
+ * bounds are about.  A new series is pushed to its metric's list of fresh ones, from which the maintenance thread takes
+ * them all at once to an array of its own.  Metric and group count their series; the count is raised before a series is
+ * pushed, and they can be removed only by moving it from 0 to -1.
  *
- * DEATH: Only the keeper unlinks.  It first marks a series dead by compare-and-swap on the very word that an update
- * must change (the value pointer; for cells, the time last seen).  So either the update comes first and the series
- * lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not written
- * again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted series,
- * for the keeper to unlink, that stands in its way: one whose metric has ended, or whose entity is over.
+ * DEATH: Only the maintenance thread unlinks.  It first marks a series dead by compare-and-swap on the very word that
+ * an update must change (the value pointer; for cells, the time last seen).  So either the update comes first and the
+ * series lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not
+ * written again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted
+ * series, for the maintenance thread to unlink, that stands in its way: one whose metric has ended, or whose entity is
+ * over.
  *
- * MEMORY: Lists are changed at the head by recorders and elsewhere by the keeper alone, so no unlinking can meet
- * another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered at;
- * the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
+ * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
+ * meet another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered
+ * at; the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
  * thread can hold it.  A thread that stays inside delays freeing, nothing else. */
 #ifndef STORE_H
 #define STORE_H
@@ -48,7 +49,7 @@ struct store_settings {
     size_t max_app_series; /* the same for the series of one app; 0: no bound */
     size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
     size_t max_names;          /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
-    unsigned slots;            /* recording threads, the keeper included */
+    unsigned slots;            /* recording threads, the maintenance thread included */
     struct entities *entities; /* must outlive the store */
 };
 
@@ -127,7 +128,7 @@ struct store_usage {
 };
 void store_usage(const struct store *store, struct store_usage *usage);
 
-/* The keeper's view.  Inside only; what is pointed to is valid until store_leave(). */
+/* The maintenance thread's view.  Inside only; what is pointed to is valid until store_leave(). */
 struct store_metric_view {
     struct slice name;
     const struct metric *metric; /* NULL where the name was not chosen by us */
@@ -144,18 +145,18 @@ struct store_series_view {
     const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
 };
 
-/* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The keeper alone,
- * as the value is valid until its next call. */
+/* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
+ * thread alone, as the value is valid until its next call. */
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view);
 
 /* Call visit for each series of a metric that is alive at now (milliseconds of the monotonic clock), oldest first,
- * until it returns false.  Returns whether it never did.  The keeper alone, as store_sweep().  A view is valid during
- * the call that it is given to. */
+ * until it returns false.  Returns whether it never did.  The maintenance thread alone, as store_sweep().  A view is
+ * valid during the call that it is given to. */
 bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
                        bool (*visit)(void *context, const struct store_series_view *series), void *context);
 
 /* Remove the series that are over (their lifetime, or with their entity) at now, and the metrics that have none.  The
- * keeper alone, inside. */
+ * maintenance thread alone, inside. */
 void store_sweep(struct store *store, unsigned slot, uint64_t now);
 
 #endif

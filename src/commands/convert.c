@@ -35,9 +35,9 @@ static int write_page(const struct reading *reading, bool all)
     struct store *store = reading->pipeline.store;
     struct buffer page = {0};
     int status = 0;
-    store_enter(store, reading->pipeline.keeper_slot);
-    exposition_write(store, reading->pipeline.keeper_slot, reading->batch.now, &page);
-    store_leave(store, reading->pipeline.keeper_slot);
+    store_enter(store, reading->pipeline.maintenance_slot);
+    exposition_write(store, reading->pipeline.maintenance_slot, reading->batch.now, &page);
+    store_leave(store, reading->pipeline.maintenance_slot);
     if (page.failed)
         status = command_fail("there is not enough memory for the page");
     else

@@ -57,7 +57,7 @@ struct worker {
     uint64_t next_check; /* milliseconds of the monotonic clock */
     h2o_linklist_t connections;
     unsigned scrapes; /* requests for a page that wait or are being answered */
-    unsigned orders;  /* pages that the keeper has still to deliver, also for requests that are gone */
+    unsigned orders;  /* pages that the maintenance thread has still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
     struct timeval stopped_at;
@@ -401,7 +401,7 @@ static void on_scrape_gone(void *memory)
     page_release(hold->page);
 }
 
-/* On the keeper's thread: send the page to the worker that wants it. */
+/* On the maintenance thread's thread: send the page to the worker that wants it. */
 static void on_page(struct page_order *order, struct page *page)
 {
     struct scrape *scrape = (struct scrape *)order;
@@ -479,7 +479,7 @@ static void on_metrics(h2o_req_t *request)
     scrape->order.deliver = on_page;
     scrape->worker = worker;
     scrape->hold = hold;
-    keeper_order(worker->server->rooms.keeper, &scrape->order);
+    maintenance_request_page(worker->server->rooms.maintenance, &scrape->order);
 }
 
 /* ---- the way to them ---- */

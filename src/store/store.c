@@ -38,10 +38,10 @@ struct stored_metric {
     _Atomic(struct stored_metric *) next_in_bucket;
     _Atomic(struct stored_metric *) next;
     _Atomic(struct group *) groups;
-    _Atomic(struct series *) fresh; /* the series that the keeper has not met yet, newest first */
+    _Atomic(struct series *) fresh; /* the series that the maintenance thread has not met yet, newest first */
     atomic_long series;             /* how many exist or are about to; -1: removed */
-    /* The keeper's own list of the others, in the order of their birth; an array, since a walk along pointers would
-     * wait for memory at each step. */
+    /* The maintenance thread's own list of the others, in the order of their birth; an array, since a walk along
+     * pointers would wait for memory at each step. */
     struct series **known;
     size_t known_count;
     size_t known_room;
@@ -629,7 +629,8 @@ static struct series *allocate_series(struct store *store, const struct identity
     return series;
 }
 
-/* Tell the keeper of a series (or a chain of them, from newest to oldest): pairs with the exchange in meet_fresh(). */
+/* Tell the maintenance thread of a series (or a chain of them, from newest to oldest): pairs with the exchange in
+ * meet_fresh(). */
 static void list_fresh(struct stored_metric *metric, struct series *newest, struct series *oldest)
 {
     oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
@@ -681,7 +682,7 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
         if (atomic_compare_exchange_strong_explicit(bucket, &head, series, memory_order_release, memory_order_acquire))
             break;
     }
-    /* Before the keeper can know of the series and take its weight back. */
+    /* Before the maintenance thread can know of the series and take its weight back. */
     if (!terms->exempt) {
         charge(store, group, (long)weight);
         count_series(store, group, series, 1);
@@ -891,7 +892,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
     }
 }
 
-/* ---- the keeper ---- */
+/* ---- the maintenance thread ---- */
 
 void store_usage(const struct store *store, struct store_usage *usage)
 {
@@ -977,7 +978,7 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
     meet_fresh(metric);
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
-        /* Only the keeper frees metrics and series, so it may be seen outside here: it holds no value. */
+        /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
         if (i + 2 * AHEAD < metric->known_count) {
@@ -1029,7 +1030,7 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
     return true;
 }
 
-/* Unlink an item from a list that others push to at the head and only the keeper cuts. */
+/* Unlink an item from a list that others push to at the head and only the maintenance thread cuts. */
 #define UNLINK(list_head, item, link)                                                                             \
     do {                                                                                                          \
         __auto_type unlink_after = atomic_load_explicit(&(item)->link, memory_order_acquire);                     \

@@ -1,5 +1,6 @@
-/* The store under several recorders, a keeper that walks and sweeps without pause, and names that share buckets,
- * against a plain table: no update is lost, no series is lost or stands twice, and memory does not grow with churn.
+/* The store under several recorders, a maintenance thread that walks and sweeps without pause, and names that share
+ * buckets, against a plain table: no update is lost, no series is lost or stands twice, and memory does not grow with
+ * churn.
  *
  *     stress_store [seconds] */
 #include <pthread.h>
@@ -133,7 +134,7 @@ static void *run_recorder(void *context)
     return NULL;
 }
 
-/* ---- the keeper ---- */
+/* ---- the maintenance thread ---- */
 
 struct walk {
     double counted[KEYS][2];

@@ -1,7 +1,7 @@
 /* The thread that keeps the store: it removes what is over its lifetime, also in silence, and writes pages.  So a
  * scrape stalls no thread that takes batches, and several scrapes at a time share one writing. */
-#ifndef KEEPER_H
-#define KEEPER_H
+#ifndef MAINTENANCE_H
+#define MAINTENANCE_H
 
 #include "base/buffer.h"
 #include "store/store.h"
@@ -17,14 +17,14 @@ void page_release(struct page *page);
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
 struct page_order {
     bool gzip;
-    /* Called once on the keeper's thread, with a share of the page, or NULL where memory was short. */
+    /* Called once on the maintenance thread's thread, with a share of the page, or NULL where memory was short. */
     void (*deliver)(struct page_order *order, struct page *page);
-    struct page_order *next; /* the keeper's */
+    struct page_order *next; /* the maintenance thread's */
 };
 
-struct keeper_settings {
+struct maintenance_settings {
     struct store *store;
-    unsigned slot;          /* of the store; the keeper's own */
+    unsigned slot;          /* of the store; the maintenance thread's own */
     uint64_t shortest_life; /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */
@@ -33,15 +33,15 @@ struct keeper_settings {
     void *context;
 };
 
-struct keeper;
+struct maintenance;
 
 /* Start the thread; NULL where that fails. */
-struct keeper *keeper_start(const struct keeper_settings *settings);
+struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
 /* Ask for a page.  Any thread. */
-void keeper_order(struct keeper *keeper, struct page_order *order);
+void maintenance_request_page(struct maintenance *maintenance, struct page_order *order);
 
-/* Deliver what is ordered, stop the thread and free the keeper.  Nothing may be ordered any more. */
-void keeper_stop(struct keeper *keeper);
+/* Deliver what is ordered, stop the thread and free the maintenance.  Nothing may be ordered any more. */
+void maintenance_stop(struct maintenance *maintenance);
 
 #endif

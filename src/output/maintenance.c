@@ -1,4 +1,4 @@
-#include "output/keeper.h"
+#include "output/maintenance.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include "output/exposition.h"
 #include "store/self_metrics.h"
 
-struct keeper {
-    struct keeper_settings settings;
+struct maintenance {
+    struct maintenance_settings settings;
     pthread_t thread;
     pthread_mutex_t lock; /* guards orders and stopping */
     pthread_cond_t changed;
@@ -103,9 +103,9 @@ static double seconds_of(struct timeval time)
     return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-static void write_readings(struct keeper *keeper, uint64_t now)
+static void write_readings(struct maintenance *maintenance, uint64_t now)
 {
-    struct store *store = keeper->settings.store;
+    struct store *store = maintenance->settings.store;
     struct store_usage usage;
     store_usage(store, &usage);
     struct rusage resources = {0};
@@ -114,34 +114,34 @@ static void write_readings(struct keeper *keeper, uint64_t now)
     getrlimit(RLIMIT_NOFILE, &files);
     struct process_readings process = read_process();
     const double readings[SELF_READING_COUNT] = {
-        [SELF_CONNECTIONS] = (double)keeper->settings.count_connections(keeper->settings.context),
+        [SELF_CONNECTIONS] = (double)maintenance->settings.count_connections(maintenance->settings.context),
         [SELF_SERIES] = (double)usage.series,
         [SELF_SERIES_LIMIT] = (double)usage.limit,
         [SELF_SERIES_EXPIRED] = (double)usage.expired,
-        [SELF_SERIES_HIDDEN] = (double)keeper->last.hidden,
-        [SELF_SCRAPE_DURATION] = keeper->last_duration,
-        [SELF_SCRAPE_SIZE] = keeper->last_size,
-        [SELF_SCRAPE_SAMPLES] = (double)keeper->last.lines,
+        [SELF_SERIES_HIDDEN] = (double)maintenance->last.hidden,
+        [SELF_SCRAPE_DURATION] = maintenance->last_duration,
+        [SELF_SCRAPE_SIZE] = maintenance->last_size,
+        [SELF_SCRAPE_SAMPLES] = (double)maintenance->last.lines,
         [SELF_MEMORY_ALLOCATED] = (double)allocator_allocated(),
         [SELF_CPU] = seconds_of(resources.ru_utime) + seconds_of(resources.ru_stime),
         [SELF_RESIDENT] = process.resident,
         [SELF_VIRTUAL] = process.virtual_memory,
-        [SELF_START_TIME] = keeper->start_time,
+        [SELF_START_TIME] = maintenance->start_time,
         [SELF_OPEN_FDS] = count_entries("/proc/self/fd"),
         [SELF_MAX_FDS] = (double)files.rlim_cur,
         [SELF_THREADS] = process.threads,
     };
     for (int reading = 0; reading < SELF_READING_COUNT; reading++)
         if (!isnan(readings[reading])) /* without /proc some cannot be known */
-            self_read(store, keeper->settings.slot, (enum self_reading)reading, readings[reading], now);
-    self_build_info(store, keeper->settings.slot, now);
-    if (keeper->settings.describe != NULL)
-        keeper->settings.describe(keeper->settings.context, store, keeper->settings.slot, now);
+            self_read(store, maintenance->settings.slot, (enum self_reading)reading, readings[reading], now);
+    self_build_info(store, maintenance->settings.slot, now);
+    if (maintenance->settings.describe != NULL)
+        maintenance->settings.describe(maintenance->settings.context, store, maintenance->settings.slot, now);
 }
 
 /* ---- pages ---- */
 
-static struct page *write_page(struct keeper *keeper)
+static struct page *write_page(struct maintenance *maintenance)
 {
     struct page *page = create_page(false);
     if (page == NULL)
@@ -149,13 +149,13 @@ static struct page *write_page(struct keeper *keeper)
     double start = (double)clock_wall();
     uint64_t now = clock_monotonic();
     /* A page is about as large as the last one: no growing by copying. */
-    buffer_reserve(&page->text, (size_t)(keeper->last_size * 1.1) + 4096);
-    store_enter(keeper->settings.store, keeper->settings.slot);
-    write_readings(keeper, now);
-    keeper->last = exposition_write(keeper->settings.store, keeper->settings.slot, now, &page->text);
-    store_leave(keeper->settings.store, keeper->settings.slot);
-    keeper->last_duration = ((double)clock_wall() - start) / 1e6;
-    keeper->last_size = (double)page->text.length;
+    buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
+    store_enter(maintenance->settings.store, maintenance->settings.slot);
+    write_readings(maintenance, now);
+    maintenance->last = exposition_write(maintenance->settings.store, maintenance->settings.slot, now, &page->text);
+    store_leave(maintenance->settings.store, maintenance->settings.slot);
+    maintenance->last_duration = ((double)clock_wall() - start) / 1e6;
+    maintenance->last_size = (double)page->text.length;
     if (page->text.failed) {
         page_release(page);
         return NULL;
@@ -191,9 +191,9 @@ static struct page *compress_page(const struct page *plain)
 }
 
 /* One page serves all who ordered before it was begun. */
-static void deliver(struct keeper *keeper, struct page_order *orders)
+static void deliver(struct maintenance *maintenance, struct page_order *orders)
 {
-    struct page *plain = write_page(keeper);
+    struct page *plain = write_page(maintenance);
     struct page *gzip = NULL;
     while (orders != NULL) {
         struct page_order *order = orders;
@@ -222,73 +222,73 @@ static struct timespec deadline_of(uint64_t milliseconds)
 
 static void *run(void *context)
 {
-    struct keeper *keeper = context;
-    struct store *store = keeper->settings.store;
-    uint64_t interval = sweep_interval(keeper->settings.shortest_life);
+    struct maintenance *maintenance = context;
+    struct store *store = maintenance->settings.store;
+    uint64_t interval = sweep_interval(maintenance->settings.shortest_life);
     uint64_t next_sweep = clock_monotonic() + interval;
-    pthread_mutex_lock(&keeper->lock);
+    pthread_mutex_lock(&maintenance->lock);
     for (;;) {
         struct timespec deadline = deadline_of(next_sweep);
         int waited = 0;
-        while (keeper->orders == NULL && !keeper->stopping && waited != ETIMEDOUT)
-            waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
-        struct page_order *orders = keeper->orders;
-        keeper->orders = NULL;
-        if (orders == NULL && keeper->stopping)
+        while (maintenance->orders == NULL && !maintenance->stopping && waited != ETIMEDOUT)
+            waited = pthread_cond_timedwait(&maintenance->changed, &maintenance->lock, &deadline);
+        struct page_order *orders = maintenance->orders;
+        maintenance->orders = NULL;
+        if (orders == NULL && maintenance->stopping)
             break;
-        pthread_mutex_unlock(&keeper->lock);
+        pthread_mutex_unlock(&maintenance->lock);
         if (orders != NULL)
-            deliver(keeper, orders);
+            deliver(maintenance, orders);
         uint64_t now = clock_monotonic();
         if (now >= next_sweep) {
-            store_enter(store, keeper->settings.slot);
-            store_sweep(store, keeper->settings.slot, now);
-            store_leave(store, keeper->settings.slot);
+            store_enter(store, maintenance->settings.slot);
+            store_sweep(store, maintenance->settings.slot, now);
+            store_leave(store, maintenance->settings.slot);
             next_sweep = now + interval;
         }
-        pthread_mutex_lock(&keeper->lock);
+        pthread_mutex_lock(&maintenance->lock);
     }
-    pthread_mutex_unlock(&keeper->lock);
+    pthread_mutex_unlock(&maintenance->lock);
     return NULL;
 }
 
-struct keeper *keeper_start(const struct keeper_settings *settings)
+struct maintenance *maintenance_start(const struct maintenance_settings *settings)
 {
-    struct keeper *keeper = calloc(1, sizeof *keeper);
-    if (keeper == NULL)
+    struct maintenance *maintenance = calloc(1, sizeof *maintenance);
+    if (maintenance == NULL)
         return NULL;
-    keeper->settings = *settings;
-    keeper->start_time = (double)(clock_wall() / 1000) / 1e3;
-    pthread_mutex_init(&keeper->lock, NULL);
+    maintenance->settings = *settings;
+    maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
+    pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&keeper->changed, &monotonic);
+    pthread_cond_init(&maintenance->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
-        free(keeper);
+    if (pthread_create(&maintenance->thread, NULL, run, maintenance) != 0) {
+        free(maintenance);
         return NULL;
     }
-    return keeper;
+    return maintenance;
 }
 
-void keeper_order(struct keeper *keeper, struct page_order *order)
+void maintenance_request_page(struct maintenance *maintenance, struct page_order *order)
 {
-    pthread_mutex_lock(&keeper->lock);
-    order->next = keeper->orders;
-    keeper->orders = order;
-    pthread_cond_signal(&keeper->changed);
-    pthread_mutex_unlock(&keeper->lock);
+    pthread_mutex_lock(&maintenance->lock);
+    order->next = maintenance->orders;
+    maintenance->orders = order;
+    pthread_cond_signal(&maintenance->changed);
+    pthread_mutex_unlock(&maintenance->lock);
 }
 
-void keeper_stop(struct keeper *keeper)
+void maintenance_stop(struct maintenance *maintenance)
 {
-    pthread_mutex_lock(&keeper->lock);
-    keeper->stopping = true;
-    pthread_cond_signal(&keeper->changed);
-    pthread_mutex_unlock(&keeper->lock);
-    pthread_join(keeper->thread, NULL);
-    pthread_cond_destroy(&keeper->changed);
-    pthread_mutex_destroy(&keeper->lock);
-    free(keeper);
+    pthread_mutex_lock(&maintenance->lock);
+    maintenance->stopping = true;
+    pthread_cond_signal(&maintenance->changed);
+    pthread_mutex_unlock(&maintenance->lock);
+    pthread_join(maintenance->thread, NULL);
+    pthread_cond_destroy(&maintenance->changed);
+    pthread_mutex_destroy(&maintenance->lock);
+    free(maintenance);
 }
