@@ -4,12 +4,12 @@
 #define PIPELINE_H
 
 #include "config/config.h"
-#include "intake/drain.h"
+#include "intake/batch.h"
 
 struct pipeline {
     struct entities *entities;
     struct store *store;
-    struct drain *drain;
+    struct intake *drain;
     unsigned maintenance_slot; /* of the store; those below are the workers' */
 };
 

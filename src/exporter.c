@@ -10,13 +10,13 @@ static struct store *open_store(const struct config *config, struct entities *en
                                                  .entities = entities});
 }
 
-static struct drain *open_drain(const struct config *config, struct entities *entities, struct store *store,
-                                unsigned workers)
+static struct intake *open_drain(const struct config *config, struct entities *entities, struct store *store,
+                                 unsigned workers)
 {
-    struct drain_settings settings = {.entities = entities,
-                                      .ingest_prefix = slice_of(config->ingest_prefix),
-                                      .leave_out_own = config->leave_out_self_drain,
-                                      .slots = workers};
+    struct intake_settings settings = {.entities = entities,
+                                       .ingest_prefix = slice_of(config->ingest_prefix),
+                                       .leave_out_own = config->leave_out_self_drain,
+                                       .slots = workers};
     for (int family = 0; family < FAMILY_COUNT; family++)
         settings.lifetimes[family] = config->expire_after;
     settings.lifetimes[FAMILY_POSTGRES] = config->postgres_expire_after;
@@ -24,7 +24,7 @@ static struct drain *open_drain(const struct config *config, struct entities *en
     settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
     settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
     settings.lifetimes[FAMILY_DYNO] = config->runtime_expire_after;
-    return drain_create(store, &settings);
+    return intake_create(store, &settings);
 }
 
 bool pipeline_open(struct pipeline *pipeline, const struct config *config)
@@ -45,7 +45,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct config *config)
 
 void pipeline_close(struct pipeline *pipeline)
 {
-    drain_free(pipeline->drain);
+    intake_free(pipeline->drain);
     store_free(pipeline->store);
     entities_free(pipeline->entities);
     *pipeline = (struct pipeline){0};

@@ -26,7 +26,7 @@ struct reading {
     struct config config;
     struct config_file *config_file; /* NULL: none */
     struct pipeline pipeline;
-    struct drain_batch batch; /* what all batches have in common */
+    struct batch batch; /* what all batches have in common */
     struct buffer body;
     bool taken; /* a batch was */
 };
@@ -35,8 +35,8 @@ struct reading {
 bool reading_open(struct reading *reading, const struct reading_options *options, const char *path);
 
 /* Take the next messages, waiting only for the first one; how many, 0 at the end.  Of an empty log, an empty batch is
- * taken, since that makes the app known.  witness may be NULL. */
-size_t reading_take(struct reading *reading, struct drain_witness *witness);
+ * taken, since that makes the app known.  observer may be NULL. */
+size_t reading_take(struct reading *reading, struct batch_observer *observer);
 
 /* Free all; returns the exit status that log_file_close() gives. */
 int reading_close(struct reading *reading);

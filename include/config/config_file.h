@@ -17,7 +17,7 @@
 
 #include "base/buffer.h"
 #include "families/rules.h"
-#include "intake/drain.h"
+#include "intake/batch.h"
 #include "server/auth.h"
 
 enum {
@@ -35,7 +35,7 @@ struct config_drain {
     char *password_hash; /* NULL: none; never beside a password; crypt(3) knows its kind */
     char **tokens;       /* each stands in one entry only, and that has an app */
     size_t token_count;
-    struct label labels[DRAIN_LABELS_MAX]; /* legal names, each once */
+    struct label labels[BATCH_LABELS_MAX]; /* legal names, each once */
     size_t label_count;
 };
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "intake/drain.h"
+#include "intake/batch.h"
 #include "output/maintenance.h"
 #include "server/accounts.h"
 
@@ -41,7 +41,7 @@ struct rules *http_rules(struct http_server *server);
 
 /* What requests are given to.  All three must live until http_close(). */
 struct http_rooms {
-    struct drain *drain;
+    struct intake *drain;
     struct store *store;
     struct maintenance *maintenance;
 };

@@ -33,7 +33,7 @@ struct count {
 };
 
 struct explainer {
-    struct drain_witness witness; /* first */
+    struct batch_observer observer; /* first */
     struct explanation explanation;
     struct count count;
     double lost[LOGPLEX_CODES]; /* what the context of the batch told before the present message */
@@ -80,7 +80,7 @@ static void print_text(struct slice text)
 }
 
 /* As heroku logs shows it; the message itself where it has no header. */
-static void print_line(const struct drain_judgement *judgement)
+static void print_line(const struct batch_judgement *judgement)
 {
     const struct line *line = judgement->line;
     if (line->timestamp.length == 0) {
@@ -96,14 +96,14 @@ static void print_line(const struct drain_judgement *judgement)
     print_text(line->message);
 }
 
-static bool taken_by_rule(const struct drain_judgement *judgement)
+static bool taken_by_rule(const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
     return judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, 0, &taken);
 }
 
 /* ": sidekiq, noise (drops it)"; false where no rule took the line. */
-static bool print_rules(const struct drain_judgement *judgement)
+static bool print_rules(const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
     size_t count = 0;
@@ -115,7 +115,7 @@ static bool print_rules(const struct drain_judgement *judgement)
     return count > 0;
 }
 
-static void print_verdict(const struct drain_judgement *judgement)
+static void print_verdict(const struct batch_judgement *judgement)
 {
     enum verdict verdict = judgement->verdict;
     bool owned = judgement->family != FAMILY_COUNT &&
@@ -145,7 +145,7 @@ static void print_lost(struct explainer *explainer, const struct family_context 
     }
 }
 
-static void print_judgement(struct explainer *explainer, const struct drain_judgement *judgement)
+static void print_judgement(struct explainer *explainer, const struct batch_judgement *judgement)
 {
     const struct buffer *text = &explainer->explanation.text;
     print_line(judgement);
@@ -156,7 +156,7 @@ static void print_judgement(struct explainer *explainer, const struct drain_judg
 
 /* ---- all lines ---- */
 
-static void count_verdict(struct count *count, const struct drain_judgement *judgement)
+static void count_verdict(struct count *count, const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
     count->messages++;
@@ -189,16 +189,16 @@ static void count_shape(struct shapes *shapes, const struct line *line)
     shapes_add(shapes, (struct slice){shape, (size_t)length}, (struct slice){line->message.at, (size_t)shown});
 }
 
-static struct sample_output *watch(struct drain_witness *witness, struct recorder *recorder)
+static struct sample_output *watch(struct batch_observer *observer, struct recorder *recorder)
 {
-    struct explainer *explainer = (struct explainer *)witness;
+    struct explainer *explainer = (struct explainer *)observer;
     explanation_start_line(&explainer->explanation, recorder);
     return &explainer->explanation.output;
 }
 
-static void judge(struct drain_witness *witness, const struct drain_judgement *judgement)
+static void judge(struct batch_observer *observer, const struct batch_judgement *judgement)
 {
-    struct explainer *explainer = (struct explainer *)witness;
+    struct explainer *explainer = (struct explainer *)observer;
     count_verdict(&explainer->count, judgement);
     if (explainer->shapes == NULL)
         print_judgement(explainer, judgement);
@@ -292,7 +292,7 @@ static void explain_all(struct reading *reading, struct explainer *explainer)
 {
     do
         memset(explainer->lost, 0, sizeof explainer->lost);
-    while (reading_take(reading, &explainer->witness) > 0 && fflush(stdout) == 0);
+    while (reading_take(reading, &explainer->observer) > 0 && fflush(stdout) == 0);
     if (explainer->shapes != NULL && log_input_error(reading->file.input) == 0)
         print_summary(explainer, log_input_form(reading->file.input));
 }
@@ -308,7 +308,7 @@ static int run(const struct options *options, const char *path)
     if (explainer == NULL || (options->summary && shapes == NULL))
         status = command_fail("there is not enough memory");
     else {
-        explainer->witness = (struct drain_witness){watch, judge};
+        explainer->observer = (struct batch_observer){watch, judge};
         explainer->shapes = shapes;
         explain_all(&reading, explainer);
         buffer_free(&explainer->explanation.text);

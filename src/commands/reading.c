@@ -53,9 +53,9 @@ static const struct config_drain *find_entry(const struct config_file *file, con
     return found;
 }
 
-static struct drain_batch common_batch(const struct reading *reading, const char *app)
+static struct batch common_batch(const struct reading *reading, const char *app)
 {
-    struct drain_batch batch = {.now = clock_monotonic()};
+    struct batch batch = {.now = clock_monotonic()};
     const struct config_drain *entry = find_entry(reading->config_file, app);
     if (reading->config_file != NULL)
         batch.rules = reading->config_file->rules;
@@ -83,20 +83,20 @@ bool reading_open(struct reading *reading, const struct reading_options *options
     return false;
 }
 
-size_t reading_take(struct reading *reading, struct drain_witness *witness)
+size_t reading_take(struct reading *reading, struct batch_observer *observer)
 {
     struct log_input *input = reading->file.input;
     size_t count = log_input_batch(input, BATCH_BYTES, &reading->body);
-    struct drain_batch batch = reading->batch; /* its now stands still, so that nothing leaves while we read */
+    struct batch batch = reading->batch; /* its now stands still, so that nothing leaves while we read */
     batch.body = (struct slice){reading->body.at, reading->body.length};
     batch.received = reading->body.length;
     batch.time = clock_wall();
-    batch.witness = witness;
+    batch.observer = observer;
     /* As of a sender that writes no structured data. */
     if (log_input_shape(log_input_form(input)) == SYSLOG_LOGPLEX)
         batch.frame_id = SLICE("log");
     if (count > 0 || !reading->taken)
-        drain_take(reading->pipeline.drain, 0, &batch);
+        batch_process(reading->pipeline.drain, 0, &batch);
     reading->taken = true;
     return count;
 }

@@ -262,7 +262,7 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
     struct slice app = accounts_app(poster->accounts, poster->account, url_app, drain_token);
     size_t label_count;
     const struct label *labels = accounts_labels(poster->accounts, poster->account, app, &label_count);
-    struct drain_batch batch = {
+    struct batch batch = {
         .body = body,
         .received = request->entity.len,
         .app = app,
@@ -280,7 +280,7 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
-    drain_take(worker->server->rooms.drain, worker->slot, &batch);
+    batch_process(worker->server->rooms.drain, worker->slot, &batch);
     send_answer(request, &(struct answer){.path = "drain", .status = 204, .reason = "No Content"});
 }
 

@@ -1,4 +1,4 @@
-/* The way of a batch without HTTP: give one body to drain_take() again and again, each time under a new frame id.
+/* The way of a batch without HTTP: give one body to batch_process() again and again, each time under a new frame id.
  *
  *     lines BODY TIMES [THREADS [RULES]]
  *
@@ -17,13 +17,13 @@
 
 #include "base/clock.h"
 #include "config/config_file.h"
-#include "intake/drain.h"
+#include "intake/batch.h"
 #include "intake/frame.h"
 
 enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
 
 struct job {
-    struct drain *drain;
+    struct intake *drain;
     struct slice body;
     const struct rules *rules;
     unsigned slot;
@@ -53,7 +53,7 @@ static void take(const struct job *job, unsigned long time)
 {
     char frame[32];
     int length = snprintf(frame, sizeof frame, "%08x%016lx", job->slot, time);
-    struct drain_batch batch = {
+    struct batch batch = {
         .body = job->body,
         .received = job->body.length,
         .app = SLICE("bench"),
@@ -64,7 +64,7 @@ static void take(const struct job *job, unsigned long time)
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
-    if (drain_take(job->drain, job->slot, &batch) != DRAIN_TAKEN)
+    if (batch_process(job->drain, job->slot, &batch) != BATCH_TAKEN)
         abort();
 }
 
@@ -145,11 +145,11 @@ int main(int argc, char **argv)
     struct entities *entities = entities_create(&(struct entities_settings){.app_silence = DAY, .grace = MINUTE});
     struct store *store =
         store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .entities = entities});
-    struct drain_settings settings = {.entities = entities,
-                                      .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
-                                      .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
-                                      .slots = threads};
-    struct drain *drain = store == NULL ? NULL : drain_create(store, &settings);
+    struct intake_settings settings = {.entities = entities,
+                                       .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
+                                       .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                       .slots = threads};
+    struct intake *drain = store == NULL ? NULL : intake_create(store, &settings);
     if (drain == NULL)
         abort();
     struct job jobs[THREADS_MAX];
@@ -159,7 +159,7 @@ int main(int argc, char **argv)
     struct cost cost = run_all(jobs, threads);
     printf("{\"lines\": %lu, \"batches\": %lu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count_lines(body), times * threads,
            cost.wall, cost.cpu);
-    drain_free(drain);
+    intake_free(drain);
     store_free(store);
     entities_free(entities);
     config_file_free(file);

@@ -1,6 +1,6 @@
 /* A batch as it comes in, through frames, lines and families to the page.  The page must be valid. */
 #include "fuzz.h"
-#include "intake/drain.h"
+#include "intake/batch.h"
 #include "output/exposition.h"
 
 static bool is_name_byte(char byte)
@@ -68,12 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                                 .max_names = 20,
                                                                 .slots = 2,
                                                                 .entities = entities});
-    struct drain *drain = drain_create(
-        store, &(struct drain_settings){
+    struct intake *drain = intake_create(
+        store, &(struct intake_settings){
                    .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
-    struct drain_batch batch = {
-        .body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
-    drain_take(drain, 0, &batch);
+    struct batch batch = {.body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
+    batch_process(drain, 0, &batch);
     struct buffer page = {0};
     store_enter(store, 1);
     exposition_write(store, 1, 1, &page);
@@ -86,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rest = slice_after(rest, line.length + 1);
     }
     buffer_free(&page);
-    drain_free(drain);
+    intake_free(drain);
     store_free(store);
     entities_free(entities);
     return 0;

@@ -1,4 +1,4 @@
-#include "intake/drain.h"
+#include "intake/batch.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -18,16 +18,16 @@ struct readers {
     struct rules_reader *rules;
 };
 
-struct drain {
+struct intake {
     struct store *store;
-    struct drain_settings settings;
+    struct intake_settings settings;
     struct duplicates *duplicates;
     struct readers *readers; /* for each slot */
 };
 
-struct drain *drain_create(struct store *store, const struct drain_settings *settings)
+struct intake *intake_create(struct store *store, const struct intake_settings *settings)
 {
-    struct drain *drain = calloc(1, sizeof *drain);
+    struct intake *drain = calloc(1, sizeof *drain);
     if (drain == NULL)
         return NULL;
     drain->store = store;
@@ -42,11 +42,11 @@ struct drain *drain_create(struct store *store, const struct drain_settings *set
     }
     if (complete)
         return drain;
-    drain_free(drain);
+    intake_free(drain);
     return NULL;
 }
 
-void drain_free(struct drain *drain)
+void intake_free(struct intake *drain)
 {
     if (drain == NULL)
         return;
@@ -71,8 +71,8 @@ struct tally {
 };
 
 /* A batch on its way. */
-struct taking {
-    const struct drain_batch *batch;
+struct batch_run {
+    const struct batch *batch;
     enum syslog_shape shape;
     struct family_context context;
     struct recorder recorder;
@@ -93,80 +93,80 @@ static void count_verdict(struct tally *tally, enum family_id family, enum verdi
 }
 
 /* Where a family's samples go. */
-static struct sample_output *output_of(struct taking *taking)
+static struct sample_output *output_of(struct batch_run *run)
 {
-    struct drain_witness *witness = taking->batch->witness;
-    return witness != NULL ? witness->watch(witness, &taking->recorder) : &taking->recorder.output;
+    struct batch_observer *observer = run->batch->observer;
+    return observer != NULL ? observer->on_line(observer, &run->recorder) : &run->recorder.output;
 }
 
-static void judge(struct taking *taking, struct slice message, const struct line *line, enum family_id family,
+static void judge(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
                   enum verdict verdict)
 {
-    struct drain_witness *witness = taking->batch->witness;
-    count_verdict(&taking->tally, family, verdict);
-    if (witness != NULL)
-        witness->judge(witness, &(struct drain_judgement){message, line, family, verdict, &taking->context});
+    struct batch_observer *observer = run->batch->observer;
+    count_verdict(&run->tally, family, verdict);
+    if (observer != NULL)
+        observer->on_verdict(observer, &(struct batch_judgement){message, line, family, verdict, &run->context});
 }
 
-static enum verdict read_line(struct taking *taking, const struct line *line, enum family_id family)
+static enum verdict read_line(struct batch_run *run, const struct line *line, enum family_id family)
 {
-    recorder_line(&taking->recorder, line, family);
-    return families[family]->read(line, &taking->context, output_of(taking));
+    recorder_line(&run->recorder, line, family);
+    return families[family]->read(line, &run->context, output_of(run));
 }
 
-static void take_line(struct taking *taking, struct slice message, const struct line *line, bool has_header)
+static void take_line(struct batch_run *run, struct slice message, const struct line *line, bool has_header)
 {
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
-    enum family_id family = family_of(line, &taking->context);
-    enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(taking, line, family);
+    enum family_id family = family_of(line, &run->context);
+    enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
     /* The users' rules see what a family owns but has no use for, too; a router line is not of use where it is left out
      * on request. */
     if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && family != FAMILY_ROUTER &&
-        rules_family.owns(line, &taking->context)) {
+        rules_family.owns(line, &run->context)) {
         family = FAMILY_RULES;
-        verdict = read_line(taking, line, family);
+        verdict = read_line(run, line, family);
     }
     if (verdict == VERDICT_NOT_A_METRIC && family == FAMILY_RULES)
         verdict = nothing;
-    judge(taking, message, line, family, verdict);
+    judge(run, message, line, family, verdict);
 }
 
-static void take_message(struct taking *taking, struct slice message)
+static void take_message(struct batch_run *run, struct slice message)
 {
-    struct tally *tally = &taking->tally;
+    struct tally *tally = &run->tally;
     struct line line = {0};
     if (message.length == 0) {
-        judge(taking, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+        judge(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
-        judge(taking, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+        judge(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
-        bool has_header = syslog_parse(message, taking->shape, &line);
-        int64_t time, arrival = taking->batch->time;
+        bool has_header = syslog_parse(message, run->shape, &line);
+        int64_t time, arrival = run->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
-        take_line(taking, message, &line, has_header);
+        take_line(run, message, &line, has_header);
     }
-    volume_add(&taking->volume, &line, message.length, taking->batch->app, &taking->recorder.output);
+    volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
 }
 
 /* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
-static enum syslog_shape shape_of(const struct drain_batch *batch)
+static enum syslog_shape shape_of(const struct batch *batch)
 {
     bool logplex = batch->drain_token.length > 0 || batch->frame_id.length > 0;
     return logplex && !slice_starts_with(batch->user_agent, SLICE("log-shuttle/")) ? SYSLOG_LOGPLEX : SYSLOG_RFC5424;
 }
 
-static void take_messages(struct taking *taking)
+static void take_messages(struct batch_run *run)
 {
-    struct slice body = taking->batch->body;
+    struct slice body = run->batch->body;
     struct slice message;
     enum frame_result frame;
     while ((frame = frame_next(&body, &message)) != FRAME_END) {
-        taking->tally.messages++;
-        taking->tally.repaired += frame == FRAME_REPAIRED;
-        take_message(taking, message);
+        run->tally.messages++;
+        run->tally.repaired += frame == FRAME_REPAIRED;
+        take_message(run, message);
     }
-    volume_record(&taking->volume, taking->batch->app, &taking->recorder.output);
+    volume_record(&run->volume, run->batch->app, &run->recorder.output);
 }
 
 /* ---- the ledger ---- */
@@ -177,7 +177,7 @@ struct ledger {
     bool zeros; /* record also what is 0 */
 };
 
-static struct ledger open_ledger(const struct drain *drain, unsigned slot, const struct drain_batch *batch)
+static struct ledger open_ledger(const struct intake *drain, unsigned slot, const struct batch *batch)
 {
     struct entities *entities = drain->settings.entities;
     entity_id entity = entities_app(entities, batch->app, NULL, 0, batch->now);
@@ -220,7 +220,7 @@ static bool read_header(struct slice text, double *number)
     return text.length > 0;
 }
 
-static bool announced_other_count(const struct drain_batch *batch, double messages)
+static bool announced_other_count(const struct batch *batch, double messages)
 {
     double announced;
     return batch->message_count.length > 0 && !(read_header(batch->message_count, &announced) && announced == messages);
@@ -235,7 +235,7 @@ static void enter_lag(const struct ledger *ledger, double lag)
 }
 
 /* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
-static void add_announced_losses(const struct drain_batch *batch, double *lost)
+static void add_announced_losses(const struct batch *batch, double *lost)
 {
     double announced;
     if (read_header(batch->drop_count, &announced) && announced > lost[LOGPLEX_L12])
@@ -245,35 +245,35 @@ static void add_announced_losses(const struct drain_batch *batch, double *lost)
 }
 
 /* What every batch enters. */
-static void enter_batch(const struct ledger *ledger, const struct drain_batch *batch, enum drain_result result,
+static void enter_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
                         double messages)
 {
-    const double batches[] = {result == DRAIN_TAKEN, result == DRAIN_DUPLICATE};
+    const double batches[] = {result == BATCH_TAKEN, result == BATCH_DUPLICATE};
     const double bytes[] = {(double)batch->received, (double)batch->body.length};
     double time = (double)batch->time / 1e6;
     enter_one(ledger, &self_messages_received, messages);
-    enter_one(ledger, &self_messages_duplicate, result == DRAIN_DUPLICATE ? messages : 0);
+    enter_one(ledger, &self_messages_duplicate, result == BATCH_DUPLICATE ? messages : 0);
     enter_cells(ledger, &self_batches, batches);
     enter_cells(ledger, &self_body_bytes, bytes);
     self_set(&ledger->terms, &self_last_batch, &ledger->app, 1, time);
 }
 
 /* What became of the messages of one that was taken. */
-static void enter_messages(const struct ledger *ledger, struct taking *taking)
+static void enter_messages(const struct ledger *ledger, struct batch_run *run)
 {
-    const struct tally *tally = &taking->tally;
-    const struct recorder_tally *samples = &taking->recorder.tally;
+    const struct tally *tally = &run->tally;
+    const struct recorder_tally *samples = &run->recorder.tally;
     enter_cells(ledger, &self_messages_recognised, tally->recognised);
     enter_one(ledger, &self_messages_ignored, tally->ignored);
     enter_cells(ledger, &self_messages_malformed, tally->malformed);
     enter_one(ledger, &self_frames_repaired, tally->repaired);
-    enter_one(ledger, &self_count_mismatches, announced_other_count(taking->batch, tally->messages));
+    enter_one(ledger, &self_count_mismatches, announced_other_count(run->batch, tally->messages));
     enter_one(ledger, &self_samples_recorded, samples->recorded);
     enter_one(ledger, &self_samples_outdated, samples->outdated);
     enter_cells(ledger, &self_samples_rejected, samples->rejected);
     enter_cells(ledger, &self_series_refused, samples->refused);
-    enter_one(ledger, &self_drain, taking->context.self_lines);
-    enter_cells(ledger, &self_upstream_lost, taking->context.lost);
+    enter_one(ledger, &self_drain, run->context.self_lines);
+    enter_cells(ledger, &self_upstream_lost, run->context.lost);
     enter_lag(ledger, tally->lag);
 }
 
@@ -281,7 +281,7 @@ static void enter_messages(const struct ledger *ledger, struct taking *taking)
 
 /* Does the request name its batch, so that a second sending can be known?  Logplex names drain and frame; log-shuttle,
  * which has neither, sets a request id that stays the same when it tries again. */
-static bool names_itself(const struct drain_batch *batch, struct batch_id *id)
+static bool names_itself(const struct batch *batch, struct batch_id *id)
 {
     if (batch->drain_token.length > 0 && batch->frame_id.length > 0)
         *id = batch_id_of(batch->app, batch->drain_token, batch->frame_id);
@@ -293,7 +293,7 @@ static bool names_itself(const struct drain_batch *batch, struct batch_id *id)
 }
 
 /* A batch that was taken before.  Only its losses may be news: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct drain *drain, unsigned slot, const struct drain_batch *batch, struct batch_id id,
+static void take_duplicate(struct intake *drain, unsigned slot, const struct batch *batch, struct batch_id id,
                            double lost_before)
 {
     struct family_context context = {.drain_token = batch->drain_token};
@@ -310,17 +310,17 @@ static void take_duplicate(struct drain *drain, unsigned slot, const struct drai
     double more = context.lost[LOGPLEX_L10] - lost_before;
     store_enter(drain->store, slot);
     struct ledger ledger = open_ledger(drain, slot, batch);
-    enter_batch(&ledger, batch, DRAIN_DUPLICATE, messages);
+    enter_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
         enter(&ledger, &self_upstream_lost, LOGPLEX_L10, more);
     store_leave(drain->store, slot);
     duplicates_taken(drain->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }
 
-static void start_taking(struct taking *taking, struct drain *drain, unsigned slot, const struct drain_batch *batch,
-                         struct label ledger_app)
+static void start_run(struct batch_run *run, struct intake *drain, unsigned slot, const struct batch *batch,
+                      struct label ledger_app)
 {
-    const struct drain_settings *settings = &drain->settings;
+    const struct intake_settings *settings = &drain->settings;
     struct recorder_settings recorder_settings = {
         .store = drain->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
@@ -331,23 +331,23 @@ static void start_taking(struct taking *taking, struct drain *drain, unsigned sl
         .ledger_app = ledger_app,
         .time = batch->time,
         .now = batch->now};
-    taking->batch = batch;
-    taking->shape = shape_of(batch);
-    taking->context = (struct family_context){.app = batch->app,
-                                              .drain_token = batch->drain_token,
-                                              .host = batch->host,
-                                              .ingest_prefix = settings->ingest_prefix,
-                                              .ingest = drain->readers[slot].ingest,
-                                              .router = drain->readers[slot].router,
-                                              .rules = drain->readers[slot].rules,
-                                              .leave_out_own = settings->leave_out_own};
-    taking->tally = (struct tally){.lag = -1};
-    memset(&taking->volume, 0, sizeof taking->volume);
-    rules_reader_begin(taking->context.rules, batch->rules, batch->app);
-    recorder_start(&taking->recorder, &recorder_settings, &recorder_batch, &taking->context);
+    run->batch = batch;
+    run->shape = shape_of(batch);
+    run->context = (struct family_context){.app = batch->app,
+                                           .drain_token = batch->drain_token,
+                                           .host = batch->host,
+                                           .ingest_prefix = settings->ingest_prefix,
+                                           .ingest = drain->readers[slot].ingest,
+                                           .router = drain->readers[slot].router,
+                                           .rules = drain->readers[slot].rules,
+                                           .leave_out_own = settings->leave_out_own};
+    run->tally = (struct tally){.lag = -1};
+    memset(&run->volume, 0, sizeof run->volume);
+    rules_reader_begin(run->context.rules, batch->rules, batch->app);
+    recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
 }
 
-enum drain_result drain_take(struct drain *drain, unsigned slot, const struct drain_batch *batch)
+enum batch_result batch_process(struct intake *drain, unsigned slot, const struct batch *batch)
 {
     struct batch_id id;
     bool identified = names_itself(batch, &id);
@@ -359,21 +359,21 @@ enum drain_result drain_take(struct drain *drain, unsigned slot, const struct dr
         sched_yield();
     if (claim == CLAIM_TAKEN) {
         take_duplicate(drain, slot, batch, id, lost_before);
-        return DRAIN_DUPLICATE;
+        return BATCH_DUPLICATE;
     }
 
-    struct taking taking;
+    struct batch_run run;
     store_enter(drain->store, slot);
     struct ledger ledger = open_ledger(drain, slot, batch);
-    start_taking(&taking, drain, slot, batch, ledger.app);
-    recorder_start_app(&taking.recorder);
-    take_messages(&taking);
-    add_announced_losses(batch, taking.context.lost);
-    enter_batch(&ledger, batch, DRAIN_TAKEN, taking.tally.messages);
-    enter_messages(&ledger, &taking);
-    rules_reader_end(taking.context.rules, drain->store, slot, batch->now);
+    start_run(&run, drain, slot, batch, ledger.app);
+    recorder_start_app(&run.recorder);
+    take_messages(&run);
+    add_announced_losses(batch, run.context.lost);
+    enter_batch(&ledger, batch, BATCH_TAKEN, run.tally.messages);
+    enter_messages(&ledger, &run);
+    rules_reader_end(run.context.rules, drain->store, slot, batch->now);
     store_leave(drain->store, slot);
     if (identified)
-        duplicates_taken(drain->duplicates, id, batch->now, taking.context.lost[LOGPLEX_L10]);
-    return DRAIN_TAKEN;
+        duplicates_taken(drain->duplicates, id, batch->now, run.context.lost[LOGPLEX_L10]);
+    return BATCH_TAKEN;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "config/config_file.h"
-#include "intake/drain.h"
+#include "intake/batch.h"
 #include "output/exposition.h"
 #include "support.h"
 
@@ -12,7 +12,7 @@
 enum { THREADS = 4 };
 static struct entities *entities;
 static struct store *store;
-static struct drain *drain;
+static struct intake *drain;
 static uint64_t now;
 static int64_t wall;
 
@@ -24,10 +24,10 @@ static int setup(void **state)
     entities = entities_create(&(struct entities_settings){.app_silence = 24 * 3600 * 1000, .grace = 60 * 1000});
     store = store_create(&(struct store_settings){
         .max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .entities = entities});
-    drain = drain_create(store, &(struct drain_settings){.entities = entities,
-                                                         .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
-                                                         .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
-                                                         .slots = THREADS});
+    drain = intake_create(store, &(struct intake_settings){.entities = entities,
+                                                           .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
+                                                           .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                                           .slots = THREADS});
     assert_non_null(drain);
     return 0;
 }
@@ -35,21 +35,21 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    drain_free(drain);
+    intake_free(drain);
     store_free(store);
     entities_free(entities);
     return 0;
 }
 
-static struct drain_batch batch_of(const char *body)
+static struct batch batch_of(const char *body)
 {
-    return (struct drain_batch){
+    return (struct batch){
         .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
 }
 
-static enum drain_result take(struct drain_batch batch)
+static enum batch_result take(struct batch batch)
 {
-    return drain_take(drain, 0, &batch);
+    return batch_process(drain, 0, &batch);
 }
 
 static char page[256 * 1024];
@@ -114,9 +114,9 @@ static void ledger(void **state)
                          "<1>1 t host heroku router - at=error code=H12 method=GET dyno=web.1\n",
                          LINE("heroku-postgres", "addon=x sample#tables=1 sample#y=5%"));
     memset(body + length, 'x', 70000); /* one line too long */
-    struct drain_batch batch = batch_of(body);
+    struct batch batch = batch_of(body);
     batch.message_count = SLICE("9");
-    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN);
     has("drain_exporter_messages_received_total{app=\"a\"} 9");
     has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
     has("drain_exporter_messages_recognised_total{app=\"a\",family=\"router\"} 1");
@@ -145,7 +145,7 @@ static void ledger(void **state)
 static void mismatch(void **state)
 {
     (void)state;
-    struct drain_batch batch = batch_of(LINE("web.1", "x"));
+    struct batch batch = batch_of(LINE("web.1", "x"));
     batch.message_count = SLICE("2");
     take(batch);
     batch.message_count = SLICE("+1");
@@ -158,36 +158,36 @@ static void mismatch(void **state)
 static void duplicates(void **state)
 {
     (void)state;
-    struct drain_batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
+    struct batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
     batch.drain_token = SLICE("d.1");
     batch.frame_id = SLICE("F1");
-    assert_int_equal(take(batch), DRAIN_TAKEN);
-    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
     batch.request_id = SLICE("other"); /* no matter where Logplex's own are there */
-    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
     has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
     has("drain_exporter_batches_total{app=\"a\",result=\"duplicate\"} 2");
 
     batch.drain_token = SLICE("d.2");
-    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN);
     batch.app = SLICE("b");
-    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN);
     batch.drain_token = SLICE("");
-    assert_int_equal(take(batch), DRAIN_TAKEN); /* a frame id without a drain names nothing */
-    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN); /* a frame id without a drain names nothing */
+    assert_int_equal(take(batch), BATCH_TAKEN);
     batch.frame_id = SLICE("");
-    assert_int_equal(take(batch), DRAIN_TAKEN); /* log-shuttle */
-    assert_int_equal(take(batch), DRAIN_DUPLICATE);
+    assert_int_equal(take(batch), BATCH_TAKEN); /* log-shuttle */
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
     batch.request_id = SLICE("");
-    assert_int_equal(take(batch), DRAIN_TAKEN);
-    assert_int_equal(take(batch), DRAIN_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    assert_int_equal(take(batch), BATCH_TAKEN);
     now += 5 * 60 * 1000;
     batch = batch_of(LINE("web.1", "x"));
     batch.drain_token = SLICE("d.1");
     batch.frame_id = SLICE("F1");
-    assert_int_equal(take(batch), DRAIN_TAKEN); /* senders that count from 1 start again */
+    assert_int_equal(take(batch), BATCH_TAKEN); /* senders that count from 1 start again */
 }
 
 #define L10(count)                                                                                        \
@@ -198,14 +198,14 @@ static void duplicates(void **state)
 static void losses(void **state)
 {
     (void)state;
-    struct drain_batch batch = batch_of(L10("5") LINE("web.1", "x"));
+    struct batch batch = batch_of(L10("5") LINE("web.1", "x"));
     batch.drain_token = SLICE("d.1");
     batch.frame_id = SLICE("F1");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
     for (int i = 0; i < 2; i++) {
         batch.body = SLICE(L10("8") LINE("web.1", "x"));
-        assert_int_equal(take(batch), DRAIN_DUPLICATE);
+        assert_int_equal(take(batch), BATCH_DUPLICATE);
         has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 8");
     }
     /* log-shuttle says it by a line and by a header. */
@@ -305,7 +305,7 @@ static void dynos(void **state)
 static void quiet_apps(void **state)
 {
     (void)state;
-    struct drain_batch batch = batch_of(ROUTER("1", "web.1"));
+    struct batch batch = batch_of(ROUTER("1", "web.1"));
     take(batch);
     batch.app = SLICE("b");
     take(batch);
@@ -325,7 +325,7 @@ static void route(const char *app, const char *status)
     char body[256];
     sprintf(body, "<1>1 t h heroku router - at=info method=GET path=\"/\" dyno= connect= service= status=%s bytes=\n",
             status);
-    struct drain_batch batch = batch_of(body);
+    struct batch batch = batch_of(body);
     batch.app = slice_of(app);
     take(batch);
 }
@@ -351,7 +351,7 @@ static void overflow(void **state)
 static void shapes(void **state)
 {
     (void)state;
-    struct drain_batch batch = batch_of("<190>1 t host app web.1 - - " G1 "\n");
+    struct batch batch = batch_of("<190>1 t host app web.1 - - " G1 "\n");
     take(batch);
     has("g1{app=\"a\",process=\"web.1\"} 1");
     /* Logplex writes no structured data, so here the "- " is the message's own. */
@@ -414,7 +414,7 @@ static void many_apps(void **state)
     (void)state;
     char app[16];
     for (int i = 0; i < 5000; i++) {
-        struct drain_batch batch = batch_of("<1>1 t h app web.1 - x\n");
+        struct batch batch = batch_of("<1>1 t h app web.1 - x\n");
         sprintf(app, "app-%d", i);
         batch.app = slice_of(app);
         take(batch);
@@ -448,13 +448,13 @@ static void *take_same(void *slot)
             at += sprintf(at, "<190>1 t host app web.1 - - %s\n", G1);
     }
     pthread_barrier_wait(&barrier);
-    struct drain_batch batch = batch_of(body);
+    struct batch batch = batch_of(body);
     for (int i = 0; i < 20; i++) {
         char id[16];
         sprintf(id, "F%d", i);
         batch.drain_token = SLICE("d.1");
         batch.frame_id = slice_of(id);
-        if (drain_take(drain, (unsigned)(size_t)slot, &batch) == DRAIN_TAKEN)
+        if (batch_process(drain, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
     return NULL;
@@ -486,7 +486,7 @@ static void take_labelled(const char *body)
 {
     static const struct label labels[] = {
         {SLICE("te_am"), SLICE("pay\"ments")}, {SLICE("code"), SLICE("c")}, {SLICE("z"), SLICE("9")}};
-    struct drain_batch batch = batch_of(body);
+    struct batch batch = batch_of(body);
     batch.labels = labels;
     batch.label_count = 3;
     take(batch);
@@ -529,7 +529,7 @@ static void use(const char *yaml)
 
 static void post(const char *body)
 {
-    struct drain_batch batch = batch_of(body);
+    struct batch batch = batch_of(body);
     batch.rules = file->rules;
     take(batch);
 }
