@@ -9,7 +9,7 @@
 struct pipeline {
     struct entities *entities;
     struct store *store;
-    struct intake *drain;
+    struct intake *intake;
     unsigned maintenance_slot; /* of the store; those below are the workers' */
 };
 

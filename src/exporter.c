@@ -10,7 +10,7 @@ static struct store *open_store(const struct config *config, struct entities *en
                                                  .entities = entities});
 }
 
-static struct intake *open_drain(const struct config *config, struct entities *entities, struct store *store,
+static struct intake *open_intake(const struct config *config, struct entities *entities, struct store *store,
                                  unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
@@ -36,8 +36,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct config *config)
     if (pipeline->entities != NULL)
         pipeline->store = open_store(config, pipeline->entities, workers + 1);
     if (pipeline->store != NULL)
-        pipeline->drain = open_drain(config, pipeline->entities, pipeline->store, workers);
-    if (pipeline->drain != NULL)
+        pipeline->intake = open_intake(config, pipeline->entities, pipeline->store, workers);
+    if (pipeline->intake != NULL)
         return true;
     pipeline_close(pipeline);
     return false;
@@ -45,7 +45,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct config *config)
 
 void pipeline_close(struct pipeline *pipeline)
 {
-    intake_free(pipeline->drain);
+    intake_free(pipeline->intake);
     store_free(pipeline->store);
     entities_free(pipeline->entities);
     *pipeline = (struct pipeline){0};

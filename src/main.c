@@ -279,7 +279,7 @@ static int run(struct config *config)
         fail(EXIT_INVALID, "there is not enough memory to start");
         goto done;
     }
-    if (!http_start(server, &(struct http_rooms){pipeline.drain, pipeline.store, maintenance})) {
+    if (!http_start(server, &(struct http_rooms){pipeline.intake, pipeline.store, maintenance})) {
         /* Some workers may run already; they end with the process. */
         _exit(fail(EXIT_INVALID, "the worker threads cannot be started"));
     }

@@ -9,19 +9,19 @@
 enum { BATCH_LABELS_MAX = RECORDER_LABELS_MAX };
 
 struct intake_settings {
-    struct entities *entities;        /* those of the store; must outlive the drain */
+    struct entities *entities;        /* those of the store; must outlive the intake */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without news; 0: as long
                                          as its entity */
-    struct slice ingest_prefix;       /* with its final space; must live as long as the drain */
+    struct slice ingest_prefix;       /* with its final space; must live as long as the intake */
     bool leave_out_own; /* do not count requests that bring this drain's own batches, see families/router.h */
     unsigned slots;     /* of the store, for recorders: 0 .. slots-1 */
 };
 
 struct intake;
 
-/* NULL where memory is short.  The store must outlive the drain. */
+/* NULL where memory is short.  The store must outlive the intake. */
 struct intake *intake_create(struct store *store, const struct intake_settings *settings);
-void intake_free(struct intake *drain);
+void intake_free(struct intake *intake);
 
 /* What became of a message. */
 struct batch_judgement {
@@ -71,6 +71,6 @@ enum batch_result {
 
 /* Take a batch on the thread that owns the slot.  When it returns, all that the batch says stands in the store. Nothing
  * in a batch can make this fail: what cannot be used is counted. */
-enum batch_result batch_process(struct intake *drain, unsigned slot, const struct batch *batch);
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

@@ -41,7 +41,7 @@ struct rules *http_rules(struct http_server *server);
 
 /* What requests are given to.  All three must live until http_close(). */
 struct http_rooms {
-    struct intake *drain;
+    struct intake *intake;
     struct store *store;
     struct maintenance *maintenance;
 };

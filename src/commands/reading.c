@@ -96,7 +96,7 @@ size_t reading_take(struct reading *reading, struct batch_observer *observer)
     if (log_input_shape(log_input_form(input)) == SYSLOG_LOGPLEX)
         batch.frame_id = SLICE("log");
     if (count > 0 || !reading->taken)
-        batch_process(reading->pipeline.drain, 0, &batch);
+        batch_process(reading->pipeline.intake, 0, &batch);
     reading->taken = true;
     return count;
 }

@@ -27,37 +27,37 @@ struct intake {
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
 {
-    struct intake *drain = calloc(1, sizeof *drain);
-    if (drain == NULL)
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (intake == NULL)
         return NULL;
-    drain->store = store;
-    drain->settings = *settings;
-    drain->duplicates = duplicates_create();
-    drain->readers = calloc(settings->slots, sizeof drain->readers[0]);
-    bool complete = drain->duplicates != NULL && drain->readers != NULL;
+    intake->store = store;
+    intake->settings = *settings;
+    intake->duplicates = duplicates_create();
+    intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
+    bool complete = intake->duplicates != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
-        struct readers *readers = &drain->readers[i];
+        struct readers *readers = &intake->readers[i];
         *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
         complete = readers->ingest != NULL && readers->router != NULL && readers->rules != NULL;
     }
     if (complete)
-        return drain;
-    intake_free(drain);
+        return intake;
+    intake_free(intake);
     return NULL;
 }
 
-void intake_free(struct intake *drain)
+void intake_free(struct intake *intake)
 {
-    if (drain == NULL)
+    if (intake == NULL)
         return;
-    for (unsigned i = 0; drain->readers != NULL && i < drain->settings.slots; i++) {
-        ingest_free(drain->readers[i].ingest);
-        router_free(drain->readers[i].router);
-        rules_reader_free(drain->readers[i].rules);
+    for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++) {
+        ingest_free(intake->readers[i].ingest);
+        router_free(intake->readers[i].router);
+        rules_reader_free(intake->readers[i].rules);
     }
-    free(drain->readers);
-    duplicates_free(drain->duplicates);
-    free(drain);
+    free(intake->readers);
+    duplicates_free(intake->duplicates);
+    free(intake);
 }
 
 /* What became of a batch's messages. */
@@ -177,11 +177,11 @@ struct ledger {
     bool zeros; /* record also what is 0 */
 };
 
-static struct ledger open_ledger(const struct intake *drain, unsigned slot, const struct batch *batch)
+static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    struct entities *entities = drain->settings.entities;
+    struct entities *entities = intake->settings.entities;
     entity_id entity = entities_app(entities, batch->app, NULL, 0, batch->now);
-    return (struct ledger){.terms = {.store = drain->store,
+    return (struct ledger){.terms = {.store = intake->store,
                                      .slot = slot,
                                      .now = batch->now,
                                      .lifetime = recorder_lasting(entity),
@@ -293,7 +293,7 @@ static bool names_itself(const struct batch *batch, struct batch_id *id)
 }
 
 /* A batch that was taken before.  Only its losses may be news: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct intake *drain, unsigned slot, const struct batch *batch, struct batch_id id,
+static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
                            double lost_before)
 {
     struct family_context context = {.drain_token = batch->drain_token};
@@ -308,21 +308,21 @@ static void take_duplicate(struct intake *drain, unsigned slot, const struct bat
             logplex_family.read(&line, &context, NULL);
     }
     double more = context.lost[LOGPLEX_L10] - lost_before;
-    store_enter(drain->store, slot);
-    struct ledger ledger = open_ledger(drain, slot, batch);
+    store_enter(intake->store, slot);
+    struct ledger ledger = open_ledger(intake, slot, batch);
     enter_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
         enter(&ledger, &self_upstream_lost, LOGPLEX_L10, more);
-    store_leave(drain->store, slot);
-    duplicates_taken(drain->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
+    store_leave(intake->store, slot);
+    duplicates_taken(intake->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }
 
-static void start_run(struct batch_run *run, struct intake *drain, unsigned slot, const struct batch *batch,
+static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct label ledger_app)
 {
-    const struct intake_settings *settings = &drain->settings;
+    const struct intake_settings *settings = &intake->settings;
     struct recorder_settings recorder_settings = {
-        .store = drain->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
+        .store = intake->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
         .app = batch->app,
         .labels = batch->labels,
@@ -337,9 +337,9 @@ static void start_run(struct batch_run *run, struct intake *drain, unsigned slot
                                            .drain_token = batch->drain_token,
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
-                                           .ingest = drain->readers[slot].ingest,
-                                           .router = drain->readers[slot].router,
-                                           .rules = drain->readers[slot].rules,
+                                           .ingest = intake->readers[slot].ingest,
+                                           .router = intake->readers[slot].router,
+                                           .rules = intake->readers[slot].rules,
                                            .leave_out_own = settings->leave_out_own};
     run->tally = (struct tally){.lag = -1};
     memset(&run->volume, 0, sizeof run->volume);
@@ -347,7 +347,7 @@ static void start_run(struct batch_run *run, struct intake *drain, unsigned slot
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
 }
 
-enum batch_result batch_process(struct intake *drain, unsigned slot, const struct batch *batch)
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
 {
     struct batch_id id;
     bool identified = names_itself(batch, &id);
@@ -355,25 +355,25 @@ enum batch_result batch_process(struct intake *drain, unsigned slot, const struc
     double lost_before;
     /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
      * full. */
-    while (identified && (claim = duplicates_claim(drain->duplicates, id, batch->now, &lost_before)) == CLAIM_RUNNING)
+    while (identified && (claim = duplicates_claim(intake->duplicates, id, batch->now, &lost_before)) == CLAIM_RUNNING)
         sched_yield();
     if (claim == CLAIM_TAKEN) {
-        take_duplicate(drain, slot, batch, id, lost_before);
+        take_duplicate(intake, slot, batch, id, lost_before);
         return BATCH_DUPLICATE;
     }
 
     struct batch_run run;
-    store_enter(drain->store, slot);
-    struct ledger ledger = open_ledger(drain, slot, batch);
-    start_run(&run, drain, slot, batch, ledger.app);
+    store_enter(intake->store, slot);
+    struct ledger ledger = open_ledger(intake, slot, batch);
+    start_run(&run, intake, slot, batch, ledger.app);
     recorder_start_app(&run.recorder);
     take_messages(&run);
     add_announced_losses(batch, run.context.lost);
     enter_batch(&ledger, batch, BATCH_TAKEN, run.tally.messages);
     enter_messages(&ledger, &run);
-    rules_reader_end(run.context.rules, drain->store, slot, batch->now);
-    store_leave(drain->store, slot);
+    rules_reader_end(run.context.rules, intake->store, slot, batch->now);
+    store_leave(intake->store, slot);
     if (identified)
-        duplicates_taken(drain->duplicates, id, batch->now, run.context.lost[LOGPLEX_L10]);
+        duplicates_taken(intake->duplicates, id, batch->now, run.context.lost[LOGPLEX_L10]);
     return BATCH_TAKEN;
 }

@@ -280,7 +280,7 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
-    batch_process(worker->server->rooms.drain, worker->slot, &batch);
+    batch_process(worker->server->rooms.intake, worker->slot, &batch);
     send_answer(request, &(struct answer){.path = "drain", .status = 204, .reason = "No Content"});
 }
 

@@ -23,7 +23,7 @@
 enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
 
 struct job {
-    struct intake *drain;
+    struct intake *intake;
     struct slice body;
     const struct rules *rules;
     unsigned slot;
@@ -64,7 +64,7 @@ static void take(const struct job *job, unsigned long time)
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
-    if (batch_process(job->drain, job->slot, &batch) != BATCH_TAKEN)
+    if (batch_process(job->intake, job->slot, &batch) != BATCH_TAKEN)
         abort();
 }
 
@@ -149,17 +149,17 @@ int main(int argc, char **argv)
                                        .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
                                        .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                        .slots = threads};
-    struct intake *drain = store == NULL ? NULL : intake_create(store, &settings);
-    if (drain == NULL)
+    struct intake *intake = store == NULL ? NULL : intake_create(store, &settings);
+    if (intake == NULL)
         abort();
     struct job jobs[THREADS_MAX];
     for (unsigned i = 0; i < threads; i++)
         jobs[i] = (struct job){
-            .drain = drain, .body = body, .rules = file == NULL ? NULL : file->rules, .slot = i, .times = times};
+            .intake = intake, .body = body, .rules = file == NULL ? NULL : file->rules, .slot = i, .times = times};
     struct cost cost = run_all(jobs, threads);
     printf("{\"lines\": %lu, \"batches\": %lu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count_lines(body), times * threads,
            cost.wall, cost.cpu);
-    intake_free(drain);
+    intake_free(intake);
     store_free(store);
     entities_free(entities);
     config_file_free(file);

@@ -68,11 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                                 .max_names = 20,
                                                                 .slots = 2,
                                                                 .entities = entities});
-    struct intake *drain = intake_create(
+    struct intake *intake = intake_create(
         store, &(struct intake_settings){
                    .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
     struct batch batch = {.body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
-    batch_process(drain, 0, &batch);
+    batch_process(intake, 0, &batch);
     struct buffer page = {0};
     store_enter(store, 1);
     exposition_write(store, 1, 1, &page);
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rest = slice_after(rest, line.length + 1);
     }
     buffer_free(&page);
-    intake_free(drain);
+    intake_free(intake);
     store_free(store);
     entities_free(entities);
     return 0;

@@ -12,7 +12,7 @@
 enum { THREADS = 4 };
 static struct entities *entities;
 static struct store *store;
-static struct intake *drain;
+static struct intake *intake;
 static uint64_t now;
 static int64_t wall;
 
@@ -24,18 +24,18 @@ static int setup(void **state)
     entities = entities_create(&(struct entities_settings){.app_silence = 24 * 3600 * 1000, .grace = 60 * 1000});
     store = store_create(&(struct store_settings){
         .max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .entities = entities});
-    drain = intake_create(store, &(struct intake_settings){.entities = entities,
+    intake = intake_create(store, &(struct intake_settings){.entities = entities,
                                                            .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
                                                            .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
                                                            .slots = THREADS});
-    assert_non_null(drain);
+    assert_non_null(intake);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    intake_free(drain);
+    intake_free(intake);
     store_free(store);
     entities_free(entities);
     return 0;
@@ -49,7 +49,7 @@ static struct batch batch_of(const char *body)
 
 static enum batch_result take(struct batch batch)
 {
-    return batch_process(drain, 0, &batch);
+    return batch_process(intake, 0, &batch);
 }
 
 static char page[256 * 1024];
@@ -454,7 +454,7 @@ static void *take_same(void *slot)
         sprintf(id, "F%d", i);
         batch.drain_token = SLICE("d.1");
         batch.frame_id = slice_of(id);
-        if (batch_process(drain, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
+        if (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
     return NULL;
@@ -694,5 +694,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_overflow, setup, teardown_rules),
     };
-    return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
 }
