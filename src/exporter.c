@@ -11,11 +11,11 @@ static struct store *open_store(const struct config *config, struct entities *en
 }
 
 static struct intake *open_intake(const struct config *config, struct entities *entities, struct store *store,
-                                 unsigned workers)
+                                  unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
-                                       .leave_out_own = config->leave_out_self_drain,
+                                       .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
     for (int family = 0; family < FAMILY_COUNT; family++)
         settings.lifetimes[family] = config->expire_after;

@@ -49,10 +49,10 @@ struct family_context {
     struct ingest *ingest;      /* ingest_create() */
     struct router *router;      /* router_create() */
     struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
-    bool leave_out_own;         /* router lines about the requests that bring this drain's batches count nowhere */
+    bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
 
     /* What the lines of the batch say beside samples; 0 at first. */
-    double self_lines;          /* router lines about such requests */
+    double self_drain;          /* router lines about such requests */
     double lost[LOGPLEX_CODES]; /* messages that the log system lost */
 };
 

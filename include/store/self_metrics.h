@@ -22,7 +22,7 @@ extern const struct metric self_samples_outdated;
 extern const struct metric self_samples_rejected;  /* a cell for each sample_rejection */
 extern const struct metric self_series_refused;    /* a cell for each family_id */
 extern const struct metric self_series_overflowed; /* labels: app, metric, label */
-extern const struct metric self_drain;
+extern const struct metric self_drain_messages;
 extern const struct metric self_rule_lines; /* labels: rule, as of the next two */
 extern const struct metric self_rule_errors;
 extern const struct metric self_rule_disabled; /* gauge */

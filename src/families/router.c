@@ -501,8 +501,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
         context->router->generation = output->generation;
     }
     if (is_own(&fields, context)) {
-        context->self_lines++;
-        if (context->leave_out_own)
+        context->self_drain++;
+        if (context->leave_out_self_drain)
             return VERDICT_NOT_A_METRIC;
     }
     count_request(&fields, context, output);

@@ -272,7 +272,7 @@ static void enter_messages(const struct ledger *ledger, struct batch_run *run)
     enter_one(ledger, &self_samples_outdated, samples->outdated);
     enter_cells(ledger, &self_samples_rejected, samples->rejected);
     enter_cells(ledger, &self_series_refused, samples->refused);
-    enter_one(ledger, &self_drain, run->context.self_lines);
+    enter_one(ledger, &self_drain_messages, run->context.self_drain);
     enter_cells(ledger, &self_upstream_lost, run->context.lost);
     enter_lag(ledger, tally->lag);
 }
@@ -340,7 +340,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .ingest = intake->readers[slot].ingest,
                                            .router = intake->readers[slot].router,
                                            .rules = intake->readers[slot].rules,
-                                           .leave_out_own = settings->leave_out_own};
+                                           .leave_out_self_drain = settings->leave_out_self_drain};
     run->tally = (struct tally){.lag = -1};
     memset(&run->volume, 0, sizeof run->volume);
     rules_reader_begin(run->context.rules, batch->rules, batch->app);

@@ -70,7 +70,7 @@ const struct metric self_series_refused = COUNTERS(
 const struct metric self_series_overflowed =
     COUNTER("series_overflowed_total",
             "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
-const struct metric self_drain =
+const struct metric self_drain_messages =
     COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
 const struct metric self_rule_lines = COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
 const struct metric self_rule_errors =

@@ -168,7 +168,7 @@ static void start_context(struct family_context *context)
     context->drain_token = SLICE("d.ours");
     context->host = SLICE("drain.example.com");
     context->ingest_prefix = SLICE("crates-io-heroku-metrics:ingest ");
-    context->self_lines = 0;
+    context->self_drain = 0;
     memset(context->lost, 0, sizeof context->lost);
 }
 

@@ -25,9 +25,9 @@ static int setup(void **state)
     store = store_create(&(struct store_settings){
         .max_series = 1000, .max_metric_series = 100, .slots = THREADS + 1, .entities = entities});
     intake = intake_create(store, &(struct intake_settings){.entities = entities,
-                                                           .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
-                                                           .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
-                                                           .slots = THREADS});
+                                                            .lifetimes = {[0 ... FAMILY_COUNT - 1] = 600000},
+                                                            .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
+                                                            .slots = THREADS});
     assert_non_null(intake);
     return 0;
 }

@@ -125,7 +125,7 @@ static void not_router_lines(void **state)
 }
 
 /* The lines about our own requests. */
-static void self_lines(void **state)
+static void self_drain(void **state)
 {
     (void)state;
     static const struct {
@@ -141,14 +141,14 @@ static void self_lines(void **state)
         {"at=info method=POST path=\"/drain", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        recorded.context.leave_out_own = false;
+        recorded.context.leave_out_self_drain = false;
         assert_int_equal(read_line(&recorded, "heroku", "router", cases[i].line), OK);
-        assert_true(recorded.context.self_lines == cases[i].self);
-        recorded.context.leave_out_own = true;
+        assert_true(recorded.context.self_drain == cases[i].self);
+        recorded.context.leave_out_self_drain = true;
         assert_int_equal(read_line(&recorded, "heroku", "router", cases[i].line), cases[i].self ? NONE : OK);
-        assert_true(recorded.context.self_lines == cases[i].self);
+        assert_true(recorded.context.self_drain == cases[i].self);
         assert_true((recorded.text[0] == '\0') == (cases[i].self != 0));
-        recorded.context.leave_out_own = false;
+        recorded.context.leave_out_self_drain = false;
     }
 }
 
@@ -170,7 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),         cmocka_unit_test(clamped),    cmocka_unit_test(errors),
-        cmocka_unit_test(not_router_lines), cmocka_unit_test(self_lines), cmocka_unit_test(cuts),
+        cmocka_unit_test(not_router_lines), cmocka_unit_test(self_drain), cmocka_unit_test(cuts),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
 }
