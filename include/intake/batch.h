@@ -3,7 +3,7 @@
 #define BATCH_H
 
 #include "families/rules.h"
-#include "intake/duplicates.h"
+#include "intake/dedup.h"
 #include "intake/recorder.h"
 
 enum { BATCH_LABELS_MAX = RECORDER_LABELS_MAX };

@@ -21,7 +21,7 @@ struct readers {
 struct intake {
     struct store *store;
     struct intake_settings settings;
-    struct duplicates *duplicates;
+    struct dedup *dedup;
     struct readers *readers; /* for each slot */
 };
 
@@ -32,9 +32,9 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
         return NULL;
     intake->store = store;
     intake->settings = *settings;
-    intake->duplicates = duplicates_create();
+    intake->dedup = dedup_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete = intake->duplicates != NULL && intake->readers != NULL;
+    bool complete = intake->dedup != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
         struct readers *readers = &intake->readers[i];
         *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
@@ -56,7 +56,7 @@ void intake_free(struct intake *intake)
         rules_reader_free(intake->readers[i].rules);
     }
     free(intake->readers);
-    duplicates_free(intake->duplicates);
+    dedup_free(intake->dedup);
     free(intake);
 }
 
@@ -314,7 +314,7 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     if (more > 0)
         enter(&ledger, &self_upstream_lost, LOGPLEX_L10, more);
     store_leave(intake->store, slot);
-    duplicates_taken(intake->duplicates, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
+    dedup_taken(intake->dedup, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
@@ -355,7 +355,7 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     double lost_before;
     /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
      * full. */
-    while (identified && (claim = duplicates_claim(intake->duplicates, id, batch->now, &lost_before)) == CLAIM_RUNNING)
+    while (identified && (claim = dedup_claim(intake->dedup, id, batch->now, &lost_before)) == CLAIM_RUNNING)
         sched_yield();
     if (claim == CLAIM_TAKEN) {
         take_duplicate(intake, slot, batch, id, lost_before);
@@ -374,6 +374,6 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     rules_reader_end(run.context.rules, intake->store, slot, batch->now);
     store_leave(intake->store, slot);
     if (identified)
-        duplicates_taken(intake->duplicates, id, batch->now, run.context.lost[LOGPLEX_L10]);
+        dedup_taken(intake->dedup, id, batch->now, run.context.lost[LOGPLEX_L10]);
     return BATCH_TAKEN;
 }

@@ -1,4 +1,4 @@
-#include "intake/duplicates.h"
+#include "intake/dedup.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,28 +19,28 @@ struct entry {
     enum claim state; /* NEW: the entry is empty */
 };
 
-struct duplicates {
+struct dedup {
     pthread_mutex_t locks[LOCKS]; /* a set is guarded by the lock of its number modulo LOCKS */
     struct entry sets[SETS][WAYS];
 };
 
-struct duplicates *duplicates_create(void)
+struct dedup *dedup_create(void)
 {
-    struct duplicates *duplicates = calloc(1, sizeof *duplicates);
-    if (duplicates == NULL)
+    struct dedup *dedup = calloc(1, sizeof *dedup);
+    if (dedup == NULL)
         return NULL;
     for (int i = 0; i < LOCKS; i++)
-        pthread_mutex_init(&duplicates->locks[i], NULL);
-    return duplicates;
+        pthread_mutex_init(&dedup->locks[i], NULL);
+    return dedup;
 }
 
-void duplicates_free(struct duplicates *duplicates)
+void dedup_free(struct dedup *dedup)
 {
-    if (duplicates == NULL)
+    if (dedup == NULL)
         return;
     for (int i = 0; i < LOCKS; i++)
-        pthread_mutex_destroy(&duplicates->locks[i]);
-    free(duplicates);
+        pthread_mutex_destroy(&dedup->locks[i]);
+    free(dedup);
 }
 
 struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id)
@@ -75,18 +75,18 @@ static struct entry *find(struct entry *set, struct batch_id id, uint64_t now)
 }
 
 /* Lock the set of an id. */
-static struct entry *lock_set(struct duplicates *duplicates, struct batch_id id, pthread_mutex_t **lock)
+static struct entry *lock_set(struct dedup *dedup, struct batch_id id, pthread_mutex_t **lock)
 {
     size_t set = id.low % SETS;
-    *lock = &duplicates->locks[set % LOCKS];
+    *lock = &dedup->locks[set % LOCKS];
     pthread_mutex_lock(*lock);
-    return duplicates->sets[set];
+    return dedup->sets[set];
 }
 
-enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, uint64_t now, double *lost)
+enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now, double *lost)
 {
     pthread_mutex_t *lock;
-    struct entry *entry = find(lock_set(duplicates, id, &lock), id, now);
+    struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
     enum claim state = entry == NULL ? CLAIM_NEW : entry->state;
     if (entry != NULL && state == CLAIM_NEW)
         *entry = (struct entry){.id = id, .time = now, .state = CLAIM_RUNNING};
@@ -95,10 +95,10 @@ enum claim duplicates_claim(struct duplicates *duplicates, struct batch_id id, u
     return state;
 }
 
-void duplicates_taken(struct duplicates *duplicates, struct batch_id id, uint64_t now, double lost)
+void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double lost)
 {
     pthread_mutex_t *lock;
-    struct entry *entry = find(lock_set(duplicates, id, &lock), id, now);
+    struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
     if (entry != NULL)
         *entry = (struct entry){id, entry->state == CLAIM_TAKEN ? entry->time : now, lost, CLAIM_TAKEN};
     pthread_mutex_unlock(lock);
