@@ -27,7 +27,7 @@ enum log_input_form {
 };
 
 /* Where the bytes come from: as read(2), 0 at the end. */
-struct log_source {
+struct log_input_source {
     ssize_t (*read)(void *context, char *place, size_t room);
     void *context;
 };
@@ -35,7 +35,7 @@ struct log_source {
 struct log_input;
 
 /* NULL where memory is short.  What the source needs must live until log_input_close(). */
-struct log_input *log_input_open(const struct log_source *source);
+struct log_input *log_input_open(const struct log_input_source *source);
 void log_input_close(struct log_input *input); /* NULL is harmless */
 
 /* Put the next message into *message, which is valid until any of these functions is called again.  False at the end.

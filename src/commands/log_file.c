@@ -27,7 +27,7 @@ bool log_file_open(struct log_file *file, const char *path)
     }
     if (fstat(file->fd, &status) == 0 && S_ISREG(status.st_mode))
         file->size = (uint64_t)status.st_size;
-    file->input = log_input_open(&(struct log_source){.read = read_file, .context = file});
+    file->input = log_input_open(&(struct log_input_source){.read = read_file, .context = file});
     if (file->input != NULL)
         return true;
     command_fail("there is not enough memory");

@@ -7,8 +7,8 @@
 #include "families/logplex.h"
 #include "families/router.h"
 #include "intake/frame.h"
+#include "intake/log_volume.h"
 #include "intake/recorder.h"
-#include "intake/volume.h"
 #include "store/self_metrics.h"
 
 /* What a worker needs to read lines with. */
@@ -76,7 +76,7 @@ struct batch_run {
     enum syslog_shape shape;
     struct family_context context;
     struct recorder recorder;
-    struct volume volume;
+    struct log_volume volume;
     struct tally tally;
 };
 
@@ -146,7 +146,7 @@ static void take_message(struct batch_run *run, struct slice message)
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(run, message, &line, has_header);
     }
-    volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
+    log_volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
 }
 
 /* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
@@ -166,7 +166,7 @@ static void take_messages(struct batch_run *run)
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
     }
-    volume_record(&run->volume, run->batch->app, &run->recorder.output);
+    log_volume_record(&run->volume, run->batch->app, &run->recorder.output);
 }
 
 /* ---- the ledger ---- */

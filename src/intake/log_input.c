@@ -14,7 +14,7 @@ enum {
 };
 
 struct log_input {
-    struct log_source source;
+    struct log_input_source source;
     enum log_input_form form;
     bool detected;
     char *room; /* owned */
@@ -30,7 +30,7 @@ struct log_input {
     struct slice next;
 };
 
-struct log_input *log_input_open(const struct log_source *source)
+struct log_input *log_input_open(const struct log_input_source *source)
 {
     struct log_input *input = calloc(1, sizeof *input);
     if (input == NULL)

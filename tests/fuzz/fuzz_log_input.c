@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t piece = size > 0 ? 1 + data[size - 1] % 16u : 1;
     struct text whole_text = {{(const char *)data, size}, size + 1}, cut_text = {{(const char *)data, size}, piece};
-    struct log_input *whole = log_input_open(&(struct log_source){read_text, &whole_text});
-    struct log_input *cut = log_input_open(&(struct log_source){read_text, &cut_text});
+    struct log_input *whole = log_input_open(&(struct log_input_source){read_text, &whole_text});
+    struct log_input *cut = log_input_open(&(struct log_input_source){read_text, &cut_text});
     struct buffer body = {0};
     struct slice expected, message;
     size_t count;

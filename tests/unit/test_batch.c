@@ -238,7 +238,7 @@ static void volume(void **state)
     has("heroku_log_messages_total{app=\"a\"} 1");
 }
 
-/* Each line from a speaker of its own: the memory of a batch is small, the numbers are right all the same. */
+/* Each line from a source of its own: the memory of a batch is small, the numbers are right all the same. */
 static void many_speakers(void **state)
 {
     (void)state;

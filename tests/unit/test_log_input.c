@@ -33,7 +33,7 @@ static ssize_t read_text(void *context, char *place, size_t room)
 
 static struct log_input *open_text(struct text *text)
 {
-    struct log_input *input = log_input_open(&(struct log_source){read_text, text});
+    struct log_input *input = log_input_open(&(struct log_input_source){read_text, text});
     assert_non_null(input);
     return input;
 }

@@ -1,4 +1,4 @@
-#include "intake/volume.h"
+#include "intake/log_volume.h"
 
 #include "base/process.h"
 
@@ -33,45 +33,45 @@ static struct slice type_of(struct slice procid)
     return process_is_type(procid) ? procid : SLICE("other");
 }
 
-static void record(const struct volume_speaker *speaker, struct slice app, struct sample_output *output)
+static void record(const struct log_source *source, struct slice app, struct sample_output *output)
 {
     struct label labels[] = {{SLICE("app"), app},
-                             {SLICE("source"), source_of(speaker->appname)},
-                             {SLICE("process_type"), type_of(speaker->procid)}};
+                             {SLICE("source"), source_of(source->appname)},
+                             {SLICE("process_type"), type_of(source->procid)}};
     struct sample sample = {.metric = &messages,
                             .name = SLICE("heroku_log_messages_total"),
                             .labels = labels,
                             .label_count = 3,
-                            .amount = speaker->messages};
+                            .amount = source->messages};
     output->record(output, &sample);
     sample.metric = &bytes;
     sample.name = SLICE("heroku_log_bytes_total");
-    sample.amount = speaker->bytes;
+    sample.amount = source->bytes;
     output->record(output, &sample);
 }
 
-void volume_add(struct volume *volume, const struct line *line, size_t length, struct slice app,
-                struct sample_output *output)
+void log_volume_add(struct log_volume *volume, const struct line *line, size_t length, struct slice app,
+                    struct sample_output *output)
 {
     struct slice procid = line->procid;
     unsigned place = procid.length == 0 ? 0
                                         : (unsigned char)procid.at[0] * 3u +
                                               (unsigned char)procid.at[procid.length - 1] + (unsigned)procid.length;
     place += (unsigned)line->appname.length;
-    struct volume_speaker *speaker = &volume->speakers[place % VOLUME_SPEAKERS];
-    if (speaker->messages == 0 || !slice_equals(speaker->procid, procid) ||
-        !slice_equals(speaker->appname, line->appname)) {
-        if (speaker->messages > 0)
-            record(speaker, app, output);
-        *speaker = (struct volume_speaker){line->appname, procid, 0, 0};
+    struct log_source *source = &volume->sources[place % LOG_SOURCES];
+    if (source->messages == 0 || !slice_equals(source->procid, procid) ||
+        !slice_equals(source->appname, line->appname)) {
+        if (source->messages > 0)
+            record(source, app, output);
+        *source = (struct log_source){line->appname, procid, 0, 0};
     }
-    speaker->messages++;
-    speaker->bytes += (double)length;
+    source->messages++;
+    source->bytes += (double)length;
 }
 
-void volume_record(struct volume *volume, struct slice app, struct sample_output *output)
+void log_volume_record(struct log_volume *volume, struct slice app, struct sample_output *output)
 {
-    for (unsigned i = 0; i < VOLUME_SPEAKERS; i++)
-        if (volume->speakers[i].messages > 0)
-            record(&volume->speakers[i], app, output);
+    for (unsigned i = 0; i < LOG_SOURCES; i++)
+        if (volume->sources[i].messages > 0)
+            record(&volume->sources[i], app, output);
 }
