@@ -4,17 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/line_patterns.h"
 #include "base/number.h"
 #include "base/process.h"
-#include "base/shapes.h"
 #include "commands/explanation.h"
 #include "commands/reading.h"
 #include "store/self_metrics.h"
 
 enum {
-    TEXT_SHOWN = 400,   /* bytes of a line */
-    SHAPES_TOLD = 4096, /* apart from each other */
-    SHAPES_SHOWN = 20,
+    TEXT_SHOWN = 400,          /* bytes of a line */
+    LINE_PATTERNS_TOLD = 4096, /* apart from each other */
+    LINE_PATTERNS_SHOWN = 20,
 };
 
 struct options {
@@ -36,8 +36,8 @@ struct explainer {
     struct batch_observer observer; /* first */
     struct explanation explanation;
     struct count count;
-    double lost[LOGPLEX_CODES]; /* what the context of the batch told before the present message */
-    struct shapes *shapes;      /* of lines that are not metrics; NULL: each line is printed instead */
+    double lost[LOGPLEX_CODES];   /* what the context of the batch told before the present message */
+    struct line_patterns *shapes; /* of lines that are not metrics; NULL: each line is printed instead */
 };
 
 static const char *const malformation_meanings[] = {
@@ -174,19 +174,20 @@ static void count_verdict(struct count *count, const struct batch_judgement *jud
 }
 
 /* "app[web]: text": who says it is part of a line's shape, but not which dyno. */
-static void count_shape(struct shapes *shapes, const struct line *line)
+static void count_shape(struct line_patterns *shapes, const struct line *line)
 {
-    char author[128], text[SHAPE_ROOM], shape[sizeof author + SHAPE_ROOM], example[SHAPE_EXAMPLE_ROOM];
+    char author[128], text[LINE_PATTERN_MAX], shape[sizeof author + LINE_PATTERN_MAX],
+        example[LINE_PATTERN_EXAMPLE_MAX];
     struct process process;
     struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
     int author_length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
                                  (int)type.length, type.at);
-    int text_length = (int)shape_of(line->message, text);
+    int text_length = (int)line_pattern_of(line->message, text);
     if (author_length >= (int)sizeof author)
         author_length = sizeof author - 1;
     int length = snprintf(shape, sizeof shape, "%.*s%.*s", author_length, author, text_length, text);
     int shown = line->message.length < sizeof example ? (int)line->message.length : (int)sizeof example;
-    shapes_add(shapes, (struct slice){shape, (size_t)length}, (struct slice){line->message.at, (size_t)shown});
+    line_patterns_add(shapes, (struct slice){shape, (size_t)length}, (struct slice){line->message.at, (size_t)shown});
 }
 
 static struct sample_output *watch(struct batch_observer *observer, struct recorder *recorder)
@@ -257,11 +258,11 @@ static void print_samples(const struct recorder_tally *tally)
             printf("  %-16s %.0f  (rejected)\n", self_samples_rejected.label_values[reason], tally->rejected[reason]);
 }
 
-static void print_shapes(const struct shapes *shapes)
+static void print_shapes(const struct line_patterns *shapes)
 {
-    struct shape_count counts[SHAPES_SHOWN];
-    size_t shown = shapes_most(shapes, counts, SHAPES_SHOWN);
-    struct shapes_total total = shapes_total(shapes);
+    struct line_pattern_count counts[LINE_PATTERNS_SHOWN];
+    size_t shown = line_patterns_most(shapes, counts, LINE_PATTERNS_SHOWN);
+    struct line_patterns_total total = line_patterns_total(shapes);
     uint64_t rest = total.counted;
     printf("most frequent shapes of lines that are not metrics:\n");
     for (size_t i = 0; i < shown; i++) {
@@ -304,7 +305,7 @@ static int run(const struct options *options, const char *path)
         return COMMAND_FAILED;
     int status = 0;
     struct explainer *explainer = calloc(1, sizeof *explainer);
-    struct shapes *shapes = options->summary ? shapes_create(SHAPES_TOLD) : NULL;
+    struct line_patterns *shapes = options->summary ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
     if (explainer == NULL || (options->summary && shapes == NULL))
         status = command_fail("there is not enough memory");
     else {
@@ -313,7 +314,7 @@ static int run(const struct options *options, const char *path)
         explain_all(&reading, explainer);
         buffer_free(&explainer->explanation.text);
     }
-    shapes_free(shapes);
+    line_patterns_free(shapes);
     free(explainer);
     int closed = reading_close(&reading);
     int finished = command_finish();

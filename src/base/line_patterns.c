@@ -1,4 +1,4 @@
-#include "base/shapes.h"
+#include "base/line_patterns.h"
 
 #include <stdlib.h>
 
@@ -136,17 +136,17 @@ static bool continues_character(char byte)
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-size_t shape_of(struct slice text, char out[SHAPE_ROOM])
+size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
 {
     size_t length = 0, taken;
     bool starts_word = true;
     /* What is far behind the room cannot matter, and a quote without an end is not looked for for ever. */
-    struct slice rest = slice_beginning(text, 16 * SHAPE_ROOM);
+    struct slice rest = slice_beginning(text, 16 * LINE_PATTERN_MAX);
     for (; rest.length > 0; rest = slice_after(rest, taken)) {
         const struct placeholder *placeholder = find_placeholder(rest, starts_word, &taken);
         struct slice part = placeholder != NULL ? placeholder->name : (struct slice){rest.at, 1};
         starts_word = !is_word(rest.at[taken - 1]);
-        if (part.length > SHAPE_ROOM - length)
+        if (part.length > LINE_PATTERN_MAX - length)
             break;
         memcpy(out + length, part.at, part.length);
         length += part.length;
@@ -167,11 +167,11 @@ struct entry {
     uint64_t hash;
     size_t shape_length;
     size_t example_length;
-    char shape[SHAPE_ROOM];
-    char example[SHAPE_EXAMPLE_ROOM];
+    char shape[LINE_PATTERN_MAX];
+    char example[LINE_PATTERN_EXAMPLE_MAX];
 };
 
-struct shapes {
+struct line_patterns {
     size_t capacity;
     size_t used;
     uint64_t counted;
@@ -179,20 +179,20 @@ struct shapes {
     struct entry *entries;
 };
 
-struct shapes *shapes_create(size_t capacity)
+struct line_patterns *line_patterns_create(size_t capacity)
 {
-    struct shapes *shapes = calloc(1, sizeof *shapes);
+    struct line_patterns *shapes = calloc(1, sizeof *shapes);
     struct entry *entries = calloc(capacity, sizeof *entries);
     if (shapes == NULL || entries == NULL) {
         free(shapes);
         free(entries);
         return NULL;
     }
-    *shapes = (struct shapes){.capacity = capacity, .entries = entries};
+    *shapes = (struct line_patterns){.capacity = capacity, .entries = entries};
     return shapes;
 }
 
-void shapes_free(struct shapes *shapes)
+void line_patterns_free(struct line_patterns *shapes)
 {
     if (shapes != NULL)
         free(shapes->entries);
@@ -200,7 +200,7 @@ void shapes_free(struct shapes *shapes)
 }
 
 /* The shape's entry, or the one that it shall take; NULL where there is none left. */
-static struct entry *find_entry(const struct shapes *shapes, struct slice shape, uint64_t hash)
+static struct entry *find_entry(const struct line_patterns *shapes, struct slice shape, uint64_t hash)
 {
     for (size_t i = 0; i < shapes->capacity; i++) {
         struct entry *entry = &shapes->entries[(hash + i) % shapes->capacity];
@@ -214,9 +214,9 @@ static struct entry *find_entry(const struct shapes *shapes, struct slice shape,
     return NULL;
 }
 
-void shapes_add(struct shapes *shapes, struct slice shape, struct slice text)
+void line_patterns_add(struct line_patterns *shapes, struct slice shape, struct slice text)
 {
-    shape = slice_beginning(shape, SHAPE_ROOM);
+    shape = slice_beginning(shape, LINE_PATTERN_MAX);
     uint64_t hash = XXH3_64bits(shape.at, shape.length);
     struct entry *entry = find_entry(shapes, shape, hash);
     shapes->without_room += entry == NULL;
@@ -228,14 +228,14 @@ void shapes_add(struct shapes *shapes, struct slice shape, struct slice text)
     shapes->used++;
     entry->hash = hash;
     entry->shape_length = shape.length;
-    entry->example_length = slice_beginning(text, SHAPE_EXAMPLE_ROOM).length;
+    entry->example_length = slice_beginning(text, LINE_PATTERN_EXAMPLE_MAX).length;
     if (shape.length > 0)
         memcpy(entry->shape, shape.at, shape.length);
     if (entry->example_length > 0)
         memcpy(entry->example, text.at, entry->example_length);
 }
 
-size_t shapes_most(const struct shapes *shapes, struct shape_count *counts, size_t room)
+size_t line_patterns_most(const struct line_patterns *shapes, struct line_pattern_count *counts, size_t room)
 {
     size_t length = 0;
     for (size_t i = 0; i < shapes->capacity; i++) {
@@ -247,13 +247,13 @@ size_t shapes_most(const struct shapes *shapes, struct shape_count *counts, size
             continue;
         length += length < room;
         memmove(&counts[at + 1], &counts[at], (length - at - 1) * sizeof counts[0]);
-        counts[at] = (struct shape_count){
+        counts[at] = (struct line_pattern_count){
             {entry->shape, entry->shape_length}, {entry->example, entry->example_length}, entry->count};
     }
     return length;
 }
 
-struct shapes_total shapes_total(const struct shapes *shapes)
+struct line_patterns_total line_patterns_total(const struct line_patterns *shapes)
 {
-    return (struct shapes_total){shapes->used, shapes->counted, shapes->without_room};
+    return (struct line_patterns_total){shapes->used, shapes->counted, shapes->without_room};
 }

@@ -1,12 +1,12 @@
 #include <stdio.h>
 
-#include "base/shapes.h"
+#include "base/line_patterns.h"
 #include "support.h"
 
 static void check(const char *text, const char *expected)
 {
-    char out[SHAPE_ROOM];
-    size_t length = shape_of(guarded(slice_of(text)), out);
+    char out[LINE_PATTERN_MAX];
+    size_t length = line_pattern_of(guarded(slice_of(text)), out);
     if (!slice_equals((struct slice){out, length}, slice_of(expected)))
         fail_msg("%s\n gave %.*s\n not %s", text, (int)length, out, expected);
 }
@@ -34,22 +34,22 @@ static void what_differs_is_replaced(void **state)
 static void long_texts_are_cut(void **state)
 {
     (void)state;
-    char text[4 * SHAPE_ROOM], out[SHAPE_ROOM];
+    char text[4 * LINE_PATTERN_MAX], out[LINE_PATTERN_MAX];
     memset(text, 'x', sizeof text);
-    assert_int_equal(shape_of((struct slice){text, sizeof text}, out), SHAPE_ROOM);
+    assert_int_equal(line_pattern_of((struct slice){text, sizeof text}, out), LINE_PATTERN_MAX);
     for (size_t i = 1; i + 1 < sizeof text; i += 2)
         memcpy(text + i, "\xc3\xb6", 2);
-    size_t length = shape_of((struct slice){text, sizeof text}, out);
-    assert_int_equal(length, SHAPE_ROOM - 1);
+    size_t length = line_pattern_of((struct slice){text, sizeof text}, out);
+    assert_int_equal(length, LINE_PATTERN_MAX - 1);
     assert_int_equal((unsigned char)out[length - 1], 0xb6);
     memset(text, '5', sizeof text);
-    assert_int_equal(shape_of((struct slice){text, sizeof text}, out), 3);
+    assert_int_equal(line_pattern_of((struct slice){text, sizeof text}, out), 3);
 }
 
 static void check_cut(struct slice cut)
 {
-    char out[SHAPE_ROOM];
-    assert_true(shape_of(cut, out) <= SHAPE_ROOM);
+    char out[LINE_PATTERN_MAX];
+    assert_true(line_pattern_of(cut, out) <= LINE_PATTERN_MAX);
 }
 
 static void every_cut_is_survived(void **state)
@@ -58,48 +58,48 @@ static void every_cut_is_survived(void **state)
     each_cut(SLICE("\"a\\\"b\" 'c' d97d0ea7-cf3d-411b-b453-d2943a50b456 1.2.3.4 ::1 0xff 1.5 \xc3\xb6"), check_cut);
 }
 
-static void add(struct shapes *shapes, const char *text)
+static void add(struct line_patterns *shapes, const char *text)
 {
-    char out[SHAPE_ROOM];
-    size_t length = shape_of(slice_of(text), out);
-    shapes_add(shapes, (struct slice){out, length}, slice_of(text));
+    char out[LINE_PATTERN_MAX];
+    size_t length = line_pattern_of(slice_of(text), out);
+    line_patterns_add(shapes, (struct slice){out, length}, slice_of(text));
 }
 
 static void the_most_frequent_come_first(void **state)
 {
     (void)state;
-    struct shapes *shapes = shapes_create(100);
+    struct line_patterns *shapes = line_patterns_create(100);
     const char *texts[] = {"a 1", "b 1", "c 1", "b 2", "c 2", "c 3", "d"};
     for (size_t i = 0; i < 7; i++)
         add(shapes, texts[i]);
-    struct shape_count counts[2];
-    assert_int_equal(shapes_most(shapes, counts, 2), 2);
+    struct line_pattern_count counts[2];
+    assert_int_equal(line_patterns_most(shapes, counts, 2), 2);
     assert_slice(counts[0].shape, "c <n>");
     assert_slice(counts[0].example, "c 1");
     assert_int_equal(counts[0].count, 3);
     assert_slice(counts[1].shape, "b <n>");
-    struct shapes_total total = shapes_total(shapes);
+    struct line_patterns_total total = line_patterns_total(shapes);
     assert_int_equal(total.shapes, 4);
     assert_int_equal(total.counted, 7);
     assert_int_equal(total.without_room, 0);
-    shapes_free(shapes);
+    line_patterns_free(shapes);
 }
 
 static void what_finds_no_room_is_told(void **state)
 {
     (void)state;
-    struct shapes *shapes = shapes_create(4);
+    struct line_patterns *shapes = line_patterns_create(4);
     const char *texts[] = {"a", "b", "c", "d", "e", "a", "e"};
     for (size_t i = 0; i < 7; i++)
         add(shapes, texts[i]);
-    struct shape_count counts[20];
-    assert_int_equal(shapes_most(shapes, counts, 20), 4);
+    struct line_pattern_count counts[20];
+    assert_int_equal(line_patterns_most(shapes, counts, 20), 4);
     assert_slice(counts[0].shape, "a");
-    struct shapes_total total = shapes_total(shapes);
+    struct line_patterns_total total = line_patterns_total(shapes);
     assert_int_equal(total.counted, 5);
     assert_int_equal(total.without_room, 2);
-    shapes_free(shapes);
-    shapes_free(NULL);
+    line_patterns_free(shapes);
+    line_patterns_free(NULL);
 }
 
 int main(void)
