@@ -29,7 +29,7 @@ struct sample {
 };
 
 /* What a line says about a process. */
-enum process_news {
+enum process_event {
     PROCESS_STARTED,   /* it starts or is up */
     PROCESS_RESTARTED, /* a new instance takes the place of the one before, whose reports are over */
     PROCESS_EXITED,    /* an instance has exited: its reports are over; maybe a new one is coming */
@@ -72,7 +72,7 @@ struct sample_output {
     uint64_t generation;
 
     /* What the line says about the app's processes, as of the line's own time. */
-    void (*tell)(struct sample_output *output, struct slice process, enum process_news news);
+    void (*notify)(struct sample_output *output, struct slice process, enum process_event event);
     /* The process runs as this instance, a text that is another after each start. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
     /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was

@@ -10,8 +10,8 @@ enum { BATCH_LABELS_MAX = RECORDER_LABELS_MAX };
 
 struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
-    uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without news; 0: as long
-                                         as its entity */
+    uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
+                                         long as its entity */
     struct slice ingest_prefix;       /* with its final space; must live as long as the intake */
     bool leave_out_self_drain; /* do not count requests that bring this drain's own batches, see families/router.h */
     unsigned slots;            /* of the store, for recorders: 0 .. slots-1 */

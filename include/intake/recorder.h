@@ -18,7 +18,7 @@ struct recorder_settings {
     struct store *store;
     struct entities *entities;
     unsigned slot;
-    const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without news; 0: as
+    const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without an update; 0: as
                                   long as its entity */
 };
 

@@ -46,7 +46,7 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 /* The app of a process; of an app, itself. */
 entity_id entities_app_of(const struct entities *entities, entity_id id);
 
-/* What a line of this time says about a process; see enum process_news. */
+/* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);
 void entities_exited(struct entities *entities, entity_id process, int64_t time, uint64_t now);
 void entities_ended(struct entities *entities, entity_id process, int64_t time, uint64_t now);

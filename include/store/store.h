@@ -83,7 +83,7 @@ enum store_result {
 /* How a series lives and counts. */
 struct store_terms {
     uint64_t now;      /* milliseconds of the monotonic clock */
-    uint64_t lifetime; /* milliseconds without news after which the series leaves, below 2^32; 0: it stays */
+    uint64_t lifetime; /* milliseconds without an update after which the series leaves, below 2^32; 0: it stays */
     entity_id entity;  /* with whom it leaves, if it was created by this call */
     entity_id app;     /* whose bounds it counts for */
     bool exempt;       /* does not count towards any bound and is never refused for one */

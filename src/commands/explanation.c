@@ -238,7 +238,7 @@ static void observe(struct sample_output *output, struct series *histogram, cons
     append_fate(explanation, &before);
 }
 
-static void tell(struct sample_output *output, struct slice process, enum process_news news)
+static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     static const char *const words[] = {[PROCESS_STARTED] = " started",
                                         [PROCESS_RESTARTED] = " restarted: what it has reported is over",
@@ -246,8 +246,8 @@ static void tell(struct sample_output *output, struct slice process, enum proces
                                         [PROCESS_ENDED] = " ended, and its series with it"};
     struct explanation *explanation = (struct explanation *)output;
     struct sample_output *next = &explanation->recorder->output;
-    append_remark(explanation, process, words[news]);
-    next->tell(next, process, news);
+    append_remark(explanation, process, words[event]);
+    next->notify(next, process, event);
 }
 
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
@@ -279,7 +279,7 @@ void explanation_start_line(struct explanation *explanation, struct recorder *re
                                                  .find = find,
                                                  .add = add,
                                                  .observe = observe,
-                                                 .tell = tell,
+                                                 .notify = notify,
                                                  .instance = instance,
                                                  .scale = scale};
     explanation->recorder = recorder;

@@ -160,9 +160,9 @@ static enum verdict read_change(struct slice text, const struct dyno *dyno, stru
     unsigned before = state_of(from), after = state_of(to);
     count_change(dyno, before, after, 1, output);
     if (after < IDLE)
-        output->tell(output, dyno->name, before == UP && after != UP ? PROCESS_RESTARTED : PROCESS_STARTED);
+        output->notify(output, dyno->name, before == UP && after != UP ? PROCESS_RESTARTED : PROCESS_STARTED);
     else if (after != OTHER)
-        output->tell(output, dyno->name, PROCESS_ENDED);
+        output->notify(output, dyno->name, PROCESS_ENDED);
     return VERDICT_RECOGNISED;
 }
 
@@ -187,7 +187,7 @@ static enum verdict read_exit(struct slice text, const struct dyno *dyno, struct
             status.length = digits;
     }
     count_exit(dyno, status, 1, output);
-    output->tell(output, dyno->name, PROCESS_EXITED);
+    output->notify(output, dyno->name, PROCESS_EXITED);
     return VERDICT_RECOGNISED;
 }
 

@@ -292,7 +292,7 @@ static bool names_itself(const struct batch *batch, struct batch_id *id)
     return true;
 }
 
-/* A batch that was taken before.  Only its losses may be news: Logplex adds to its L10 what it drops while it tries. */
+/* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
 static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
                            double lost_before)
 {

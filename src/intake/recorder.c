@@ -70,13 +70,13 @@ static entity_id entity_of(struct recorder *recorder, struct slice process)
     return meet(recorder, process, true);
 }
 
-static void tell(struct sample_output *output, struct slice process, enum process_news news)
+static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     struct recorder *recorder = (struct recorder *)output;
     struct entities *entities = recorder->settings.entities;
-    entity_id entity = meet(recorder, process, news != PROCESS_EXITED && news != PROCESS_ENDED);
+    entity_id entity = meet(recorder, process, event != PROCESS_EXITED && event != PROCESS_ENDED);
     int64_t time = line_time(recorder);
-    switch (news) {
+    switch (event) {
     case PROCESS_STARTED:
         entities_started(entities, entity, time);
         break;
@@ -91,7 +91,7 @@ static void tell(struct sample_output *output, struct slice process, enum proces
         entities_ended(entities, entity, time, recorder->batch.now);
         break;
     }
-    if (news == PROCESS_STARTED || news == PROCESS_RESTARTED)
+    if (event == PROCESS_STARTED || event == PROCESS_RESTARTED)
         record_zeros(recorder, process, entity);
 }
 
@@ -329,8 +329,8 @@ static void keep_met(struct recorder *recorder, struct recorder_met *met, const 
 }
 
 /* Find the sample's series, or make it; the one for overflow where there is no room for it.  NULL: it is refused, and
- * counted as such where it is news of a line. */
-static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool news)
+ * counted as such where a line said it. */
+static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
     struct identity identity;
     struct series *counter = NULL;
@@ -343,18 +343,18 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
         result = store_counter(store, &identity, sample->metric, &terms, &counter);
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
-    if (news)
+    if (is_said)
         count_result(recorder, result);
     return NULL;
 }
 
 /* The same through what the batch has met. */
-static struct series *locate(struct recorder *recorder, const struct sample *sample, bool news)
+static struct series *locate(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
     struct recorder_met *met = find_met(recorder, sample);
     if (met != NULL && is_same_series(met, sample))
         return met->counter;
-    struct series *counter = find_counter(recorder, sample, news);
+    struct series *counter = find_counter(recorder, sample, is_said);
     if (counter != NULL && met != NULL)
         keep_met(recorder, met, sample, counter);
     return counter;
@@ -374,12 +374,12 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
 
 static void record_count(struct recorder *recorder, const struct sample *sample)
 {
-    bool news = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
-    struct series *counter = locate(recorder, sample, news);
+    bool is_said = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
+    struct series *counter = locate(recorder, sample, is_said);
     if (counter == NULL)
         return;
     store_add(counter, recorder->settings.slot, sample->cell, sample->amount);
-    recorder->tally.recorded += news;
+    recorder->tally.recorded += is_said;
 }
 
 static void observe(struct sample_output *output, struct series *histogram, const struct metric *metric,
@@ -445,7 +445,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .find = find,
                                               .add = add,
                                               .observe = observe,
-                                              .tell = tell,
+                                              .notify = notify,
                                               .instance = instance,
                                               .scale = scale};
     recorder->settings = *settings;

@@ -315,7 +315,7 @@ entity_id entities_app_of(const struct entities *entities, entity_id id)
     return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : LOAD(place_of(entities, id)->app);
 }
 
-/* ---- news ---- */
+/* ---- process events ---- */
 
 /* Raise a time; returns whether it rose. */
 static bool raise_time(atomic_int_least64_t *place, int64_t time)

@@ -134,10 +134,10 @@ static void observe(struct sample_output *output, struct series *histogram, cons
     add(output, histogram, metric_bucket(metric, observation), 1);
 }
 
-static void tell(struct sample_output *output, struct slice process, enum process_news news)
+static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     (void)output;
-    REQUIRE(process_read(process, &(struct process){0}) && news <= PROCESS_ENDED);
+    REQUIRE(process_read(process, &(struct process){0}) && event <= PROCESS_ENDED);
 }
 
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice text)
@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .add = add,
                                             .observe = observe,
                                             .generation = checker.output.generation + 1,
-                                            .tell = tell,
+                                            .notify = notify,
                                             .instance = instance,
                                             .scale = scale};
     checker.count = 0;

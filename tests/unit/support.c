@@ -121,10 +121,10 @@ static void observe(struct sample_output *output, struct series *histogram, cons
     add(output, histogram, 0, observation);
 }
 
-static void tell(struct sample_output *output, struct slice process, enum process_news news)
+static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     static const char *const names[] = {"started", "restarted", "exited", "ended"};
-    append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[news]);
+    append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[event]);
 }
 
 /* An instance that starts with "new" is another one than before; one that starts with "old" is the former one. */
@@ -151,7 +151,7 @@ void recording_start(struct recording *recording)
                                                .add = add,
                                                .observe = observe,
                                                .generation = recording->output.generation + 1,
-                                               .tell = tell,
+                                               .notify = notify,
                                                .instance = instance,
                                                .scale = scale};
     recording->length = 0;
