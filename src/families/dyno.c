@@ -37,7 +37,7 @@ static const struct metric restarts =
     COUNTER("restarts_total", "Instances of dynos that took the place of another one, as their metrics lines tell.");
 static const struct metric errors = COUNTERS("errors_total", "Errors of dynos, by R code.", "code", error_codes);
 static const struct metric other_error = COUNTER("errors_total", "Errors of dynos, by R code.");
-static const struct metric happenings = COUNTERS("events_total", "What happened to dynos.", "event", events);
+static const struct metric phrases = COUNTERS("events_total", "What happened to dynos.", "event", events);
 
 struct known_key {
     struct slice key; /* with its unit */
@@ -335,7 +335,7 @@ static enum verdict read_event(struct slice text, const struct dyno *dyno, struc
             continue;
         for (unsigned cell = 0; cell < COUNT(events); cell++)
             if (strcmp(events[cell], texts[i].event) == 0)
-                count_cell(dyno, &happenings, cell, 1, output);
+                count_cell(dyno, &phrases, cell, 1, output);
         return VERDICT_RECOGNISED;
     }
     return VERDICT_NOT_A_METRIC;
@@ -376,7 +376,7 @@ static void start_process(struct slice name, struct family_context *context, str
     for (size_t i = 0; i < COUNT(statuses); i++)
         count_exit(&dyno, statuses[i], 0, output);
     count_cell(&dyno, &errors, 0, 0, output);
-    count_cell(&dyno, &happenings, 0, 0, output);
+    count_cell(&dyno, &phrases, 0, 0, output);
     count_by(&dyno, &restarts, NULL, 0, 0, output);
 }
 
