@@ -83,10 +83,10 @@ struct access {
     struct rules *rules; /* NULL: there are none */
 };
 
-static void release_access(struct access *access)
+static void unref_access(struct access *access)
 {
-    accounts_release(access->accounts);
-    rules_release(access->rules);
+    accounts_unref(access->accounts);
+    rules_unref(access->rules);
 }
 
 /* Without accounts, but with mistakes, where the configuration has some.  previous: the accounts that these replace, or
@@ -98,7 +98,7 @@ static struct access load_access(const struct config *config, struct accounts *p
     if (!read_config_file(config, &file, mistakes))
         return access;
     struct auth_realm shared = config_drain_realm(config);
-    access.rules = rules_share(file == NULL ? NULL : file->rules);
+    access.rules = rules_ref(file == NULL ? NULL : file->rules);
     access.accounts = accounts_create(&shared, file, previous);
     if (access.accounts == NULL)
         buffer_append(mistakes, SLICE("there is not enough memory\n"));
@@ -160,14 +160,14 @@ static void reload(struct service *service)
     struct access access = load_access(service->config, service->access.accounts, &mistakes);
     if (has_secrets && access.accounts != NULL) {
         allow(service->server, service->config, &access);
-        release_access(&service->access);
+        unref_access(&service->access);
         service->access = access;
         end_unlisted(service->entities, access.accounts);
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
             config_exchange_secrets(service->config, &fresh);
-        release_access(&access);
+        unref_access(&access);
         log_mistakes(&mistakes);
     }
     config_free(&fresh);
@@ -231,7 +231,7 @@ static void describe(void *server, struct store *store, unsigned slot, uint64_t 
 {
     struct rules *rules = http_rules(server);
     rules_describe(rules, store, slot, now);
-    rules_release(rules);
+    rules_unref(rules);
 }
 
 /* The shortest time after which something may have to leave. */
@@ -269,7 +269,7 @@ static int run(struct config *config)
     int signals = open_signals();
     struct http_server *server = service.server = open_server(config, &service.access, error);
     if (server == NULL) {
-        release_access(&service.access);
+        unref_access(&service.access);
         return fail(EXIT_INVALID, error);
     }
     struct pipeline pipeline = {0};
@@ -297,7 +297,7 @@ static int run(struct config *config)
 done:
     http_close(server);
     pipeline_close(&pipeline);
-    release_access(&service.access);
+    unref_access(&service.access);
     close(signals);
     return status;
 }

@@ -110,8 +110,8 @@ struct rules *rules_create(struct rule *rules, size_t count);
 void rules_free_array(struct rule *rules, size_t count);
 
 /* One share more, or one less; the last one frees.  NULL is harmless. */
-struct rules *rules_share(struct rules *rules);
-void rules_release(struct rules *rules);
+struct rules *rules_ref(struct rules *rules);
+void rules_unref(struct rules *rules);
 
 size_t rules_count(const struct rules *rules); /* NULL has none */
 

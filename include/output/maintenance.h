@@ -6,13 +6,13 @@
 #include "base/buffer.h"
 #include "store/store.h"
 
-/* A finished page.  Shared: page_release() each share.  */
+/* A finished page.  Shared: page_unref() each share.  */
 struct page {
     struct buffer text;
     bool gzip;
-    int shares; /* atomic */
+    int references; /* atomic */
 };
-void page_release(struct page *page);
+void page_unref(struct page *page);
 
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
 struct page_order {

@@ -16,9 +16,9 @@ struct account;
  * same hash as there, what is known about passwords is taken over.  NULL where memory or randomness is short. */
 struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous);
 
-/* One share more, or one less; the last one frees.  accounts_release(NULL) is harmless. */
-struct accounts *accounts_share(struct accounts *accounts);
-void accounts_release(struct accounts *accounts);
+/* One share more, or one less; the last one frees.  accounts_unref(NULL) is harmless. */
+struct accounts *accounts_ref(struct accounts *accounts);
+void accounts_unref(struct accounts *accounts);
 
 enum accounts_result {
     ACCOUNTS_ALLOWED,

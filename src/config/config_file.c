@@ -508,6 +508,6 @@ void config_file_free(struct config_file *file)
     for (size_t i = 0; i < file->drain_count; i++)
         free_drain(&file->drains[i]);
     free(file->drains);
-    rules_release(file->rules);
+    rules_unref(file->rules);
     free(file);
 }

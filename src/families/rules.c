@@ -41,7 +41,7 @@ struct head {
 };
 
 struct rules {
-    atomic_uint shares;
+    atomic_uint references;
     struct rule *list;
     size_t count;
     atomic_uint *errors; /* of each */
@@ -307,32 +307,32 @@ struct rules *rules_create(struct rule *list, size_t count)
         rules_free_array(list, count);
         return NULL;
     }
-    atomic_init(&rules->shares, 1);
+    atomic_init(&rules->references, 1);
     rules->list = list;
     rules->count = count;
     rules->errors = calloc(count + 1, sizeof rules->errors[0]);
     size_t fields = count_fields(rules);
     if (rules->errors == NULL || !open_names(&rules->pairs, fields) || !open_names(&rules->members, fields) ||
         !index_rules(rules) || !describe_metrics(rules)) {
-        rules_release(rules);
+        rules_unref(rules);
         return NULL;
     }
     place_fields(rules);
     return rules;
 }
 
-struct rules *rules_share(struct rules *rules)
+struct rules *rules_ref(struct rules *rules)
 {
-    /* Relaxed: who shares has a share, so nothing can be freed meanwhile. */
+    /* Relaxed: who references has a share, so nothing can be freed meanwhile. */
     if (rules != NULL)
-        atomic_fetch_add_explicit(&rules->shares, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&rules->references, 1, memory_order_relaxed);
     return rules;
 }
 
-void rules_release(struct rules *rules)
+void rules_unref(struct rules *rules)
 {
     /* Release what was done with this share to who frees, and acquire what was done with all others. */
-    if (rules == NULL || atomic_fetch_sub_explicit(&rules->shares, 1, memory_order_acq_rel) > 1)
+    if (rules == NULL || atomic_fetch_sub_explicit(&rules->references, 1, memory_order_acq_rel) > 1)
         return;
     rules_free_array(rules->list, rules->count);
     close_names(&rules->pairs);

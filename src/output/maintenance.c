@@ -28,18 +28,18 @@ struct maintenance {
     double start_time;
 };
 
-void page_release(struct page *page)
+void page_unref(struct page *page)
 {
-    if (page == NULL || __atomic_sub_fetch(&page->shares, 1, __ATOMIC_ACQ_REL) > 0)
+    if (page == NULL || __atomic_sub_fetch(&page->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     buffer_free(&page->text);
     free(page);
 }
 
-static struct page *page_share(struct page *page)
+static struct page *page_ref(struct page *page)
 {
     if (page != NULL)
-        __atomic_add_fetch(&page->shares, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&page->references, 1, __ATOMIC_RELAXED);
     return page;
 }
 
@@ -48,7 +48,7 @@ static struct page *create_page(bool gzip)
     struct page *page = calloc(1, sizeof *page);
     if (page != NULL) {
         page->gzip = gzip;
-        page->shares = 1;
+        page->references = 1;
     }
     return page;
 }
@@ -157,7 +157,7 @@ static struct page *write_page(struct maintenance *maintenance)
     maintenance->last_duration = ((double)clock_wall() - start) / 1e6;
     maintenance->last_size = (double)page->text.length;
     if (page->text.failed) {
-        page_release(page);
+        page_unref(page);
         return NULL;
     }
     return page;
@@ -169,7 +169,7 @@ static struct page *compress_page(const struct page *plain)
     struct page *page = create_page(true);
     z_stream stream = {.next_in = (unsigned char *)plain->text.at, .avail_in = (unsigned)plain->text.length};
     if (page == NULL || deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        page_release(page);
+        page_unref(page);
         return NULL;
     }
     int status = Z_OK;
@@ -184,7 +184,7 @@ static struct page *compress_page(const struct page *plain)
     }
     deflateEnd(&stream);
     if (status != Z_STREAM_END) {
-        page_release(page);
+        page_unref(page);
         return NULL;
     }
     return page;
@@ -200,10 +200,10 @@ static void deliver(struct maintenance *maintenance, struct page_order *orders)
         orders = order->next;
         if (order->gzip && gzip == NULL && plain != NULL)
             gzip = compress_page(plain);
-        order->deliver(order, page_share(order->gzip ? gzip : plain));
+        order->deliver(order, page_ref(order->gzip ? gzip : plain));
     }
-    page_release(plain);
-    page_release(gzip);
+    page_unref(plain);
+    page_unref(gzip);
 }
 
 /* ---- the thread ---- */

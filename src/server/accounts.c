@@ -46,7 +46,7 @@ struct index {
 };
 
 struct accounts {
-    atomic_uint shares;
+    atomic_uint references;
     struct config_file *file;
     struct account *accounts; /* of the file's entries, then the shared one */
     size_t count;
@@ -160,10 +160,10 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
         config_file_free(file);
         return NULL;
     }
-    atomic_init(&accounts->shares, 1);
+    atomic_init(&accounts->references, 1);
     accounts->file = file;
     if (!has_key || !allocate(accounts)) {
-        accounts_release(accounts);
+        accounts_unref(accounts);
         return NULL;
     }
     for (size_t i = 0; file != NULL && i < file->drain_count; i++)
@@ -181,17 +181,17 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     return accounts;
 }
 
-struct accounts *accounts_share(struct accounts *accounts)
+struct accounts *accounts_ref(struct accounts *accounts)
 {
-    /* Relaxed: who shares has a share, so nothing can be freed meanwhile. */
-    atomic_fetch_add_explicit(&accounts->shares, 1, memory_order_relaxed);
+    /* Relaxed: who references has a share, so nothing can be freed meanwhile. */
+    atomic_fetch_add_explicit(&accounts->references, 1, memory_order_relaxed);
     return accounts;
 }
 
-void accounts_release(struct accounts *accounts)
+void accounts_unref(struct accounts *accounts)
 {
     /* Release what was done with this share to who frees, and acquire what was done with all others. */
-    if (accounts == NULL || atomic_fetch_sub_explicit(&accounts->shares, 1, memory_order_acq_rel) > 1)
+    if (accounts == NULL || atomic_fetch_sub_explicit(&accounts->references, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);

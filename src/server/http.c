@@ -230,18 +230,18 @@ struct poster {
 };
 
 /* Accounts and rules of the same configuration. */
-static struct poster share_access(struct http_server *server)
+static struct poster ref_access(struct http_server *server)
 {
     pthread_rwlock_rdlock(&server->access_lock);
-    struct poster poster = {.accounts = accounts_share(server->accounts), .rules = rules_share(server->rules)};
+    struct poster poster = {.accounts = accounts_ref(server->accounts), .rules = rules_ref(server->rules)};
     pthread_rwlock_unlock(&server->access_lock);
     return poster;
 }
 
-static void release_access(struct poster *poster)
+static void unref_access(struct poster *poster)
 {
-    accounts_release(poster->accounts);
-    rules_release(poster->rules);
+    accounts_unref(poster->accounts);
+    rules_unref(poster->rules);
 }
 
 /* A request that began before the stop is in flight and finished; a later one is for whoever comes after us. */
@@ -327,7 +327,7 @@ static void on_drain(h2o_req_t *request, struct slice query)
         send_not_allowed(request, "drain", "POST");
         return;
     }
-    struct poster poster = share_access(worker_of(request)->server);
+    struct poster poster = ref_access(worker_of(request)->server);
     switch (accounts_check(poster.accounts, header_of(request, H2O_TOKEN_AUTHORIZATION), clock_monotonic(),
                            &poster.account)) {
     case ACCOUNTS_ALLOWED:
@@ -341,7 +341,7 @@ static void on_drain(h2o_req_t *request, struct slice query)
                                               "the password cannot be verified now\n", H2O_TOKEN_RETRY_AFTER, "1"});
         break;
     }
-    release_access(&poster);
+    unref_access(&poster);
 }
 
 static void on_health(h2o_req_t *request)
@@ -398,7 +398,7 @@ static void on_scrape_gone(void *memory)
     hold->connection->changed = clock_monotonic();
     if (hold->scrape != NULL)
         hold->scrape->hold = NULL;
-    page_release(hold->page);
+    page_unref(hold->page);
 }
 
 /* On the maintenance thread's thread: send the page to the worker that wants it. */
@@ -448,7 +448,7 @@ static void on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messa
             hold->page = scrape->page;
             send_page(hold);
         } else
-            page_release(scrape->page);
+            page_unref(scrape->page);
         free(scrape);
     }
 }
@@ -861,17 +861,17 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
 {
     pthread_rwlock_wrlock(&server->access_lock);
     struct poster old = {.accounts = server->accounts, .rules = server->rules};
-    server->accounts = accounts_share(accounts);
-    server->rules = rules_share(rules);
+    server->accounts = accounts_ref(accounts);
+    server->rules = rules_ref(rules);
     server->metrics_realm = *metrics;
     pthread_rwlock_unlock(&server->access_lock);
-    release_access(&old);
+    unref_access(&old);
 }
 
 struct rules *http_rules(struct http_server *server)
 {
     pthread_rwlock_rdlock(&server->access_lock);
-    struct rules *rules = rules_share(server->rules);
+    struct rules *rules = rules_ref(server->rules);
     pthread_rwlock_unlock(&server->access_lock);
     return rules;
 }
@@ -981,8 +981,8 @@ void http_close(struct http_server *server)
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
     pthread_rwlock_destroy(&server->access_lock);
-    accounts_release(server->accounts);
-    rules_release(server->rules);
+    accounts_unref(server->accounts);
+    rules_unref(server->rules);
     free(server->workers);
     free(server);
 }

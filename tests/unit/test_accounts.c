@@ -70,20 +70,20 @@ static void passwords(void **state)
         denied(accounts, wrong[i]);
     const struct account *account;
     assert_int_equal(accounts_check(accounts, SLICE(""), 1, &account), ACCOUNTS_DENIED);
-    accounts_release(accounts_share(accounts));
+    accounts_unref(accounts_ref(accounts));
     allowed(accounts, "shop:one");
-    accounts_release(accounts);
+    accounts_unref(accounts);
 
     /* Without a file, and without the shared user. */
     accounts = make("shared", NULL, NULL);
     allowed(accounts, "drain:shared");
     denied(accounts, "shop:one");
-    accounts_release(accounts);
+    accounts_unref(accounts);
     accounts = make(NULL, "drains: [{name: drain, password: own}]", NULL);
     allowed(accounts, "drain:own");
     denied(accounts, "drain:");
-    accounts_release(accounts);
-    accounts_release(NULL);
+    accounts_unref(accounts);
+    accounts_unref(NULL);
 }
 
 static void check_app(struct accounts *accounts, const char *pair, const char *url, const char *token, const char *app,
@@ -124,7 +124,7 @@ static void apps(void **state)
     const struct account *shared = allowed(accounts, "drain:shared");
     assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIG_FILE_APP_MAX);
     assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIG_FILE_APP_MAX);
-    accounts_release(accounts);
+    accounts_unref(accounts);
 }
 
 /* All of "secret". */
@@ -158,7 +158,7 @@ static void kinds_of_hashes(void **state)
         allowed(accounts, "shop:secret"); /* verified two times in this millisecond already: this is remembered */
         denied(accounts, "shop:secre");
         denied(accounts, "team:secret");
-        accounts_release(accounts);
+        accounts_unref(accounts);
     }
 }
 
@@ -193,12 +193,12 @@ static void few_verifications(void **state)
         check_at(accounts, 3000 + i * 1000, pair, "D");
         check_at(accounts, 3000 + i * 1000, "shop:secret shop:%73ecret shop:s%65cret", "AAA");
     }
-    accounts_release(accounts);
+    accounts_unref(accounts);
 
     /* Two spellings, each verified. */
     accounts = make_hashed(cheap, NULL);
     check_at(accounts, 1000, "shop:secre%74 shop:a", "AB");
-    accounts_release(accounts);
+    accounts_unref(accounts);
 
     /* crypt(3) ends at a NUL byte and takes no more than 511 bytes. */
     accounts = make_hashed(cheap, NULL);
@@ -208,7 +208,7 @@ static void few_verifications(void **state)
     memcpy(large, "shop:", 5);
     large[599] = '\0';
     check_at(accounts, 5000, large, "D");
-    accounts_release(accounts);
+    accounts_unref(accounts);
 }
 
 static void reload(void **state)
@@ -218,15 +218,15 @@ static void reload(void **state)
     check_at(accounts, 1000, "shop:secret shop:a shop:b", "ADB");
     /* The same hash: what was known stays known.  Another one: nothing is. */
     struct accounts *same = make_hashed(hashes[8], accounts);
-    accounts_release(accounts);
+    accounts_unref(accounts);
     check_at(same, 1000, "shop:b shop:c shop:secret shop:a shop:d", "DDADB");
     struct accounts *other = make_hashed(hashes[5], same);
     check_at(other, 1000, "shop:x shop:y shop:secret", "DDB");
     struct accounts *plain = make(NULL, "drains: [{name: shop, password: secret}]", other);
     check_at(plain, 1000, "shop:secret shop:x", "AD");
-    accounts_release(plain);
-    accounts_release(other);
-    accounts_release(same);
+    accounts_unref(plain);
+    accounts_unref(other);
+    accounts_unref(same);
 }
 
 /* ---- threads ---- */
@@ -242,14 +242,14 @@ static void *check_often(void *argument)
 {
     struct load *load = argument;
     for (unsigned i = 0; i < CHECKS; i++) {
-        struct accounts *share = accounts_share(load->accounts);
+        struct accounts *share = accounts_ref(load->accounts);
         const struct account *account;
         enum accounts_result result = check(share, "shop:secret", 1000 + i, &account);
         atomic_fetch_add(load->mistaken, result == ACCOUNTS_DENIED);
         char wrong[32];
         sprintf(wrong, "shop:wrong%u", i % 20);
         atomic_fetch_add(load->mistaken, check(share, wrong, 1000 + i, &account) == ACCOUNTS_ALLOWED);
-        accounts_release(share);
+        accounts_unref(share);
     }
     return NULL;
 }
@@ -268,8 +268,8 @@ static void threads(void **state)
     assert_int_equal(mistaken, 0);
     check_at(load.accounts, 10000, "shop:secret", "A");
     check_at(next, 10000, "shop:secret", "A");
-    accounts_release(next);
-    accounts_release(load.accounts);
+    accounts_unref(next);
+    accounts_unref(load.accounts);
 }
 
 int main(void)

@@ -515,8 +515,8 @@ static void no_rules(void **state)
     assert_null(file->rules);
     check_line("app", "web.1", "q", VERDICT_NOT_A_METRIC, "");
     assert_int_equal(rules_count(NULL), 0);
-    rules_release(NULL);
-    assert_null(rules_share(NULL));
+    rules_unref(NULL);
+    assert_null(rules_ref(NULL));
 }
 
 /* Against the plain way, at all distances from the ends of blocks. */
