@@ -23,7 +23,7 @@ struct sample {
     struct value *value; /* its time and seen are filled in by who takes the sample */
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
-    bool fleeting;        /* label values are valid during the call only, also those of a counted sample */
+    bool transient;       /* label values are valid during the call only, also those of a counted sample */
     bool stays;           /* the series lives until then; else only for the family's cadence after its last sample */
     bool limited_name;    /* the app may choose only so many names of this kind */
 };

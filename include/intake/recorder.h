@@ -69,7 +69,7 @@ struct recorder {
     struct recorder_process processes[RECORDER_PROCESSES];
     struct recorder_met met[RECORDER_MET];
     size_t met_used;                  /* of the next, which is not cleared */
-    char met_text[RECORDER_MET_TEXT]; /* copies of fleeting label values */
+    char met_text[RECORDER_MET_TEXT]; /* copies of transient label values */
 };
 
 /* Begin a batch; context must be valid for as long as the recorder is used. */
@@ -84,7 +84,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
                                        struct identity *identity);
 
 /* How long a series that lives with its entity lives, where it has none: a day (milliseconds). */
-uint64_t recorder_lasting(entity_id entity);
+uint64_t recorder_persistent(entity_id entity);
 
 /* Record the app's counters that are 0 at first, where it is time to. */
 void recorder_start_app(struct recorder *recorder);

@@ -737,7 +737,7 @@ static void make_sample(struct rules_reader *reader, const struct rule *rule, co
     struct label labels[ALL_LABELS];
     struct sample sample = {.metric = metric->metric, .name = slice_of(metric->metric->name), .labels = labels};
     double number;
-    sample.fleeting = rule->lines == RULE_JSON;
+    sample.transient = rule->lines == RULE_JSON;
     if (reader->blocks != NULL)
         reader->blocks->used = 0; /* one block has room for all numbers of a sample */
     if (!read_value(reader, rule, metric, &number))

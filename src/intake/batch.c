@@ -184,7 +184,7 @@ static struct ledger open_ledger(const struct intake *intake, unsigned slot, con
     return (struct ledger){.terms = {.store = intake->store,
                                      .slot = slot,
                                      .now = batch->now,
-                                     .lifetime = recorder_lasting(entity),
+                                     .lifetime = recorder_persistent(entity),
                                      .entity = entity},
                            .app = {SLICE("app"), entity != ENTITY_NONE ? batch->app : SLICE("__other__")},
                            .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, batch->now)};

@@ -6,7 +6,7 @@
 #include "families/rules.h"
 #include "store/self_metrics.h"
 
-uint64_t recorder_lasting(entity_id entity)
+uint64_t recorder_persistent(entity_id entity)
 {
     return entity == ENTITY_NONE ? 24 * 60 * 60 * 1000 : 0;
 }
@@ -180,7 +180,7 @@ static struct store_terms terms_of(struct recorder *recorder, const struct sampl
     bool stays = counted || sample->stays;
     return (struct store_terms){
         .now = recorder->batch.now,
-        .lifetime = stays ? recorder_lasting(entity) : recorder->settings.lifetimes[recorder->family],
+        .lifetime = stays ? recorder_persistent(entity) : recorder->settings.lifetimes[recorder->family],
         .entity = entity,
         .app = recorder->batch.entity,
         .exempt = sample->metric != NULL && sample->metric->self,
@@ -237,7 +237,7 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
                                .slot = recorder->settings.slot,
                                .now = recorder->batch.now,
                                .entity = recorder->batch.entity,
-                               .lifetime = recorder_lasting(recorder->batch.entity)};
+                               .lifetime = recorder_persistent(recorder->batch.entity)};
     self_count(&terms, &self_series_overflowed, labels, 3, 0, 1);
 }
 
@@ -303,9 +303,9 @@ static void forget_met(struct recorder *recorder)
 }
 
 /* A label's value that lasts: there is room, see keep_met(). */
-static struct slice lasting(struct recorder *recorder, const struct sample *sample, struct slice value)
+static struct slice persistent(struct recorder *recorder, const struct sample *sample, struct slice value)
 {
-    if (!sample->fleeting || value.length == 0)
+    if (!sample->transient || value.length == 0)
         return value;
     char *copy = recorder->met_text + recorder->met_used;
     memcpy(copy, value.at, value.length);
@@ -317,14 +317,14 @@ static void keep_met(struct recorder *recorder, struct recorder_met *met, const 
                      struct series *counter)
 {
     size_t length = 0;
-    for (size_t i = 0; sample->fleeting && i < sample->label_count; i++)
+    for (size_t i = 0; sample->transient && i < sample->label_count; i++)
         length += sample->labels[i].value.length; /* an identity was made of them, so each is short */
     if (length > sizeof recorder->met_text - recorder->met_used)
         forget_met(recorder);
     met->metric = sample->metric;
     met->label_count = sample->label_count;
     for (size_t i = 0; i < sample->label_count; i++)
-        met->values[i] = lasting(recorder, sample, sample->labels[i].value);
+        met->values[i] = persistent(recorder, sample, sample->labels[i].value);
     met->counter = counter;
 }
 
