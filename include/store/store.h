@@ -9,10 +9,10 @@
  * points to an immutable value (value.h).  A recorder makes the next value and publishes it by compare-and-swap; who
  * loses looks again.  So an update is never lost and readers never see half of one.
  *
- * FINDING: A fixed array of buckets, sized from max_series at creation and touched only where used; each is a list. New
- * series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When that
- * fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing ever
- * grows, so nobody waits for growth.
+ * FINDING: A fixed array of buckets, sized from max_series at creation and refreshed only where used; each is a list.
+ * New series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When
+ * that fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing
+ * ever grows, so nobody waits for growth.
  *
  * METRICS, GROUPS: A metric (a name) is created the same way, and so is its group for each app, which holds what the
  * bounds are about.  A new series is pushed to its metric's list of fresh ones, from which the maintenance thread takes
@@ -66,7 +66,7 @@ void store_leave(struct store *store, unsigned slot);
 
 /* Has the slot, since it entered, replaced so much that it should leave and enter again?  A value can be large, and
  * each update of one leaves the old one behind until then. */
-bool store_is_heavy(const struct store *store, unsigned slot);
+bool store_should_quiesce(const struct store *store, unsigned slot);
 
 enum store_result {
     STORE_RECORDED,

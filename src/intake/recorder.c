@@ -414,7 +414,7 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
     if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
         result = store_update(store, slot, &identity, sample->metric, sample->value, true, &terms);
     count_result(recorder, result);
-    if (store_is_heavy(store, slot)) {
+    if (store_should_quiesce(store, slot)) {
         store_leave(store, slot);
         store_enter(store, slot);
         forget_found(recorder);

@@ -13,8 +13,8 @@ enum { CACHE_LINE = 64 };
 
 #define ROW_CELLS (CACHE_LINE / sizeof(double))
 
-/* A counted series notes at most once in this time (milliseconds) that it was seen; see touch(). */
-enum { TOUCH_INTERVAL = 1000 };
+/* A counted series notes at most once in this time (milliseconds) that it was seen; see refresh(). */
+enum { REFRESH_INTERVAL = 1000 };
 
 /* The series of one metric that belong to one app. */
 enum { LABEL_PLACES = 16, OVERFLOWS_MAX = 8 };
@@ -54,7 +54,7 @@ struct stored_metric {
 /* What a counted series counts in: a row for each slot.  Rows are padded to cache lines, so that no two slots write
  * one. */
 struct cells {
-    atomic_uint_least64_t seen; /* when it was last recorded, see touch(); or DEAD_SEEN */
+    atomic_uint_least64_t seen; /* when it was last recorded, see refresh(); or DEAD_SEEN */
     _Alignas(CACHE_LINE) _Atomic(double) rows[];
 };
 
@@ -87,8 +87,8 @@ struct retired {
     uint64_t epoch;
 };
 
-/* What a slot may have retired (bytes) before store_is_heavy() says so. */
-enum { HEAVY = 4 << 20 };
+/* What a slot may have retired (bytes) before store_should_quiesce() says so. */
+enum { QUIESCE_BYTES = 4 << 20 };
 
 struct slot {
     _Alignas(CACHE_LINE) atomic_uint_least64_t epoch; /* 0: outside */
@@ -192,9 +192,9 @@ static void retire_value(struct store *store, unsigned slot, struct value *value
     retire_sized(store, slot, value, value_bytes(value));
 }
 
-bool store_is_heavy(const struct store *store, unsigned slot)
+bool store_should_quiesce(const struct store *store, unsigned slot)
 {
-    return store->slots[slot].retired_size > HEAVY;
+    return store->slots[slot].retired_size > QUIESCE_BYTES;
 }
 
 /* ---- create and free ---- */
@@ -630,8 +630,8 @@ static struct series *allocate_series(struct store *store, const struct identity
 }
 
 /* Tell the maintenance thread of a series (or a chain of them, from newest to oldest): pairs with the exchange in
- * meet_fresh(). */
-static void list_fresh(struct stored_metric *metric, struct series *newest, struct series *oldest)
+ * adopt_new(). */
+static void list_new(struct stored_metric *metric, struct series *newest, struct series *oldest)
 {
     oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&metric->fresh, &oldest->next_fresh, newest, memory_order_release,
@@ -688,7 +688,7 @@ static enum store_result create_series(struct store *store, _Atomic(struct serie
         count_series(store, group, series, 1);
         note_labels(store, group, identity);
     }
-    list_fresh(metric, series, series);
+    list_new(metric, series, series);
     return STORE_CREATED;
 
 free_series:
@@ -702,18 +702,18 @@ release_metric:
     return result;
 }
 
-static uint64_t touch_interval(const struct series *series)
+static uint64_t refresh_interval(const struct series *series)
 {
     uint64_t quarter = series->lifetime / 4;
-    return quarter != 0 && quarter < TOUCH_INTERVAL ? quarter : TOUCH_INTERVAL;
+    return quarter != 0 && quarter < REFRESH_INTERVAL ? quarter : REFRESH_INTERVAL;
 }
 
-/* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is TOUCH_INTERVAL old
- * (or a quarter of a short lifetime), so the word is mostly read.  The series cannot be marked dead between this and
- * the adding that follows, unless the thread sleeps for the rest of the lifetime in between. */
-static bool touch(struct series *series, uint64_t now)
+/* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is REFRESH_INTERVAL
+ * old (or a quarter of a short lifetime), so the word is mostly read.  The series cannot be marked dead between this
+ * and the adding that follows, unless the thread sleeps for the rest of the lifetime in between. */
+static bool refresh(struct series *series, uint64_t now)
 {
-    uint64_t interval = touch_interval(series);
+    uint64_t interval = refresh_interval(series);
     uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
     while (seen != DEAD_SEEN && seen + interval <= now)
         if (atomic_compare_exchange_weak_explicit(&series->cells->seen, &seen, now, memory_order_acq_rel,
@@ -745,7 +745,7 @@ static bool end_series(struct store *store, struct series *series)
 }
 
 /* Mark a series dead whose entity is over where the caller's is not: it was another's, or will be swept any moment. */
-static bool make_way(struct store *store, struct series *series, const struct store_terms *terms)
+static bool evict(struct store *store, struct series *series, const struct store_terms *terms)
 {
     struct entities *entities = store->settings.entities;
     if (series->entity == terms->entity || !entities_is_over(entities, series->entity, ENTITY_COUNTED, terms->now) ||
@@ -783,9 +783,9 @@ enum store_result store_counter(struct store *store, const struct identity *iden
                     continue;
                 return STORE_OUTDATED; /* a series of another kind has this identity */
             }
-            if (make_way(store, *counter, terms))
+            if (evict(store, *counter, terms))
                 continue;
-            if (touch(*counter, terms->now))
+            if (refresh(*counter, terms->now))
                 return result;
             continue;
         }
@@ -926,7 +926,7 @@ static void add_rows(const struct store *store, const struct series *series, dou
 }
 
 /* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
-static void meet_fresh(struct stored_metric *metric)
+static void adopt_new(struct stored_metric *metric)
 {
     if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
         return;
@@ -940,7 +940,7 @@ static void meet_fresh(struct stored_metric *metric)
             metric->known_room * 2 > metric->known_count + count ? metric->known_room * 2 : metric->known_count + count;
         struct series **larger = realloc(metric->known, room * sizeof *larger);
         if (larger == NULL) {
-            list_fresh(metric, newest, oldest);
+            list_new(metric, newest, oldest);
             return;
         }
         metric->known = larger;
@@ -975,7 +975,7 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
 {
     struct stored_metric *metric = (struct stored_metric *)handle;
     double sums[METRIC_CELLS_MAX];
-    meet_fresh(metric);
+    adopt_new(metric);
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
@@ -1013,8 +1013,8 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 {
     if (series->counted != NULL) {
         uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
-        /* One that was seen just now may be touched without a note of it; see touch(). */
-        return seen == DEAD_SEEN || (seen + touch_interval(series) <= now && is_over(store, series, seen, now) &&
+        /* One that was seen just now may be refreshed without a note of it; see refresh(). */
+        return seen == DEAD_SEEN || (seen + refresh_interval(series) <= now && is_over(store, series, seen, now) &&
                                      mark_dead(store, series, seen));
     }
     struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
@@ -1050,7 +1050,7 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
 {
-    meet_fresh(metric);
+    adopt_new(metric);
     size_t kept = 0;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
