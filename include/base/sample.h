@@ -24,8 +24,8 @@ struct sample {
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
-    bool stays;           /* the series lives until then; else only for the family's cadence after its last sample */
-    bool limited_name;    /* the app may choose only so many names of this kind */
+    bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
+    bool name_limited;    /* the app may choose only so many names of this kind */
 };
 
 /* What a line says about a process. */

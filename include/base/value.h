@@ -13,8 +13,8 @@ enum value_type {
     VALUE_SET, /* shown as a gauge: how many members it has */
     VALUE_HISTOGRAM,
     VALUE_SUMMARY,
-    VALUE_SKETCH, /* shown as a summary of five quantiles */
-    VALUE_TOTAL,  /* shown as a counter: what others count since their start, which may come again */
+    VALUE_SKETCH,           /* shown as a summary of five quantiles */
+    VALUE_EXTERNAL_COUNTER, /* shown as a counter: what others count since their start, which may come again */
 };
 
 /* Bounds of what one value may hold; the first is the most that one update brings. */

@@ -45,7 +45,7 @@ enum rule_action {
     RULE_COUNTER,
     RULE_GAUGE,
     RULE_HISTOGRAM,
-    RULE_TOTAL,
+    RULE_EXTERNAL_COUNTER,
 };
 
 /* The labels that say whose a sample is, one bit each. */

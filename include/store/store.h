@@ -48,7 +48,7 @@ struct store_settings {
                               two, by one series each */
     size_t max_app_series; /* the same for the series of one app; 0: no bound */
     size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
-    size_t max_names;          /* how many names of metrics an app may have whose terms say limited_name; 0: no bound */
+    size_t max_names;          /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
     unsigned slots;            /* recording threads, the maintenance thread included */
     struct entities *entities; /* must outlive the store */
 };
@@ -88,7 +88,7 @@ struct store_terms {
     entity_id app;     /* whose bounds it counts for */
     bool exempt;       /* does not count towards any bound and is never refused for one */
     bool overflow;     /* is never refused for a bound of its app or metric */
-    bool limited_name;
+    bool name_limited;
 };
 
 /* A counted series. */

@@ -13,7 +13,7 @@ size_t value_word_count(enum value_type type, uint32_t size)
         return 0;
     case VALUE_SET:
         return size;
-    case VALUE_TOTAL:
+    case VALUE_EXTERNAL_COUNTER:
         return 1;
     case VALUE_HISTOGRAM:
     case VALUE_SUMMARY:
@@ -149,7 +149,7 @@ bool value_adds(const struct value *old, const struct value *update)
 
 bool value_continues(const struct value *old, const struct value *update)
 {
-    return old->type == VALUE_TOTAL && update->type == VALUE_TOTAL;
+    return old->type == VALUE_EXTERNAL_COUNTER && update->type == VALUE_EXTERNAL_COUNTER;
 }
 
 struct value *value_merge(const struct value *old, const struct value *update)
@@ -165,7 +165,7 @@ struct value *value_merge(const struct value *old, const struct value *update)
             if (result != NULL)
                 result->number += old->number;
             break;
-        case VALUE_TOTAL: {
+        case VALUE_EXTERNAL_COUNTER: {
             double last = old->words[0].number, told = update->words[0].number;
             result = copy(update);
             if (result != NULL)

@@ -117,7 +117,7 @@ static void append_value(struct explanation *explanation, const struct identity 
     const struct value *value = sample->value;
     char remark[64];
     if (value->type == VALUE_COUNTER || value->type == VALUE_GAUGE || value->type == VALUE_SET ||
-        value->type == VALUE_TOTAL) {
+        value->type == VALUE_EXTERNAL_COUNTER) {
         append_identity(explanation, identity, "", NULL, 0);
         append_amount(explanation, value->number, sample->incremental);
         append(explanation, value->type == VALUE_SET ? SLICE("  # members of a set") : SLICE(""));

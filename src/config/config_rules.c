@@ -148,7 +148,7 @@ static void read_histogram(struct reader *reader, void *into, const yaml_node_t 
 
 static void read_total(struct reader *reader, void *into, const yaml_node_t *value)
 {
-    read_metric_name(reader, into, value, RULE_TOTAL);
+    read_metric_name(reader, into, value, RULE_EXTERNAL_COUNTER);
 }
 
 static void read_help(struct reader *reader, void *into, const yaml_node_t *value)
@@ -362,7 +362,7 @@ static void read_metrics(struct reader *reader, void *into, const yaml_node_t *v
         unsigned seen = config_read_mapping(
             reader, item, metric_keys, METRIC_KEYS,
             "counter, gauge, histogram, total, help, value, scale, labels, buckets, with and add", reading);
-        if (reading->metric->action == RULE_TOTAL && !(seen & 1U << WITH))
+        if (reading->metric->action == RULE_EXTERNAL_COUNTER && !(seen & 1U << WITH))
             reading->metric->with |= RULE_WITH_PROCESS; /* each process counts for itself */
         check_metric(reader, item, seen);
         add_defaults(reader, reading->metric);

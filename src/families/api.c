@@ -220,7 +220,7 @@ static void record_gauge(struct sample *sample, const struct metric *metric, dou
     struct value value = {.type = VALUE_GAUGE, .number = number};
     sample->metric = metric;
     sample->value = &value;
-    sample->stays = true;
+    sample->no_expiry = true;
     output->record(output, sample);
 }
 

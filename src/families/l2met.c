@@ -148,7 +148,7 @@ static void record_pair(struct sample *sample, enum kind kind, struct slice name
     }
     sample->value = &measurement.value;
     sample->incremental = kind != KIND_SAMPLE;
-    sample->stays = kind != KIND_SAMPLE;
+    sample->no_expiry = kind != KIND_SAMPLE;
     output->record(output, sample);
 }
 
@@ -201,7 +201,7 @@ static void read_pair(const struct keyvalue *pair, enum kind kind, struct slice 
                             .labels = of_process ? labels->of_process : labels->of_type,
                             .label_count = COUNT(labels->of_type),
                             .process = of_process ? labels->process : (struct slice){0},
-                            .limited_name = true};
+                            .name_limited = true};
     record_pair(&sample, kind, name, quantity, output);
 }
 

@@ -723,8 +723,8 @@ static void record(const struct rule_metric *metric, struct sample *sample, doub
         value->type = VALUE_GAUGE;
         sample->incremental = metric->add;
         break;
-    case RULE_TOTAL:
-        value->type = VALUE_TOTAL;
+    case RULE_EXTERNAL_COUNTER:
+        value->type = VALUE_EXTERNAL_COUNTER;
         value->words[0].number = number;
         break;
     }

@@ -177,14 +177,14 @@ static struct store_terms terms_of(struct recorder *recorder, const struct sampl
 {
     entity_id entity = entity_of(recorder, sample->process);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
-    bool stays = counted || sample->stays;
+    bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
         .now = recorder->batch.now,
-        .lifetime = stays ? recorder_persistent(entity) : recorder->settings.lifetimes[recorder->family],
+        .lifetime = no_expiry ? recorder_persistent(entity) : recorder->settings.lifetimes[recorder->family],
         .entity = entity,
         .app = recorder->batch.entity,
         .exempt = sample->metric != NULL && sample->metric->self,
-        .limited_name = sample->limited_name,
+        .name_limited = sample->name_limited,
     };
 }
 

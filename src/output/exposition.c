@@ -134,7 +134,7 @@ static enum metric_type type_of_value(const struct value *value)
 {
     switch ((enum value_type)value->type) {
     case VALUE_COUNTER:
-    case VALUE_TOTAL:
+    case VALUE_EXTERNAL_COUNTER:
         return METRIC_COUNTER;
     case VALUE_GAUGE:
     case VALUE_SET:
@@ -156,7 +156,7 @@ static void write_value(struct writer *writer, struct slice labels, const struct
     case VALUE_COUNTER:
     case VALUE_GAUGE:
     case VALUE_SET:
-    case VALUE_TOTAL:
+    case VALUE_EXTERNAL_COUNTER:
         write_line(writer, &(struct line_parts){.labels = labels, .value = value->number});
         break;
     case VALUE_HISTOGRAM:

@@ -72,7 +72,7 @@ struct series {
     entity_id entity;
     uint16_t labels_length;
     bool exempt;
-    bool limited_name;
+    bool name_limited;
     bool overflow;
     char labels[];
 };
@@ -452,7 +452,7 @@ static enum store_result check_bounds(struct store *store, struct group *group, 
                                                                                              : STORE_CAPPED;
     if (settings->max_metric_series != 0 && more > (long)settings->max_metric_series)
         return STORE_TOO_LARGE; /* by itself: no metric has room for it */
-    if (terms->limited_name && settings->max_names != 0 &&
+    if (terms->name_limited && settings->max_names != 0 &&
         atomic_load_explicit(&group->named, memory_order_relaxed) == 0 &&
         entities_add(settings->entities, group->app, ENTITY_NAMES, 0) >= (long)settings->max_names)
         return STORE_NAMES;
@@ -543,7 +543,7 @@ static void count_series(struct store *store, struct group *group, const struct 
 {
     if (series->overflow)
         atomic_fetch_add_explicit(&group->overflows, change, memory_order_relaxed);
-    if (series->limited_name &&
+    if (series->name_limited &&
         atomic_fetch_add_explicit(&group->named, change, memory_order_relaxed) + (change < 0 ? change : 0) == 0)
         entities_add(store->settings.entities, group->app, ENTITY_NAMES, change);
 }
@@ -622,7 +622,7 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->lifetime = (uint32_t)terms->lifetime;
     series->entity = terms->entity;
     series->exempt = terms->exempt;
-    series->limited_name = terms->limited_name;
+    series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
     series->labels_length = (uint16_t)labels.length;
     memcpy(series->labels, labels.at, labels.length);

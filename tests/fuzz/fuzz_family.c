@@ -83,7 +83,7 @@ static void check_value(const struct value *value)
 
 static void check_l2met(const struct sample *sample)
 {
-    REQUIRE(sample->metric == NULL && slice_equals(sample->namespace, SLICE("l2met")) && sample->limited_name);
+    REQUIRE(sample->metric == NULL && slice_equals(sample->namespace, SLICE("l2met")) && sample->name_limited);
     for (size_t i = 0; i < sample->label_count; i++)
         REQUIRE(sample->labels[i].value.length <= 128);
 }

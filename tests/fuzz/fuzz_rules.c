@@ -83,7 +83,7 @@ static void record(struct sample_output *output, const struct sample *sample)
     } else {
         REQUIRE(isfinite(sample->value->number));
         REQUIRE(sample->value->type == VALUE_GAUGE ||
-                (sample->value->type == VALUE_TOTAL && sample->value->number >= 0));
+                (sample->value->type == VALUE_EXTERNAL_COUNTER && sample->value->number >= 0));
     }
 }
 

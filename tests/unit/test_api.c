@@ -138,10 +138,10 @@ static void lifetimes(void **state)
 {
     (void)state;
     read_line(&recording, "app", "api", "Scale to web=1, mailer=3 by a@b");
-    assert_true(recording.last.stays);
+    assert_true(recording.last.no_expiry);
     assert_slice(recording.last.process, "mailer");
     read_line(&recording, "app", "api", "Release v1 created by a@b");
-    assert_true(recording.last.stays);
+    assert_true(recording.last.no_expiry);
     assert_slice(recording.last.process, "");
 }
 

@@ -28,7 +28,7 @@ static void load(void **state)
     web("dyno=heroku.7af55a6f-b5eb.5df262fa-c95f source=web.1 sample#load_avg_1m=0.05",
         "web.1 is heroku.7af55a6f-b5eb.5df262fa-c95f\n" GAUGE("load_avg_1m", WEB, "0.05"));
     assert_slice(recorded.last.process, "web.1");
-    assert_false(recorded.last.stays);
+    assert_false(recorded.last.no_expiry);
 }
 
 static void memory(void **state)

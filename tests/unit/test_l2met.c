@@ -139,12 +139,12 @@ static void lifetimes(void **state)
 {
     (void)state;
     read_line(&recording, "app", "web.1", "count#a=1");
-    assert_true(recording.last.stays && recording.last.incremental && recording.last.limited_name);
+    assert_true(recording.last.no_expiry && recording.last.incremental && recording.last.name_limited);
     assert_slice(recording.last.process, "");
     read_line(&recording, "app", "web.1", "measure#a=1");
-    assert_true(recording.last.stays && recording.last.incremental && recording.last.limited_name);
+    assert_true(recording.last.no_expiry && recording.last.incremental && recording.last.name_limited);
     read_line(&recording, "app", "web.1", "sample#a=1");
-    assert_true(!recording.last.stays && !recording.last.incremental && recording.last.limited_name);
+    assert_true(!recording.last.no_expiry && !recording.last.incremental && recording.last.name_limited);
     assert_slice(recording.last.process, "web.1");
     read_line(&recording, "app", "run.1234", "sample#a=1");
     assert_slice(recording.last.process, "");

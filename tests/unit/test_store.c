@@ -326,7 +326,7 @@ static void limited_names(void **state)
 {
     (void)state;
     struct store_terms terms = terms_of("a"), free_terms = terms, b = terms_of("b");
-    terms.limited_name = b.limited_name = true;
+    terms.name_limited = b.name_limited = true;
     assert_int_equal(put("x", 0, 0, &terms), STORE_CREATED);
     assert_int_equal(put("x", 0, 1, &terms), STORE_CREATED);
     assert_int_equal(put("y", 0, 0, &terms), STORE_CREATED);
@@ -340,13 +340,13 @@ static void limited_names(void **state)
     terms.lifetime = 10;
     now += 10000;
     terms = terms_of("a");
-    terms.limited_name = true;
+    terms.name_limited = true;
     store_sweep(store, 0, now); /* of b; those of a have heard of it again */
     assert_int_equal(put("w", 0, 0, &terms), STORE_NAMES);
     now += 10000;
     store_sweep(store, 0, now);
     terms = terms_of("a");
-    terms.limited_name = true;
+    terms.name_limited = true;
     assert_int_equal(put("w", 0, 0, &terms), STORE_CREATED);
 }
 

@@ -63,11 +63,14 @@ static void merging(void **state)
 static void totals(void **state)
 {
     (void)state;
-    check(NULL, make(VALUE_TOTAL, 7, 0, WORDS(7)), 7, 0, WORDS(7));
-    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 9, 0, WORDS(9)), 102, 0, WORDS(9));
-    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 7, 0, WORDS(7)), 100, 0, WORDS(7));
-    check(make(VALUE_TOTAL, 100, 0, WORDS(7)), make(VALUE_TOTAL, 2, 0, WORDS(2)), 102, 0, WORDS(2)); /* it fell */
-    check(make(VALUE_COUNTER, 100, 0, NULL), make(VALUE_TOTAL, 2, 0, WORDS(2)), 2, 0, WORDS(2));
+    check(NULL, make(VALUE_EXTERNAL_COUNTER, 7, 0, WORDS(7)), 7, 0, WORDS(7));
+    check(make(VALUE_EXTERNAL_COUNTER, 100, 0, WORDS(7)), make(VALUE_EXTERNAL_COUNTER, 9, 0, WORDS(9)), 102, 0,
+          WORDS(9));
+    check(make(VALUE_EXTERNAL_COUNTER, 100, 0, WORDS(7)), make(VALUE_EXTERNAL_COUNTER, 7, 0, WORDS(7)), 100, 0,
+          WORDS(7));
+    check(make(VALUE_EXTERNAL_COUNTER, 100, 0, WORDS(7)), make(VALUE_EXTERNAL_COUNTER, 2, 0, WORDS(2)), 102, 0,
+          WORDS(2)); /* it fell */
+    check(make(VALUE_COUNTER, 100, 0, NULL), make(VALUE_EXTERNAL_COUNTER, 2, 0, WORDS(2)), 2, 0, WORDS(2));
 }
 
 static void times(void **state)
