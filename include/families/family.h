@@ -5,8 +5,8 @@
 #ifndef FAMILY_H
 #define FAMILY_H
 
+#include "base/line.h"
 #include "base/sample.h"
-#include "intake/syslog.h"
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X)          \

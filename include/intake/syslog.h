@@ -9,21 +9,13 @@
 
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "base/line.h"
 
 /* Which of the two shapes a message has cannot be told from the message alone: a Logplex message may start with "- "
  * or "[".  The request tells: Logplex's own headers mean that there is no STRUCTURED-DATA. */
 enum syslog_shape {
     SYSLOG_LOGPLEX, /* all after MSGID is the message */
     SYSLOG_RFC5424, /* MSGID is followed by "-" or "[id@number ...]" and then the message */
-};
-
-/* All slices point into the message that was read; absent parts are empty. */
-struct line {
-    struct slice timestamp;
-    struct slice appname;
-    struct slice procid; /* the nil value "-" is read as empty */
-    struct slice message;
 };
 
 /* Split a message into its parts.  False where it has no syslog header: then line->message is the whole text and the

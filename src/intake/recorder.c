@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "families/rules.h"
+#include "intake/syslog.h"
 #include "store/self_metrics.h"
 
 uint64_t recorder_persistent(entity_id entity)

@@ -49,25 +49,26 @@ static bool skip_element(struct slice *text)
     return false;
 }
 
-static void skip_structured_data(struct slice *text)
+/* Cut STRUCTURED-DATA and the space behind it off text, and return it without the nil value "-".  What only looks like
+ * it stays: it is the beginning of a message. */
+static struct slice cut_structured_data(struct slice *text)
 {
     struct slice rest = *text;
     if (rest.length > 0 && rest.at[0] == '-')
         rest = slice_after(rest, 1);
-    else if (skip_element(&rest))
+    else
         while (skip_element(&rest))
             ;
-    else
-        return;
-    if (rest.length > 0 && rest.at[0] != ' ')
-        return;
+    struct slice data = {text->at, text->length - rest.length};
+    if (data.length == 0 || (rest.length > 0 && rest.at[0] != ' '))
+        return (struct slice){"", 0};
     *text = rest.length > 0 ? slice_after(rest, 1) : rest;
     /* RFC 5424, 6.4: a message in UTF-8 may start with a byte order mark. */
     if (slice_starts_with(*text, SLICE("\xEF\xBB\xBF")))
         *text = slice_after(*text, 3);
+    return data.at[0] == '-' ? (struct slice){"", 0} : data;
 }
 
-/* HOSTNAME is of no use: Logplex writes the constant "host". */
 enum { TIMESTAMP, HOSTNAME, APPNAME, PROCID, MSGID, FIELD_COUNT };
 
 /* Find where the fields that text starts with end: each at a space, the last one maybe at the end of the text.  False
@@ -107,13 +108,15 @@ bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line)
     }
     const char *end = text.at + text.length;
     line->timestamp = between(rest.at, ends[TIMESTAMP]);
+    line->hostname = between(ends[TIMESTAMP] + 1, ends[HOSTNAME]);
     line->appname = between(ends[HOSTNAME] + 1, ends[APPNAME]);
     line->procid = between(ends[APPNAME] + 1, ends[PROCID]);
     if (line->procid.length == 1 && line->procid.at[0] == '-')
         line->procid.length = 0;
     line->message = between(ends[MSGID] + (ends[MSGID] < end), end);
+    line->structured_data = (struct slice){"", 0};
     if (shape == SYSLOG_RFC5424)
-        skip_structured_data(&line->message);
+        line->structured_data = cut_structured_data(&line->message);
     return true;
 }
 

@@ -43,6 +43,23 @@ static void full_shape(void **state)
     check("<14>1 t h id p - -5 degrees", SYSLOG_RFC5424, "id", "p", "-5 degrees");
 }
 
+static void host_and_structured_data(void **state)
+{
+    (void)state;
+    struct line line;
+    assert_true(
+        syslog_parse(slice_of("<14>1 t org.space.app id [APP/2] - [a@1 k=\"\\]\"][b@1] text"), SYSLOG_RFC5424, &line));
+    assert_slice(line.hostname, "org.space.app");
+    assert_slice(line.structured_data, "[a@1 k=\"\\]\"][b@1]");
+    assert_slice(line.message, "text");
+    assert_true(syslog_parse(slice_of("<14>1 t host id p - - text"), SYSLOG_RFC5424, &line));
+    assert_slice(line.structured_data, "");
+    /* Logplex writes none: what looks like it was printed by the app. */
+    assert_true(syslog_parse(slice_of("<14>1 t host id p - [a@1] text"), SYSLOG_LOGPLEX, &line));
+    assert_slice(line.structured_data, "");
+    assert_slice(line.message, "[a@1] text");
+}
+
 static void no_header(void **state)
 {
     (void)state;
@@ -134,8 +151,12 @@ static void times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logplex_shape),         cmocka_unit_test(full_shape), cmocka_unit_test(no_header),
-        cmocka_unit_test(every_cut_is_survived), cmocka_unit_test(times),
+        cmocka_unit_test(logplex_shape),
+        cmocka_unit_test(full_shape),
+        cmocka_unit_test(host_and_structured_data),
+        cmocka_unit_test(no_header),
+        cmocka_unit_test(every_cut_is_survived),
+        cmocka_unit_test(times),
     };
     return cmocka_run_group_tests_name("syslog", tests, NULL, NULL);
 }
