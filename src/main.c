@@ -11,6 +11,7 @@
 #include "commands/command.h"
 #include "config/config.h"
 #include "exporter.h"
+#include "intake/ledger.h"
 #include "output/health_check.h"
 #include "server/http.h"
 
@@ -230,7 +231,7 @@ static size_t count_connections(void *server)
 static void describe(void *server, struct store *store, unsigned slot, uint64_t now)
 {
     struct rules *rules = http_rules(server);
-    rules_describe(rules, store, slot, now);
+    ledger_describe_rules(rules, store, slot, now);
     rules_unref(rules);
 }
 

@@ -217,6 +217,11 @@ static void count_result(struct recorder *recorder, enum store_result result)
 
 /* ---- overflow: a series over the bounds of its app or metric ---- */
 
+/* Labels: app, metric, label. */
+static const struct metric series_overflowed = SELF_COUNTER(
+    "series_overflowed_total",
+    "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
+
 static bool is_over_bounds(enum store_result result)
 {
     return result == STORE_CAPPED || result == STORE_APP_FULL;
@@ -239,7 +244,7 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
                                .now = recorder->batch.now,
                                .entity = recorder->batch.entity,
                                .lifetime = recorder_persistent(recorder->batch.entity)};
-    self_count(&terms, &self_series_overflowed, labels, 3, 0, 1);
+    self_count(&terms, &series_overflowed, labels, 3, 0, 1);
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
