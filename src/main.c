@@ -98,7 +98,7 @@ static struct access load_access(const struct config *config, struct accounts *p
     struct access access = {0};
     if (!read_config_file(config, &file, mistakes))
         return access;
-    struct auth_realm shared = config_drain_realm(config);
+    struct auth_realm shared = auth_realm_of(SHARED_USER, config->password_drain, config->password_drain_previous);
     access.rules = rules_ref(file == NULL ? NULL : file->rules);
     access.accounts = accounts_create(&shared, file, previous);
     if (access.accounts == NULL)
@@ -108,7 +108,8 @@ static struct access load_access(const struct config *config, struct accounts *p
 
 static void allow(struct http_server *server, const struct config *config, const struct access *access)
 {
-    struct auth_realm metrics = config_metrics_realm(config);
+    struct auth_realm metrics =
+        auth_realm_of(METRICS_USER, config->password_metrics, config->password_metrics_previous);
     rules_enforce(access->rules);
     http_allow(server, access->accounts, access->rules, &metrics);
 }

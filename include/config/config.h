@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "server/auth.h"
+#include "config/secret.h"
 
 enum config_action {
     CONFIG_RUN,
@@ -76,10 +76,6 @@ bool config_read_secrets(const struct config *config, struct config *fresh, char
 void config_exchange_secrets(struct config *config, struct config *fresh);
 
 void config_free(struct config *config);
-
-/* The two realms that the passwords make. */
-struct auth_realm config_drain_realm(const struct config *config);
-struct auth_realm config_metrics_realm(const struct config *config);
 
 /* The help text, and a list of all settings with their values, but no secrets. */
 void config_print_help(FILE *out);

@@ -163,7 +163,7 @@ static bool set_value(struct config *config, const struct setting *setting, cons
     case SECRET: {
         if (text[0] == '\0')
             return fail(error, "%s is empty%s", setting->variable, "");
-        if (setting->kind == SECRET && strlen(text) > AUTH_PASSWORD_MAX)
+        if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return fail(error, "%s is longer than 1024 bytes%s", setting->variable, "");
         char **place = place_of(config, setting);
         free(*place);
@@ -474,26 +474,6 @@ void config_free(struct config *config)
     free(config->listen_host);
     free(config->listen_port);
     config->listen_host = config->listen_port = NULL;
-}
-
-static struct auth_realm make_realm(const char *user, const char *password, const char *previous)
-{
-    struct auth_realm realm = {0};
-    if (password != NULL)
-        auth_allow(&realm, user, password);
-    if (previous != NULL)
-        auth_allow(&realm, user, previous);
-    return realm;
-}
-
-struct auth_realm config_drain_realm(const struct config *config)
-{
-    return make_realm(AUTH_SHARED_USER, config->password_drain, config->password_drain_previous);
-}
-
-struct auth_realm config_metrics_realm(const struct config *config)
-{
-    return make_realm("metrics", config->password_metrics, config->password_metrics_previous);
 }
 
 void config_print_help(FILE *out)

@@ -146,7 +146,7 @@ static void configuration(void **state)
     /* It may hold the passwords of all users. */
     assert_int_equal(load("--config=drains:s3cret", "PASSWORD_DRAIN", NULL), CONFIG_OK);
     assert_string_equal(config.config_text, "drains:s3cret");
-    assert_int_equal(config_drain_realm(&config).count, 0);
+    assert_null(config.password_drain);
     char text[8192];
     FILE *out = fmemopen(text, sizeof text, "w");
     config_print(&config, out);
