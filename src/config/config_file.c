@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_reader.h"
+#include "config/document.h"
 #include "config/secret.h"
 
 /* ---- a drain ---- */

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "config/config_reader.h"
+#include "config/document.h"
 #include "families/rules.h"
 
 enum { TEXT_MAX = 1024, HELP_MAX = 512, GLOB_MAX = 128 };

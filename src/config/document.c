@@ -1,4 +1,4 @@
-#include "config/config_reader.h"
+#include "config/document.h"
 
 #include <stdarg.h>
 #include <stdio.h>
