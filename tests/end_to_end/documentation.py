@@ -48,7 +48,7 @@ def own_metrics_are_documented(context):
 
 
 def source_of(family):
-    return open(os.path.join(ROOT, "src", "family", family + ".c")).read()
+    return open(os.path.join(ROOT, "src", "families", family + ".c")).read()
 
 
 def addon_line(kind):
