@@ -9,9 +9,11 @@ import time
 import zlib
 
 import exposition
-from harness import Context, Failure, check, equal, in_threads, test, wait_for
+from harness import in_threads, test
 from lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from server import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Raw, basic, head_of, post_of
+from support.checks import Failure, check, equal
+from support.waiting import patient, wait_for
 
 THREADS = 8
 
@@ -340,7 +342,7 @@ def stop_in_the_middle_of_faults(context):
 
     def attack_until_gone(thread):
         dice = random.Random(thread)
-        while not server.stopped and time.monotonic() < started + 20 * Context.patience:
+        while not server.stopped and time.monotonic() < started + patient(20):
             try:
                 (send_body if dice.random() < 0.4 else send_request)(server, dice)
             except (Failure, OSError):

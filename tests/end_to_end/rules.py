@@ -3,9 +3,11 @@ import os
 import signal
 
 from exposition import ledger
-from harness import check, equal, in_threads, test, wait_for
+from harness import in_threads, test
 from lines import gauge, ingest, line, stamp
 from start import refused, run
+from support.checks import check, equal
+from support.waiting import wait_for
 
 RULES = r"""
 rules:
