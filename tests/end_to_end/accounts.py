@@ -4,10 +4,10 @@ import signal
 
 from exposition import ledger
 from harness import in_threads, test
-from lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from start import command_line, refused, run
 from support.checks import check, equal
+from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
 from support.waiting import wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"

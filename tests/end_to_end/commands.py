@@ -8,10 +8,10 @@ import time
 from exposition import ledger
 from harness import test
 from ledger import AUTHORS, samples
-from lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
 from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
 from transport import certificate, client
 from support.checks import check, equal
+from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
 from support.waiting import patient
 
 TIME = "2026-02-03T04:05:06.123456+00:00"

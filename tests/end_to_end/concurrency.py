@@ -5,9 +5,9 @@ import time
 
 from exposition import ledgers
 from harness import in_threads, test
-from lines import counter, gauge, histogram, ingest, logplex, postgres, router_error
 from server import AUTH_METRICS, Raw, head_of, post_of
 from support.checks import Failure, check, equal
+from support.lines import counter, gauge, histogram, ingest, logplex, postgres, router_error
 from support.waiting import wait_for
 
 THREADS = 8

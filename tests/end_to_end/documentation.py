@@ -5,9 +5,9 @@ import shutil
 import subprocess
 
 from harness import Skip, test
-from lines import line, router_error
 from server import environment
 from support.checks import check, equal
+from support.lines import line, router_error
 from support.ports import free_port
 from support.waiting import patient, wait_for
 

@@ -10,9 +10,9 @@ import zlib
 
 import exposition
 from harness import in_threads, test
-from lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from server import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Raw, basic, head_of, post_of
 from support.checks import Failure, check, equal
+from support.lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.waiting import patient, wait_for
 
 THREADS = 8

@@ -13,10 +13,10 @@ import uuid
 
 from exposition import ledgers
 from harness import test
-from lines import counter, gauge, ingest, line, logplex, postgres
 from scraping import REFERENCE_NAMES, Prometheus, promtool
 from server import METRICS_PASSWORD, Raw, post_of
 from support.checks import check, equal
+from support.lines import counter, gauge, ingest, line, logplex, postgres
 from support.waiting import patient, wait_for
 
 CONNECTIONS = 3

@@ -4,9 +4,9 @@ import signal
 
 from exposition import ledger
 from harness import in_threads, test
-from lines import gauge, ingest, line, stamp
 from start import refused, run
 from support.checks import check, equal
+from support.lines import gauge, ingest, line, stamp
 from support.waiting import wait_for
 
 RULES = r"""

@@ -10,9 +10,9 @@ import urllib.request
 
 from exposition import Page
 from harness import Skip, test
-from lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from server import METRICS_PASSWORD, environment
 from support.checks import Failure, check, equal
+from support.lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.ports import free_port
 from support.waiting import patient, wait_for
 

@@ -4,8 +4,8 @@ import time
 
 from exposition import ledger
 from harness import test
-from lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
 from support.checks import check, equal
+from support.lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
 from support.waiting import patient, wait_for
 
 

@@ -3,9 +3,9 @@ import gzip
 import zlib
 
 from harness import test
-from lines import gauge, ingest, logplex
 from server import AUTH_DRAIN, AUTH_METRICS, Raw, basic, head_of, post_of
 from support.checks import check, equal
+from support.lines import gauge, ingest, logplex
 from support.waiting import wait_for
 
 

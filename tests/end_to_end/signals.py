@@ -5,9 +5,9 @@ import socket
 import time
 
 from harness import test
-from lines import gauge, ingest, logplex, router_error
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of, post_of
 from support.checks import Failure, check, equal
+from support.lines import gauge, ingest, logplex, router_error
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")

@@ -4,9 +4,9 @@ import socket
 import subprocess
 
 from harness import Skip, test
-from lines import gauge, ingest
 from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment
 from support.checks import check, equal
+from support.lines import gauge, ingest
 from support.ports import free_port
 from support.waiting import patient, wait_for
 

@@ -7,9 +7,9 @@ import subprocess
 import time
 
 from harness import Skip, in_threads, test
-from lines import gauge, ingest
 from server import AUTH_DRAIN, AUTH_METRICS, Raw, environment, head_of, post_of
 from support.checks import Failure, check, equal
+from support.lines import gauge, ingest
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
