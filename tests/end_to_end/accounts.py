@@ -2,11 +2,11 @@
 import os
 import signal
 
-from exposition import ledger
 from harness import in_threads, test
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from start import command_line, refused, run
 from support.checks import check, equal
+from support.exposition import ledger
 from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
 from support.waiting import wait_for
 

@@ -5,12 +5,12 @@ import subprocess
 import threading
 import time
 
-from exposition import ledger
 from harness import test
 from ledger import AUTHORS, samples
 from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
 from transport import certificate, client
 from support.checks import check, equal
+from support.exposition import ledger
 from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
 from support.waiting import patient
 

@@ -11,11 +11,11 @@ import re
 import time
 import uuid
 
-from exposition import ledgers
 from harness import test
 from scraping import REFERENCE_NAMES, Prometheus, promtool
 from server import METRICS_PASSWORD, Raw, post_of
 from support.checks import check, equal
+from support.exposition import ledgers
 from support.lines import counter, gauge, ingest, line, logplex, postgres
 from support.waiting import patient, wait_for
 

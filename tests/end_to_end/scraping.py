@@ -8,10 +8,10 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from exposition import Page
 from harness import Skip, test
 from server import METRICS_PASSWORD, environment
 from support.checks import Failure, check, equal
+from support.exposition import Page
 from support.lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.ports import free_port
 from support.waiting import patient, wait_for

@@ -2,9 +2,9 @@
 import math
 import time
 
-from exposition import ledger
 from harness import test
 from support.checks import check, equal
+from support.exposition import ledger
 from support.lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
 from support.waiting import patient, wait_for
 

@@ -10,8 +10,8 @@ import ssl
 import subprocess
 import time
 
-import exposition
 from support.checks import Failure, check
+from support.exposition import Page
 from support.ports import free_port
 from support.waiting import patient, wait_for
 
@@ -211,7 +211,7 @@ class Server:
         """The page, strictly parsed."""
         answer = self.scrape()
         check(answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8", "content-type %s", answer.header("content-type"))
-        return exposition.Page(answer.body)
+        return Page(answer.body)
 
     # ---- the process ----
 
