@@ -135,8 +135,8 @@ struct store_metric_view {
     const void *handle;          /* for store_each_series() */
 };
 
-/* Put up to room metrics that exist now into views, in no order; returns how many exist. */
-size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t room);
+/* Put up to capacity metrics that exist now into views, in no order; returns how many exist. */
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity);
 
 struct store_series_view {
     struct slice labels;
