@@ -64,13 +64,15 @@ struct series {
         _Atomic(struct value *) value; /* of a reported series; or &store_dead_value */
         struct cells *cells;           /* of a counted one */
     };
-    uint64_t hash;
+    uint64_t born : 40; /* milliseconds of the monotonic clock: 34 years of them */
+    uint64_t labels_length : 16;
+    bool starts_at_zero : 1;
+    bool exempt : 1;
+    bool name_limited : 1;
+    bool overflow : 1;
+    uint32_t hash; /* its low half */
     uint32_t lifetime;
     entity_id entity;
-    uint16_t labels_length;
-    bool exempt;
-    bool name_limited;
-    bool overflow;
     char labels[];
 };
 
@@ -146,20 +148,21 @@ void limits_note_labels(const struct store *store, struct group *group, const st
 /* ---- series (series.c) ---- */
 
 /* The bucket that an identity belongs to, and its hash. */
-_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint64_t *hash);
+_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint32_t *hash);
 
 /* The series of this identity that is not dead, or NULL. */
-struct series *series_find(_Atomic(struct series *) *bucket, uint64_t hash, const struct identity *identity);
+struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, const struct identity *identity);
 
 /* What a series that is to be created is made of. */
 struct birth {
     const struct metric *metric;
     struct value *value; /* owned by the series once it is created; NULL: a counted series */
+    bool starts_at_zero;
 };
 
 /* Create the series that the bucket does not hold.  RECORDED: another thread was faster, look again. */
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint64_t hash, const struct birth *birth, const struct store_terms *terms);
+                                uint32_t hash, const struct birth *birth, const struct store_terms *terms);
 
 /* Put a series, or a chain of them from newest to oldest, where the maintenance thread finds it: pairs with the
  * exchange in adopt_new(). */

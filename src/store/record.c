@@ -52,9 +52,9 @@ static bool counts_alike(const struct metric *counted, const struct metric *metr
 enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
                                 const struct store_terms *terms, struct series **counter)
 {
-    uint64_t hash;
+    uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
-    struct birth birth = {.metric = metric};
+    struct birth birth = {.metric = metric, .starts_at_zero = true};
     enum store_result result = STORE_RECORDED;
     for (;;) {
         *counter = series_find(bucket, hash, identity);
@@ -149,7 +149,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                                const struct store_terms *terms)
 {
     update->seen = terms->now;
-    uint64_t hash;
+    uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     for (;;) {
         struct series *series = series_find(bucket, hash, identity);
@@ -165,7 +165,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
         struct value *first = value_merge(NULL, update);
         if (first == NULL)
             return STORE_TOO_LARGE;
-        struct birth birth = {.metric = metric, .value = first};
+        struct birth birth = {.metric = metric, .value = first, .starts_at_zero = incremental};
         enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
         if (result == STORE_CREATED)
             return result;

@@ -39,13 +39,13 @@ uint64_t series_refresh_interval(const struct series *series)
 
 /* ---- find ---- */
 
-_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint64_t *hash)
+_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint32_t *hash)
 {
-    *hash = store_hash(store, (struct slice){identity->text, identity->length});
+    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length});
     return &store->buckets[*hash & store->bucket_mask];
 }
 
-struct series *series_find(_Atomic(struct series *) *bucket, uint64_t hash, const struct identity *identity)
+struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, const struct identity *identity)
 {
     struct series *series = atomic_load_explicit(bucket, memory_order_acquire);
     for (; series != NULL; series = atomic_load_explicit(&series->next_in_bucket, memory_order_acquire)) {
@@ -75,11 +75,11 @@ static struct cells *allocate_cells(const struct store *store, const struct metr
     return cells;
 }
 
-static struct series *allocate_series(struct store *store, const struct identity *identity, uint64_t hash,
+static struct series *allocate_series(struct store *store, const struct identity *identity, uint32_t hash,
                                       const struct birth *birth, const struct store_terms *terms)
 {
     struct slice labels = identity_labels(identity);
-    struct series *series = malloc(sizeof *series + labels.length);
+    struct series *series = malloc(offsetof(struct series, labels) + labels.length);
     if (series == NULL)
         return NULL;
     if (birth->value != NULL) {
@@ -99,6 +99,8 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->exempt = terms->exempt;
     series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
+    series->born = terms->now;
+    series->starts_at_zero = birth->starts_at_zero;
     series->labels_length = (uint16_t)labels.length;
     memcpy(series->labels, labels.at, labels.length);
     return series;
@@ -113,7 +115,7 @@ void series_list_new(struct stored_metric *metric, struct series *newest, struct
 }
 
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint64_t hash, const struct birth *birth, const struct store_terms *terms)
+                                uint32_t hash, const struct birth *birth, const struct store_terms *terms)
 {
     unsigned weight = birth->value != NULL ? value_weight(birth->value) : birth->metric->cells;
     /* The weight is added when the series is there: who is slower at making the same one must not be refused for it. So

@@ -53,14 +53,30 @@ static void adopt_new(struct stored_metric *metric)
         metric->known[--at] = series;
 }
 
+/* When the app that a series belongs to was first heard of; 0: it belongs to none. */
+static uint64_t app_since(const struct store *store, const struct series *series)
+{
+    const struct entities *entities = store->settings.entities;
+    return entities == NULL ? 0 : entities_since(entities, entities_app_of(entities, series->entity));
+}
+
+/* What is known of a series whatever it is worth. */
+static struct store_series_view describe(const struct series *series)
+{
+    return (struct store_series_view){
+        .labels = series_labels(series), .born = series->born, .starts_at_zero = series->starts_at_zero};
+}
+
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
 {
-    uint64_t hash;
+    uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     struct series *series = series_find(bucket, hash, identity);
     if (series == NULL)
         return false;
-    *view = (struct store_series_view){.labels = series_labels(series), .metric = series->counted};
+    *view = describe(series);
+    view->app_since = app_since(store, series);
+    view->metric = series->counted;
     if (series->counted == NULL)
         view->value = atomic_load_explicit(&series->value, memory_order_acquire);
     return view->value != &store_dead_value;
@@ -89,7 +105,8 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             /* The value of a nearer one, or the cells: what it is does not matter here. */
             __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
         }
-        struct store_series_view view = {.labels = series_labels(series)};
+        struct store_series_view view = describe(series);
+        view.app_since = app_since(store, series);
         bool alive;
         if (series->counted != NULL) {
             uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
