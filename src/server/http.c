@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/decompress.h"
 #include "base/log.h"
-#include "output/exposition.h"
+#include "output/encoder.h"
 #include "server/http_metrics.h"
 #include "server/query.h"
 
@@ -89,7 +89,7 @@ struct arrival {
 
 /* The order of a page, which must outlive the request. */
 struct scrape {
-    struct page_order order; /* first */
+    struct page_request order; /* first */
     h2o_multithread_message_t message;
     struct worker *worker;
     struct page *page;
@@ -401,7 +401,7 @@ static void on_scrape_gone(void *memory)
 }
 
 /* On the maintenance thread's thread: send the page to the worker that wants it. */
-static void on_page(struct page_order *order, struct page *page)
+static void on_page(struct page_request *order, struct page *page)
 {
     struct scrape *scrape = (struct scrape *)order;
     scrape->page = page;
@@ -422,7 +422,7 @@ static void send_page(struct scrape_hold *hold)
     request->res.reason = "OK";
     request->res.content_length = page->text.length;
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-                   H2O_STRLIT(EXPOSITION_CONTENT_TYPE));
+                   text_encoder.content_type, strlen(text_encoder.content_type));
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Accept-Encoding"));
     if (page->gzip)
         h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_ENCODING, NULL, H2O_STRLIT("gzip"));
