@@ -3,7 +3,7 @@
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "server/auth.h"
 
 struct accounts;
@@ -14,7 +14,8 @@ struct account;
 /* shared: the passwords of SHARED_USER; of count 0 where there is no such user.  file may be NULL; it becomes the
  * accounts', also where creation fails, and the passwords in it are wiped.  previous may be NULL: where a user has the
  * same hash as there, what is known about passwords is taken over.  NULL where memory or randomness is short. */
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous);
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file,
+                                 struct accounts *previous);
 
 /* One share more, or one less; the last one frees.  accounts_unref(NULL) is harmless. */
 struct accounts *accounts_ref(struct accounts *accounts);
@@ -36,7 +37,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
  * that the drain token means, else the token itself.  Empty where there is none.  Parts of the arguments, cut off at
- * CONFIG_FILE_APP_MAX bytes, or valid as long as the accounts. */
+ * CONFIGURATION_APP_MAX bytes, or valid as long as the accounts. */
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token);
 

@@ -8,6 +8,7 @@
 #include "commands/convert.h"
 #include "commands/explain.h"
 #include "commands/replay.h"
+#include "config/mistakes.h"
 
 command_run *command_find(const char *name)
 {
@@ -33,6 +34,17 @@ int command_fail(const char *format, ...)
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
+    return COMMAND_FAILED;
+}
+
+static void fail_with(struct slice mistake)
+{
+    command_fail("%.*s", (int)mistake.length, mistake.at);
+}
+
+int command_fail_all(struct buffer *mistakes)
+{
+    mistakes_tell(mistakes, fail_with);
     return COMMAND_FAILED;
 }
 
@@ -86,10 +98,10 @@ static int take_option(const struct command *command, int argc, char **argv, int
         value = argv[++*at];
     if (option->argument != NULL && value == NULL)
         return misuse("%s needs a value; see drain_exporter %s --help", option->name, command->name);
-    char problem[128];
+    char error[ERROR_MAX];
     if (option->take != NULL) {
-        if (!option->take(option->place, value, problem))
-            return misuse("%s: %s", option->name, problem);
+        if (!option->take(option->place, value, error))
+            return misuse("%s: %s", option->name, error);
     } else if (option->argument != NULL)
         *(const char **)option->place = value;
     else

@@ -47,7 +47,7 @@ struct index {
 
 struct accounts {
     atomic_uint references;
-    struct config_file *file;
+    struct configuration *file;
     struct account *accounts; /* of the file's entries, then the shared one */
     size_t count;
     struct index users; /* who have a password */
@@ -151,13 +151,13 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         take_memory(account, find(&previous->users, name));
 }
 
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous)
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file, struct accounts *previous)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_key);
     struct accounts *accounts = calloc(1, sizeof *accounts);
     if (accounts == NULL) {
-        config_file_free(file);
+        configuration_free(file);
         return NULL;
     }
     atomic_init(&accounts->references, 1);
@@ -177,7 +177,7 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     sort(&accounts->apps);
     sort(&accounts->tokens);
     if (file != NULL)
-        config_file_forget_passwords(file);
+        configuration_forget_passwords(file);
     return accounts;
 }
 
@@ -201,7 +201,7 @@ void accounts_unref(struct accounts *accounts)
     free(accounts->users.entries);
     free(accounts->apps.entries);
     free(accounts->tokens.entries);
-    config_file_free(accounts->file);
+    configuration_free(accounts->file);
     free(accounts);
 }
 
@@ -342,7 +342,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 
 static struct slice cut(struct slice app)
 {
-    return (struct slice){app.at, app.length < CONFIG_FILE_APP_MAX ? app.length : CONFIG_FILE_APP_MAX};
+    return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};
 }
 
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,

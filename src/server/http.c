@@ -253,7 +253,7 @@ static bool is_too_late(h2o_req_t *request)
 static void take_batch(h2o_req_t *request, const struct poster *poster, struct slice query, struct slice body)
 {
     struct worker *worker = worker_of(request);
-    char app_text[CONFIG_FILE_APP_MAX];
+    char app_text[CONFIGURATION_APP_MAX];
     struct slice url_app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(query, SLICE("app"), app_text, sizeof app_text);

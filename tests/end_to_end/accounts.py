@@ -211,9 +211,9 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains:\n- {name: new, app: new, password: x}\n- {name: shop, app: __x}\n- {nam: y}\n")
     context.file("secret", "")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:4:" in server.log(), "the mistakes are logged")
-    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: CONFIG_FILE:3:21: drain "shop": app starts with "__"',
-                 "reload: CONFIG_FILE:4:4: this key is not known"):
+    wait_for(lambda: path + ":4:" in server.log(), "the mistakes are logged")
+    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: %s:3:21: drain "shop": app starts with "__"' % path,
+                 "reload: %s:4:4: this key is not known" % path):
         check(part in server.log(), "the log does not say %s: %s", part, server.log())
     equal(posts(server, "new", "x"), 401, "the new user after a failed reload")
     equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "shop after a failed reload")
@@ -226,7 +226,7 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains: x")
     context.file("secret", "next-Secret")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:1:9: drains must be a list" in server.log(), "the third failure is logged")
+    wait_for(lambda: path + ":1:9: drains must be a list" in server.log(), "the third failure is logged")
     equal(posts(server, "drain", "next-Secret"), 401, "the new secret with a bad file")
 
     # Another label, user and app; open connections and all series stay.
@@ -304,12 +304,12 @@ def mistakes_are_told_all_at_once(context):
         '8:28: drain "shop": a label\'s value is empty',
     ]
     for arguments in ((), ("--check-config",)):
-        for settings in ({"CONFIG": MISTAKES}, {"CONFIG_FILE": path}):
+        for source, settings in (("CONFIG", {"CONFIG": MISTAKES}), (path, {"CONFIG_FILE": path})):
             status, out, err = run(context, *arguments, **settings)
             equal((status, out), (1, ""), "status and output")
-            equal(err, "".join("drain_exporter: %s:%s\n" % (next(iter(settings)), text) for text in want), "what is said")
-    refused(context, 1, "CONFIG_FILE", CONFIG_FILE=context.folder + "/missing")
-    refused(context, 1, "CONFIG_FILE", "--config-file=" + context.folder)
+            equal(err, "".join("drain_exporter: %s:%s\n" % (source, text) for text in want), "what is said")
+    refused(context, 1, context.folder + "/missing: the file", CONFIG_FILE=context.folder + "/missing")
+    refused(context, 1, context.folder + ": the file", "--config-file=" + context.folder)
     refused(context, 1, "both CONFIG and CONFIG_FILE", CONFIG="drains: []", CONFIG_FILE=path)
     refused(context, 1, "CONFIG", CONFIG="")
     for password in (SHOP_PASSWORD, HASHED_PASSWORD, "secret"):

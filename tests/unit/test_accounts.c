@@ -11,10 +11,10 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
     struct auth_realm shared = {0};
     if (shared_password != NULL)
         assert_true(auth_allow(&shared, SHARED_USER, shared_password));
-    struct config_file *file = NULL;
+    struct configuration *file = NULL;
     if (yaml != NULL) {
         struct buffer mistakes = {0};
-        file = config_file_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
+        file = configuration_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
         if (file == NULL)
             fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     }
@@ -122,8 +122,8 @@ static void apps(void **state)
     memset(large, 'x', sizeof large);
     large[599] = '\0';
     const struct account *shared = allowed(accounts, "drain:shared");
-    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIG_FILE_APP_MAX);
-    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIG_FILE_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIGURATION_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIGURATION_APP_MAX);
     accounts_unref(accounts);
 }
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "intake/batch.h"
 #include "output/exposition.h"
 #include "support.h"
@@ -514,14 +514,14 @@ static void fixed_labels(void **state)
 
 /* ---- rules ---- */
 
-static struct config_file *file;
+static struct configuration *file;
 
 /* Put these rules in force. */
 static void use(const char *yaml)
 {
     struct buffer mistakes = {0};
-    config_file_free(file);
-    file = config_file_parse(slice_of(yaml), "CONFIG", true, &mistakes);
+    configuration_free(file);
+    file = configuration_parse(slice_of(yaml), "CONFIG", true, &mistakes);
     if (file == NULL)
         fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     rules_enforce(file->rules);
@@ -536,7 +536,7 @@ static void post(const char *body)
 
 static int teardown_rules(void **state)
 {
-    config_file_free(file);
+    configuration_free(file);
     file = NULL;
     return teardown(state);
 }
@@ -610,9 +610,9 @@ static void rule_help(void **state)
     post(LINE("web.1", "job a"));
     has("# HELP x_total One.");
     struct buffer mistakes = {0};
-    config_file_free(
-        config_file_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
-                          "CONFIG", true, &mistakes));
+    configuration_free(
+        configuration_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
+                            "CONFIG", true, &mistakes));
     has("# HELP x_total One.");
     use("rules: [{name: r, match: '^job (?<job>.*)', metrics: [{counter: x_total, help: Two., labels: {job: $job}}]}]");
     post(LINE("web.1", "job a"));
