@@ -97,7 +97,7 @@ static const struct config_drain *find_entry(const struct configuration *configu
         const struct config_drain *entry = &configuration->drains[i];
         if (entry->app == NULL || strcmp(entry->app, app) != 0)
             continue;
-        if (!config_drain_has_password(entry))
+        if (!config_drain_has_password(entry) || entry->shared)
             return entry;
         found = found == NULL ? entry : found;
     }
@@ -107,14 +107,14 @@ static const struct config_drain *find_entry(const struct configuration *configu
 struct batch offline_batch(const struct offline *offline, const char *app)
 {
     const struct config_drain *entry = find_entry(offline->configuration, app);
-    struct batch batch = {.rules = offline->configuration->rules};
-    if (app != NULL)
-        batch.app = slice_of(app);
-    if (entry != NULL) {
-        batch.labels = entry->labels;
-        batch.label_count = entry->label_count;
-    }
-    return batch;
+    if (entry == NULL)
+        entry = &offline->configuration->others;
+    return (struct batch){.app = slice_of(app == NULL ? "" : app),
+                          .labels = entry->labels,
+                          .label_count = entry->label_count,
+                          .rules = offline->configuration->rules,
+                          .router_by_process = entry->router_by_process,
+                          .addon_app = entry->addon_app};
 }
 
 void offline_close(struct offline *offline)
@@ -125,12 +125,39 @@ void offline_close(struct offline *offline)
     *offline = (struct offline){0};
 }
 
-/* ---- who may post, and the rules for what is posted ---- */
+/* ---- the server ---- */
 
+/* Who may post, and the rules for what is posted. */
 struct access {
     struct accounts *accounts; /* a reference of each */
     struct rules *rules;       /* NULL: there are none */
 };
+
+/* An app that is or was configured, and when its last batch arrived.  It stays through reloads, so that a batch can
+ * still note its time while the configuration changes. */
+struct known_app {
+    struct known_app *next;
+    _Atomic int64_t last_batch; /* see struct config_drain */
+    char name[];
+};
+
+struct exporter {
+    struct settings *settings;
+    struct pipeline pipeline;
+    pthread_mutex_t lock; /* guards access, which a reload changes */
+    struct access access;
+    struct known_app *known_apps; /* of the thread that loads */
+    struct http_server *server;
+    struct maintenance *maintenance;
+};
+
+static struct access ref_access(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    struct access access = {accounts_ref(exporter->access.accounts), rules_ref(exporter->access.rules)};
+    pthread_mutex_unlock(&exporter->lock);
+    return access;
+}
 
 static void unref_access(struct access *access)
 {
@@ -138,39 +165,67 @@ static void unref_access(struct access *access)
     rules_unref(access->rules);
 }
 
-/* Without accounts, but with mistakes, if the configuration has some.  previous: the accounts that these replace, or
- * NULL. */
-static struct access load_access(const struct settings *settings, struct accounts *previous, struct buffer *mistakes)
+/* The app of this name, added if it is new; NULL if memory is short. */
+static struct known_app *know_app(struct exporter *exporter, const char *name)
 {
+    for (struct known_app *app = exporter->known_apps; app != NULL; app = app->next)
+        if (strcmp(app->name, name) == 0)
+            return app;
+    struct known_app *app = calloc(1, sizeof *app + strlen(name) + 1);
+    if (app == NULL)
+        return NULL;
+    strcpy(app->name, name);
+    app->next = exporter->known_apps;
+    exporter->known_apps = app;
+    return app;
+}
+
+static bool know_apps(struct exporter *exporter, struct configuration *configuration)
+{
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        struct config_drain *drain = &configuration->drains[i];
+        struct known_app *app = drain->app == NULL ? NULL : know_app(exporter, drain->app);
+        if (drain->app != NULL && app == NULL)
+            return false;
+        drain->last_batch = app == NULL ? NULL : &app->last_batch;
+    }
+    return true;
+}
+
+/* Without accounts, but with mistakes, if the configuration has some.  What is known about passwords is taken over from
+ * the accounts that there are. */
+static struct access load_access(struct exporter *exporter, struct buffer *mistakes)
+{
+    const struct settings *settings = exporter->settings;
     struct configuration *configuration;
     struct access access = {0};
     if (!configuration_load(settings, &configuration, mistakes))
         return access;
     struct auth_realm shared = auth_realm_of(SHARED_USER, settings->password_drain, settings->password_drain_previous);
     access.rules = rules_ref(configuration->rules);
-    access.accounts = accounts_create(&shared, configuration, previous);
+    if (know_apps(exporter, configuration))
+        access.accounts = accounts_create(&shared, configuration, exporter->access.accounts);
+    else
+        configuration_free(configuration);
     if (access.accounts == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
     return access;
 }
 
-static void allow(struct http_server *server, const struct settings *settings, const struct access *access)
+/* Let this access be in force. */
+static void allow(struct exporter *exporter, struct access *access)
 {
+    const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
     rules_enforce(access->rules);
-    http_allow(server, access->accounts, access->rules, &metrics);
+    http_allow(exporter->server, access->accounts, access->rules, &metrics);
+    pthread_mutex_lock(&exporter->lock);
+    struct access old = exporter->access;
+    exporter->access = *access;
+    pthread_mutex_unlock(&exporter->lock);
+    unref_access(&old);
 }
-
-/* ---- making the server ---- */
-
-struct exporter {
-    struct settings *settings;
-    struct pipeline pipeline;
-    struct access access;
-    struct http_server *server;
-    struct maintenance *maintenance;
-};
 
 static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
 {
@@ -195,12 +250,26 @@ static size_t count_connections(void *context)
     return http_connections(((struct exporter *)context)->server);
 }
 
+static void describe_apps(struct exporter *exporter, const struct configuration *configuration, unsigned slot,
+                          uint64_t now)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        const struct config_drain *drain = &configuration->drains[i];
+        if (drain->app != NULL)
+            ledger_describe_app(pipeline->store, pipeline->entities, slot, slice_of(drain->app), drain->last_batch,
+                                now);
+    }
+}
+
+/* Record what the configuration says that there is, on the maintenance thread. */
 static void describe(void *context, struct store *store, unsigned slot, uint64_t now)
 {
     struct exporter *exporter = context;
-    struct rules *rules = http_rules(exporter->server);
-    ledger_describe_rules(rules, store, slot, now);
-    rules_unref(rules);
+    struct access access = ref_access(exporter);
+    ledger_describe_rules(access.rules, store, slot, now);
+    describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    unref_access(&access);
 }
 
 /* The shortest time after which something may have to leave. */
@@ -230,15 +299,18 @@ static struct maintenance *start_maintenance(struct exporter *exporter)
 static bool make_all(struct exporter *exporter, struct buffer *mistakes)
 {
     char error[ERROR_MAX];
-    exporter->access = load_access(exporter->settings, NULL, mistakes);
-    if (exporter->access.accounts == NULL)
+    struct access access = load_access(exporter, mistakes);
+    if (access.accounts == NULL) {
+        unref_access(&access);
         return false;
+    }
     exporter->server = open_server(exporter->settings, error);
     if (exporter->server == NULL) {
         mistakes_add(mistakes, "%s", error);
+        unref_access(&access);
         return false;
     }
-    allow(exporter->server, exporter->settings, &exporter->access);
+    allow(exporter, &access);
     if (open_pipeline(&exporter->pipeline, exporter->settings))
         exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)
@@ -254,6 +326,7 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
         return NULL;
     }
     exporter->settings = settings;
+    pthread_mutex_init(&exporter->lock, NULL);
     if (make_all(exporter, mistakes))
         return exporter;
     exporter_close(exporter);
@@ -279,14 +352,13 @@ void exporter_accept(struct exporter *exporter)
 /* ---- reload ---- */
 
 /* Series with fixed labels that no entry gives any more have ended; all others are kept. */
-static void end_unlisted(struct entities *entities, const struct accounts *accounts)
+static void end_unlisted(struct entities *entities, const struct configuration *configuration)
 {
     static uint64_t hashes[CONFIGURATION_DRAINS_MAX];
-    const struct label *labels;
-    size_t count = 0, label_count;
-    while ((labels = accounts_entry_labels(accounts, count, &label_count)) != NULL)
-        hashes[count++] = entities_hash_labels(entities, labels, label_count);
-    entities_allow_labels(entities, hashes, count, clock_monotonic());
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        hashes[i] =
+            entities_hash_labels(entities, configuration->drains[i].labels, configuration->drains[i].label_count);
+    entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
 }
 
 static void log_mistake(struct slice mistake)
@@ -304,12 +376,10 @@ void exporter_reload(struct exporter *exporter)
         settings_exchange_secrets(exporter->settings, &fresh);
     else
         mistakes_add(&mistakes, "%s", error);
-    struct access access = load_access(exporter->settings, exporter->access.accounts, &mistakes);
+    struct access access = load_access(exporter, &mistakes);
     if (has_secrets && access.accounts != NULL) {
-        allow(exporter->server, exporter->settings, &access);
-        unref_access(&exporter->access);
-        exporter->access = access;
-        end_unlisted(exporter->pipeline.entities, access.accounts);
+        allow(exporter, &access);
+        end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
@@ -341,5 +411,11 @@ void exporter_close(struct exporter *exporter)
         http_close(exporter->server);
     close_pipeline(&exporter->pipeline);
     unref_access(&exporter->access);
+    while (exporter->known_apps != NULL) {
+        struct known_app *next = exporter->known_apps->next;
+        free(exporter->known_apps);
+        exporter->known_apps = next;
+    }
+    pthread_mutex_destroy(&exporter->lock);
     free(exporter);
 }

@@ -44,12 +44,19 @@ struct config_drain {
     size_t token_count;
     struct label labels[FIXED_LABELS_MAX]; /* legal names, each once */
     size_t label_count;
+    bool shared;                 /* it has a password, and yet the shared user may post for its app as well */
+    bool router_by_process;      /* see struct family_context, as of addon_app */
+    bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
+    bool addon_app;
+    _Atomic int64_t *last_batch; /* when one of its app arrived last, microseconds since 1970; 0: never.  Not the
+                                    configuration's; NULL: nobody keeps it */
 };
 
 struct configuration {
     struct config_drain *drains;
     size_t drain_count;
-    struct rules *rules; /* a share; NULL: there are none */
+    struct config_drain others; /* what is said of apps without an entry */
+    struct rules *rules;        /* a share; NULL: there are none */
 };
 
 /* Has the entry a password of its own?  If not, it has an app, and no other such entry has this app. */

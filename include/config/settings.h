@@ -41,6 +41,7 @@ struct settings {
     uint64_t max_metric_series;
     uint64_t max_l2met_names;
     bool leave_out_self_drain;
+    bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
     uint64_t workers;

@@ -41,12 +41,20 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token);
 
-/* The fixed labels of all series of a batch; valid as long as the accounts.  Those of the account's entry; for the
- * shared user, those of the entry without a password that has this app. */
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count);
+/* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
+ * shared.  False is also logged, once a minute for each app. */
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
+                         uint64_t now);
 
-/* The fixed labels of one entry after the other, from 0 on; NULL behind the last. */
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count);
+/* What the configuration says of the series of a batch: the account's entry; for the shared user, the entry of the app
+ * that is shared or has no password; else configuration->others.  Valid as long as the accounts. */
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app);
+
+/* Where to note when a batch of the app arrived; NULL if the app is not configured. */
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app);
+
+/* The configuration that they were made of, without its passwords; NULL if there was none. */
+const struct configuration *accounts_configuration(const struct accounts *accounts);
 
 #endif

@@ -83,6 +83,15 @@ struct configuration *configuration_read(const char *path, enum configuration_pa
     return configuration;
 }
 
+/* Put in what entries leave to the settings. */
+static void complete(struct configuration *configuration, const struct settings *settings)
+{
+    configuration->others.router_by_process = settings->router_by_process;
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        if (!configuration->drains[i].says_router_by_process)
+            configuration->drains[i].router_by_process = settings->router_by_process;
+}
+
 bool configuration_load(const struct settings *settings, struct configuration **configuration, struct buffer *mistakes)
 {
     enum configuration_passwords passwords = PASSWORDS_WITHOUT_SHARED;
@@ -96,6 +105,8 @@ bool configuration_load(const struct settings *settings, struct configuration **
         *configuration = configuration_parse(slice_of(settings->config_text), "CONFIG", passwords, mistakes);
     else if ((*configuration = calloc(1, sizeof **configuration)) == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
+    if (*configuration != NULL)
+        complete(*configuration, settings);
     return *configuration != NULL;
 }
 

@@ -170,15 +170,47 @@ static void read_labels(struct reader *reader, void *into, const yaml_node_t *va
 
 /* ---- the list of drains ---- */
 
-enum { NAME, APP, PASSWORD, PASSWORD_FILE, PASSWORD_HASH, TOKENS, LABELS, KEY_COUNT };
+static void read_shared(struct reader *reader, void *into, const yaml_node_t *value)
+{
+    config_read_truth(reader, value, "shared", &((struct config_drain *)into)->shared);
+}
+
+static void read_router_by_process(struct reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    drain->says_router_by_process = true;
+    config_read_truth(reader, value, "router_by_process", &drain->router_by_process);
+}
+
+static void read_addon_app(struct reader *reader, void *into, const yaml_node_t *value)
+{
+    config_read_truth(reader, value, "addon_app", &((struct config_drain *)into)->addon_app);
+}
+
+enum {
+    NAME,
+    APP,
+    PASSWORD,
+    PASSWORD_FILE,
+    PASSWORD_HASH,
+    SHARED,
+    TOKENS,
+    LABELS,
+    ROUTER_BY_PROCESS,
+    ADDON_APP,
+    KEY_COUNT,
+};
 static const struct config_key drain_keys[KEY_COUNT] = {
     [NAME] = {"name", read_name},
     [APP] = {"app", read_app},
     [PASSWORD] = {"password", read_password},
     [PASSWORD_FILE] = {"password_file", read_password_file},
     [PASSWORD_HASH] = {"password_hash", read_password_hash},
+    [SHARED] = {"shared", read_shared},
     [TOKENS] = {"tokens", read_tokens},
     [LABELS] = {"labels", read_labels},
+    [ROUTER_BY_PROCESS] = {"router_by_process", read_router_by_process},
+    [ADDON_APP] = {"addon_app", read_addon_app},
 };
 
 /* What one key alone cannot tell.  seen: the keys that the entry has, right or wrong.  Whether it has a password. */
@@ -196,6 +228,9 @@ static bool check_drain(struct reader *reader, const yaml_node_t *node, unsigned
     else if (!(seen & 1U << APP) && seen & 1U << TOKENS)
         config_note(reader, &config_value(reader, node, "tokens")->start_mark,
                     "there are tokens, but no app that they mean");
+    else if (!(seen & 1U << APP) && seen & 1U << SHARED)
+        config_note(reader, &config_value(reader, node, "shared")->start_mark,
+                    "shared is about an app, and there is none");
     return passwords != 0;
 }
 
@@ -208,10 +243,12 @@ static bool read_drain(struct reader *reader, struct config_drain *drain, const 
     if (name != NULL && config_is_name(config_text(name)))
         reader->entry = config_text(name);
     unsigned seen = config_read_mapping(reader, node, drain_keys, KEY_COUNT,
-                                        "name, app, password, password_file, password_hash, tokens and labels", drain);
+                                        "name, app, password, password_file, password_hash, shared, tokens, labels, "
+                                        "router_by_process and addon_app",
+                                        drain);
     bool has_password = check_drain(reader, node, seen);
     const yaml_node_t *app = config_value(reader, node, "app");
-    if (!has_password && drain->app != NULL)
+    if ((!has_password || drain->shared) && drain->app != NULL)
         config_remember(reader, &reader->apps, config_text(app), &app->start_mark, NULL);
     reader->entry = (struct slice){"", 0};
     return has_password;
@@ -236,6 +273,6 @@ void config_read_drains(struct reader *reader, void *none, const yaml_node_t *no
         reader->has_password |= read_drain(reader, &reader->configuration->drains[i], item);
     }
     config_check_places(reader, &reader->names, "this name");
-    config_check_places(reader, &reader->apps, "this app of a drain without a password");
+    config_check_places(reader, &reader->apps, "this app of a drain that is shared or has no password");
     config_check_places(reader, &reader->tokens, "this token");
 }

@@ -54,6 +54,8 @@ static const struct setting settings[] = {
      "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
+    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
+     "whether requests are counted by dyno (web.1) and not only by process type"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body; four times this when decompressed"},

@@ -102,8 +102,8 @@ static const struct {
     {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
     {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
-     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, tokens and "
-     "labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
+     "tokens, labels, router_by_process and addon_app\nCONFIG:5:3: drain \"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
@@ -129,7 +129,14 @@ static const struct {
     {"drains: [{name: a, tokens: [x]}]",
      ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
     {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x}\n- {name: c, app: a}\n",
-     ":4:18: this app of a drain without a password stands in line 2 already\n"},
+     ":4:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x, shared: true}\n",
+     ":3:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains: [{name: a, password: s3cret, shared: true}]",
+     ":1:46: drain \"a\": shared is about an app, and there is none\n"},
+    {DRAIN "  shared: yes\n  router_by_process: 1\n  addon_app: [true]\n",
+     ":4:11: drain \"a\": shared must be true or false\nCONFIG:5:22: drain \"a\": router_by_process must be true or "
+     "false\nCONFIG:6:14: drain \"a\": addon_app must be text\n"},
     /* passwords */
     {DRAIN "  password: ''\n", ":4:13: drain \"a\": password is empty\n"},
     {DRAIN "  password: null\n", ":4:13: drain \"a\": password has no value\n"},
@@ -475,6 +482,29 @@ static void unknown_passwords(void **state)
     assert_null(parse(SLICE("drains: [{name: a, app: ''}]"), PASSWORDS_UNKNOWN));
 }
 
+/* Entries win over the setting, and those without a word follow it. */
+static void options(void **state)
+{
+    (void)state;
+    char text[] =
+        "drains: [{name: a, app: a, router_by_process: false}, {name: b, app: b, addon_app: true, password: x, "
+        "shared: true}, {name: c, app: c, router_by_process: true}]";
+    for (int set = 0; set < 2; set++) {
+        struct configuration *found;
+        struct buffer mistakes = {0};
+        assert_true(configuration_load(
+            &(struct settings){.config_text = text, .password_drain = text, .router_by_process = set}, &found,
+            &mistakes));
+        assert_false(found->drains[0].router_by_process);
+        assert_int_equal(found->drains[1].router_by_process, set);
+        assert_true(found->drains[2].router_by_process);
+        assert_int_equal(found->others.router_by_process, set);
+        assert_true(found->drains[1].addon_app && found->drains[1].shared);
+        assert_false(found->drains[0].addon_app || found->drains[0].shared || found->others.addon_app);
+        configuration_free(found);
+    }
+}
+
 /* A setting is looked at in one place. */
 static void check_load(const struct settings *settings, size_t drains, const char *expected)
 {
@@ -549,7 +579,7 @@ int main(void)
         cmocka_unit_test(shared_user),    cmocka_unit_test(cuts),
         cmocka_unit_test(files),          cmocka_unit_test(unknown_passwords),
         cmocka_unit_test(loading),        cmocka_unit_test(telling),
-        cmocka_unit_test(reserved_names),
+        cmocka_unit_test(reserved_names), cmocka_unit_test(options),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
 }
