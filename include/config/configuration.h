@@ -77,8 +77,8 @@ struct configuration *configuration_read(const char *path, enum configuration_pa
                                          struct buffer *mistakes);
 
 /* What the settings say: the file of CONFIG_FILE, else the text of CONFIG, else a configuration with nothing in it.
- * False, with mistakes, if it cannot be had.  Unless the settings are a server's, no password of a drain is needed or
- * read. */
+ * False, with mistakes, if it cannot be had.  If a command or a
+ * check knows no password, those of the drains are not looked for either. */
 bool configuration_load(const struct settings *settings, struct configuration **configuration, struct buffer *mistakes);
 
 /* Wipe the passwords, not the hashes, once digests of them were made. */

@@ -7,6 +7,7 @@
 
 #include "commands/convert.h"
 #include "commands/explain.h"
+#include "commands/hash_password.h"
 #include "commands/replay.h"
 #include "config/mistakes.h"
 
@@ -19,6 +20,7 @@ command_run *command_find(const char *name)
         {"explain", explain},
         {"convert", convert},
         {"replay", replay},
+        {"hash-password", hash_password},
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
@@ -63,7 +65,9 @@ static int misuse(const char *format, const char *what, const char *command)
 
 static int print_help(const struct command *command)
 {
-    printf("drain_exporter %s [OPTION]... %s\n\n%s\n\n", command->name, command->operands, command->purpose);
+    printf("drain_exporter %s%s%s%s\n\n%s\n%s", command->name, command->option_count > 0 ? " [OPTION]..." : "",
+           command->operands[0] != '\0' ? " " : "", command->operands, command->purpose,
+           command->option_count > 0 ? "\n" : "");
     for (size_t i = 0; i < command->option_count; i++) {
         const struct command_option *option = &command->options[i];
         printf("  %s%s%s\n        %s\n", option->name, option->argument == NULL ? "" : " ",

@@ -97,7 +97,7 @@ bool configuration_load(const struct settings *settings, struct configuration **
     enum configuration_passwords passwords = PASSWORDS_WITHOUT_SHARED;
     if (settings->password_drain != NULL)
         passwords = PASSWORDS_WITH_SHARED;
-    else if (settings->action != SETTINGS_RUN)
+    else if (settings->action != SETTINGS_RUN && settings->password_metrics == NULL)
         passwords = PASSWORDS_UNKNOWN;
     if (settings->config_file != NULL)
         *configuration = configuration_read(settings->config_file, passwords, mistakes);

@@ -504,7 +504,8 @@ void settings_print_help(FILE *out)
         "Commands, each with a --help of its own:\n\n"
         "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
-        "  drain_exporter replay           send a log to a drain as Logplex does\n\n"
+        "  drain_exporter replay           send a log to a drain as Logplex does\n"
+        "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
         "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];
