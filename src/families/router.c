@@ -41,8 +41,8 @@ static const char *const notices[] = {NOTICES(X)};
         .name = "heroku_router_" text, .help = meaning, .type = METRIC_HISTOGRAM, .cells = COUNT(limits) + 2, \
         .bounds = limits                                                                                      \
     }
-#define ERRORS_HELP "Router log lines with an H code, by code."
-#define ERRORS_TOTAL_HELP \
+#define ERRORS_HELP "Router log lines with an H code, by code, but for warnings and notices."
+#define ERROR_LINES_HELP \
     "Router log lines with an H code, by code and by what they say they are: error, warning or info."
 
 static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes);
@@ -50,10 +50,10 @@ static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes)
 static const struct metric other_code = COUNTER("errors", ERRORS_HELP);
 
 /* A level that lines have (at=), and the codes that are known to come with it. */
-static const struct metric error_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, errors);
-static const struct metric warning_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, warnings);
-static const struct metric notice_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, notices);
-static const struct metric other_codes = COUNTER("errors_total", ERRORS_TOTAL_HELP);
+static const struct metric error_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, errors);
+static const struct metric warning_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, warnings);
+static const struct metric notice_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, notices);
+static const struct metric other_codes = COUNTER("error_lines_total", ERROR_LINES_HELP);
 static const struct {
     struct slice at;
     const struct metric *metric;
@@ -312,19 +312,18 @@ static bool count_cell(const struct metric *metric, struct sample *sample, struc
     return false;
 }
 
-/* heroku_router_errors, as it has always been. */
+/* heroku_router_errors, as it has always been: of errors alone.  A warning or a notice with a code is none. */
 static void count_code(const struct router_line *line, struct slice dyno, struct family_context *context,
                        struct sample_output *output)
 {
-    bool informative = slice_equals(line->at, SLICE("info"));
-    if (informative && !slice_starts_with(line->code, SLICE("H8")))
+    if (slice_equals(line->at, SLICE("info")) || slice_equals(line->at, SLICE("warning")))
         return;
     struct label labels[] = {{SLICE("app"), context->app},
                              {SLICE("process"), dyno},
                              {SLICE("code"), family_is_code(line->code, 'H') ? line->code : SLICE("other")}};
     struct sample sample = {
         .name = slice_of(router_errors.name), .labels = labels, .label_count = 2, .amount = 1, .process = dyno};
-    if (count_cell(&router_errors, &sample, line->code, output) || informative)
+    if (count_cell(&router_errors, &sample, line->code, output))
         return;
     sample.metric = &other_code;
     sample.label_count = 3;

@@ -26,7 +26,7 @@ ONE_OFFS = ("run", "scheduler", "release")
 # Levels (at=) of the H codes that the model uses.
 CODES = {"H10": "error", "H12": "error", "H13": "error", "H18": "error", "H27": "warning", "H80": "info"}
 # Counters that are known to be 0 before they rise, so that each rise can be seen.
-FROM_ZERO = re.compile(r"heroku_router_errors(_total)?|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
+FROM_ZERO = re.compile(r"heroku_router_errors|heroku_router_error_lines_total|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
 
 
 class Dyno:
@@ -143,8 +143,9 @@ class App:
         self.count("heroku_router_service_duration_seconds_count", process_type=dyno.type)
         self.count("heroku_router_connect_duration_seconds_count", process_type=dyno.type)
         if code is not None:
-            self.count("heroku_router_errors", process=dyno.name, code=code)
-            self.count("heroku_router_errors_total", at=level, code=code)
+            if level == "error":
+                self.count("heroku_router_errors", process=dyno.name, code=code)
+            self.count("heroku_router_error_lines_total", at=level, code=code)
 
     # ---- app / api ----
 

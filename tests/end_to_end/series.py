@@ -224,10 +224,10 @@ def known_counters_start_at_zero(context):
         return {labels[label] for labels, _ in found}
 
     for app in ("plain", "told"):
-        errors = zeros("heroku_router_errors_total", "code", app=app, at="error")
+        errors = zeros("heroku_router_error_lines_total", "code", app=app, at="error")
         check({"H10", "H12", "H13", "H14", "H18", "H99"} <= errors and len(errors) > 15, "router errors of %s: %r", app, errors)
-        equal(zeros("heroku_router_errors_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
-        equal(zeros("heroku_router_errors_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
+        equal(zeros("heroku_router_error_lines_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
+        equal(zeros("heroku_router_error_lines_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
         check({"release", "deploy", "scale", "config_set", "rollback"} <= zeros("heroku_api_events_total", "event", app=app), "events of the API of %s", app)
         check({"L10", "L12", "L13"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
         check({"header", "pairs"} <= zeros("drain_exporter_messages_malformed_total", "reason", app=app), "malformed messages of %s", app)
@@ -247,7 +247,7 @@ def known_counters_start_at_zero(context):
     # The first error is a rise of one.
     server.post(router_error("H13", "web.1") + line("Error R14 (Memory quota exceeded)", "heroku", "web.1") + line("Release v2 created by user x@example.com", "app", "api"), "told")
     page = server.page()
-    equal([page.value("heroku_router_errors", app="told", process="web.1", code="H13"), page.value("heroku_router_errors_total", app="told", at="error", code="H13"),
+    equal([page.value("heroku_router_errors", app="told", process="web.1", code="H13"), page.value("heroku_router_error_lines_total", app="told", at="error", code="H13"),
            page.value("heroku_dyno_errors_total", app="told", process_type="web", code="R14"), page.value("heroku_api_events_total", app="told", event="release")], [1] * 4, "the first of each")
 
 
