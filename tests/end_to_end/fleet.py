@@ -37,7 +37,6 @@ class Dyno:
         self.type = name.split(".")[0]
         self.runtime = runtime  # the lab log-runtime-metrics is enabled
         self.serves = False  # takes requests
-        self.reported = None  # the id in its last metrics line
         self.former = None  # the id of an instance that still runs beside the new one
         self.start(None)
 
@@ -91,6 +90,10 @@ class App:
     def changes(self, dyno, before, after):
         self.platform(dyno, "State changed from %s to %s" % (before, after))
         self.count("heroku_dyno_state_changes_total", **{"process_type": dyno.type, "from": before, "to": after})
+        if after == "starting":
+            self.count("heroku_dyno_restarts_total", process_type=dyno.type)
+        elif dyno.type not in ONE_OFFS:
+            self.gauges[self.key("heroku_dyno_up", process=dyno.name, process_type=dyno.type)] = int(after == "up")
 
     def happens(self, dyno, text, event):
         self.platform(dyno, text)
@@ -119,9 +122,6 @@ class App:
         if instance is not None:
             return
         if dyno.type not in ONE_OFFS:
-            if dyno.reported not in (None, dyno.id):
-                self.count("heroku_dyno_restarts_total", process_type=dyno.type)
-            dyno.reported = dyno.id
             self.gauges[self.key("heroku_dyno_load_avg_1m", **labels)] = load
             self.gauges[self.key("heroku_dyno_memory_pgpgin_pages_total", **labels)] = dyno.pages
 

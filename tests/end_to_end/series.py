@@ -252,6 +252,62 @@ def known_counters_start_at_zero(context):
 
 
 @test
+def dynos_are_up_or_not(context):
+    """From lines about states alone; what is down stays at 0, until the app is scaled down."""
+    server = context.server(SCRAPE_INTERVAL="300ms")
+
+    def state(before, after, dyno="web.1"):
+        server.post(line("State changed from %s to %s" % (before, after), "heroku", dyno))
+
+    def up(dyno="web.1"):
+        return [number for _, number in server.page().select("heroku_dyno_up", app="app", process=dyno, process_type=dyno.split(".")[0])]
+
+    state("starting", "up")
+    equal(up(), [1], "after the start")
+    state("up", "starting")
+    equal(up(), [1], "while it restarts")
+    server.post(line("Process exited with status 143", "heroku", "web.1"))
+    state("starting", "crashed")
+    server.post(line("Process exited with status 1", "heroku", "web.1"))
+    equal(up(), [0], "after the crash")
+    state("up", "down", "web.2")
+    time.sleep(1.2)  # longer than what has ended is shown
+    equal((up(), up("web.2")), ([0], [0]), "some time after the crash")
+    state("crashed", "starting")
+    equal(up(), [0], "while it starts after the crash")
+    state("starting", "up")
+    equal(up(), [1], "after the next start")
+    server.post(line("Scaled to web@1:Standard-1X by user x@example.com", "app", "api"))
+    wait_for(lambda: up("web.2") == [], "the dyno that was scaled away leaves")
+    equal(up(), [1], "the dyno that stays")
+    state("up", "complete", "run.1234")
+    equal(server.page().select("heroku_dyno_up", process_type="run"), [], "a one-off dyno is no place in the formation")
+
+
+@test
+def restarts_are_counted_once(context):
+    """By the lines about states, by the ids in the metrics lines, and once if both tell."""
+    server = context.server()
+
+    def report(instance):
+        return line("source=web.1 dyno=heroku.1.%s sample#load_avg_1m=1" % instance, "heroku", "web.1")
+
+    def change(before, after):
+        return line("State changed from %s to %s" % (before, after), "heroku", "web.1")
+
+    def cycle():
+        return change("up", "starting") + change("starting", "up")
+
+    def crash():
+        return change("up", "crashed") + change("crashed", "starting") + change("starting", "up")
+
+    for app, batches, want in (("states", (cycle, cycle, crash), 3), ("metrics", "abc", 2), ("both", ("a", cycle, "a", "b", "b", crash, "c"), 2)):
+        for batch in batches:
+            server.post(batch() if callable(batch) else report(batch), app)
+        equal(server.page().value("heroku_dyno_restarts_total", app=app, process_type="web"), want, "restarts told by " + app)
+
+
+@test
 def numbers_round_trip(context):
     server = context.server()
     numbers = [0.1, 1 / 3, 1e-300, 1.7976931348623157e308, 5e-324, 2**53 + 2.0, -0.0, 123456789.125, 1e21, 1e-7, 100000, 0.30000000000000004, -1e15]

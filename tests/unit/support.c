@@ -125,6 +125,13 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[event]);
 }
 
+/* Once for each process name that does not start with "old". */
+static bool restart(struct sample_output *output, struct slice process)
+{
+    append((struct recording *)output, "%.*s restart\n", (int)process.length, process.at);
+    return !slice_starts_with(process, SLICE("old"));
+}
+
 /* An instance that starts with "new" is another one than before; one that starts with "old" is the former one. */
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
@@ -150,6 +157,7 @@ void recording_start(struct recording *recording)
                                                .observe = observe,
                                                .generation = recording->output.generation + 1,
                                                .notify = notify,
+                                               .restart = restart,
                                                .instance = instance,
                                                .scale = scale};
     recording->length = 0;
