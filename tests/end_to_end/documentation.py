@@ -56,7 +56,8 @@ def source_of(family):
 
 def addon_line(kind):
     """A line with all keys that we know of an add-on."""
-    keys = re.findall(r'ADDON_KEY\("([^"]+)"', source_of(kind))
+    table = re.search(r"addon_key %s_keys\[\] = \{\n(.*?)\n\};" % kind, source_of("addons"), re.S).group(1)
+    keys = re.findall(r'ADDON_KEY\("([^"]+)"', table)
     check(len(keys) >= 8, "%d keys of %s were found", len(keys), kind)
     text = " ".join("sample#%s=1" % key for key in keys)
     return line("source=X addon=an-addon " + text, "app", "heroku-" + kind) + line("source=X " + text, "app", "heroku-" + kind)
