@@ -54,12 +54,12 @@ static void read_password_file(struct reader *reader, void *into, const yaml_nod
     struct slice path;
     if (!config_read_text(reader, value, "password_file", 4095, &path))
         return;
-    char secret[SECRET_ROOM], problem[128];
+    char secret[SECRET_ROOM], error[ERROR_MAX];
     char path_text[4096];
     memcpy(path_text, path.at, path.length);
     path_text[path.length] = '\0';
-    if (!secret_read(path_text, secret, problem)) {
-        config_note(reader, &value->start_mark, "the password_file %s", problem);
+    if (!secret_read(path_text, secret, error)) {
+        config_note(reader, &value->start_mark, "the password_file %s", error);
         return;
     }
     size_t length = strlen(secret);
