@@ -3,16 +3,16 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "output/exposition.h"
+#include "output/encoder.h"
 
 enum {
     /* Scrapes that wait or are being sent, for each worker: each may hold a page of its own. */
     SCRAPES_MAX = 16,
 };
 
-/* The request for a page, which must outlive the request. */
+/* What was asked of the maintenance thread; it outlives the request of HTTP. */
 struct scrape {
-    struct page_order order; /* first */
+    struct page_request page_request; /* first */
     h2o_multithread_message_t message;
     struct worker *worker;
     struct page *page;
@@ -78,9 +78,9 @@ static void on_scrape_gone(void *memory)
 }
 
 /* On the maintenance thread's thread: send the page to the worker that wants it. */
-static void on_page(struct page_order *order, struct page *page)
+static void on_page(struct page_request *page_request, struct page *page)
 {
-    struct scrape *scrape = (struct scrape *)order;
+    struct scrape *scrape = (struct scrape *)page_request;
     scrape->page = page;
     h2o_multithread_send_message(&scrape->worker->pages, &scrape->message);
 }
@@ -98,8 +98,8 @@ static void send_page(struct scrape_hold *hold)
     request->res.status = 200;
     request->res.reason = "OK";
     request->res.content_length = page->text.length;
-    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-                   H2O_STRLIT(EXPOSITION_CONTENT_TYPE));
+    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, text_encoder.content_type,
+                   strlen(text_encoder.content_type));
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Accept-Encoding"));
     if (page->gzip)
         h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_ENCODING, NULL, H2O_STRLIT("gzip"));
@@ -148,9 +148,9 @@ void get_metrics(h2o_req_t *request, struct slice query)
     hold->connection->responding = true;
     worker->scrapes++;
     worker->pending++;
-    scrape->order.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
-    scrape->order.deliver = on_page;
+    scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
+    scrape->page_request.deliver = on_page;
     scrape->worker = worker;
     scrape->hold = hold;
-    maintenance_request_page(worker->server->rooms.maintenance, &scrape->order);
+    maintenance_request_page(worker->server->rooms.maintenance, &scrape->page_request);
 }
