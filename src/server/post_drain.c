@@ -1,7 +1,7 @@
 #include "server/http_internal.h"
 
 #include "base/clock.h"
-#include "base/decompress.h"
+#include "base/gzip.h"
 #include "server/query.h"
 
 enum { DECOMPRESSED_FACTOR = 4 };
