@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "commands/offline_run.h"
-#include "output/exposition.h"
+#include "output/page.h"
 
 struct options {
     struct offline_run_options run;
@@ -35,7 +35,7 @@ static int write_page(const struct offline_run *run, bool all)
     struct buffer page = {0};
     int status = 0;
     store_enter(store, run->offline.pipeline.maintenance_slot);
-    exposition_write(store, run->offline.pipeline.maintenance_slot, run->batch.now, &page);
+    page_write(store, run->offline.pipeline.maintenance_slot, run->batch.now, &text_encoder, &page);
     store_leave(store, run->offline.pipeline.maintenance_slot);
     if (page.failed)
         status = command_fail(ERROR_NO_MEMORY);

@@ -48,7 +48,7 @@ struct tally {
 /* The run: one thread reads, the others send.  A batch goes from the one to the others through next. */
 struct run {
     const struct options *options;
-    struct http_place place;
+    struct http_url url;
     struct log_file file;
     pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t changed; /* next or ended */
@@ -76,7 +76,7 @@ static void clear_bar(const struct run *run)
 }
 
 /* With the lock held. */
-static void tell_failure(struct run *run, const struct http_answer *answer)
+static void tell_failure(struct run *run, const struct http_response *answer)
 {
     if (++run->tally.failures > PROBLEMS_SHOWN)
         return;
@@ -84,7 +84,7 @@ static void tell_failure(struct run *run, const struct http_answer *answer)
     if (answer->status != 0)
         command_fail("a batch was given up: the server answered %d", answer->status);
     else
-        command_fail("a batch was given up: %s", answer->problem);
+        command_fail("a batch was given up: %s", answer->error);
 }
 
 /* What Logplex tries again: all but success and what the request is to blame for. */
@@ -101,11 +101,11 @@ static void count_retry(struct run *run)
 }
 
 /* Send a batch until it is taken, refused for good, or was tried often enough. */
-static void deliver(struct run *run, struct http_client *client, const struct http_post *post,
-                    struct http_answer *answer)
+static void deliver(struct run *run, struct http_client *client, const struct http_request *post,
+                    struct http_response *answer)
 {
     for (unsigned try = 1;; try++) {
-        http_client_post(client, post, answer);
+        http_client_send(client, post, answer);
         if (!is_temporary(answer->status) || try == TRIES)
             return;
         count_retry(run);
@@ -114,24 +114,25 @@ static void deliver(struct run *run, struct http_client *client, const struct ht
     }
 }
 
-static struct http_post post_of(const struct sender *sender, const struct sender_batch *batch)
+static struct http_request post_of(const struct sender *sender, const struct sender_batch *batch)
 {
-    return (struct http_post){.headers = {batch->headers.at, batch->headers.length},
-                              .body = {batch->body.at, batch->body.length},
-                              .chunked = sender_has(sender, HABIT_RFC5424),
-                              .close = sender_has(sender, HABIT_EXCON)};
+    return (struct http_request){.method = "POST",
+                                 .headers = {batch->headers.at, batch->headers.length},
+                                 .body = {batch->body.at, batch->body.length},
+                                 .chunked = sender_has(sender, HABIT_RFC5424),
+                                 .close = sender_has(sender, HABIT_EXCON)};
 }
 
 /* Send it as the sender's habits want it. */
 static void send_batch(struct run *run, struct http_client *client, const struct sender_batch *batch)
 {
     const struct sender *sender = &run->options->sender;
-    struct http_post post = post_of(sender, batch), broken = post;
-    struct http_answer answer;
+    struct http_request post = post_of(sender, batch), broken = post;
+    struct http_response answer;
     broken.cut = sender_has(sender, HABIT_CUT);
-    broken.not_await = sender_has(sender, HABIT_NO_WAIT);
-    if (broken.cut || broken.not_await)
-        http_client_post(client, &broken, &answer);
+    broken.ignore_response = sender_has(sender, HABIT_NO_WAIT);
+    if (broken.cut || broken.ignore_response)
+        http_client_send(client, &broken, &answer);
     deliver(run, client, &post, &answer);
     bool taken = answer.status >= 200 && answer.status < 300;
     if (taken && sender_has(sender, HABIT_DUPLICATE)) {
@@ -165,11 +166,11 @@ static bool take_messages(struct run *run, struct buffer *messages)
 static void *send_batches(void *context)
 {
     struct run *run = context;
-    struct http_client *client = http_client_create(&run->place, !run->options->insecure);
+    struct http_client *client = http_client_create(&run->url, !run->options->insecure);
     struct sender_batch batch = {0};
     struct buffer messages = {0};
     while (take_messages(run, &messages)) {
-        struct http_answer no_memory = {.problem = ERROR_NO_MEMORY};
+        struct http_response no_memory = {.error = ERROR_NO_MEMORY};
         if (client != NULL && sender_write(&run->options->sender, (struct slice){messages.at, messages.length}, &batch))
             send_batch(run, client, &batch);
         else {
@@ -413,12 +414,12 @@ int replay(int argc, char **argv)
     int status = command_read(&command, argc, argv, operands, 1, 2);
     if (status != COMMAND_GO_ON)
         return status;
-    if (!http_place_read(operands[0], &run.place, error)) {
+    if (!http_url_read(operands[0], &run.url, error)) {
         command_fail("%s", error);
         return COMMAND_USAGE;
     }
     hide_password((char *)(uintptr_t)operands[0]);
     status = run_replay(&options, operands[1], &run);
-    explicit_bzero(run.place.authorization, sizeof run.place.authorization);
+    explicit_bzero(run.url.authorization, sizeof run.url.authorization);
     return status;
 }
