@@ -69,7 +69,7 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 
 # ---- tests ----
 
-.PHONY: test check includes layers unit stress corpus conformance end-to-end asan tsan fuzz
+.PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
 test: test-deps ## install what is missing and run all tests, also under the sanitizers
 	@tests/run-all
 
@@ -105,8 +105,12 @@ conformance: build ## the conformance cases
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-stress: $(BUILD)/stress_store ## the store under several threads
+stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
+	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
+
+stress-long: ## the same with a million pages
+	@$(MAKE) --no-print-directory stress STRESS_PAGES=1000000
 
 # ASan and TSan replace the allocator, so jemalloc stays out.
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -127,7 +131,7 @@ UNIT_OBJECTS := $(BUILD)/tests/unit/support.o
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
-$(BUILD)/stress_store: $(BUILD)/tests/unit/stress_store.o $(BUILD)/rooms.a
+$(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 .SECONDARY:

@@ -124,7 +124,7 @@ static struct configuration *read_rules(const char *path)
     struct buffer mistakes = {0};
     if (path == NULL)
         return NULL;
-    struct configuration *file = configuration_read(path, path, true, &mistakes);
+    struct configuration *file = configuration_read(path, PASSWORDS_UNKNOWN, &mistakes);
     if (file == NULL) {
         fprintf(stderr, "%.*s", (int)mistakes.length, mistakes.at);
         exit(1);

@@ -2,11 +2,13 @@
 import os
 import signal
 
-from exposition import ledger
-from harness import check, equal, in_threads, test, wait_for
-from lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from harness import in_threads, test
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from start import command_line, refused, run
+from support.checks import check, equal
+from support.exposition import ledger
+from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from support.waiting import wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"
 TEAM_PASSWORD = "tEam/Pass 6~secret"
@@ -183,7 +185,7 @@ def configured_apps_are_known_before_they_post(context):
     heard = last_batch(server, "my-shop")
     check(heard > 1.6e9, "the last batch was at %r", heard)
     # The app leaves with all its series but this one.
-    wait_for(lambda: not server.page().select("drain_exporter_messages_received_total", app="my-shop"), "the ledger leaves", 20 * context.patience)
+    wait_for(lambda: not server.page().select("drain_exporter_messages_received_total", app="my-shop"), "the ledger leaves", 20)
     equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left")
     equal(server.page().select("g"), [], "its series")
     equal(last_batch(server, "my-blog"), 0, "the last batch of the app that was never heard of")
