@@ -49,9 +49,11 @@ struct batch {
     const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
     size_t label_count;         /* at most FIXED_LABELS_MAX */
     const struct rules *rules;  /* for its lines; may be NULL */
-    struct slice drain_token;   /* Logplex-Drain-Token */
-    struct slice frame_id;      /* Logplex-Frame-Id */
-    struct slice request_id;    /* X-Request-Id */
+    bool router_by_process;     /* see struct family_context, as of the next one */
+    bool addon_app;
+    struct slice drain_token; /* Logplex-Drain-Token */
+    struct slice frame_id;    /* Logplex-Frame-Id */
+    struct slice request_id;  /* X-Request-Id */
     struct slice user_agent;
     struct slice host;               /* Host: where the sender thinks that we are */
     struct slice message_count;      /* Logplex-Msg-Count */

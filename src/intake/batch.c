@@ -280,7 +280,9 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .ingest = intake->readers[slot].ingest,
                                            .router = intake->readers[slot].router,
                                            .rules = intake->readers[slot].rules,
-                                           .leave_out_self_drain = settings->leave_out_self_drain};
+                                           .leave_out_self_drain = settings->leave_out_self_drain,
+                                           .router_by_process = batch->router_by_process,
+                                           .addon_app = batch->addon_app};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     memset(&run->volume, 0, sizeof run->volume);
