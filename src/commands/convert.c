@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "commands/reading.h"
-#include "output/exposition.h"
+#include "output/page.h"
 
 struct options {
     struct reading_options reading;
@@ -36,7 +36,7 @@ static int write_page(const struct reading *reading, bool all)
     struct buffer page = {0};
     int status = 0;
     store_enter(store, reading->pipeline.maintenance_slot);
-    exposition_write(store, reading->pipeline.maintenance_slot, reading->batch.now, &page);
+    page_write(store, reading->pipeline.maintenance_slot, reading->batch.now, &text_encoder, &page);
     store_leave(store, reading->pipeline.maintenance_slot);
     if (page.failed)
         status = command_fail("there is not enough memory for the page");

@@ -1,11 +1,11 @@
 #include "config/config_file.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "config/document.h"
+#include "config/password_hash.h"
 #include "config/secret.h"
 
 /* ---- a drain ---- */
@@ -54,12 +54,12 @@ static void read_password_file(struct reader *reader, void *into, const yaml_nod
     struct slice path;
     if (!config_read_text(reader, value, "password_file", 4095, &path))
         return;
-    char secret[SECRET_ROOM], problem[128];
+    char secret[SECRET_ROOM], error[ERROR_MAX];
     char path_text[4096];
     memcpy(path_text, path.at, path.length);
     path_text[path.length] = '\0';
-    if (!secret_read(path_text, secret, problem)) {
-        config_note(reader, &value->start_mark, "the password_file %s", problem);
+    if (!secret_read(path_text, secret, error)) {
+        config_note(reader, &value->start_mark, "the password_file %s", error);
         return;
     }
     size_t length = strlen(secret);
@@ -72,27 +72,14 @@ static void read_password_file(struct reader *reader, void *into, const yaml_nod
     explicit_bzero(secret, sizeof secret);
 }
 
-/* crypt(3) takes nearly any text for a hash of the oldest kind, so a password in this place would pass for one: of the
- * old kinds only those that start with '$'.  Its own check looks at the beginning alone; what follows the salt has 22
- * bytes in the shortest kinds and 27 or more in all others. */
-static bool is_hash(const char *hash)
-{
-    int kind = crypt_checksalt(hash);
-    if (hash[0] != '$' || (kind != CRYPT_SALT_OK && kind != CRYPT_SALT_METHOD_LEGACY))
-        return false;
-    size_t tail = strlen(strrchr(hash, '$') + 1);
-    bool is_short = strncmp(hash, "$1$", 3) == 0 || strncmp(hash, "$md5", 4) == 0;
-    return tail >= 27 || (is_short && tail == 22);
-}
-
 static void read_password_hash(struct reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice text;
-    if (!config_read_text(reader, value, "password_hash", CRYPT_OUTPUT_SIZE - 1, &text))
+    if (!config_read_text(reader, value, "password_hash", PASSWORD_HASH_MAX, &text))
         return;
     char *hash = config_keep(reader, text);
-    if (hash != NULL && !is_hash(hash)) {
+    if (hash != NULL && !password_hash_is_whole(hash)) {
         config_note(reader, &value->start_mark, "password_hash is not a whole hash of a kind that crypt(3) knows");
         free(hash);
         return;

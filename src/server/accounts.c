@@ -1,13 +1,11 @@
 #include "server/accounts.h"
 
-#include <crypt.h>
-#include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/digest.h"
+#include "config/password_hash.h"
 
 enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
@@ -20,8 +18,8 @@ enum {
  * Right and wrong ones are kept apart, or a flood of wrong ones would drive out the right one. */
 struct memory {
     pthread_mutex_t lock; /* guards the rest */
-    unsigned char right[RIGHT_MAX][AUTH_DIGEST];
-    unsigned char wrong[WRONG_MAX][AUTH_DIGEST];
+    unsigned char right[RIGHT_MAX][DIGEST_SIZE];
+    unsigned char wrong[WRONG_MAX][DIGEST_SIZE];
     unsigned right_count; /* that were ever put in: the next one takes the place of the oldest */
     unsigned wrong_count;
     uint64_t slow[SLOW_MAX]; /* when the last verifications began, milliseconds of the monotonic clock; 0: never */
@@ -86,12 +84,12 @@ static struct account *find(const struct index *index, struct slice key)
 
 /* The key of this process for the digests that are remembered: these alone are of no use to who reads our memory when
  * we are gone. */
-static unsigned char key[32];
+static unsigned char key[DIGEST_SIZE];
 static bool has_key;
 
 static void make_key(void)
 {
-    has_key = RAND_bytes(key, sizeof key) == 1;
+    has_key = digest_random(key, sizeof key);
 }
 
 static bool is_hashed(const struct account *account)
@@ -195,7 +193,7 @@ void accounts_unref(struct accounts *accounts)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);
-        OPENSSL_cleanse(&accounts->accounts[i], sizeof accounts->accounts[i]);
+        explicit_bzero(&accounts->accounts[i], sizeof accounts->accounts[i]);
     }
     free(accounts->accounts);
     free(accounts->users.entries);
@@ -207,17 +205,17 @@ void accounts_unref(struct accounts *accounts)
 
 /* ---- passwords against hashes ---- */
 
-static bool make_digest(struct slice pair, unsigned char digest[AUTH_DIGEST])
+static bool make_digest(struct slice pair, unsigned char digest[DIGEST_SIZE])
 {
-    return HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)pair.at, pair.length, digest, NULL) != NULL;
+    return digest_make_keyed(key, pair, digest);
 }
 
-static bool holds(const unsigned char (*digests)[AUTH_DIGEST], unsigned count, unsigned most,
+static bool holds(const unsigned char (*digests)[DIGEST_SIZE], unsigned count, unsigned most,
                   const unsigned char *digest)
 {
     bool held = false;
     for (unsigned i = 0; i < count && i < most; i++)
-        held |= CRYPTO_memcmp(digests[i], digest, AUTH_DIGEST) == 0;
+        held |= digest_equals(digests[i], digest, DIGEST_SIZE);
     return held;
 }
 
@@ -242,7 +240,7 @@ static void remember(struct memory *memory, const unsigned char *digest, bool ri
     pthread_mutex_lock(&memory->lock);
     unsigned char *place =
         right ? memory->right[memory->right_count++ % RIGHT_MAX] : memory->wrong[memory->wrong_count++ % WRONG_MAX];
-    memcpy(place, digest, AUTH_DIGEST);
+    memcpy(place, digest, DIGEST_SIZE);
     pthread_mutex_unlock(&memory->lock);
 }
 
@@ -268,23 +266,10 @@ static pthread_mutex_t verifying = PTHREAD_MUTEX_INITIALIZER;
 /* ALLOWED, DENIED, or BUSY where there is no memory for it.  Only who holds the lock above. */
 static enum accounts_result compute(const char *hash, struct slice password)
 {
-    static struct crypt_data data; /* 32 KiB */
-    static char phrase[CRYPT_MAX_PASSPHRASE_SIZE];
-    /* No hash can be of such a one: crypt(3) takes no longer ones, and ends at a NUL. */
-    if (password.length == 0 || password.length >= sizeof phrase || slice_index(password, '\0') < password.length)
-        return ACCOUNTS_DENIED;
-    memcpy(phrase, password.at, password.length);
-    phrase[password.length] = '\0';
-    errno = 0;
-    const char *computed = crypt_rn(phrase, hash, &data, sizeof data);
-    enum accounts_result result = ACCOUNTS_DENIED;
-    if (computed == NULL)
-        result = errno == ENOMEM ? ACCOUNTS_BUSY : ACCOUNTS_DENIED;
-    else if (strlen(computed) == strlen(hash) && CRYPTO_memcmp(computed, hash, strlen(hash)) == 0)
-        result = ACCOUNTS_ALLOWED;
-    OPENSSL_cleanse(phrase, sizeof phrase);
-    OPENSSL_cleanse(&data, sizeof data);
-    return result;
+    static const enum accounts_result results[] = {[PASSWORD_HASH_MATCHES] = ACCOUNTS_ALLOWED,
+                                                   [PASSWORD_HASH_DIFFERS] = ACCOUNTS_DENIED,
+                                                   [PASSWORD_HASH_NO_MEMORY] = ACCOUNTS_BUSY};
+    return results[password_hash_verify(hash, password)];
 }
 
 static enum accounts_result verify(struct account *account, struct slice pair, const unsigned char *digest,
@@ -309,7 +294,7 @@ static enum accounts_result check_pair(struct account *account, struct slice pai
 {
     if (!is_hashed(account))
         return auth_admits(&account->realm, pair) ? ACCOUNTS_ALLOWED : ACCOUNTS_DENIED;
-    unsigned char digest[AUTH_DIGEST];
+    unsigned char digest[DIGEST_SIZE];
     if (!make_digest(pair, digest))
         return ACCOUNTS_BUSY; /* out of memory */
     enum accounts_result result = recall(&account->memory, digest);

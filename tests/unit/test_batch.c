@@ -4,7 +4,7 @@
 
 #include "config/config_file.h"
 #include "intake/batch.h"
-#include "output/exposition.h"
+#include "output/page.h"
 #include "support.h"
 
 /* A whole way without a socket: bytes in, page out. */
@@ -57,7 +57,7 @@ static void write_page(void)
 {
     struct buffer buffer = {0};
     store_enter(store, THREADS);
-    exposition_write(store, THREADS, now, &buffer);
+    page_write(store, THREADS, now, &text_encoder, &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
     memcpy(page, buffer.at, buffer.length);
@@ -421,7 +421,7 @@ static void many_apps(void **state)
     }
     store_enter(store, THREADS);
     struct buffer buffer = {0};
-    exposition_write(store, THREADS, now, &buffer);
+    page_write(store, THREADS, now, &text_encoder, &buffer);
     store_leave(store, THREADS);
     buffer_append(&buffer, (struct slice){"", 1});
     size_t apps = 0;
