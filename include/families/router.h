@@ -22,8 +22,4 @@
 
 extern const struct family router_family;
 
-/* Memory for reading router lines, for one thread; NULL where memory is short. */
-struct router *router_create(void);
-void router_free(struct router *router);
-
 #endif

@@ -380,4 +380,9 @@ static void start_process(struct slice name, struct family_context *context, str
     count_by(&dyno, &restarts, NULL, 0, 0, output);
 }
 
-const struct family dyno_family = {.owns = owns, .read = read_line, .start_process = start_process};
+const struct family dyno_family = {.prefixes = {"heroku_dyno"},
+                                   .lifetime = LIFETIME_RUNTIME,
+                                   .rules_after = true,
+                                   .owns = owns,
+                                   .read = read_line,
+                                   .start_process = start_process};

@@ -2,11 +2,13 @@
 import os
 import signal
 
-from exposition import ledger
-from harness import check, equal, in_threads, test, wait_for
-from lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from harness import in_threads, test
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from start import command_line, refused, run
+from support.checks import check, equal
+from support.exposition import ledger
+from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from support.waiting import wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"
 TEAM_PASSWORD = "tEam/Pass 6~secret"

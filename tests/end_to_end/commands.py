@@ -5,19 +5,21 @@ import subprocess
 import threading
 import time
 
-from exposition import ledger
-from harness import Context, check, equal, test
+from harness import test
 from ledger import AUTHORS, samples
-from lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
 from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
 from transport import certificate, client
+from support.checks import check, equal
+from support.exposition import ledger
+from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
+from support.waiting import patient
 
 TIME = "2026-02-03T04:05:06.123456+00:00"
 
 
 def command(context, *arguments, data=b"", status=0, **settings):
     """Run a command to its end and insist on the status; what it printed, and what it said on stderr."""
-    done = subprocess.run([context.program, *arguments], env=environment(**settings), input=data, capture_output=True, timeout=60 * Context.patience)
+    done = subprocess.run([context.program, *arguments], env=environment(**settings), input=data, capture_output=True, timeout=patient(60))
     out, err = done.stdout.decode(), done.stderr.decode()
     check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
     equal(done.returncode, status, "the exit status of %r (%s)" % (arguments, err[:300]))
@@ -234,7 +236,7 @@ def explain_follows_a_log(context):
             equal([process.stdout.readline() for _ in range(3)][2].decode(), '    l2met_x_total{process_type="web"} +%d\n' % (i + 1), "what is explained")
     finally:
         process.stdin.close()
-        equal(process.wait(20 * context.patience), 0, "the exit status")
+        equal(process.wait(patient(20)), 0, "the exit status")
         process.stdout.close()
 
 
@@ -351,7 +353,7 @@ def replay_keeps_a_rate(context):
     start = time.monotonic()
     command(context, "replay", "--rate", "100", drain_url(server), data=line("count#x=1") * 100)
     seconds = time.monotonic() - start
-    check(0.6 < seconds < 3 * context.patience, "100 lines at 100 a second took %.2f s", seconds)
+    check(0.6 < seconds < patient(3), "100 lines at 100 a second took %.2f s", seconds)
     equal(server.page().value("drain_exporter_batches_total", app="app", result="taken"), 10, "batches")
 
 

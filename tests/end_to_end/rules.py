@@ -2,10 +2,12 @@
 import os
 import signal
 
-from exposition import ledger
-from harness import check, equal, in_threads, test, wait_for
-from lines import gauge, ingest, line, stamp
+from harness import in_threads, test
 from start import refused, run
+from support.checks import check, equal
+from support.exposition import ledger
+from support.lines import gauge, ingest, line, stamp
+from support.waiting import wait_for
 
 RULES = r"""
 rules:

@@ -3,9 +3,12 @@ import signal
 import socket
 import subprocess
 
-from harness import Context, Skip, check, equal, test, wait_for
-from lines import gauge, ingest
-from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment, free_port
+from harness import Skip, test
+from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment
+from support.checks import check, equal
+from support.lines import gauge, ingest
+from support.ports import free_port
+from support.waiting import patient, wait_for
 
 SECRETS = (DRAIN_PASSWORD, METRICS_PASSWORD, "old-Secret.3", "file-Secret.4")
 
@@ -15,7 +18,7 @@ def run(context, *arguments, **settings):
     values = {"LISTEN_ADDRESS": "127.0.0.1:%d" % free_port(), "PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD}
     values.update(settings)
     done = subprocess.run([context.program, *arguments], env=environment(**values), stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=15 * Context.patience)
+                          capture_output=True, timeout=patient(15))
     out, err = done.stdout.decode(), done.stderr.decode()
     check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
     for secret in SECRETS:
@@ -277,7 +280,7 @@ def health_check(context):
         connection, _ = other.accept()
         connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
         connection.close()
-        _, err = process.communicate(timeout=15 * Context.patience)
+        _, err = process.communicate(timeout=patient(15))
         equal((process.returncode, b"503" in err), (1, True), "--health-check of a server that says 503")
 
 

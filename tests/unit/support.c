@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "families/ingest.h"
-#include "families/router.h"
 
 struct slice guarded(struct slice text)
 {
@@ -160,9 +158,11 @@ void recording_start(struct recording *recording)
 
 static void start_context(struct family_context *context)
 {
-    if (context->ingest == NULL) {
-        context->ingest = ingest_create();
-        context->router = router_create();
+    static void *states[FAMILY_COUNT];
+    if (context->states == NULL) {
+        if (states[FAMILY_INGEST] == NULL)
+            assert_true(families_open(states));
+        context->states = states;
     }
     context->app = SLICE("my-app");
     context->drain_token = SLICE("d.ours");

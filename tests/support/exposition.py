@@ -2,7 +2,7 @@
 import math
 import re
 
-from harness import Failure, check
+from support.checks import Failure, check
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"')
