@@ -3,7 +3,7 @@
 #define BATCH_H
 
 #include "families/rules.h"
-#include "intake/dedup.h"
+#include "intake/origin.h"
 #include "intake/recorder.h"
 
 struct intake_settings {
@@ -40,25 +40,18 @@ struct batch_observer {
     void (*on_verdict)(struct batch_observer *observer, const struct batch_judgement *judgement);
 };
 
-/* A batch as it was posted.  Slices are views that must be valid during batch_process(); what the request did not have
- * is empty. */
+/* A batch as it was posted.  Slices are views that must be valid during batch_process(). */
 struct batch {
     struct slice body;          /* decompressed */
     size_t received;            /* its size before decompression, in bytes */
-    struct slice app;           /* whose batch it is; empty where that is unknown */
+    struct slice app;           /* whose batch it is; empty: unknown */
     const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
     size_t label_count;         /* at most FIXED_LABELS_MAX */
     const struct rules *rules;  /* for its lines; may be NULL */
     bool router_by_process;     /* see struct family_context, as of the next one */
     bool addon_app;
-    struct slice drain_token; /* Logplex-Drain-Token */
-    struct slice frame_id;    /* Logplex-Frame-Id */
-    struct slice request_id;  /* X-Request-Id */
-    struct slice user_agent;
-    struct slice host;               /* Host: where the sender thinks that we are */
-    struct slice message_count;      /* Logplex-Msg-Count */
-    struct slice drop_count;         /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
-    struct slice lost_count;         /* Logplex-Lost-Count: what it could not deliver */
+    struct origin origin;            /* who sent it */
+    struct slice host;               /* Host: where the sender thinks that we are; empty: unknown */
     int64_t time;                    /* of arrival, microseconds since 1970 */
     uint64_t now;                    /* of arrival, milliseconds of the monotonic clock */
     struct batch_observer *observer; /* NULL: nobody */

@@ -92,9 +92,7 @@ size_t reading_take(struct reading *reading, struct batch_observer *observer)
     batch.received = reading->body.length;
     batch.time = clock_wall();
     batch.observer = observer;
-    /* As of a sender that writes no structured data. */
-    if (log_input_shape(log_input_form(input)) == SYSLOG_LOGPLEX)
-        batch.frame_id = SLICE("log");
+    batch.origin = (struct origin){.sender = "log", .shape = log_input_shape(log_input_form(input))};
     if (count > 0 || !reading->taken)
         batch_process(reading->pipeline.intake, 0, &batch);
     reading->taken = true;

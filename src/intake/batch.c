@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "intake/dedup.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
 #include "intake/log_volume.h"
@@ -58,7 +59,6 @@ void intake_free(struct intake *intake)
 /* A batch on its way. */
 struct batch_run {
     const struct batch *batch;
-    enum syslog_shape shape;
     struct family_context context;
     struct recorder recorder;
     struct log_volume volume;
@@ -124,20 +124,13 @@ static void take_message(struct batch_run *run, struct slice message)
     } else if (message.length > FAMILY_MESSAGE_MAX) {
         judge(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
-        bool has_header = syslog_parse(message, run->shape, &line);
+        bool has_header = syslog_parse(message, run->batch->origin.shape, &line);
         int64_t time, arrival = run->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(run, message, &line, has_header);
     }
     log_volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
-}
-
-/* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
-static enum syslog_shape shape_of(const struct batch *batch)
-{
-    bool logplex = batch->drain_token.length > 0 || batch->frame_id.length > 0;
-    return logplex && !slice_starts_with(batch->user_agent, SLICE("log-shuttle/")) ? SYSLOG_LOGPLEX : SYSLOG_RFC5424;
 }
 
 static void take_messages(struct batch_run *run)
@@ -151,36 +144,6 @@ static void take_messages(struct batch_run *run)
         take_message(run, message);
     }
     log_volume_record(&run->volume, run->batch->app, &run->recorder.output);
-}
-
-/* ---- what the headers say ---- */
-
-/* The number that a header spells; false where it spells none. */
-static bool read_header(struct slice text, double *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!slice_is_digit(text.at[i]) || i == 15)
-            return false;
-        *number = *number * 10 + (text.at[i] - '0');
-    }
-    return text.length > 0;
-}
-
-static bool announced_other_count(const struct batch *batch, double messages)
-{
-    double announced;
-    return batch->message_count.length > 0 && !(read_header(batch->message_count, &announced) && announced == messages);
-}
-
-/* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
-static void add_announced_losses(const struct batch *batch, double *lost)
-{
-    double announced;
-    if (read_header(batch->drop_count, &announced) && announced > lost[LOGPLEX_L12])
-        lost[LOGPLEX_L12] = announced;
-    if (read_header(batch->lost_count, &announced) && announced > lost[LOGPLEX_L13])
-        lost[LOGPLEX_L13] = announced;
 }
 
 /* ---- the ledger ---- */
@@ -200,30 +163,26 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
                                                       .time = batch->time});
 }
 
+/* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
+static double lost_of(const struct batch_run *run, enum logplex_code code)
+{
+    double said = run->context.lost[code], announced = run->batch->origin.lost[code];
+    return announced > said ? announced : said;
+}
+
 static void count_messages(const struct ledger *ledger, struct batch_run *run)
 {
     struct ledger_messages *tally = &run->tally;
-    tally->mismatched = announced_other_count(run->batch, run->messages);
+    const struct origin *origin = &run->batch->origin;
+    tally->mismatched = origin->announces_messages && origin->messages != run->messages;
     tally->self_drain = run->context.self_drain;
-    memcpy(tally->lost, run->context.lost, sizeof tally->lost);
+    for (int code = 0; code < LOGPLEX_CODES; code++)
+        tally->lost[code] = lost_of(run, (enum logplex_code)code);
     ledger_count_messages(ledger, tally);
     ledger_count_samples(ledger, &run->recorder.tally);
 }
 
 /* ---- batches ---- */
-
-/* Does the request name its batch, so that a second sending can be known?  Logplex names drain and frame; log-shuttle,
- * which has neither, sets a request id that stays the same when it tries again. */
-static bool names_itself(const struct batch *batch, struct batch_id *id)
-{
-    if (batch->drain_token.length > 0 && batch->frame_id.length > 0)
-        *id = batch_id_of(batch->app, batch->drain_token, batch->frame_id);
-    else if (batch->frame_id.length == 0 && batch->request_id.length > 0)
-        *id = batch_id_of(batch->app, SLICE(""), batch->request_id);
-    else
-        return false;
-    return true;
-}
 
 /* Read a line of a batch that was taken before, if it may say what is new. */
 static void read_again(struct slice message, enum syslog_shape shape, struct family_context *context)
@@ -240,13 +199,13 @@ static void read_again(struct slice message, enum syslog_shape shape, struct fam
 static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
                            double lost_before)
 {
-    struct family_context context = {.drain_token = batch->drain_token,
+    struct family_context context = {.drain_token = batch->origin.drain_token,
                                      .ingest_prefix = intake->settings.ingest_prefix};
     struct slice body = batch->body;
     struct slice message;
     double messages = 0;
     for (; frame_next(&body, &message) != FRAME_END; messages++)
-        read_again(message, shape_of(batch), &context);
+        read_again(message, batch->origin.shape, &context);
     double more = context.lost[LOGPLEX_L10] - lost_before;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
@@ -272,9 +231,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
         .time = batch->time,
         .now = batch->now};
     run->batch = batch;
-    run->shape = shape_of(batch);
     run->context = (struct family_context){.app = batch->app,
-                                           .drain_token = batch->drain_token,
+                                           .drain_token = batch->origin.drain_token,
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
                                            .states = intake->readers[slot].states,
@@ -291,8 +249,9 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
 
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    struct batch_id id;
-    bool identified = names_itself(batch, &id);
+    const struct origin *origin = &batch->origin;
+    bool identified = origin->id.length > 0;
+    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
     enum claim claim = CLAIM_NEW;
     double lost_before;
     /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
@@ -310,7 +269,6 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     start_run(&run, intake, slot, batch, ledger.app);
     recorder_start_app(&run.recorder);
     take_messages(&run);
-    add_announced_losses(batch, run.context.lost);
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
     count_messages(&ledger, &run);
     ledger_count_rules(run.context.rules, intake->store, slot, batch->now);

@@ -43,6 +43,20 @@ static bool is_too_late(h2o_req_t *request)
     return worker->stopping && timercmp(&request->timestamps.request_begin_at, &worker->stopped_at, >=);
 }
 
+static struct origin origin_of_request(h2o_req_t *request)
+{
+    return origin_of(&(struct origin_headers){
+        .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
+        .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
+        .request_id = request_header_named(request, SLICE("x-request-id")),
+        .user_agent = request_header(request, H2O_TOKEN_USER_AGENT),
+        .content_type = request_header(request, H2O_TOKEN_CONTENT_TYPE),
+        .message_count = request_header_named(request, SLICE("logplex-msg-count")),
+        .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
+        .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
+    });
+}
+
 static void take_batch(h2o_req_t *request, const struct poster *poster, struct slice query, struct slice body)
 {
     struct worker *worker = worker_of(request);
@@ -50,8 +64,8 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
     struct slice url_app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(query, SLICE("app"), app_text, sizeof app_text);
-    struct slice drain_token = request_header_named(request, SLICE("logplex-drain-token"));
-    struct slice app = accounts_app(poster->accounts, poster->account, url_app, drain_token);
+    struct origin origin = origin_of_request(request);
+    struct slice app = accounts_app(poster->accounts, poster->account, url_app, origin.drain_token);
     size_t label_count;
     const struct label *labels = accounts_labels(poster->accounts, poster->account, app, &label_count);
     struct batch batch = {
@@ -61,14 +75,8 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .labels = labels,
         .label_count = label_count,
         .rules = poster->rules,
-        .drain_token = drain_token,
-        .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
-        .request_id = request_header_named(request, SLICE("x-request-id")),
-        .user_agent = request_header(request, H2O_TOKEN_USER_AGENT),
+        .origin = origin,
         .host = host_of(request),
-        .message_count = request_header_named(request, SLICE("logplex-msg-count")),
-        .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
-        .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
         .time = clock_wall(),
         .now = clock_monotonic(),
     };

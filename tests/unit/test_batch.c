@@ -41,14 +41,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Those of the batch that batch_of() made last, until it is taken. */
+static struct origin_headers headers;
+
 static struct batch batch_of(const char *body)
 {
+    headers = (struct origin_headers){0};
     return (struct batch){
         .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
 }
 
 static enum batch_result take(struct batch batch)
 {
+    batch.origin = origin_of(&headers);
     return batch_process(intake, 0, &batch);
 }
 
@@ -115,7 +120,7 @@ static void ledger(void **state)
                          LINE("heroku-postgres", "addon=x sample#tables=1 sample#y=5%"));
     memset(body + length, 'x', 70000); /* one line too long */
     struct batch batch = batch_of(body);
-    batch.message_count = SLICE("9");
+    headers.message_count = SLICE("9");
     assert_int_equal(take(batch), BATCH_TAKEN);
     has("drain_exporter_messages_received_total{app=\"a\"} 9");
     has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
@@ -146,11 +151,11 @@ static void mismatch(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x"));
-    batch.message_count = SLICE("2");
+    headers.message_count = SLICE("2");
     take(batch);
-    batch.message_count = SLICE("+1");
+    headers.message_count = SLICE("+1");
     take(batch);
-    batch.message_count = SLICE("1");
+    headers.message_count = SLICE("1");
     take(batch);
     has("drain_exporter_count_mismatches_total{app=\"a\"} 2");
 }
@@ -159,34 +164,34 @@ static void duplicates(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("other"); /* no matter where Logplex's own are there */
+    headers.request_id = SLICE("other"); /* no matter where Logplex's own are there */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
     has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
     has("drain_exporter_batches_total{app=\"a\",result=\"duplicate\"} 2");
 
-    batch.drain_token = SLICE("d.2");
+    headers.drain_token = SLICE("d.2");
     assert_int_equal(take(batch), BATCH_TAKEN);
     batch.app = SLICE("b");
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.drain_token = SLICE("");
+    headers.drain_token = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* a frame id without a drain names nothing */
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.frame_id = SLICE("");
+    headers.frame_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* log-shuttle */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("");
+    headers.request_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_TAKEN);
     now += 5 * 60 * 1000;
     batch = batch_of(LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN); /* senders that count from 1 start again */
 }
 
@@ -199,8 +204,8 @@ static void losses(void **state)
 {
     (void)state;
     struct batch batch = batch_of(L10("5") LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
     for (int i = 0; i < 2; i++) {
@@ -210,14 +215,14 @@ static void losses(void **state)
     }
     /* log-shuttle says it by a line and by a header. */
     batch = batch_of("<172>1 t host app log-shuttle - - Error L12: 7 messages dropped since x\n");
-    batch.drop_count = SLICE("7");
-    batch.lost_count = SLICE("2");
+    headers.drop_count = SLICE("7");
+    headers.lost_count = SLICE("2");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 7");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
     batch = batch_of(LINE("web.1", "x"));
-    batch.drop_count = SLICE("3");
-    batch.lost_count = SLICE("-9");
+    headers.drop_count = SLICE("3");
+    headers.lost_count = SLICE("-9");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 10");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
@@ -356,10 +361,10 @@ static void shapes(void **state)
     has("g1{app=\"a\",process=\"web.1\"} 1");
     /* Logplex writes no structured data, so here the "- " is the message's own. */
     batch = batch_of("<190>1 t host app web.2 - - " G1 "\n");
-    batch.frame_id = SLICE("F1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has_not("web.2");
-    batch.user_agent = SLICE("log-shuttle/0.18");
+    headers.user_agent = SLICE("log-shuttle/0.18");
     take(batch);
     has("g1{app=\"a\",process=\"web.2\"} 1");
     take(batch_of(G1)); /* without any header: no process, but the metric */
@@ -448,12 +453,12 @@ static void *take_same(void *slot)
             at += sprintf(at, "<190>1 t host app web.1 - - %s\n", G1);
     }
     pthread_barrier_wait(&barrier);
-    struct batch batch = batch_of(body);
+    struct batch batch = {
+        .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
     for (int i = 0; i < 20; i++) {
         char id[16];
         sprintf(id, "F%d", i);
-        batch.drain_token = SLICE("d.1");
-        batch.frame_id = slice_of(id);
+        batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = slice_of(id)});
         if (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
