@@ -59,11 +59,12 @@ struct batch {
 
 enum batch_result {
     BATCH_TAKEN,
-    BATCH_DUPLICATE, /* it had been taken before; only counted */
+    BATCH_DUPLICATE,   /* it had been taken before; only counted */
+    BATCH_IN_PROGRESS, /* another thread is taking the same batch now: nothing was done or counted; ask again later */
 };
 
-/* Take a batch on the thread that owns the slot.  When it returns, all that the batch says stands in the store. Nothing
- * in a batch can make this fail: what cannot be used is counted. */
+/* Take a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that the
+ * batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

@@ -1,6 +1,5 @@
 #include "intake/batch.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 #include "intake/dedup.h"
@@ -196,8 +195,7 @@ static void read_again(struct slice message, enum syslog_shape shape, struct fam
 }
 
 /* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
-                           double lost_before)
+static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id)
 {
     struct family_context context = {.drain_token = batch->origin.drain_token,
                                      .ingest_prefix = intake->settings.ingest_prefix};
@@ -206,14 +204,13 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     double messages = 0;
     for (; frame_next(&body, &message) != FRAME_END; messages++)
         read_again(message, batch->origin.shape, &context);
-    double more = context.lost[LOGPLEX_L10] - lost_before;
+    double more = dedup_raise_lost(intake->dedup, id, context.lost[LOGPLEX_L10]);
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
         ledger_count_lost(&ledger, LOGPLEX_L10, more);
     store_leave(intake->store, slot);
-    dedup_taken(intake->dedup, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
@@ -247,22 +244,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
 }
 
-enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+static void take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
 {
-    const struct origin *origin = &batch->origin;
-    bool identified = origin->id.length > 0;
-    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
-    enum claim claim = CLAIM_NEW;
-    double lost_before;
-    /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
-     * full. */
-    while (identified && (claim = dedup_claim(intake->dedup, id, batch->now, &lost_before)) == CLAIM_RUNNING)
-        sched_yield();
-    if (claim == CLAIM_TAKEN) {
-        take_duplicate(intake, slot, batch, id, lost_before);
-        return BATCH_DUPLICATE;
-    }
-
     struct batch_run run;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
@@ -273,7 +256,28 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     count_messages(&ledger, &run);
     ledger_count_rules(run.context.rules, intake->store, slot, batch->now);
     store_leave(intake->store, slot);
-    if (identified)
-        dedup_taken(intake->dedup, id, batch->now, run.context.lost[LOGPLEX_L10]);
+    *lost = run.context.lost[LOGPLEX_L10];
+}
+
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    const struct origin *origin = &batch->origin;
+    double lost;
+    if (origin->id.length == 0) {
+        take_new(intake, slot, batch, &lost);
+        return BATCH_TAKEN;
+    }
+    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
+    switch (dedup_claim(intake->dedup, id, batch->now)) {
+    case CLAIM_IN_PROGRESS:
+        return BATCH_IN_PROGRESS;
+    case CLAIM_TAKEN:
+        take_duplicate(intake, slot, batch, id);
+        return BATCH_DUPLICATE;
+    case CLAIM_NEW:
+        break;
+    }
+    take_new(intake, slot, batch, &lost);
+    dedup_taken(intake->dedup, id, batch->now, lost);
     return BATCH_TAKEN;
 }

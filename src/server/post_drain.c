@@ -1,5 +1,7 @@
 #include "server/http_internal.h"
 
+#include <sched.h>
+
 #include "base/clock.h"
 #include "base/gzip.h"
 #include "server/query.h"
@@ -80,7 +82,9 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
-    batch_process(worker->server->rooms.intake, worker->slot, &batch);
+    /* While another thread takes the same batch: the answer to a duplicate must not come before that is done. */
+    while (batch_process(worker->server->rooms.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
+        sched_yield();
     response_send(request, &(struct response){.path = "drain", .status = 204, .reason = "No Content"});
 }
 

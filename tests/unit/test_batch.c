@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -459,26 +460,96 @@ static void *take_same(void *slot)
         char id[16];
         sprintf(id, "F%d", i);
         batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = slice_of(id)});
-        if (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
+        enum batch_result result;
+        while ((result = batch_process(intake, (unsigned)(size_t)slot, &batch)) == BATCH_IN_PROGRESS)
+            sched_yield();
+        if (result == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
 
-static void concurrent_duplicates(void **state)
+static void on_all_threads(void *(*run)(void *slot))
 {
-    (void)state;
     pthread_t threads[THREADS];
-    taken = 0;
     pthread_barrier_init(&barrier, NULL, THREADS);
     for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take_same, (void *)i), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, run, (void *)i), 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&barrier);
+}
+
+static void concurrent_duplicates(void **state)
+{
+    (void)state;
+    taken = 0;
+    on_all_threads(take_same);
     assert_int_equal(taken, 20);
     has("drain_exporter_messages_received_total{app=\"a\"} 80000");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 60000");
+}
+
+/* Several threads get a batch that was taken, each with the same loss that is new: it counts once. */
+static void *take_growth(void *slot)
+{
+    pthread_barrier_wait(&barrier);
+    for (int i = 1; i <= 200; i++) {
+        char body[256];
+        snprintf(body, sizeof body, L10("%d"), i);
+        struct batch batch = {
+            .body = slice_of(body),
+            .app = SLICE("a"),
+            .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = SLICE("F1")}),
+            .time = wall,
+            .now = now};
+        while (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_IN_PROGRESS)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void concurrent_losses(void **state)
+{
+    (void)state;
+    on_all_threads(take_growth);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 200");
+}
+
+/* Whoever takes a batch is asked in the middle: the same batch is in progress then, and nothing of it counts. */
+struct meddler {
+    struct batch_observer observer; /* first */
+    enum batch_result result;
+};
+static struct sample_output *meddle(struct batch_observer *observer, struct recorder *recorder)
+{
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.origin = origin_of(&headers);
+    ((struct meddler *)observer)->result = batch_process(intake, 1, &batch);
+    return &recorder->output;
+}
+
+static void ignore_verdict(struct batch_observer *observer, const struct batch_judgement *judgement)
+{
+    (void)observer;
+    (void)judgement;
+}
+
+static void in_progress(void **state)
+{
+    (void)state;
+    struct meddler meddler = {{meddle, ignore_verdict}, BATCH_TAKEN};
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.observer = &meddler.observer;
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    assert_int_equal(meddler.result, BATCH_IN_PROGRESS);
+    has("drain_exporter_messages_received_total{app=\"a\"} 1");
+    batch.observer = NULL;
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
 }
 
 /* [{"metric":{"name":"g2","gauge":{"value":1.0},"kind":"absolute","tags":{"te-am":"x","other":"y"}}}] */
@@ -692,6 +763,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrent_losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_progress, setup, teardown),
         cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_names, setup, teardown_rules),
