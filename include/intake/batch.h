@@ -52,8 +52,8 @@ struct batch {
     bool addon_app;
     struct origin origin;            /* who sent it */
     struct slice host;               /* Host: where the sender thinks that we are; empty: unknown */
-    int64_t time;                    /* of arrival, microseconds since 1970 */
-    uint64_t now;                    /* of arrival, milliseconds of the monotonic clock */
+    int64_t time;                    /* of arrival by the wall clock, which may go back; microseconds since 1970 */
+    uint64_t now;                    /* of arrival by the monotonic clock, milliseconds */
     struct batch_observer *observer; /* NULL: nobody */
 };
 

@@ -28,7 +28,7 @@ struct recorder_batch {
     size_t label_count;         /* at most FIXED_LABELS_MAX */
     entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
-    int64_t time;               /* of arrival, microseconds since 1970 */
+    int64_t time;               /* of arrival, see arrival_clock.h; no line is later */
     uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
 };
 

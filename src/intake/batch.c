@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "intake/arrival_clock.h"
 #include "intake/dedup.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
@@ -19,6 +20,7 @@ struct intake {
     struct intake_settings settings;
     struct dedup *dedup;
     struct readers *readers; /* for each slot */
+    struct arrival_clock clock;
 };
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
@@ -28,6 +30,7 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
         return NULL;
     intake->store = store;
     intake->settings = *settings;
+    pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
     bool complete = intake->dedup != NULL && intake->readers != NULL;
@@ -52,6 +55,7 @@ void intake_free(struct intake *intake)
     }
     free(intake->readers);
     dedup_free(intake->dedup);
+    pthread_mutex_destroy(&intake->clock.lock);
     free(intake);
 }
 
@@ -225,7 +229,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
         .label_count = batch->label_count,
         .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
         .ledger_app = ledger_app,
-        .time = batch->time,
+        .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
         .now = batch->now};
     run->batch = batch;
     run->context = (struct family_context){.app = batch->app,

@@ -12,8 +12,8 @@ uint64_t recorder_persistent(entity_id entity)
     return entity == ENTITY_NONE ? 24 * 60 * 60 * 1000 : 0;
 }
 
-/* The line's own time, so that the newest line wins whatever order batches come in; not later than now, or one line
- * from a clock that is ahead would keep all others out. */
+/* The line's own time, so that the newest line wins whatever order batches come in; not later than its arrival, or one
+ * line from a clock that is ahead would keep all others out. */
 static int64_t line_time(struct recorder *recorder)
 {
     int64_t arrival = recorder->batch.time;

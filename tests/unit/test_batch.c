@@ -398,6 +398,58 @@ static void newest_line_wins(void **state)
     has("heroku_postgres_tables{addon=\"x\"} 9");
 }
 
+static void set_gauge_at(int second, const char *value)
+{
+    char timestamp[64];
+    sprintf(timestamp, "2022-12-07T15:%02d:%02d+00:00", 55 + second / 60, second % 60);
+    set_gauge(timestamp, value);
+    char line[64];
+    sprintf(line, "heroku_postgres_tables{addon=\"x\"} %s", value);
+    has(line);
+}
+
+/* The wall clock is set back by an hour, to what is wrong: lines go on to count. */
+static void clock_set_back(void **state)
+{
+    (void)state;
+    set_gauge_at(0, "1");
+    wall -= 3600 * INT64_C(1000000);
+    for (int second = 1; second <= 120; second++) {
+        char value[16];
+        sprintf(value, "%d", second + 1);
+        wall += 1000000;
+        now += 1000;
+        set_gauge_at(second, value);
+        set_gauge("2022-12-07T15:54:59+00:00", "0"); /* an older line does not */
+        has_not("heroku_postgres_tables{addon=\"x\"} 0");
+    }
+    /* Nor is a line without a time, or one that is ahead, later than those that follow. */
+    set_gauge("nonsense", "500");
+    has("heroku_postgres_tables{addon=\"x\"} 500");
+    set_gauge("2099-12-07T15:54:56+00:00", "501");
+    has("heroku_postgres_tables{addon=\"x\"} 501");
+    set_gauge_at(121, "502");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 120");
+    /* What is told of the clock itself is what it says. */
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670425020");
+}
+
+/* The wall clock was ahead by an hour and is set right: what came meanwhile keeps nothing out. */
+static void clock_set_right(void **state)
+{
+    (void)state;
+    wall += 3600 * INT64_C(1000000);
+    set_gauge_at(0, "1");
+    set_gauge("nonsense", "2");
+    has("heroku_postgres_tables{addon=\"x\"} 2");
+    wall -= 3600 * INT64_C(1000000);
+    set_gauge("nonsense", "3");
+    has("heroku_postgres_tables{addon=\"x\"} 3");
+    set_gauge("2099-12-07T15:54:56+00:00", "4");
+    has("heroku_postgres_tables{addon=\"x\"} 4");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 0");
+}
+
 /* An app cannot speak for the platform, for us, or for another app. */
 static void reserved_names(void **state)
 {
@@ -759,6 +811,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_right, setup, teardown),
         cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
