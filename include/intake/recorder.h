@@ -4,6 +4,7 @@
 #define RECORDER_H
 
 #include "families/family.h"
+#include "intake/overflow.h"
 #include "store/store.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
+    struct overflow_names *overflow_names;
     unsigned slot;
     const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without an update; 0: as
                                   long as its entity */

@@ -19,6 +19,7 @@ struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
+    struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
     struct arrival_clock clock;
 };
@@ -32,8 +33,9 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
+    intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete = intake->dedup != NULL && intake->readers != NULL;
+    bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
         struct readers *readers = &intake->readers[i];
         readers->rules = rules_reader_create();
@@ -55,6 +57,7 @@ void intake_free(struct intake *intake)
     }
     free(intake->readers);
     dedup_free(intake->dedup);
+    overflow_names_free(intake->overflow_names);
     pthread_mutex_destroy(&intake->clock.lock);
     free(intake);
 }
@@ -221,8 +224,11 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                       struct label ledger_app)
 {
     const struct intake_settings *settings = &intake->settings;
-    struct recorder_settings recorder_settings = {
-        .store = intake->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
+    struct recorder_settings recorder_settings = {.store = intake->store,
+                                                  .entities = settings->entities,
+                                                  .overflow_names = intake->overflow_names,
+                                                  .slot = slot,
+                                                  .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
         .app = batch->app,
         .labels = batch->labels,

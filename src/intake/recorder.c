@@ -217,34 +217,24 @@ static void count_result(struct recorder *recorder, enum store_result result)
 
 /* ---- overflow: a series over the bounds of its app or metric ---- */
 
-/* Labels: app, metric, label. */
-static const struct metric series_overflowed = SELF_COUNTER(
-    "series_overflowed_total",
-    "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
-
 static bool is_over_bounds(enum store_result result)
 {
     return result == STORE_CAPPED || result == STORE_APP_FULL;
 }
 
-/* Say whose bound it was, and which label is to blame.  The names that an app chooses are without bound, so that an app
- * that is full is to blame as a whole. */
 static void count_overflow(struct recorder *recorder, const struct sample *sample, const struct identity *refused,
                            enum store_result result)
 {
-    bool whole_app = result == STORE_APP_FULL && sample->metric == NULL;
-    struct label labels[] = {
-        recorder->batch.ledger_app, {SLICE("metric"), SLICE("__other__")}, {.name = SLICE("label")}};
-    if (!whole_app) {
-        labels[1].value = identity_name(refused);
-        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.entity);
-    }
-    struct self_terms terms = {.store = recorder->settings.store,
-                               .slot = recorder->settings.slot,
+    const struct recorder_settings *settings = &recorder->settings;
+    entity_id entity = recorder->batch.entity;
+    struct self_terms terms = {.store = settings->store,
+                               .slot = settings->slot,
                                .now = recorder->batch.now,
-                               .entity = recorder->batch.entity,
-                               .lifetime = recorder_persistent(recorder->batch.entity)};
-    self_count(&terms, &series_overflowed, labels, 3, 0, 1);
+                               .entity = entity,
+                               .lifetime = recorder_persistent(entity)};
+    overflow_count(settings->overflow_names, settings->entities, &terms, recorder->batch.ledger_app,
+                   &(struct overflow){
+                       .identity = refused, .app_chose = sample->metric == NULL, .app_full = result == STORE_APP_FULL});
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
