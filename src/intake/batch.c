@@ -67,6 +67,8 @@ struct batch_run {
     const struct batch *batch;
     struct family_context context;
     struct recorder recorder;
+    struct procids procids;
+    unsigned procid; /* of the line that is read now */
     struct log_volume volume;
     double messages;
     struct ledger_messages tally;
@@ -102,7 +104,7 @@ static void judge(struct batch_run *run, struct slice message, const struct line
 
 static enum verdict read_line(struct batch_run *run, const struct line *line, enum family_id family)
 {
-    recorder_line(&run->recorder, line, family);
+    recorder_line(&run->recorder, line, run->procid, family);
     return families[family]->read(line, &run->context, output_of(run));
 }
 
@@ -121,22 +123,39 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
     judge(run, message, line, family, verdict);
 }
 
+/* Use what is kept by numbers of procids before they begin anew. */
+static void flush_procids(struct batch_run *run)
+{
+    log_volume_record(&run->volume, &run->procids, run->batch->app, &run->recorder.output);
+    log_volume_start(&run->volume);
+    recorder_forget_procids(&run->recorder);
+    procids_start(&run->procids);
+}
+
+static void find_procid(struct batch_run *run, const struct line *line)
+{
+    if (procids_is_full(&run->procids))
+        flush_procids(run);
+    run->procid = procids_find(&run->procids, line->appname, line->procid);
+}
+
 static void take_message(struct batch_run *run, struct slice message)
 {
     struct ledger_messages *tally = &run->tally;
     struct line line = {0};
+    bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
+    find_procid(run, &line);
     if (message.length == 0) {
         judge(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
         judge(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
-        bool has_header = syslog_parse(message, run->batch->origin.shape, &line);
         int64_t time, arrival = run->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(run, message, &line, has_header);
     }
-    log_volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
+    log_volume_add(&run->volume, run->procid, message.length);
 }
 
 static void take_messages(struct batch_run *run)
@@ -149,7 +168,7 @@ static void take_messages(struct batch_run *run)
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
     }
-    log_volume_record(&run->volume, run->batch->app, &run->recorder.output);
+    flush_procids(run);
 }
 
 /* ---- the ledger ---- */
@@ -249,9 +268,10 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .addon_app = batch->addon_app};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
-    memset(&run->volume, 0, sizeof run->volume);
+    procids_start(&run->procids);
+    log_volume_start(&run->volume);
     rules_reader_begin(run->context.rules, batch->rules, batch->app);
-    recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
+    recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
 static void take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
