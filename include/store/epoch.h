@@ -31,9 +31,9 @@ void epoch_enter(struct epochs *epochs, unsigned slot);
 /* Also frees what this slot retired, as far as no other thread can hold it. */
 void epoch_leave(struct epochs *epochs, unsigned slot);
 
-/* Free memory (of malloc) that was unlinked before, when nobody can hold it any more.  size: its bytes, if it is large
- * enough to matter to epoch_should_quiesce(), else 0.  Inside only. */
-void epoch_retire(struct epochs *epochs, unsigned slot, void *memory, size_t size);
+/* Call release, on this slot's thread, for an item that was unlinked before, when nobody can hold it any more.  size:
+ * about how many bytes that frees; see epoch_should_quiesce().  Inside only. */
+void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item));
 
 /* Has the slot retired so much, since it entered, that it should leave and enter again? */
 bool epoch_should_quiesce(const struct epochs *epochs, unsigned slot);

@@ -5,8 +5,9 @@
 
 /* Something unlinked, to be freed when no thread can hold it. */
 struct retired {
-    void *memory;
-    size_t size; /* bytes, where it is a value: nothing else is large */
+    void *item;
+    void (*release)(void *item);
+    size_t size;
     uint64_t epoch;
 };
 
@@ -20,6 +21,11 @@ struct epoch_slot {
     size_t retired_capacity;
     size_t retired_size; /* the sizes of all of them */
 };
+
+static void release(const struct retired *retired)
+{
+    retired->release(retired->item);
+}
 
 bool epochs_start(struct epochs *epochs, unsigned slot_count)
 {
@@ -36,7 +42,7 @@ void epochs_stop(struct epochs *epochs)
 {
     for (unsigned i = 0; i < epochs->slot_count; i++) {
         for (size_t j = 0; j < epochs->slots[i].retired_count; j++)
-            free(epochs->slots[i].retired[j].memory);
+            release(&epochs->slots[i].retired[j]);
         free(epochs->slots[i].retired);
     }
     free(epochs->slots);
@@ -74,7 +80,7 @@ void epoch_leave(struct epochs *epochs, unsigned slot)
     size_t freed = 0;
     for (; freed < own->retired_count && own->retired[freed].epoch + 2 <= epoch; freed++) {
         own->retired_size -= own->retired[freed].size;
-        free(own->retired[freed].memory);
+        release(&own->retired[freed]);
     }
     own->retired_count -= freed;
     memmove(own->retired, own->retired + freed, own->retired_count * sizeof own->retired[0]);
@@ -86,7 +92,7 @@ void epoch_leave(struct epochs *epochs, unsigned slot)
     }
 }
 
-void epoch_retire(struct epochs *epochs, unsigned slot, void *memory, size_t size)
+void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*free_item)(void *item))
 {
     struct epoch_slot *own = &epochs->slots[slot];
     if (own->retired_count == own->retired_capacity) {
@@ -98,7 +104,7 @@ void epoch_retire(struct epochs *epochs, unsigned slot, void *memory, size_t siz
         own->retired_capacity = capacity;
     }
     own->retired[own->retired_count++] =
-        (struct retired){memory, size, atomic_load_explicit(&epochs->epoch, memory_order_seq_cst)};
+        (struct retired){item, free_item, size, atomic_load_explicit(&epochs->epoch, memory_order_seq_cst)};
     own->retired_size += size;
 }
 
