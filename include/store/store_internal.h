@@ -174,11 +174,12 @@ struct birth {
     const struct metric *metric;
     struct value *value; /* owned by the series once it is created; NULL: a counted series */
     bool starts_at_zero;
+    struct series *created;
 };
 
-/* Create the series that the bucket does not hold.  RECORDED: another thread was faster, look again. */
+/* Create the series that the bucket does not hold: birth->created.  RECORDED: another thread was faster, look again. */
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint32_t hash, const struct birth *birth, const struct store_terms *terms);
+                                uint32_t hash, struct birth *birth, const struct store_terms *terms);
 
 /* Put a series, or a chain of them from newest to oldest, where the maintenance thread finds it: pairs with the
  * exchange in adopt_new(). */

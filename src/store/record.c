@@ -56,25 +56,23 @@ enum store_result store_counter(struct store *store, const struct identity *iden
 {
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
-    struct birth birth = {.metric = metric, .starts_at_zero = true};
-    enum store_result result = STORE_RECORDED;
     for (;;) {
         *counter = series_find(bucket, hash, identity);
-        if (*counter != NULL) {
-            if (!counts_alike((*counter)->counted, metric)) {
-                if (end_series(store, *counter))
-                    continue;
-                return STORE_OUTDATED; /* a series of another kind has this identity */
-            }
-            if (evict(store, *counter, terms))
-                continue;
-            if (refresh(*counter, terms->now))
+        if (*counter == NULL) {
+            struct birth birth = {.metric = metric, .starts_at_zero = true};
+            enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
+            *counter = birth.created;
+            if (result != STORE_RECORDED)
                 return result;
             continue;
         }
-        result = series_create(store, bucket, identity, hash, &birth, terms);
-        if (result != STORE_RECORDED && result != STORE_CREATED)
-            return result;
+        if (!counts_alike((*counter)->counted, metric)) {
+            if (end_series(store, *counter))
+                continue;
+            return STORE_OUTDATED; /* a series of another kind has this identity */
+        }
+        if (!evict(store, *counter, terms) && refresh(*counter, terms->now))
+            return STORE_RECORDED;
     }
 }
 

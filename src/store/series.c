@@ -95,7 +95,7 @@ void series_list_new(struct stored_metric *metric, struct series *newest, struct
 }
 
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint32_t hash, const struct birth *birth, const struct store_terms *terms)
+                                uint32_t hash, struct birth *birth, const struct store_terms *terms)
 {
     unsigned weight = birth->value != NULL ? value_weight(birth->value) : birth->metric->cells;
     /* The weight is added when the series is there: who is slower at making the same one must not be refused for it. So
@@ -142,6 +142,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
         limits_note_labels(store, group, identity);
     }
     series_list_new(metric, series, series);
+    birth->created = series;
     return STORE_CREATED;
 
 free_series:
