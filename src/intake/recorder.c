@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
 #include "store/self_metrics.h"
@@ -96,6 +97,12 @@ static void notify(struct sample_output *output, struct slice process, enum proc
         record_zeros(recorder, process, entity);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return entities_restarted(recorder->settings.entities, entity_of(recorder, process), line_time(recorder));
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
@@ -113,12 +120,11 @@ static void scale(struct sample_output *output, struct slice type, unsigned coun
 
 /* ---- identities ---- */
 
-/* Names that an app may not choose, so that it cannot forge what others say. */
+/* A process_* without labels would be taken for our own process's. */
 static bool is_reserved(const struct identity *identity)
 {
-    struct slice name = identity_name(identity);
-    return slice_starts_with(name, SLICE("heroku_")) || slice_starts_with(name, SLICE("drain_exporter_")) ||
-           (slice_starts_with(name, SLICE("process_")) && identity_labels(identity).length == 0);
+    bool has_labels = identity_labels(identity).length > 0;
+    return reserved_metric(identity_name(identity), has_labels ? RESERVED_FROM_APPS : RESERVED_FROM_APPS_UNLABELLED);
 }
 
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
@@ -177,6 +183,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
+    if (sample->of_place)
+        entity = entities_place(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
@@ -452,6 +460,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .add = add,
                                               .observe = observe,
                                               .notify = notify,
+                                              .restart = restart,
                                               .instance = instance,
                                               .scale = scale};
     recorder->settings = *settings;

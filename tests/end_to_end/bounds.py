@@ -1,7 +1,9 @@
 """What an app cannot have more of, and that all else goes on: series of a metric, series of an app, names."""
-from exposition import ledger, ledgers
-from harness import check, equal, test, wait_for
-from lines import counter, gauge, ingest, line, logplex, router_error
+from harness import test
+from support.checks import check, equal
+from support.exposition import ledger, ledgers
+from support.lines import counter, gauge, ingest, line, logplex, router_error
+from support.waiting import wait_for
 
 STATUSES = range(100, 600)
 
@@ -65,7 +67,7 @@ def router_errors_at_their_bound(context):
     equal(page.value("heroku_router_errors", app="app", process="web.1", code="H12"), 2, "errors of the first dyno")
     equal(page.value("heroku_router_errors", app="app", process="__other__", code="H13"), 30 - (len(own) - 1), "errors of the others")
     equal(overflowed(page, app="app", metric="heroku_router_errors", label="process") > 0, True, "the overflow is told")
-    equal(page.total("heroku_router_errors_total", app="app"), 90, "the same without processes")
+    equal(page.total("heroku_router_error_lines_total", app="app"), 90, "the same without processes")
 
 
 @test
