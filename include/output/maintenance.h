@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "store/store.h"
 
-/* A finished page.  Shared: page_unref() each share.  */
+/* A finished page.  Counted: page_unref() each reference. */
 struct page {
     struct buffer text;
     bool gzip;
@@ -15,11 +15,11 @@ struct page {
 void page_unref(struct page *page);
 
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
-struct page_order {
+struct page_request {
     bool gzip;
-    /* Called once on the maintenance thread's thread, with a share of the page, or NULL where memory was short. */
-    void (*deliver)(struct page_order *order, struct page *page);
-    struct page_order *next; /* the maintenance thread's */
+    /* Called once, on the maintenance thread, with a reference to the page, or NULL if memory was short. */
+    void (*deliver)(struct page_request *request, struct page *page);
+    struct page_request *next; /* the maintenance thread's */
 };
 
 struct maintenance_settings {
@@ -35,13 +35,13 @@ struct maintenance_settings {
 
 struct maintenance;
 
-/* Start the thread; NULL where that fails. */
+/* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
 /* Ask for a page.  Any thread. */
-void maintenance_request_page(struct maintenance *maintenance, struct page_order *order);
+void maintenance_request_page(struct maintenance *maintenance, struct page_request *request);
 
-/* Deliver what is ordered, stop the thread and free the maintenance.  Nothing may be ordered any more. */
+/* Deliver what is asked for, stop the thread and free the maintenance.  Nobody may ask any more. */
 void maintenance_stop(struct maintenance *maintenance);
 
 #endif

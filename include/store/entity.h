@@ -46,6 +46,9 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 /* The app of a process; of an app, itself. */
 entity_id entities_app_of(const struct entities *entities, entity_id id);
 
+/* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
+ * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
+uint64_t entities_since(const struct entities *entities, entity_id id);
 /* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
  * is scaled down below it.  Of an app, itself. */
 entity_id entities_place(const struct entities *entities, entity_id process);
