@@ -77,7 +77,8 @@ def platform_metrics_are_documented(context):
     """The same for what the platform says; the keys of samples that we know are looked up in the sources."""
     server = context.server()
     api = ["Scaled to web@4:Standard-1X by user x@example.com", "Release v5 created by user x@example.com"]
-    server.post(router_error("H12") + router_error("H10", "") + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
+    websocket = line('at=info method=GET path="/cable" dyno=web.1 connect=1ms service=7200000ms status=101 bytes=9', "heroku", "router")
+    server.post(router_error("H12") + router_error("H10", "") + websocket + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
                 + b"".join(line(text, "app", "api") for text in api) + line("[RED] [9-1]  sql_error_code = 28000 FATAL:  x", "app", "postgres.1105947"), "app")
     compare(shown_metrics(server.page().text, "heroku"), documented_metrics("platform metrics"))
 
