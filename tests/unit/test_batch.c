@@ -67,7 +67,8 @@ static void write_page(void)
     page_write(store, THREADS, now, &text_encoder, &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
-    memcpy(page, buffer.at, buffer.length);
+    if (buffer.length > 0)
+        memcpy(page, buffer.at, buffer.length);
     page[buffer.length] = '\0';
     buffer_free(&buffer);
 }
