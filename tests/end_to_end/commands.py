@@ -12,11 +12,13 @@ import time
 
 from harness import test
 from ledger import AUTHORS, samples
-from server import DRAIN_PASSWORD, SANITIZER_REPORT, basic, environment
 from transport import certificate, client
 from support.checks import check, equal
+from support.exporter import DRAIN_PASSWORD
 from support.exposition import ledger
+from support.http_client import basic
 from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
+from support.processes import environment, run_to_end
 from support.waiting import patient
 
 TIME = "2026-02-03T04:05:06.123456+00:00"
@@ -24,11 +26,9 @@ TIME = "2026-02-03T04:05:06.123456+00:00"
 
 def command(context, *arguments, data=b"", status=0, **settings):
     """Run a command to its end and insist on the status; what it printed, and what it said on stderr."""
-    done = subprocess.run([context.program, *arguments], env=environment(**settings), input=data, capture_output=True, timeout=patient(60))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
-    equal(done.returncode, status, "the exit status of %r (%s)" % (arguments, err[:300]))
-    return out, err
+    done = run_to_end([context.program, *arguments], data, **settings)
+    equal(done.status, status, "the exit status of %r (%s)" % (arguments, done.err[:300]))
+    return done.out, done.err
 
 
 def series(page):
@@ -466,9 +466,7 @@ def mistakes_of_replay(context):
 
 def hashed(context, password, *arguments):
     """(status, what it printed, what it said) of hash-password with this on stdin."""
-    done = subprocess.run([context.program, "hash-password", *arguments], env=environment(), input=password, capture_output=True,
-                          timeout=patient(20))
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return run_to_end([context.program, "hash-password", *arguments], password, 20)
 
 
 @test

@@ -5,9 +5,11 @@ import socket
 import time
 
 from harness import test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
+from support.http_client import basic
 from support.lines import gauge, ingest, logplex, router_error
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
