@@ -253,6 +253,7 @@ static struct maintenance *start_keeper(const struct settings *config, const str
 {
     return maintenance_start(&(struct maintenance_settings){.store = pipeline->store,
                                                             .slot = pipeline->maintenance_slot,
+                                                            .scrape_interval = config->scrape_interval,
                                                             .shortest_life = shortest_life(config),
                                                             .count_connections = count_connections,
                                                             .describe = describe,

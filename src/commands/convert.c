@@ -36,7 +36,12 @@ static int write_page(const struct reading *reading, bool all)
     struct buffer page = {0};
     int status = 0;
     store_enter(store, reading->pipeline.maintenance_slot);
-    page_write(store, reading->pipeline.maintenance_slot, reading->batch.now, &text_encoder, &page);
+    page_write(&(struct page_terms){.store = store,
+                                    .slot = reading->pipeline.maintenance_slot,
+                                    .now = reading->batch.now,
+                                    .all_saw = UINT64_MAX,
+                                    .encoder = &text_encoder},
+               &page);
     store_leave(store, reading->pipeline.maintenance_slot);
     if (page.failed)
         status = command_fail("there is not enough memory for the page");

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/decompress.h"
@@ -421,8 +423,8 @@ static void send_page(struct scrape_hold *hold)
     request->res.status = 200;
     request->res.reason = "OK";
     request->res.content_length = page->text.length;
-    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
-                   text_encoder.content_type, strlen(text_encoder.content_type));
+    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, text_encoder.content_type,
+                   strlen(text_encoder.content_type));
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Accept-Encoding"));
     if (page->gzip)
         h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_ENCODING, NULL, H2O_STRLIT("gzip"));
@@ -452,6 +454,28 @@ static void on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messa
     }
 }
 
+/* Who scrapes: the same user, program and address are the same scraper.  The address is the client's, not a proxy's.
+ * HEAD shows nothing to anybody. */
+static uint64_t hash_scraper(h2o_req_t *request)
+{
+    if (is_method(request, "HEAD"))
+        return 0;
+    struct slice forwarded = header_of(request, H2O_TOKEN_X_FORWARDED_FOR);
+    struct slice parts[] = {header_of(request, H2O_TOKEN_AUTHORIZATION), header_of(request, H2O_TOKEN_USER_AGENT),
+                            forwarded};
+    struct sockaddr_storage peer;
+    char host[NI_MAXHOST];
+    if (forwarded.length == 0) {
+        socklen_t length = request->conn->callbacks->get_peername(request->conn, (struct sockaddr *)&peer);
+        if (getnameinfo((struct sockaddr *)&peer, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0)
+            parts[2] = slice_of(host);
+    }
+    uint64_t hash = 0;
+    for (size_t i = 0; i < COUNT(parts); i++)
+        hash = XXH3_64bits_withSeed(parts[i].at, parts[i].length, hash);
+    return hash != 0 ? hash : 1;
+}
+
 static void on_metrics(h2o_req_t *request)
 {
     struct worker *worker = worker_of(request);
@@ -475,6 +499,7 @@ static void on_metrics(h2o_req_t *request)
     worker->scrapes++;
     worker->orders++;
     scrape->order.gzip = accepts_gzip(header_of(request, H2O_TOKEN_ACCEPT_ENCODING));
+    scrape->order.scraper = hash_scraper(request);
     scrape->order.deliver = on_page;
     scrape->worker = worker;
     scrape->hold = hold;

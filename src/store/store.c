@@ -74,6 +74,8 @@ struct series {
     bool exempt;
     bool name_limited;
     bool overflow;
+    bool starts_at_zero;
+    uint64_t born;
     char labels[];
 };
 
@@ -110,6 +112,7 @@ struct store {
     atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
+    atomic_uint_least64_t last_page; /* when the last page began; 0: there was none */
     _Atomic(struct stored_metric *) metrics;
 };
 
@@ -351,11 +354,17 @@ static struct stored_metric *take_metric(struct store *store, struct slice name,
 
 /* ---- series ---- */
 
+/* What was at 0 on the last page before its entity ended has still to be seen with what it has. */
+static uint64_t more_time(const struct store *store, const struct series *series)
+{
+    return series->starts_at_zero ? store->settings.zero_time : 0;
+}
+
 /* Is a counted series that was last seen then over? */
 static bool is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
     return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now);
+           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now - more_time(store, series));
 }
 
 /* Is a reported series with this value over? */
@@ -363,7 +372,7 @@ static bool has_outlived(const struct store *store, const struct series *series,
                          uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time, now);
+           entities_is_over(store->settings.entities, series->entity, value->time, now - more_time(store, series));
 }
 
 static bool is_dead(const struct series *series)
@@ -581,6 +590,7 @@ struct slice store_widest_label(const struct store *store, const struct identity
 struct birth {
     const struct metric *metric;
     struct value *value; /* owned by the series once it is created; NULL: a counted series */
+    bool added_to;       /* what it has was added to 0 since it was born */
 };
 
 static size_t row_length(const struct metric *metric)
@@ -598,6 +608,14 @@ static struct cells *allocate_cells(const struct store *store, const struct metr
     for (size_t i = 0; i < count; i++)
         atomic_init(&cells->rows[i], 0);
     return cells;
+}
+
+/* Has a page shown the app of an entity?  Or any page, if it has none. */
+static bool is_scraped(const struct store *store, entity_id entity)
+{
+    const struct entities *entities = store->settings.entities;
+    uint64_t page = atomic_load_explicit(&store->last_page, memory_order_relaxed);
+    return page != 0 && (entity == ENTITY_NONE || entities_since(entities, entities_app_of(entities, entity)) < page);
 }
 
 static struct series *allocate_series(struct store *store, const struct identity *identity, uint64_t hash,
@@ -624,6 +642,8 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->exempt = terms->exempt;
     series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
+    series->starts_at_zero = birth->added_to && is_scraped(store, terms->entity);
+    series->born = terms->now;
     series->labels_length = (uint16_t)labels.length;
     memcpy(series->labels, labels.at, labels.length);
     return series;
@@ -773,7 +793,7 @@ enum store_result store_counter(struct store *store, const struct identity *iden
 {
     uint64_t hash;
     _Atomic(struct series *) *bucket = bucket_of(store, identity, &hash);
-    struct birth birth = {.metric = metric};
+    struct birth birth = {.metric = metric, .added_to = true};
     enum store_result result = STORE_RECORDED;
     for (;;) {
         *counter = find_series(bucket, hash, identity);
@@ -882,7 +902,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
         struct value *first = value_merge(NULL, update);
         if (first == NULL)
             return STORE_TOO_LARGE;
-        struct birth birth = {.metric = metric, .value = first};
+        struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
         enum store_result result = create_series(store, bucket, identity, hash, &birth, terms);
         if (result == STORE_CREATED)
             return result;
@@ -952,6 +972,11 @@ static void adopt_new(struct stored_metric *metric)
         metric->known[--at] = series;
 }
 
+void store_note_page(struct store *store, uint64_t now)
+{
+    atomic_store_explicit(&store->last_page, now, memory_order_relaxed);
+}
+
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
 {
     uint64_t hash;
@@ -988,7 +1013,9 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             /* The value of a nearer one, or the cells: what it is does not matter here. */
             __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
         }
-        struct store_series_view view = {.labels = {series->labels, series->labels_length}};
+        struct store_series_view view = {.labels = {series->labels, series->labels_length},
+                                         .born = series->born,
+                                         .starts_at_zero = series->starts_at_zero};
         bool alive;
         if (series->counted != NULL) {
             uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);

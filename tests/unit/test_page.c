@@ -47,10 +47,18 @@ static void put_words(const char *name, enum value_type type, double number, uin
     free(value);
 }
 
+static uint64_t all_saw = UINT64_MAX;
+
+static struct page_result write_page(struct buffer *page)
+{
+    return page_write(
+        &(struct page_terms){.store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder}, page);
+}
+
 static void assert_page(const char *expected)
 {
     struct buffer page = {0};
-    page_write(store, 0, 1, &text_encoder, &page);
+    write_page(&page);
     assert_false(page.failed);
     buffer_append(&page, (struct slice){"", 1});
     assert_string_equal(page.at, expected);
@@ -63,7 +71,7 @@ static void simple(void **state)
 {
     (void)state;
     struct buffer nothing = {0};
-    assert_int_equal(page_write(store, 0, 1, &text_encoder, &nothing).lines, 0);
+    assert_int_equal(write_page(&nothing).lines, 0);
     assert_int_equal(nothing.length, 0);
     static const struct metric gauge = {.name = "ours", .help = "With help.", .type = METRIC_GAUGE};
     put_number("b", "x", VALUE_COUNTER, 1e21);
@@ -131,7 +139,7 @@ static void taken_names(void **state)
     put_number("g", "a", VALUE_GAUGE, 4);
     put_words("h", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
     struct buffer page = {0};
-    assert_int_equal(page_write(store, 0, 1, &text_encoder, &page).hidden, 3);
+    assert_int_equal(write_page(&page).hidden, 3);
     buffer_free(&page);
     assert_page(HEADER("g", "gauge") "g{app=\"a\"} 4\n" HEADER("g_count", "gauge") "g_count{app=\"a\"} 5\n" HEADER(
         "h", "histogram") "h_bucket{app=\"a\",le=\"+Inf\"} 1\nh_sum{app=\"a\"} 2\nh_count{app=\"a\"} 1\n"
