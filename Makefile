@@ -13,10 +13,10 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lpcre2-8 -lcrypt -lz -lm
-JEMALLOC ?= -ljemalloc
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lz -lm
+JEMALLOC ?= -l:libjemalloc_pic.a
 
-SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c
+SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 
@@ -69,12 +69,35 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 
 # ---- tests ----
 
-.PHONY: test check unit stress stress-long corpus conformance end-to-end asan tsan fuzz
+.PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
 test: test-deps ## install what is missing and run all tests, also under the sanitizers
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: unit stress corpus conformance end-to-end ## all tests of this build
+check: includes layers unit stress corpus conformance end-to-end ## all tests of this build
+
+includes: ## each folder of the sources includes only what it may
+	$(Q)tests/check_includes
+
+# Each folder links with those that it may include, and no other: an undefined symbol would be a call upwards.
+LAYERS         := base store families config intake output server exporter commands
+BELOW_store    := base
+BELOW_families := base
+BELOW_config   := base families
+BELOW_intake   := base families store
+BELOW_output   := base store
+BELOW_server   := base families store config intake output
+BELOW_exporter := $(BELOW_server) server
+BELOW_commands := $(BELOW_exporter) exporter
+objects_of = $(filter $(foreach folder,$(1),$(BUILD)/src/$(folder)/% $(BUILD)/src/$(folder).o) $(BUILD)/vendor/%,$(OBJECTS))
+define layer
+$(BUILD)/layers/$(1): $(call objects_of,$(1) $(BELOW_$(1)))
+	@mkdir -p $$(@D)
+	$$(Q)echo 'int main(void) { return 0; }' | $$(CC) $$(ALL_CFLAGS) -pie $$(LDFLAGS) -o $$@ -x c - -x none $$^ $$(JEMALLOC) $$(LIBS)
+endef
+$(foreach folder,$(LAYERS),$(eval $(call layer,$(folder))))
+
+layers: $(LAYERS:%=$(BUILD)/layers/%) ## each folder links without those above it
 
 conformance: build ## the conformance cases
 	$(Q)tests/conformance/run --program $(BUILD)/drain_exporter tests/conformance/*.json
@@ -121,7 +144,7 @@ unit: $(UNIT_TESTS) ## the unit tests of all rooms
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-ROOM_SOURCES := $(filter-out src/main.c src/server/http.c src/output/maintenance.c src/output/health_check.c,$(SOURCES))
+ROOM_SOURCES := $(filter-out src/main.c src/exporter.c src/server/http.c src/output/maintenance.c src/output/health_check.c $(wildcard src/commands/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

@@ -50,6 +50,8 @@ struct family_context {
     struct router *router;      /* router_create() */
     struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
+    bool router_by_process;     /* the router's series have the label process as well */
+    bool addon_app;             /* add-ons' series have the label app as well */
 
     /* What the lines of the batch say beside samples; 0 at first. */
     double self_drain;          /* router lines about such requests */

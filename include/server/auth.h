@@ -2,12 +2,10 @@
 #ifndef AUTH_H
 #define AUTH_H
 
+#include "base/digest.h"
 #include "config/secret.h"
 
-enum {
-    AUTH_DIGEST = 32,
-    AUTH_PAIR_ROOM = 3 * PASSWORD_MAX + USER_MAX, /* a password may be percent-encoded */
-};
+enum { AUTH_PAIR_ROOM = 3 * PASSWORD_MAX + USER_MAX /* a password may be percent-encoded */ };
 
 /* What an Authorization header says.  Secret: auth_forget() it. */
 struct auth_credentials {
@@ -28,7 +26,7 @@ struct slice auth_password(struct slice pair);
 
 /* A realm knows digests of "user:password", no password.  A plain value: copy it, share it. */
 struct auth_realm {
-    unsigned char digests[2][AUTH_DIGEST];
+    unsigned char digests[2][DIGEST_SIZE];
     unsigned count;
 };
 

@@ -47,10 +47,10 @@ struct store_settings {
                               recorded as exempt; threads that create series at the same moment may pass it, and the next
                               two, by one series each */
     size_t max_app_series; /* the same for the series of one app; 0: no bound */
-    size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
-    size_t max_names;          /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
-    uint64_t zero_time;        /* milliseconds for which a series that starts at zero is shown so, and outlives its entity */
-    unsigned slots;            /* recording threads, the maintenance thread included */
+    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;         /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
+    uint64_t zero_time; /* milliseconds for which a series that starts at zero is shown so, and outlives its entity */
+    unsigned slots;     /* recording threads, the maintenance thread included */
     struct entities *entities; /* must outlive the store */
 };
 
@@ -136,8 +136,8 @@ struct store_metric_view {
     const void *handle;          /* for store_each_series() */
 };
 
-/* Put up to room metrics that exist now into views, in no order; returns how many exist. */
-size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t room);
+/* Put up to capacity metrics that exist now into views, in no order; returns how many exist. */
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity);
 
 struct store_series_view {
     struct slice labels;
@@ -148,9 +148,9 @@ struct store_series_view {
     bool starts_at_zero;         /* see store_note_page() */
 };
 
-/* A page that is to be scraped begins at now.  A series that is born later starts at zero, if it is one that is added to
- * (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none: who
- * scrapes must see it at 0 before he can see what it has.  The maintenance thread alone. */
+/* A page that is to be scraped begins at now.  A series that is born later starts at zero, if it is one that is added
+ * to (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none:
+ * who scrapes must see it at 0 before he can see what it has.  The maintenance thread alone. */
 void store_note_page(struct store *store, uint64_t now);
 
 /* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance

@@ -2,10 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <time.h>
 #include <zlib.h>
 
+#include "base/digest.h"
 #include "intake/frame.h"
 #include "intake/syslog.h"
 
@@ -133,19 +133,11 @@ static bool compress_body(struct buffer *body)
 
 /* ---- headers ---- */
 
-static void make_random(unsigned char bytes[16])
-{
-    for (size_t got = 0; got < 16;) {
-        ssize_t more = getrandom(bytes + got, 16 - got, 0);
-        got += more > 0 ? (size_t)more : 0;
-    }
-}
-
 /* A batch's id, the same whenever it is sent: 32 hexadecimal digits, or a UUID. */
 static void append_id(struct buffer *headers, const char *name, bool uuid)
 {
     unsigned char bytes[16];
-    make_random(bytes);
+    digest_random(bytes, sizeof bytes);
     append_text(headers, "%s: ", name);
     for (int i = 0; i < 16; i++)
         append_text(headers, uuid ? "%s%02x" : "%s%02X", uuid && (i == 4 || i == 6 || i == 8 || i == 10) ? "-" : "",

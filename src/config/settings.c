@@ -1,11 +1,11 @@
 #include "config/settings.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/version.h"
 #include "config/secret.h"
 
@@ -54,6 +54,8 @@ static const struct setting settings[] = {
      "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
+    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
+     "whether requests are counted by dyno (web.1) and not only by process type"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body; four times this when decompressed"},
@@ -76,12 +78,6 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 /* ---- values ---- */
 
-static bool fail(char error[256], const char *format, const char *first, const char *second)
-{
-    snprintf(error, 256, format, first, second);
-    return false;
-}
-
 struct unit {
     const char *name;
     uint64_t factor;
@@ -95,19 +91,16 @@ static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 /* "600s", "4MiB", "1024": a whole number and one of the units; a plain 0 needs none. */
 static bool read_quantity(const char *text, const struct unit *units, uint64_t *quantity)
 {
-    if (!isdigit((unsigned char)text[0]))
+    struct slice rest = slice_of(text);
+    uint64_t number;
+    if (!number_cut_decimal(&rest, UINT64_MAX, &number))
         return false;
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 10);
-    if (errno != 0)
-        return false;
-    if (number == 0 && *end == '\0') {
+    if (number == 0 && rest.length == 0) {
         *quantity = 0;
         return true;
     }
     for (; units->name != NULL; units++) {
-        if (strcmp(end, units->name) == 0)
+        if (slice_equals(rest, slice_of(units->name)))
             return !__builtin_mul_overflow(number, units->factor, quantity);
     }
     return false;
@@ -136,39 +129,38 @@ static void *place_of(struct settings *config, const struct setting *setting)
     return (char *)config + setting->offset;
 }
 
-static bool set_number(struct settings *config, const struct setting *setting, const char *text, char error[256])
+static bool set_number(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     static const char *const examples[] = {[DURATION] = "a duration such as 500ms, 30s, 10m or 1h",
                                            [SIZE] = "a size such as 500kB or 4MiB",
                                            [NUMBER] = "a whole number"};
     uint64_t number;
     if (!read_quantity(text, units_of(setting->kind), &number))
-        return fail(error, "%s is not %s", setting->variable, examples[setting->kind]);
+        return error_set(error, "%s is not %s", setting->variable, examples[setting->kind]);
     if (number < setting->low || number > setting->high) {
         char low[32], high[32];
         spell_quantity(setting->kind, setting->low, low);
         spell_quantity(setting->kind, setting->high, high);
-        snprintf(error, 256, "%s must be from %s to %s", setting->variable, low, high);
-        return false;
+        return error_set(error, "%s must be from %s to %s", setting->variable, low, high);
     }
     *(uint64_t *)place_of(config, setting) = number;
     return true;
 }
 
-static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[256])
+static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
-            return fail(error, "%s is empty%s", setting->variable, "");
+            return error_set(error, "%s is empty", setting->variable);
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
-            return fail(error, "%s is longer than 1024 bytes%s", setting->variable, "");
+            return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
         char **place = place_of(config, setting);
         free(*place);
         *place = strdup(text);
-        return *place != NULL || fail(error, "there is no memory for %s%s", setting->variable, "");
+        return *place != NULL || error_set(error, ERROR_NO_MEMORY);
     }
     case DURATION:
     case SIZE:
@@ -181,7 +173,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
                 return true;
             }
         }
-        return fail(error, "%s is not true or false%s", setting->variable, "");
+        return error_set(error, "%s is not true or false", setting->variable);
     case LEVEL:
         for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
             if (strcmp(text, level_names[level]) == 0) {
@@ -189,17 +181,18 @@ static bool set_value(struct settings *config, const struct setting *setting, co
                 return true;
             }
         }
-        return fail(error, "%s is not %s", setting->variable, setting->meaning);
+        return error_set(error, "%s is not %s", setting->variable, setting->meaning);
     }
     return false;
 }
 
-static bool set_from_file(struct settings *config, const struct setting *setting, const char *path, char error[256])
+static bool set_from_file(struct settings *config, const struct setting *setting, const char *path,
+                          char error[ERROR_MAX])
 {
     char text[SECRET_ROOM];
-    char problem[128];
-    if (!secret_read(path, text, problem))
-        return fail(error, "the file that %s_FILE names %s", setting->variable, problem);
+    char reason[ERROR_MAX];
+    if (!secret_read(path, text, reason))
+        return error_set(error, "the file that %s_FILE names %s", setting->variable, reason);
     bool set = set_value(config, setting, text, error);
     explicit_bzero(text, sizeof text);
     return set;
@@ -211,6 +204,7 @@ static bool set_from_file(struct settings *config, const struct setting *setting
 struct given {
     const char *flag;
     const char *flag_file;
+    bool is_replaced; /* by another setting: it counts as not given */
 };
 
 /* "LISTEN_ADDRESS" is the flag "listen-address". */
@@ -239,7 +233,7 @@ static int find_flag(const char *name, size_t length, bool *file)
 }
 
 static enum settings_result read_flags(struct settings *config, int argc, char **argv, struct given *given,
-                                       char error[256])
+                                       char error[ERROR_MAX])
 {
     static const struct {
         const char *flag;
@@ -262,7 +256,7 @@ static enum settings_result read_flags(struct settings *config, int argc, char *
         if (is_action)
             continue;
         if (strncmp(argv[i], "--", 2) != 0) {
-            fail(error, "there is no argument \"%s\"; see %s", argv[i], "--help");
+            error_set(error, "there is no argument \"%s\"; see --help", argv[i]);
             return SETTINGS_USAGE;
         }
         char *name = argv[i] + 2;
@@ -271,11 +265,11 @@ static enum settings_result read_flags(struct settings *config, int argc, char *
         int setting = find_flag(name, length, &file);
         if (setting < 0) {
             name[length] = '\0'; /* what follows may be a secret */
-            fail(error, "there is no flag --%s; see %s", name, "--help");
+            error_set(error, "there is no flag --%s; see --help", name);
             return SETTINGS_USAGE;
         }
         if (name[length] == '\0' && i + 1 == argc) {
-            fail(error, "--%s needs a value%s", name, "");
+            error_set(error, "--%s needs a value", name);
             return SETTINGS_USAGE;
         }
         const char *value = name[length] == '=' ? name + length + 1 : argv[++i];
@@ -306,16 +300,19 @@ static char *const *file_of(const struct settings *config, const struct setting 
     return &config->secret_files[secret];
 }
 
-static bool apply(struct settings *config, const struct setting *setting, const struct given *given, char error[256])
+static bool apply(struct settings *config, const struct setting *setting, const struct given *given,
+                  char error[ERROR_MAX])
 {
     const char *value = given->flag;
     const char *file = given->flag_file;
+    if (given->is_replaced)
+        return true;
     if (value == NULL && file == NULL) {
         value = getenv(setting->variable);
         file = environment_file(setting);
     }
     if (value != NULL && file != NULL)
-        return fail(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
+        return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
         *(char **)file_of(config, setting) = strdup(file);
         return set_from_file(config, setting, file, error);
@@ -335,7 +332,7 @@ static void hide_secrets(const struct given *given)
 
 /* ---- what one setting alone cannot tell ---- */
 
-static bool split_address(struct settings *config, char error[256])
+static bool split_address(struct settings *config, char error[ERROR_MAX])
 {
     const char *text = config->listen_address;
     const char *colon = strrchr(text, ':');
@@ -345,7 +342,7 @@ static bool split_address(struct settings *config, char error[256])
     uint64_t port;
     if (colon == NULL || !(bracketed || plain) || !read_quantity(colon + 1, no_units, &port) || port < 1 ||
         port > 65535)
-        return fail(error, "%s is not host:port or [address]:port with a port from 1 to %s", "LISTEN_ADDRESS", "65535");
+        return error_set(error, "LISTEN_ADDRESS is not host:port or [address]:port with a port from 1 to 65535");
     config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
     config->listen_port = strdup(colon + 1);
     return config->listen_host != NULL && config->listen_port != NULL;
@@ -373,43 +370,56 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
-/* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
-static bool needs_secrets(const struct settings *config)
+/* Passwords are read by who serves or checks what the server would do.  A health check runs beside the server, maybe
+ * without its secrets; a command runs where nobody has them. */
+static bool reads_passwords(const struct settings *config)
 {
     return config->action != SETTINGS_HEALTH_CHECK && config->action != SETTINGS_COMMAND;
 }
 
-static bool complete(struct settings *config, char error[256])
+static bool has_configuration(const struct settings *config)
+{
+    return config->config_file != NULL || config->config_text != NULL;
+}
+
+/* A configuration can be checked where nobody has the passwords. */
+static bool check_passwords(const struct settings *config, char error[ERROR_MAX])
+{
+    if (!reads_passwords(config) || (config->action == SETTINGS_CHECK && has_configuration(config)))
+        return true;
+    if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
+        return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
+    if (config->password_metrics == NULL)
+        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+    return true;
+}
+
+static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_address(config, error))
         return false;
-    if (needs_secrets(config)) {
-        bool has_file = config->config_file != NULL || config->config_text != NULL;
-        if (config->config_file != NULL && config->config_text != NULL)
-            return fail(error, "both %s and %s are given", "CONFIG", "CONFIG_FILE");
-        if (config->password_drain == NULL && (!has_file || config->password_drain_previous != NULL))
-            return fail(error, "%s is not set, nor is %s", "PASSWORD_DRAIN", "PASSWORD_DRAIN_FILE");
-        if (config->password_metrics == NULL)
-            return fail(error, "%s is not set, nor is %s", "PASSWORD_METRICS", "PASSWORD_METRICS_FILE");
-    }
+    if (config->config_file != NULL && config->config_text != NULL)
+        return error_set(error, "both CONFIG and CONFIG_FILE are given");
+    if (!check_passwords(config, error))
+        return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
-        return fail(error, "%s and %s go together: one of them is missing", "TLS_CERT_FILE", "TLS_KEY_FILE");
+        return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->header_timeout > config->request_timeout)
-        return fail(error, "%s is longer than %s", "HEADER_TIMEOUT", "REQUEST_TIMEOUT");
+        return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->workers == 0)
         config->workers = usable_cores();
     return add_final_space(&config->ingest_prefix);
 }
 
-static enum settings_result apply_all(struct settings *config, const struct given *given, char error[256])
+static enum settings_result apply_all(struct settings *config, const struct given *given, char error[ERROR_MAX])
 {
     for (int i = 0; i < SETTING_COUNT; i++)
-        if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
+        if ((reads_passwords(config) || settings[i].kind != SECRET) && !apply(config, &settings[i], &given[i], error))
             return SETTINGS_INVALID;
     return complete(config, error) ? SETTINGS_OK : SETTINGS_INVALID;
 }
 
-enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[256])
+enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[ERROR_MAX])
 {
     *config = (struct settings){0};
     struct given given[SETTING_COUNT] = {0};
@@ -422,17 +432,22 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
     return result;
 }
 
-enum settings_result settings_load_for_command(struct settings *config, char error[256])
+enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX])
 {
     *config = (struct settings){.action = SETTINGS_COMMAND};
     struct given given[SETTING_COUNT] = {0};
+    for (int i = 0; config_file != NULL && i < SETTING_COUNT; i++) {
+        if (settings[i].offset == AT(config_file))
+            given[i].flag = config_file;
+        given[i].is_replaced = settings[i].offset == AT(config_text);
+    }
     enum settings_result result = apply_all(config, given, error);
     if (result != SETTINGS_OK)
         settings_free(config);
     return result;
 }
 
-bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[256])
+bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[ERROR_MAX])
 {
     *fresh = (struct settings){0};
     bool read = true;
@@ -489,7 +504,8 @@ void settings_print_help(FILE *out)
         "Commands, each with a --help of its own:\n\n"
         "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
-        "  drain_exporter replay           send a log to a drain as Logplex does\n\n"
+        "  drain_exporter replay           send a log to a drain as Logplex does\n"
+        "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
         "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];

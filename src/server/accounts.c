@@ -1,27 +1,27 @@
 #include "server/accounts.h"
 
-#include <crypt.h>
-#include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "config/password_hash.h"
 
 enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
     WRONG_MAX = 8,
     SLOW_MAX = 2, /* verifications of a user in each */
     SLOW_TIME = 1000,
+    WARN_INTERVAL = 60 * 1000, /* milliseconds */
 };
 
 /* What is known about the passwords of a user with a hash: digests of "user:password" under the key of this process.
  * Right and wrong ones are kept apart, or a flood of wrong ones would drive out the right one. */
 struct memory {
     pthread_mutex_t lock; /* guards the rest */
-    unsigned char right[RIGHT_MAX][AUTH_DIGEST];
-    unsigned char wrong[WRONG_MAX][AUTH_DIGEST];
+    unsigned char right[RIGHT_MAX][DIGEST_SIZE];
+    unsigned char wrong[WRONG_MAX][DIGEST_SIZE];
     unsigned right_count; /* that were ever put in: the next one takes the place of the oldest */
     unsigned wrong_count;
     uint64_t slow[SLOW_MAX]; /* when the last verifications began, milliseconds of the monotonic clock; 0: never */
@@ -32,6 +32,7 @@ struct account {
     const struct config_drain *drain; /* NULL: the shared user */
     struct auth_realm realm;          /* of its passwords; empty where it has a hash */
     struct memory memory;
+    atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
 
 /* Accounts by a text, sorted. */
@@ -47,11 +48,12 @@ struct index {
 
 struct accounts {
     atomic_uint references;
-    struct config_file *file;
+    struct configuration *file;
     struct account *accounts; /* of the file's entries, then the shared one */
     size_t count;
     struct index users; /* who have a password */
-    struct index apps;  /* of entries without a password */
+    struct index apps;  /* of entries that the shared user may post for: without a password, or shared */
+    struct index bound; /* apps of entries with a password */
     struct index tokens;
 };
 
@@ -86,12 +88,12 @@ static struct account *find(const struct index *index, struct slice key)
 
 /* The key of this process for the digests that are remembered: these alone are of no use to who reads our memory when
  * we are gone. */
-static unsigned char key[32];
+static unsigned char key[DIGEST_SIZE];
 static bool has_key;
 
 static void make_key(void)
 {
-    has_key = RAND_bytes(key, sizeof key) == 1;
+    has_key = digest_random(key, sizeof key);
 }
 
 static bool is_hashed(const struct account *account)
@@ -122,9 +124,10 @@ static bool allocate(struct accounts *accounts)
     accounts->accounts = calloc(drains + 1, sizeof accounts->accounts[0]);
     accounts->users.entries = calloc(drains + 1, sizeof accounts->users.entries[0]);
     accounts->apps.entries = calloc(drains + 1, sizeof accounts->apps.entries[0]);
+    accounts->bound.entries = calloc(drains + 1, sizeof accounts->bound.entries[0]);
     accounts->tokens.entries = calloc(tokens + 1, sizeof accounts->tokens.entries[0]);
     return accounts->accounts != NULL && accounts->users.entries != NULL && accounts->apps.entries != NULL &&
-           accounts->tokens.entries != NULL;
+           accounts->bound.entries != NULL && accounts->tokens.entries != NULL;
 }
 
 static struct account *add_account(struct accounts *accounts, const struct config_drain *drain)
@@ -141,7 +144,9 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
     struct slice name = slice_of(drain->name);
     if (config_drain_has_password(drain))
         add(&accounts->users, name, account);
-    else
+    if (config_drain_has_password(drain) && drain->app != NULL)
+        add(&accounts->bound, slice_of(drain->app), account);
+    if (!config_drain_has_password(drain) || drain->shared)
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);
@@ -151,13 +156,13 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         take_memory(account, find(&previous->users, name));
 }
 
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous)
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file, struct accounts *previous)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_key);
     struct accounts *accounts = calloc(1, sizeof *accounts);
     if (accounts == NULL) {
-        config_file_free(file);
+        configuration_free(file);
         return NULL;
     }
     atomic_init(&accounts->references, 1);
@@ -175,9 +180,10 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     }
     sort(&accounts->users);
     sort(&accounts->apps);
+    sort(&accounts->bound);
     sort(&accounts->tokens);
     if (file != NULL)
-        config_file_forget_passwords(file);
+        configuration_forget_passwords(file);
     return accounts;
 }
 
@@ -195,29 +201,30 @@ void accounts_unref(struct accounts *accounts)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);
-        OPENSSL_cleanse(&accounts->accounts[i], sizeof accounts->accounts[i]);
+        explicit_bzero(&accounts->accounts[i], sizeof accounts->accounts[i]);
     }
     free(accounts->accounts);
     free(accounts->users.entries);
     free(accounts->apps.entries);
+    free(accounts->bound.entries);
     free(accounts->tokens.entries);
-    config_file_free(accounts->file);
+    configuration_free(accounts->file);
     free(accounts);
 }
 
 /* ---- passwords against hashes ---- */
 
-static bool make_digest(struct slice pair, unsigned char digest[AUTH_DIGEST])
+static bool make_digest(struct slice pair, unsigned char digest[DIGEST_SIZE])
 {
-    return HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)pair.at, pair.length, digest, NULL) != NULL;
+    return digest_make_keyed(key, pair, digest);
 }
 
-static bool holds(const unsigned char (*digests)[AUTH_DIGEST], unsigned count, unsigned most,
+static bool holds(const unsigned char (*digests)[DIGEST_SIZE], unsigned count, unsigned most,
                   const unsigned char *digest)
 {
     bool held = false;
     for (unsigned i = 0; i < count && i < most; i++)
-        held |= CRYPTO_memcmp(digests[i], digest, AUTH_DIGEST) == 0;
+        held |= digest_equals(digests[i], digest, DIGEST_SIZE);
     return held;
 }
 
@@ -242,7 +249,7 @@ static void remember(struct memory *memory, const unsigned char *digest, bool ri
     pthread_mutex_lock(&memory->lock);
     unsigned char *place =
         right ? memory->right[memory->right_count++ % RIGHT_MAX] : memory->wrong[memory->wrong_count++ % WRONG_MAX];
-    memcpy(place, digest, AUTH_DIGEST);
+    memcpy(place, digest, DIGEST_SIZE);
     pthread_mutex_unlock(&memory->lock);
 }
 
@@ -268,23 +275,10 @@ static pthread_mutex_t verifying = PTHREAD_MUTEX_INITIALIZER;
 /* ALLOWED, DENIED, or BUSY where there is no memory for it.  Only who holds the lock above. */
 static enum accounts_result compute(const char *hash, struct slice password)
 {
-    static struct crypt_data data; /* 32 KiB */
-    static char phrase[CRYPT_MAX_PASSPHRASE_SIZE];
-    /* No hash can be of such a one: crypt(3) takes no longer ones, and ends at a NUL. */
-    if (password.length == 0 || password.length >= sizeof phrase || slice_index(password, '\0') < password.length)
-        return ACCOUNTS_DENIED;
-    memcpy(phrase, password.at, password.length);
-    phrase[password.length] = '\0';
-    errno = 0;
-    const char *computed = crypt_rn(phrase, hash, &data, sizeof data);
-    enum accounts_result result = ACCOUNTS_DENIED;
-    if (computed == NULL)
-        result = errno == ENOMEM ? ACCOUNTS_BUSY : ACCOUNTS_DENIED;
-    else if (strlen(computed) == strlen(hash) && CRYPTO_memcmp(computed, hash, strlen(hash)) == 0)
-        result = ACCOUNTS_ALLOWED;
-    OPENSSL_cleanse(phrase, sizeof phrase);
-    OPENSSL_cleanse(&data, sizeof data);
-    return result;
+    static const enum accounts_result results[] = {[PASSWORD_HASH_MATCHES] = ACCOUNTS_ALLOWED,
+                                                   [PASSWORD_HASH_DIFFERS] = ACCOUNTS_DENIED,
+                                                   [PASSWORD_HASH_NO_MEMORY] = ACCOUNTS_BUSY};
+    return results[password_hash_verify(hash, password)];
 }
 
 static enum accounts_result verify(struct account *account, struct slice pair, const unsigned char *digest,
@@ -309,7 +303,7 @@ static enum accounts_result check_pair(struct account *account, struct slice pai
 {
     if (!is_hashed(account))
         return auth_admits(&account->realm, pair) ? ACCOUNTS_ALLOWED : ACCOUNTS_DENIED;
-    unsigned char digest[AUTH_DIGEST];
+    unsigned char digest[DIGEST_SIZE];
     if (!make_digest(pair, digest))
         return ACCOUNTS_BUSY; /* out of memory */
     enum accounts_result result = recall(&account->memory, digest);
@@ -342,7 +336,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 
 static struct slice cut(struct slice app)
 {
-    return (struct slice){app.at, app.length < CONFIG_FILE_APP_MAX ? app.length : CONFIG_FILE_APP_MAX};
+    return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};
 }
 
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
@@ -356,22 +350,50 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
     return meant != NULL ? slice_of(meant->drain->app) : cut(token);
 }
 
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count)
+/* Say that the shared user is not heard for the app of an account. */
+static void warn(struct account *account, uint64_t now)
 {
-    const struct config_drain *drain = account->drain;
-    if (drain == NULL) {
-        const struct account *known = find(&accounts->apps, app);
-        drain = known == NULL ? NULL : known->drain;
-    }
-    *count = drain == NULL ? 0 : drain->label_count;
-    return drain == NULL ? NULL : drain->labels;
+    uint64_t warned = atomic_load_explicit(&account->warned, memory_order_relaxed);
+    if ((warned == 0 || now - warned >= WARN_INTERVAL) &&
+        atomic_compare_exchange_strong_explicit(&account->warned, &warned, now, memory_order_relaxed,
+                                                memory_order_relaxed))
+        log_write(LOG_WARN,
+                  "the user " SHARED_USER " may not post for the app %s, which has the user %s: its batches are counted as "
+                  "foreign; shared: true in that drain's entry allows them",
+                  account->drain->app, account->drain->name);
 }
 
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count)
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
-    if (accounts->file == NULL || entry >= accounts->file->drain_count)
-        return NULL;
-    *count = accounts->file->drains[entry].label_count;
-    return accounts->file->drains[entry].labels;
+    if (account->drain != NULL || find(&accounts->apps, app) != NULL)
+        return true;
+    struct account *bound = find(&accounts->bound, app);
+    if (bound != NULL)
+        warn(bound, now);
+    return bound == NULL;
+}
+
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app)
+{
+    static const struct config_drain none;
+    if (account->drain != NULL)
+        return account->drain;
+    const struct account *known = find(&accounts->apps, app);
+    if (known != NULL)
+        return known->drain;
+    return accounts->file == NULL ? &none : &accounts->file->others;
+}
+
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app)
+{
+    const struct account *known = find(&accounts->apps, app);
+    if (known == NULL)
+        known = find(&accounts->bound, app);
+    return known == NULL ? NULL : known->drain->last_batch;
+}
+
+const struct configuration *accounts_configuration(const struct accounts *accounts)
+{
+    return accounts->file;
 }

@@ -1,10 +1,9 @@
 #include "server/auth.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <strings.h>
 
 #include "base/base64.h"
+#include "base/digest.h"
 #include "base/percent.h"
 
 bool auth_read(struct auth_credentials *credentials, struct slice authorization)
@@ -31,7 +30,7 @@ bool auth_read(struct auth_credentials *credentials, struct slice authorization)
 void auth_forget(struct auth_credentials *credentials)
 {
     for (unsigned i = 0; i < credentials->count; i++)
-        OPENSSL_cleanse(credentials->text[i], credentials->pairs[i].length);
+        explicit_bzero(credentials->text[i], credentials->pairs[i].length);
     credentials->count = 0;
 }
 
@@ -56,8 +55,8 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
     memcpy(pair, user, user_length);
     pair[user_length] = ':';
     memcpy(pair + user_length + 1, password, password_length);
-    SHA256((const unsigned char *)pair, user_length + 1 + password_length, realm->digests[realm->count++]);
-    OPENSSL_cleanse(pair, sizeof pair);
+    digest_make((struct slice){pair, user_length + 1 + password_length}, realm->digests[realm->count++]);
+    explicit_bzero(pair, sizeof pair);
     return true;
 }
 
@@ -74,11 +73,11 @@ struct auth_realm auth_realm_of(const char *user, const char *password, const ch
 /* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */
 bool auth_admits(const struct auth_realm *realm, struct slice pair)
 {
-    unsigned char digest[AUTH_DIGEST];
-    SHA256((const unsigned char *)pair.at, pair.length, digest);
+    unsigned char digest[DIGEST_SIZE];
+    digest_make(pair, digest);
     bool admitted = false;
     for (unsigned i = 0; i < realm->count; i++)
-        admitted |= CRYPTO_memcmp(digest, realm->digests[i], sizeof digest) == 0;
+        admitted |= digest_equals(digest, realm->digests[i], sizeof digest);
     return admitted;
 }
 

@@ -255,21 +255,25 @@ static bool is_too_late(h2o_req_t *request)
 static void take_batch(h2o_req_t *request, const struct poster *poster, struct slice query, struct slice body)
 {
     struct worker *worker = worker_of(request);
-    char app_text[CONFIG_FILE_APP_MAX];
+    char app_text[CONFIGURATION_APP_MAX];
     struct slice url_app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(query, SLICE("app"), app_text, sizeof app_text);
     struct slice drain_token = header_named(request, SLICE("logplex-drain-token"));
     struct slice app = accounts_app(poster->accounts, poster->account, url_app, drain_token);
-    size_t label_count;
-    const struct label *labels = accounts_labels(poster->accounts, poster->account, app, &label_count);
+    uint64_t now = clock_monotonic();
+    const struct config_drain *entry = accounts_entry(poster->accounts, poster->account, app);
     struct batch batch = {
         .body = body,
         .received = request->entity.len,
         .app = app,
-        .labels = labels,
-        .label_count = label_count,
+        .foreign = !accounts_speaks_for(poster->accounts, poster->account, app, now),
+        .last_batch = accounts_last_batch(poster->accounts, app),
+        .labels = entry->labels,
+        .label_count = entry->label_count,
         .rules = poster->rules,
+        .router_by_process = entry->router_by_process,
+        .addon_app = entry->addon_app,
         .drain_token = drain_token,
         .frame_id = header_named(request, SLICE("logplex-frame-id")),
         .request_id = header_named(request, SLICE("x-request-id")),
@@ -279,7 +283,7 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .drop_count = header_named(request, SLICE("logplex-drop-count")),
         .lost_count = header_named(request, SLICE("logplex-lost-count")),
         .time = clock_wall(),
-        .now = clock_monotonic(),
+        .now = now,
     };
     batch_process(worker->server->rooms.intake, worker->slot, &batch);
     send_answer(request, &(struct answer){.path = "drain", .status = 204, .reason = "No Content"});

@@ -8,10 +8,13 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-from exposition import Page
-from harness import Context, Failure, Skip, check, equal, test, wait_for
-from lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
-from server import METRICS_PASSWORD, environment, free_port
+from harness import Skip, test
+from server import METRICS_PASSWORD, environment
+from support.checks import Failure, check, equal
+from support.exposition import Page
+from support.lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.ports import free_port
+from support.waiting import patient, wait_for
 
 
 class Prometheus:
@@ -200,7 +203,7 @@ def promtool(context, text):
     program = shutil.which("promtool")
     if program is None:
         raise Skip("there is no promtool")
-    done = subprocess.run([program, "check", "metrics"], input=text.encode(), capture_output=True, timeout=60 * Context.patience, env=environment(), cwd=context.folder)
+    done = subprocess.run([program, "check", "metrics"], input=text.encode(), capture_output=True, timeout=patient(60), env=environment(), cwd=context.folder)
     said = (done.stdout + done.stderr).decode("utf-8", "replace")
     check(done.returncode in (0, 3), "promtool refuses the page (%d): %s", done.returncode, said[:500])
     check("error while linting" not in said and "parsing error" not in said, "promtool cannot read the page: %s", said[:500])
