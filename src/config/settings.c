@@ -43,8 +43,9 @@ static const struct setting settings[] = {
     {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30), "the same for samples of Heroku Redis"},
     {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
      "the same for samples of dynos (log-runtime-metrics)"},
-    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "30s", 10, SECONDS(3600),
-     "how often Prometheus scrapes; the series of a dyno that has ended stay for two of these"},
+    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "60s", 10, SECONDS(3600),
+     "how often Prometheus scrapes, its scrape_interval: a new counter stands at 0 for that long, and the series of a "
+     "dyno that has ended stay for two of these"},
     {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
      "an app that has been silent for this long leaves with all its series; 0: never"},
     {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
