@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/clock.h"
+#include "base/gzip.h"
 #include "output/page.h"
 #include "output/scrapers.h"
 #include "output/self_gauges.h"
@@ -108,23 +108,7 @@ static struct page *write_page(struct maintenance *maintenance, uint64_t now)
 static struct page *compress_page(const struct page *plain)
 {
     struct page *page = create_page(true);
-    z_stream stream = {.next_in = (unsigned char *)plain->text.at, .avail_in = (unsigned)plain->text.length};
-    if (page == NULL || deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        page_unref(page);
-        return NULL;
-    }
-    int status = Z_OK;
-    while (status == Z_OK) {
-        char *free_space = buffer_reserve(&page->text, 65536);
-        if (free_space == NULL)
-            break;
-        stream.next_out = (unsigned char *)free_space;
-        stream.avail_out = 65536;
-        status = deflate(&stream, Z_FINISH);
-        page->text.length += 65536 - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    if (status != Z_STREAM_END) {
+    if (page != NULL && !gzip_compress((struct slice){plain->text.at, plain->text.length}, 1, &page->text)) {
         page_unref(page);
         return NULL;
     }

@@ -1,11 +1,15 @@
-#include "base/decompress.h"
+#include "base/gzip.h"
 
 #include <strings.h>
 #include <zlib.h>
 
-enum { ENCODINGS_MAX = 3, FIRST_ROOM = 256 * 1024 };
+enum {
+    ENCODINGS_MAX = 3,
+    FIRST_CAPACITY = 256 * 1024, /* for what is decompressed */
+    STEP = 64 * 1024,            /* of compressed text */
+};
 
-/* inflateInit2: the window's bits, and 16 more for a gzip wrapper. */
+/* For zlib: the window's bits, and 16 more for a gzip wrapper. */
 enum { ZLIB_WRAPPER = 15, GZIP_WRAPPER = 15 + 16 };
 
 static enum decompress_result inflate_all(int wrapper, struct slice body, size_t limit, struct buffer *out)
@@ -16,16 +20,16 @@ static enum decompress_result inflate_all(int wrapper, struct slice body, size_t
     enum decompress_result result = DECOMPRESS_DONE;
     int status = Z_OK;
     while (status != Z_STREAM_END) {
-        size_t room = out->room > out->length ? out->room - out->length : FIRST_ROOM;
-        char *place = buffer_reserve(out, room);
-        if (place == NULL) {
+        size_t capacity = out->room > out->length ? out->room - out->length : FIRST_CAPACITY;
+        char *end = buffer_reserve(out, capacity);
+        if (end == NULL) {
             result = DECOMPRESS_NO_MEMORY;
             break;
         }
-        stream.next_out = (unsigned char *)place;
-        stream.avail_out = (unsigned)room;
+        stream.next_out = (unsigned char *)end;
+        stream.avail_out = (unsigned)capacity;
         status = inflate(&stream, Z_NO_FLUSH);
-        out->length += room - stream.avail_out;
+        out->length += capacity - stream.avail_out;
         if (out->length > limit) {
             result = DECOMPRESS_TOO_LARGE;
             break;
@@ -85,4 +89,23 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
             return result;
     }
     return result;
+}
+
+bool gzip_compress(struct slice text, int level, struct buffer *out)
+{
+    z_stream stream = {.next_in = (unsigned char *)text.at, .avail_in = (unsigned)text.length};
+    if (deflateInit2(&stream, level, Z_DEFLATED, GZIP_WRAPPER, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    int status = Z_OK;
+    while (status == Z_OK) {
+        char *end = buffer_reserve(out, STEP);
+        if (end == NULL)
+            break;
+        stream.next_out = (unsigned char *)end;
+        stream.avail_out = STEP;
+        status = deflate(&stream, Z_FINISH);
+        out->length += STEP - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return status == Z_STREAM_END;
 }

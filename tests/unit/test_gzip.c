@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "base/decompress.h"
+#include "base/gzip.h"
 #include "support.h"
 
 static struct buffer deflated(struct slice text, int wrapper)
@@ -89,8 +89,35 @@ static void limits(void **state)
     free(zeros);
 }
 
+static void compressing(void **state)
+{
+    (void)state;
+    size_t size = 300000; /* several steps of the output, as it cannot be made smaller */
+    char *noise = malloc(size);
+    for (size_t i = 0, next = 1; i < size; i++, next = next * 6364136223846793005u + 1442695040888963407u)
+        noise[i] = (char)(next >> 56);
+    for (int level = 1; level <= 9; level += 8) {
+        struct buffer out = {0}, back = {0};
+        buffer_append(&out, SLICE("before"));
+        assert_true(gzip_compress(guarded((struct slice){noise, size}), level, &out));
+        assert_memory_equal(out.at, "before", 6);
+        struct slice member = slice_after(view(out), 6);
+        assert_int_equal(decompress(SLICE("gzip"), member, size, &back), DECOMPRESS_DONE);
+        assert_int_equal(back.length, size);
+        assert_memory_equal(back.at, noise, size);
+        buffer_free(&out);
+        buffer_free(&back);
+    }
+    struct buffer empty = {0};
+    assert_true(gzip_compress(SLICE(""), 1, &empty));
+    check("gzip", view(empty), 0, DECOMPRESS_DONE, "");
+    buffer_free(&empty);
+    free(noise);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(encodings), cmocka_unit_test(limits)};
-    return cmocka_run_group_tests_name("decompress", tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(encodings), cmocka_unit_test(limits),
+                                       cmocka_unit_test(compressing)};
+    return cmocka_run_group_tests_name("gzip", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* Undo the Content-Encoding of a request (RFC 9110, 8.4).  The room of zlib. */
-#ifndef DECOMPRESS_H
-#define DECOMPRESS_H
+/* Compressed texts: undo a Content-Encoding (RFC 9110, 8.4), and write gzip (RFC 1952).  The one file that uses zlib.
+ */
+#ifndef GZIP_H
+#define GZIP_H
 
 #include "base/buffer.h"
 
@@ -13,9 +14,13 @@ enum decompress_result {
     DECOMPRESS_NO_MEMORY,
 };
 
-/* encoding is the header's value, empty where there is none: a comma-separated list of gzip, x-gzip, deflate (zlib, RFC
+/* encoding is the header's value, empty if there is none: a comma-separated list of gzip, x-gzip, deflate (zlib, RFC
  * 1950) and identity, undone from right to left.  gzip may have several members.  out must be empty; the caller frees
  * it. */
 enum decompress_result decompress(struct slice encoding, struct slice body, size_t limit, struct buffer *out);
+
+/* Append text to out as one gzip member.  level: 1 (quick) to 9 (small).  False if memory is short; then out holds a
+ * part of it. */
+bool gzip_compress(struct slice text, int level, struct buffer *out);
 
 #endif
