@@ -148,10 +148,11 @@ struct store_series_view {
     bool starts_at_zero;         /* see store_note_page() */
 };
 
-/* A page that is to be scraped begins at now.  A series that is born later starts at zero, if it is one that is added
- * to (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none:
- * who scrapes must see it at 0 before he can see what it has.  The maintenance thread alone. */
-void store_note_page(struct store *store, uint64_t now);
+/* A page that is to be scraped begins.  A series that is born later starts at zero, if it is one that is added to
+ * (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none:
+ * who scrapes must see it at 0 before he can see what it has.  Without entities nothing starts at zero.  The
+ * maintenance thread alone. */
+void store_note_page(struct store *store);
 
 /* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
  * thread alone, as the value is valid until its next call. */

@@ -91,7 +91,6 @@ struct store {
         atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
-    atomic_uint_least64_t last_page; /* when it began; 0: there was none */
     _Atomic(struct stored_metric *) metrics;
 };
 

@@ -88,7 +88,7 @@ static struct page *write_page(struct maintenance *maintenance, uint64_t now)
     uint64_t start = clock_monotonic_micros();
     /* A page is about as large as the last one: no growing by copying. */
     buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
-    store_note_page(store, now);
+    store_note_page(store);
     store_enter(store, slot);
     record_gauges(maintenance, now);
     struct page_terms terms = {

@@ -85,8 +85,7 @@ static struct cells *allocate_cells(const struct store *store, const struct metr
 static bool is_scraped(const struct store *store, entity_id entity)
 {
     const struct entities *entities = store->settings.entities;
-    uint64_t page = atomic_load_explicit(&store->last_page, memory_order_relaxed);
-    return page != 0 && (entity == ENTITY_NONE || entities_since(entities, entities_app_of(entities, entity)) < page);
+    return entities != NULL && entities_was_on_page(entities, entities_app_of(entities, entity));
 }
 
 static struct series *allocate_series(struct store *store, const struct identity *identity, uint32_t hash,

@@ -117,9 +117,10 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
     return true;
 }
 
-void store_note_page(struct store *store, uint64_t now)
+void store_note_page(struct store *store)
 {
-    atomic_store_explicit(&store->last_page, now, memory_order_relaxed);
+    if (store->settings.entities != NULL)
+        entities_note_page(store->settings.entities);
 }
 
 /* ---- sweep ---- */

@@ -341,7 +341,7 @@ int main(int argc, char **argv)
     for (; written < pages && failures == 0; written++) {
         uint64_t now = clock_monotonic();
         page.length = 0;
-        store_note_page(store, now);
+        store_note_page(store);
         store_enter(store, MAINTENANCE);
         struct page_result result = page_write(
             &(struct page_terms){

@@ -3,13 +3,15 @@
 #include "output/page.h"
 #include "support.h"
 
+static struct entities *entities;
 static struct store *store;
 static uint64_t all_saw;
 
 static int setup(void **state)
 {
     (void)state;
-    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1});
+    entities = entities_create(&(struct entities_settings){.app_silence = 1000, .grace = 100});
+    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .entities = entities});
     store_enter(store, 0);
     all_saw = UINT64_MAX;
     return 0;
@@ -20,6 +22,7 @@ static int teardown(void **state)
     (void)state;
     store_leave(store, 0);
     store_free(store);
+    entities_free(entities);
     return 0;
 }
 
@@ -206,7 +209,7 @@ static void newborn(void **state)
     static const struct metric histogram = {
         .name = "h", .help = "H.", .type = METRIC_HISTOGRAM, .cells = 4, .bounds = bounds};
     add("old", &old, 0, 1);
-    store_note_page(store, 2);
+    store_note_page(store);
     add("c", &counter, 1, 3);
     for (unsigned cell = 0; cell < 4; cell++)
         add("h", &histogram, cell, 3);

@@ -443,7 +443,7 @@ static void births(void **state)
     assert_false(last_seen.starts_at_zero); /* nobody has looked yet */
     assert_false(born("before any page", true, &terms).starts_at_zero);
 
-    store_note_page(store, ++now);
+    store_note_page(store);
     terms.now = ++now;
     assert_true(born("added", true, &terms).starts_at_zero);
     assert_false(born("told", false, &terms).starts_at_zero);
@@ -473,7 +473,7 @@ static void the_first_is_the_last(void **state)
     struct store_terms terms = terms_of("a");
     terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     assert_false(born("old", true, &terms).starts_at_zero);
-    store_note_page(store, ++now);
+    store_note_page(store);
     terms.now = ++now;
     assert_true(born("new", true, &terms).starts_at_zero);
     entities_ended(entities, terms.entity, 1000, now);
