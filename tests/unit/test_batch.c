@@ -64,7 +64,10 @@ static void write_page(void)
 {
     struct buffer buffer = {0};
     store_enter(store, THREADS);
-    page_write(store, THREADS, now, &text_encoder, &buffer);
+    page_write(
+        &(struct page_terms){
+            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
+        &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
     if (buffer.length > 0)
@@ -500,7 +503,10 @@ static void many_apps(void **state)
     }
     store_enter(store, THREADS);
     struct buffer buffer = {0};
-    page_write(store, THREADS, now, &text_encoder, &buffer);
+    page_write(
+        &(struct page_terms){
+            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
+        &buffer);
     store_leave(store, THREADS);
     buffer_append(&buffer, (struct slice){"", 1});
     size_t apps = 0;

@@ -68,7 +68,10 @@ static void write_page(void)
 {
     struct buffer buffer = {0};
     store_enter(store, THREADS);
-    page_write(store, THREADS, now, &text_encoder, &buffer);
+    page_write(
+        &(struct page_terms){
+            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
+        &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
     memcpy(page, buffer.at, buffer.length);
