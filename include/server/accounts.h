@@ -3,7 +3,7 @@
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "server/auth.h"
 
 struct accounts;
@@ -14,7 +14,8 @@ struct account;
 /* shared: the passwords of SHARED_USER; of count 0 if there is no such user.  file may be NULL; it becomes the
  * accounts', also if creation fails, and the passwords in it are wiped.  previous may be NULL: if a user has the same
  * hash as there, what is known about passwords is taken over.  NULL if memory or randomness is short. */
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous);
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file,
+                                 struct accounts *previous);
 
 /* One reference more, or one less; the last one frees.  accounts_unref(NULL) is harmless. */
 struct accounts *accounts_ref(struct accounts *accounts);
@@ -52,16 +53,24 @@ void verification_free(struct verification *verification); /* NULL is harmless *
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
  * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at
- * CONFIG_FILE_APP_MAX bytes, or valid as long as the accounts. */
+ * CONFIGURATION_APP_MAX bytes, or valid as long as the accounts. */
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token);
 
-/* The fixed labels of all series of a batch; valid as long as the accounts.  Those of the account's entry; for the
- * shared user, those of the entry without a password that has this app. */
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count);
+/* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
+ * shared.  False is also logged, once a minute for each app. */
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
+                         uint64_t now);
 
-/* The fixed labels of one entry after the other, from 0 on; NULL behind the last. */
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count);
+/* What the configuration says of the series of a batch: the account's entry; for the shared user, the entry of the app
+ * that is shared or has no password; else configuration->others.  Valid as long as the accounts. */
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app);
+
+/* Where to note when a batch of the app arrived; NULL if the app is not configured. */
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app);
+
+/* The configuration that they were made of, without its passwords; NULL if there was none. */
+const struct configuration *accounts_configuration(const struct accounts *accounts);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "commands/command.h"
 #include "commands/log_file.h"
 #include "commands/sender.h"
@@ -169,7 +170,7 @@ static void *send_batches(void *context)
     struct sender_batch batch = {0};
     struct buffer messages = {0};
     while (take_messages(run, &messages)) {
-        struct http_response no_memory = {.error = "there is not enough memory"};
+        struct http_response no_memory = {.error = ERROR_NO_MEMORY};
         if (client != NULL && sender_write(&run->options->sender, (struct slice){messages.at, messages.length}, &batch))
             send_batch(run, client, &batch);
         else {
@@ -304,43 +305,38 @@ static int send_all(struct run *run)
 
 /* ---- the command ---- */
 
-static bool read_number(const char *text, uint64_t high, uint64_t *number, char problem[128])
+static bool read_number(const char *text, uint64_t most, uint64_t *number, char error[ERROR_MAX])
 {
-    char *end;
-    *number = strtoull(text, &end, 10);
-    bool valid = slice_is_digit(text[0]) && *end == '\0' && *number >= 1 && *number <= high;
-    if (!valid)
-        snprintf(problem, 128, "it must be a whole number from 1 to %" PRIu64, high);
-    return valid;
+    if (number_read_decimal(slice_of(text), most, number) && *number >= 1)
+        return true;
+    return error_set(error, "it must be a whole number from 1 to %" PRIu64, most);
 }
 
-static bool take_rate(void *place, const char *text, char problem[128])
+static bool take_rate(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, RATE_MAX, place, problem);
+    return read_number(text, RATE_MAX, place, error);
 }
 
-static bool take_batch(void *place, const char *text, char problem[128])
+static bool take_batch(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, BATCH_MAX, place, problem);
+    return read_number(text, BATCH_MAX, place, error);
 }
 
-static bool take_connections(void *place, const char *text, char problem[128])
+static bool take_connections(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, CONNECTIONS_MAX, place, problem);
+    return read_number(text, CONNECTIONS_MAX, place, error);
 }
 
-static bool take_token(void *place, const char *text, char problem[128])
+static bool take_token(void *place, const char *text, char error[ERROR_MAX])
 {
     bool valid = text[0] != '\0' && strlen(text) <= 128;
     for (const char *at = text; *at != '\0'; at++)
         valid = valid && *at > ' ' && *at < 0x7f;
-    if (!valid)
-        snprintf(problem, 128, "it must be 1 to 128 characters of ASCII without blanks");
     *(const char **)place = text;
-    return valid;
+    return valid || error_set(error, "it must be 1 to 128 characters of ASCII without blanks");
 }
 
-static bool take_habit(void *place, const char *text, char problem[128])
+static bool take_habit(void *place, const char *text, char error[ERROR_MAX])
 {
     for (unsigned habit = 0; habit < BAD_HABIT_COUNT; habit++) {
         if (strcmp(text, bad_habit_names[habit]) == 0) {
@@ -348,8 +344,7 @@ static bool take_habit(void *place, const char *text, char problem[128])
             return true;
         }
     }
-    snprintf(problem, 128, "there is no such bad habit; see --help");
-    return false;
+    return error_set(error, "there is no such bad habit; see --help");
 }
 
 static void print_habits(void)
@@ -414,13 +409,13 @@ int replay(int argc, char **argv)
         print_habits,
     };
     const char *operands[2];
-    char problem[ERROR_MAX];
+    char error[ERROR_MAX];
     struct run run = {0};
     int status = command_read(&command, argc, argv, operands, 1, 2);
     if (status != COMMAND_GO_ON)
         return status;
-    if (!http_url_read(operands[0], &run.url, problem)) {
-        command_fail("%s", problem);
+    if (!http_url_read(operands[0], &run.url, error)) {
+        command_fail("%s", error);
         return COMMAND_USAGE;
     }
     hide_password((char *)(uintptr_t)operands[0]);

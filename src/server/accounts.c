@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "config/password_hash.h"
 
 enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
     WRONG_MAX = 8,
+    WARN_INTERVAL = 60 * 1000, /* milliseconds */
 };
 
 /* What is known about the passwords of a user with a hash: digests of "user:password" under the key of this process.
@@ -26,6 +28,7 @@ struct account {
     const struct config_drain *drain; /* NULL: the shared user */
     struct auth_realm realm;          /* of its passwords; empty where it has a hash */
     struct memory memory;
+    atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
 
 /* Accounts by a text, sorted. */
@@ -41,11 +44,12 @@ struct index {
 
 struct accounts {
     atomic_uint references;
-    struct config_file *file;
+    struct configuration *file;
     struct account *accounts; /* of the file's entries, then the shared one */
     size_t count;
     struct index users; /* who have a password */
-    struct index apps;  /* of entries without a password */
+    struct index apps;  /* of entries that the shared user may post for: without a password, or shared */
+    struct index bound; /* apps of entries with a password */
     struct index tokens;
 };
 
@@ -116,9 +120,10 @@ static bool allocate(struct accounts *accounts)
     accounts->accounts = calloc(drains + 1, sizeof accounts->accounts[0]);
     accounts->users.entries = calloc(drains + 1, sizeof accounts->users.entries[0]);
     accounts->apps.entries = calloc(drains + 1, sizeof accounts->apps.entries[0]);
+    accounts->bound.entries = calloc(drains + 1, sizeof accounts->bound.entries[0]);
     accounts->tokens.entries = calloc(tokens + 1, sizeof accounts->tokens.entries[0]);
     return accounts->accounts != NULL && accounts->users.entries != NULL && accounts->apps.entries != NULL &&
-           accounts->tokens.entries != NULL;
+           accounts->bound.entries != NULL && accounts->tokens.entries != NULL;
 }
 
 static struct account *add_account(struct accounts *accounts, const struct config_drain *drain)
@@ -135,7 +140,9 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
     struct slice name = slice_of(drain->name);
     if (config_drain_has_password(drain))
         add(&accounts->users, name, account);
-    else
+    if (config_drain_has_password(drain) && drain->app != NULL)
+        add(&accounts->bound, slice_of(drain->app), account);
+    if (!config_drain_has_password(drain) || drain->shared)
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);
@@ -145,13 +152,13 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         take_memory(account, find(&previous->users, name));
 }
 
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous)
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file, struct accounts *previous)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_key);
     struct accounts *accounts = calloc(1, sizeof *accounts);
     if (accounts == NULL) {
-        config_file_free(file);
+        configuration_free(file);
         return NULL;
     }
     atomic_init(&accounts->references, 1);
@@ -169,9 +176,10 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     }
     sort(&accounts->users);
     sort(&accounts->apps);
+    sort(&accounts->bound);
     sort(&accounts->tokens);
     if (file != NULL)
-        config_file_forget_passwords(file);
+        configuration_forget_passwords(file);
     return accounts;
 }
 
@@ -194,8 +202,9 @@ void accounts_unref(struct accounts *accounts)
     free(accounts->accounts);
     free(accounts->users.entries);
     free(accounts->apps.entries);
+    free(accounts->bound.entries);
     free(accounts->tokens.entries);
-    config_file_free(accounts->file);
+    configuration_free(accounts->file);
     free(accounts);
 }
 
@@ -375,7 +384,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 
 static struct slice cut(struct slice app)
 {
-    return (struct slice){app.at, app.length < CONFIG_FILE_APP_MAX ? app.length : CONFIG_FILE_APP_MAX};
+    return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};
 }
 
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
@@ -389,22 +398,51 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
     return meant != NULL ? slice_of(meant->drain->app) : cut(token);
 }
 
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count)
+/* Say that the shared user is not heard for the app of an account. */
+static void warn(struct account *account, uint64_t now)
 {
-    const struct config_drain *drain = account->drain;
-    if (drain == NULL) {
-        const struct account *known = find(&accounts->apps, app);
-        drain = known == NULL ? NULL : known->drain;
-    }
-    *count = drain == NULL ? 0 : drain->label_count;
-    return drain == NULL ? NULL : drain->labels;
+    uint64_t warned = atomic_load_explicit(&account->warned, memory_order_relaxed);
+    if ((warned == 0 || now - warned >= WARN_INTERVAL) &&
+        atomic_compare_exchange_strong_explicit(&account->warned, &warned, now, memory_order_relaxed,
+                                                memory_order_relaxed))
+        log_write(LOG_WARN,
+                  "the user " SHARED_USER
+                  " may not post for the app %s, which has the user %s: its batches are counted as "
+                  "foreign; shared: true in that drain's entry allows them",
+                  account->drain->app, account->drain->name);
 }
 
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count)
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
-    if (accounts->file == NULL || entry >= accounts->file->drain_count)
-        return NULL;
-    *count = accounts->file->drains[entry].label_count;
-    return accounts->file->drains[entry].labels;
+    if (account->drain != NULL || find(&accounts->apps, app) != NULL)
+        return true;
+    struct account *bound = find(&accounts->bound, app);
+    if (bound != NULL)
+        warn(bound, now);
+    return bound == NULL;
+}
+
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app)
+{
+    static const struct config_drain none;
+    if (account->drain != NULL)
+        return account->drain;
+    const struct account *known = find(&accounts->apps, app);
+    if (known != NULL)
+        return known->drain;
+    return accounts->file == NULL ? &none : &accounts->file->others;
+}
+
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app)
+{
+    const struct account *known = find(&accounts->apps, app);
+    if (known == NULL)
+        known = find(&accounts->bound, app);
+    return known == NULL ? NULL : known->drain->last_batch;
+}
+
+const struct configuration *accounts_configuration(const struct accounts *accounts)
+{
+    return accounts->file;
 }

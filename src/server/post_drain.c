@@ -58,21 +58,25 @@ static void take_body(const struct post *post, struct slice body)
 {
     h2o_req_t *request = post->request;
     struct worker *worker = worker_of(request);
-    char app_text[CONFIG_FILE_APP_MAX];
+    char app_text[CONFIGURATION_APP_MAX];
     struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
     struct slice drain_token = request_header_named(request, SLICE("logplex-drain-token"));
     struct slice app = accounts_app(post->accounts, post->account, url_app, drain_token);
-    size_t label_count;
-    const struct label *labels = accounts_labels(post->accounts, post->account, app, &label_count);
+    uint64_t now = clock_monotonic();
+    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
     struct batch batch = {
         .body = body,
         .received = request->entity.len,
         .app = app,
-        .labels = labels,
-        .label_count = label_count,
+        .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
+        .last_batch = accounts_last_batch(post->accounts, app),
+        .labels = entry->labels,
+        .label_count = entry->label_count,
         .rules = post->rules,
+        .router_by_process = entry->router_by_process,
+        .addon_app = entry->addon_app,
         .drain_token = drain_token,
         .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
         .request_id = request_header_named(request, SLICE("x-request-id")),
@@ -82,7 +86,7 @@ static void take_body(const struct post *post, struct slice body)
         .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
         .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
         .time = clock_wall(),
-        .now = clock_monotonic(),
+        .now = now,
     };
     batch_process(worker->server->rooms.intake, worker->slot, &batch);
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});

@@ -3,11 +3,14 @@
 
     bodies.py DIRECTORY     write FAMILY.body for each load
 """
-import base64, functools, json, os, random, re, sys
+import functools, json, os, random, re, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.dont_write_bytecode = True
+from support.lines import ingest_text, line
 
 SIZE = 100_000
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
-PREFIX = "crates-io-heroku-metrics:ingest "
 
 # All lines of a batch have one time, or the same batch sent again would begin with lines older than the last ones, and the
 # store would rightly ignore what they report.
@@ -26,10 +29,9 @@ def sample_lines(name):
         return [line.rstrip("\n") for line in file if line.strip() and not line.startswith("#")]
 
 
-def frame(priority, app, process, message):
-    """One message with its octet count, which includes the newline."""
-    text = f"<{priority}>1 {TIME} host {app} {process} - {message}\n".encode()
-    return b"%d %s" % (len(text), text)
+def framed_line(priority, app, process, message):
+    """A line at the time of all lines."""
+    return line(message, app, process, TIME, priority=priority)
 
 
 def identifier(rng):
@@ -66,7 +68,7 @@ def app_line(rng, _):
     else:            # the query of an ORM
         message = (f"[{identifier(rng)}]   User Load ({rng.uniform(0.1, 9):.1f}ms)  SELECT \"users\".* FROM \"users\" WHERE "
                    f"\"users\".\"id\" = $1 LIMIT $2  [[\"id\", {rng.randrange(10**6)}], [\"LIMIT\", 1]]")
-    return frame(190, "app", process, message)
+    return framed_line(190, "app", process, message)
 
 
 def router_line(rng, _):
@@ -79,36 +81,36 @@ def router_line(rng, _):
     else:
         message = f"at=info {start} {dyno} service={rng.randrange(1, 900)}ms status={rng.choice([200, 200, 200, 304, 404])} " \
                   f"bytes={rng.randrange(100, 99999)} {end}"
-    return frame(158, "heroku", "router", message)
+    return framed_line(158, "heroku", "router", message)
 
 
 def postgres_line(_, number):
     lines = sample_lines("postgres.txt")
-    return frame(134, "app", "heroku-postgres", lines[number % len(lines)])
+    return framed_line(134, "app", "heroku-postgres", lines[number % len(lines)])
 
 
 def addon_line(rng, number):
     """Heroku Key-Value Store and PgBouncer in turn, of a few add-ons."""
     name = ("redis", "pgbouncer")[number % 2]
     lines = sample_lines(name + ".txt")
-    return frame(134, "app", "heroku-" + name, re.sub(r"addon=\S+", f"addon=addon-{number // 2 % 5}", lines[number // 2 % len(lines)]))
+    return framed_line(134, "app", "heroku-" + name, re.sub(r"addon=\S+", f"addon=addon-{number // 2 % 5}", lines[number // 2 % len(lines)]))
 
 
 def l2met_line(rng, number):
-    return frame(190, "app", f"web.{number % 8 + 1}", f"at=finish source=eu measure#web.latency={rng.randrange(1, 900)}ms count#web.requests=1 "
+    return framed_line(190, "app", f"web.{number % 8 + 1}", f"at=finish source=eu measure#web.latency={rng.randrange(1, 900)}ms count#web.requests=1 "
                  f"sample#web.memory={rng.uniform(100, 500):.2f}MB request_id={identifier(rng)}")
 
 
 def job_line(rng, _):
     """What the last of job_rules() takes."""
-    return frame(190, "app", f"worker.{rng.randrange(1, 5)}", f"sidekiq job={rng.choice(['Mail', 'Index', 'Export'])} "
+    return framed_line(190, "app", f"worker.{rng.randrange(1, 5)}", f"sidekiq job={rng.choice(['Mail', 'Index', 'Export'])} "
                  f"duration={rng.uniform(1, 900):.1f}ms status=ok jid={identifier(rng)} queue=default attempt=1")
 
 
 def runtime_line(_, number):
     lines = sample_lines("runtime-metrics.txt")
     process = f"web.{number % 8 + 1}"
-    return frame(45, "heroku", process, re.sub(r"source=\S+", f"source={process}", lines[number % len(lines)]))
+    return framed_line(45, "heroku", process, re.sub(r"source=\S+", f"source={process}", lines[number % len(lines)]))
 
 
 def metric(kind, value, name, tags):
@@ -136,20 +138,20 @@ def ingest_line(rng, number):
     metrics += [metric("counter", {"value": rng.randrange(10**7)}, f"cratesio_instance_{name}_{half}", {})
                 for name in ("requests_total", "downloads_not_counted_total", "downloads_unconditional_redirects_total",
                              "downloads_counted_total", "requests_in_flight")]
-    return frame(190, "app", f"web.{number % 8 + 1}", PREFIX + encode(metrics))
+    return framed_line(190, "app", f"web.{number % 8 + 1}", encode(metrics))
 
 
 def encode(metrics):
-    return base64.b64encode(json.dumps(metrics, separators=(",", ":")).encode()).decode()
+    return ingest_text(json.dumps(metrics, separators=(",", ":")))
 
 
 # ---- batches ----
 
-def batch(line):
+def batch(make):
     rng = random.Random(1)
     lines, size = [], 0
     while size < SIZE:
-        lines.append(line(rng, len(lines)))
+        lines.append(make(rng, len(lines)))
         size += len(lines[-1])
     return b"".join(lines)
 
@@ -169,7 +171,7 @@ def mixed_batch():
 
 def families():
     """The loads by name."""
-    bodies = {name: batch(line) for name, line in (("app", app_line), ("router", router_line),
+    bodies = {name: batch(make) for name, make in (("app", app_line), ("router", router_line),
                                                    ("runtime", runtime_line), ("addon", addon_line), ("postgres", postgres_line),
                                                    ("l2met", l2met_line), ("ingest", ingest_line))}
     bodies["mix"] = mixed_batch()
@@ -210,7 +212,7 @@ def gauge_lines(count, per_line=32, names=50):
         metrics = [metric("gauge", {"value": rng.choice([rng.randrange(10**6), round(rng.uniform(0, 1000), 3)])},
                           f"bench_gauge_{i % names}", {"instance": f"worker-{i // names:06d}", "region": "eu"})
                    for i in range(first, min(first + per_line, count))]
-        yield frame(190, "app", "web.1", PREFIX + encode(metrics))
+        yield framed_line(190, "app", "web.1", encode(metrics))
 
 
 def gauges(count):

@@ -1,7 +1,9 @@
 """What an app cannot have more of, and that all else goes on: series of a metric, series of an app, names."""
-from exposition import ledger, ledgers
-from harness import check, equal, test, wait_for
-from lines import counter, gauge, ingest, line, logplex, router_error
+from harness import test
+from support.checks import check, equal
+from support.exposition import ledger, ledgers
+from support.lines import counter, gauge, ingest, line, logplex, router_error
+from support.waiting import wait_for
 
 STATUSES = range(100, 600)
 

@@ -3,10 +3,12 @@ import socket
 import threading
 import time
 
-from exposition import ledgers
-from harness import Failure, check, equal, in_threads, test, wait_for
-from lines import counter, gauge, histogram, ingest, logplex, postgres, router_error
+from harness import in_threads, test
 from server import AUTH_METRICS, Raw, head_of, post_of
+from support.checks import Failure, check, equal
+from support.exposition import ledgers
+from support.lines import counter, gauge, histogram, ingest, logplex, postgres, router_error
+from support.waiting import wait_for
 
 THREADS = 8
 

@@ -4,9 +4,12 @@ import re
 import shutil
 import subprocess
 
-from harness import Skip, check, equal, test, wait_for
-from lines import line, router_error
-from server import environment, free_port
+from harness import Skip, test
+from server import environment
+from support.checks import check, equal
+from support.lines import line, router_error
+from support.ports import free_port
+from support.waiting import patient, wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 README = os.path.join(ROOT, "README.md")
@@ -48,7 +51,7 @@ def own_metrics_are_documented(context):
 
 
 def source_of(family):
-    return open(os.path.join(ROOT, "src", "family", family + ".c")).read()
+    return open(os.path.join(ROOT, "src", "families", family + ".c")).read()
 
 
 def addon_line(kind):
@@ -81,7 +84,7 @@ def platform_metrics_are_documented(context):
 @test
 def settings_are_documented(context):
     """The table of settings in README names those that --help lists, with their defaults."""
-    help_text = subprocess.run([context.program, "--help"], capture_output=True, text=True, timeout=20 * context.patience).stdout
+    help_text = subprocess.run([context.program, "--help"], capture_output=True, text=True, timeout=patient(20)).stdout
     listed = re.findall(r"^  ([A-Z_]+), --[a-z-]+=\.\.\.\n +(.*)$", help_text, re.M)
     check(len(listed) >= 15, "--help lists %d settings", len(listed))
     section = re.search(r"\n## Settings\n(.*?)\n## ", open(README).read(), re.S).group(1)
@@ -114,18 +117,18 @@ def make_run_shows_a_recorded_batch(context):
     address = "127.0.0.1:%d" % free_port()
     path, process = start_locally(context, address, "first.out")
     try:
-        wait_for(lambda: "Ctrl-C" in open(path).read() or process.poll() is not None, "the program serves", 20 * context.patience)
+        wait_for(lambda: "Ctrl-C" in open(path).read() or process.poll() is not None, "the program serves", 20)
         said = open(path).read()
         scrape = re.search(r"^  (curl --user metrics:\S+ \S+)$", said, re.M)
         check(scrape is not None, "no command to scrape with: %s", said)
-        page = subprocess.run(["sh", "-c", scrape.group(1) + " --silent"], capture_output=True, text=True, timeout=20 * context.patience).stdout
+        page = subprocess.run(["sh", "-c", scrape.group(1) + " --silent"], capture_output=True, text=True, timeout=patient(20)).stdout
         for line in ('heroku_router_errors{app="my-app",process="web.1",code="H12"} 1', 'heroku_router_errors{app="my-app",code="H10"} 1',
                      'heroku_postgres_tables{addon="postgresql-curly-12345"} 13', 'cratesio_instance_requests_total{app="my-app",process="web.1"} 31415'):
             check("\n%s\n" % line in page, "the page lacks %s", line)
         # A second one finds the port taken, says so, and posts nothing to the first.
         other_path, other = start_locally(context, address, "second.out")
-        equal(other.wait(20 * context.patience), 1, "the status of a second one on the port")
+        equal(other.wait(patient(20)), 1, "the status of a second one on the port")
         check("cannot listen" in open(other_path).read(), "the second one says %r", open(other_path).read())
     finally:
         process.terminate()
-        process.wait(20 * context.patience)
+        process.wait(patient(20))

@@ -8,10 +8,12 @@ import struct
 import time
 import zlib
 
-import exposition
-from harness import Context, Failure, check, equal, in_threads, test, wait_for
-from lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from harness import in_threads, test
 from server import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Raw, basic, head_of, post_of
+from support.checks import Failure, check, equal
+from support.exposition import ledger, ledgers
+from support.lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.waiting import patient, wait_for
 
 THREADS = 8
 
@@ -274,7 +276,7 @@ def ten_thousand_faults(context):
         check(raw.is_closed(10), "a slow sender is not cut off")
         raw.close()
     page = wait_for(lambda: alone(server), "all connections are closed", 15)
-    books = exposition.ledgers(page)
+    books = ledgers(page)
     check(sum(book["received"] for book in books.values()) > count * 0.4, "the hostile bodies did not arrive: %r", books)
     wait_for(lambda: alone(server).value("process_open_fds") <= descriptors, "the file descriptors are back at %d" % descriptors, 10)
     if context.sanitizer is None:
@@ -293,7 +295,7 @@ def ten_thousand_faults(context):
     else:
         raise Failure("the fault run filled the store; raise MAX_SERIES of this test: %r" % page.value("drain_exporter_series"))
     equal(page.value("heroku_router_errors", app="after", code="H19", process="web.9"), 1, "the router error")
-    equal(exposition.ledger(page, "after"), {"received": 3, "recognised": 3, "ignored": 0, "malformed": 0, "duplicate": 0}, "the good batch's ledger")
+    equal(ledger(page, "after"), {"received": 3, "recognised": 3, "ignored": 0, "malformed": 0, "duplicate": 0}, "the good batch's ledger")
     equal(server.request("GET", "/health").status, 200, "health")
 
 
@@ -313,7 +315,7 @@ def every_hostile_body_alone(context):
         app = make.__name__
         for _ in range(context.scaled(30, 5)):
             server.post(make(dice), app)
-        exposition.ledger(server.page(), app)
+        ledger(server.page(), app)
         check(server.is_running(), "the program died of %s", app)
 
 
@@ -340,7 +342,7 @@ def stop_in_the_middle_of_faults(context):
 
     def attack_until_gone(thread):
         dice = random.Random(thread)
-        while not server.stopped and time.monotonic() < started + 20 * Context.patience:
+        while not server.stopped and time.monotonic() < started + patient(20):
             try:
                 (send_body if dice.random() < 0.4 else send_request)(server, dice)
             except (Failure, OSError):

@@ -11,11 +11,13 @@ import re
 import time
 import uuid
 
-from exposition import ledgers
-from harness import Context, Failure, check, equal, test, wait_for
-from lines import counter, gauge, ingest, line, logplex, postgres
+from harness import test
 from scraping import REFERENCE_NAMES, Prometheus, promtool
 from server import METRICS_PASSWORD, Raw, post_of
+from support.checks import check, equal
+from support.exposition import ledgers
+from support.lines import counter, gauge, ingest, line, logplex, postgres
+from support.waiting import patient, wait_for
 
 CONNECTIONS = 3
 STEPS = 10  # in a unit of time
@@ -272,7 +274,7 @@ class Day:
 
     def until(self, probe, what, units=30):
         """Life goes on until something is true."""
-        end = self.now + units * Context.patience
+        end = self.now + patient(units)
         while not probe():
             check(self.now < end, "%s: not within %g units", what, units)
             self.run(0.3)

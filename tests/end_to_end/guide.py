@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 from documentation import README, ROOT
-from harness import Skip, check, equal, test
+from harness import Skip, test
+from support.checks import check, equal
+from support.waiting import patient
 
 EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd")
 
@@ -18,7 +20,7 @@ def examples():
 
 
 def run(context, *arguments):
-    return subprocess.run([context.program, *arguments], capture_output=True, text=True, timeout=20 * context.patience,
+    return subprocess.run([context.program, *arguments], capture_output=True, text=True, timeout=patient(20),
                           env={"PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b"})
 
 

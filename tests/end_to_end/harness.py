@@ -1,43 +1,16 @@
-"""What every test module uses: failures, waiting, the list of tests, and what a test is given."""
+"""What every test module uses: the list of tests, threads, and what a test is given."""
 import os
 import shutil
 import tempfile
 import threading
 import time
 
-
-class Failure(Exception):
-    """What the server did is not what was promised."""
+from support.checks import check
+from support.waiting import patient
 
 
 class Skip(Exception):
     """This machine lacks what the test needs."""
-
-
-def check(condition, message, *values):
-    if not condition:
-        raise Failure(message % values if values else message)
-
-
-def equal(got, want, what):
-    if got != want:
-        raise Failure("%s is %.300r, not %.300r" % (what, got, want))
-
-
-def wait_for(probe, what, seconds=10.0, pause=0.02):
-    """Call probe until it returns something true, and return that.  A Failure raised in it counts as not yet."""
-    end = time.monotonic() + seconds * Context.patience
-    while True:
-        reason = ""
-        try:
-            result = probe()
-            if result:
-                return result
-        except Failure as failure:
-            reason = ": " + str(failure)
-        if time.monotonic() >= end:
-            raise Failure("%s: not within %g s%s" % (what, seconds * Context.patience, reason))
-        time.sleep(pause)
 
 
 TESTS = []
@@ -62,7 +35,7 @@ def in_threads(functions, seconds=120.0):
     threads = [threading.Thread(target=guard, args=(f,), daemon=True) for f in functions]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + seconds * Context.patience
+    end = time.monotonic() + patient(seconds)
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     if raised:
@@ -72,8 +45,6 @@ def in_threads(functions, seconds=120.0):
 
 class Context:
     """What a test is given: the program, how to start it, a folder, and how much to do."""
-
-    patience = 1.0  # all deadlines are multiplied by this
 
     def __init__(self, program, sanitizer):
         self.program = program

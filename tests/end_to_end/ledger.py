@@ -9,10 +9,11 @@ import re
 import time
 import zlib
 
-from exposition import ledger, ledgers
-from harness import Failure, check, equal, in_threads, test
-from lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from harness import in_threads, test
 from server import AUTH_DRAIN, Raw, head_of, post_of
+from support.checks import Failure, check, equal
+from support.exposition import ledger, ledgers
+from support.lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
 

@@ -2,9 +2,11 @@
 import math
 import time
 
-from exposition import ledger
-from harness import Context, check, equal, test, wait_for
-from lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
+from harness import test
+from support.checks import check, equal
+from support.exposition import ledger
+from support.lines import counter, gauge, histogram, ingest, line, postgres, router_error, stamp
+from support.waiting import patient, wait_for
 
 
 def value(server, name, **labels):
@@ -32,7 +34,7 @@ def gauges_leave_in_silence(context):
             check(server.page().select(name) or time.monotonic() > updated + 0.95, "%s left %.2f s after its last update", name, time.monotonic() - updated)
             time.sleep(0.05)
         took = departure(server, name, updated)
-        check(0.95 < took < 1.0 + 0.3 * Context.patience, "%s left %.2f s after its last update", name, took)
+        check(0.95 < took < 1.0 + patient(0.3), "%s left %.2f s after its last update", name, took)
     page = server.page()
     equal(page.value("heroku_router_errors", app="app", code="H10", process="web.1"), 1, "the router error, which we count ourselves")
     equal(ledger(page, "app")["received"], 11, "messages in the ledger")

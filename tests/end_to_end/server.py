@@ -3,7 +3,6 @@ import base64
 import gzip
 import http.client
 import os
-import random
 import re
 import signal
 import socket
@@ -11,27 +10,15 @@ import ssl
 import subprocess
 import time
 
-import exposition
-from harness import Context, Failure, check, wait_for
+from support.checks import Failure, check
+from support.exposition import Page
+from support.ports import free_port
+from support.waiting import patient, wait_for
 
 DRAIN_PASSWORD = "dRain-Pass.1~secret"
 METRICS_PASSWORD = "mEtrics-Pass.2~secret"
 KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS")
 SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w*Sanitizer")
-
-
-def free_port(host="127.0.0.1"):
-    """A free port below those that the kernel gives to outgoing connections, so that none of ours can take it meanwhile."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(1000):
-        port = random.randrange(20000, 32000)
-        with socket.socket(family) as probe:
-            try:
-                probe.bind((host, port))
-                return port
-            except OSError:
-                continue
-    raise Failure("there is no free port")
 
 
 def environment(**settings):
@@ -63,7 +50,7 @@ class Raw:
     """A connection on which a test writes what bytes it likes.  Answers are read strictly."""
 
     def __init__(self, server, tls=None, timeout=20.0):
-        self.socket = socket.create_connection((server.host, server.port), timeout * Context.patience)
+        self.socket = socket.create_connection((server.host, server.port), patient(timeout))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
@@ -114,7 +101,7 @@ class Raw:
 
     def is_closed(self, seconds=10.0):
         """Does the server close the connection in time, with nothing further sent?"""
-        self.socket.settimeout(seconds * Context.patience)
+        self.socket.settimeout(patient(seconds))
         try:
             data = self.socket.recv(65536)
         except (ConnectionError, ssl.SSLError):
@@ -185,9 +172,9 @@ class Server:
     def request(self, method, target, headers=None, body=None, chunks=None):
         """One request on a connection of its own.  chunks: the body is sent with Transfer-Encoding: chunked."""
         if self.tls is not None:
-            connection = http.client.HTTPSConnection(self.host, self.port, timeout=30 * Context.patience, context=self.tls)
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=patient(30), context=self.tls)
         else:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=30 * Context.patience)
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=patient(30))
         try:
             headers = dict(headers or {})
             if chunks is not None:
@@ -224,7 +211,7 @@ class Server:
         """The page, strictly parsed."""
         answer = self.scrape()
         check(answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8", "content-type %s", answer.header("content-type"))
-        return exposition.Page(answer.body)
+        return Page(answer.body)
 
     # ---- the process ----
 
@@ -241,10 +228,10 @@ class Server:
     def wait_exit(self, seconds=15.0):
         """Wait until it has ended by itself, which must be with 0 and without a word of a sanitizer."""
         try:
-            status = self.process.wait(seconds * Context.patience)
+            status = self.process.wait(patient(seconds))
         except subprocess.TimeoutExpired:
             self._end_hard()
-            raise Failure("the program did not end within %g s" % (seconds * Context.patience))
+            raise Failure("the program did not end within %g s" % (patient(seconds)))
         self.stopped = True
         self.output.close()
         report = SANITIZER_REPORT.search(self.log())

@@ -2,9 +2,11 @@
 import gzip
 import zlib
 
-from harness import check, equal, test, wait_for
-from lines import gauge, ingest, logplex
+from harness import test
 from server import AUTH_DRAIN, AUTH_METRICS, Raw, basic, head_of, post_of
+from support.checks import check, equal
+from support.lines import gauge, ingest, logplex
+from support.waiting import wait_for
 
 
 @test

@@ -4,9 +4,11 @@ import signal
 import socket
 import time
 
-from harness import Context, Failure, check, equal, test, wait_for
-from lines import gauge, ingest, logplex, router_error
+from harness import test
 from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of, post_of
+from support.checks import Failure, check, equal
+from support.lines import gauge, ingest, logplex, router_error
+from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
 
@@ -47,7 +49,7 @@ def finishes_what_is_in_flight(context, number):
         equal(raw.answer().status, 204, "the batch that was in flight")
         check(raw.is_closed(5), "the connection stays open after the stop")
     server.wait_exit(15)
-    check(time.monotonic() - start < 15 * Context.patience, "the stop took %.1f s", time.monotonic() - start)
+    check(time.monotonic() - start < patient(15), "the stop took %.1f s", time.monotonic() - start)
 
 
 @test
@@ -64,7 +66,7 @@ def sigint_finishes_what_is_in_flight(context):
 def stop_without_connections_is_quick(context):
     for number in (signal.SIGTERM, signal.SIGINT):
         took = context.server().stop(number)
-        check(took < 1.0 * Context.patience, "the stop took %.1f s", took)
+        check(took < patient(1.0), "the stop took %.1f s", took)
 
 
 @test
@@ -74,7 +76,7 @@ def idle_connections_do_not_delay_the_stop(context):
     for raw in raws[:15]:
         equal(raw.ask(post_of(b"", "idle")).status, 204, "a batch")
     took = server.stop()
-    check(took < 3.0 * Context.patience, "the stop took %.1f s", took)
+    check(took < patient(3.0), "the stop took %.1f s", took)
     for raw in raws:
         check(raw.is_closed(2), "a connection is open after the program's end")
         raw.close()
@@ -89,7 +91,7 @@ def half_a_request_for_ever_does_not_stop_the_stop(context):
         header.send("POST /drain HTTP/1.1\r\nHost:")
         wait_for_arrival(server)
         took = server.stop(seconds=15)
-    check(took < 15 * Context.patience, "the stop took %.1f s", took)
+    check(took < patient(15), "the stop took %.1f s", took)
 
 
 def is_turned_away(connection, data):
@@ -178,7 +180,7 @@ def sigterm_after_sigusr1_stops_at_once(context):
     server.tell(signal.SIGUSR1)
     wait_for(lambda: server.request("GET", "/health").status == 503, "health is 503")
     took = server.stop()
-    check(took < 3 * Context.patience, "the stop took %.1f s", took)
+    check(took < patient(3), "the stop took %.1f s", took)
 
 
 def posts(server, password):

@@ -3,9 +3,12 @@ import signal
 import socket
 import subprocess
 
-from harness import Context, Skip, check, equal, test, wait_for
-from lines import gauge, ingest
-from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment, free_port
+from harness import Skip, test
+from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment
+from support.checks import check, equal
+from support.lines import gauge, ingest
+from support.ports import free_port
+from support.waiting import patient, wait_for
 
 SECRETS = (DRAIN_PASSWORD, METRICS_PASSWORD, "old-Secret.3", "file-Secret.4")
 
@@ -15,7 +18,7 @@ def run(context, *arguments, **settings):
     values = {"LISTEN_ADDRESS": "127.0.0.1:%d" % free_port(), "PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD}
     values.update(settings)
     done = subprocess.run([context.program, *arguments], env=environment(**values), stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=15 * Context.patience)
+                          capture_output=True, timeout=patient(15))
     out, err = done.stdout.decode(), done.stderr.decode()
     check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
     for secret in SECRETS:
@@ -133,6 +136,26 @@ def help_version_and_check_config(context):
         check(line in lines, "--check-config does not say %s: %r", line, out)
     refused(context, 1, "EXPIRE_AFTER", "--check-config", EXPIRE_AFTER="soon")
     refused(context, 1, "PASSWORD_DRAIN", "--check-config", PASSWORD_DRAIN=None)
+
+
+@test
+def a_configuration_is_checked_without_passwords(context):
+    """--check-config of a file needs no password, neither ours nor those of its drains, and names the file as it was given."""
+    bare = {"PASSWORD_DRAIN": None, "PASSWORD_METRICS": None}
+    good = context.file("good.yaml", "drains: [{name: drain, app: a, password_file: /does/not/exist}, {name: b, app: b}]")
+    for arguments, settings in ((("--config-file", good), {}), ((), {"CONFIG_FILE": good}), ((), {"CONFIG": open(good).read()})):
+        status, out, err = run(context, "--check-config", *arguments, **{**bare, **settings})
+        equal((status, err), (0, ""), "status and stderr")
+        for text in ("2 drains, 1 of them with a password", "PASSWORD_METRICS=(not set)", "the settings are valid"):
+            check(text in out.splitlines(), "--check-config does not say %s: %r", text, out)
+    context.file("bad.yaml", "drains: x")
+    path = context.folder + "/./bad.yaml"
+    refused(context, 1, path + ":1:9: drains must be a list", "--check-config", "--config-file", path, **bare)
+    refused(context, 1, path + ":1:9: drains must be a list", "--config-file", path)
+    # The server itself needs them all the same, and so does a check that knows of the passwords.
+    refused(context, 1, "PASSWORD_METRICS", "--config-file", good, **bare)
+    refused(context, 1, "PASSWORD_DRAIN", "--check-config", PASSWORD_DRAIN=None, CONFIG="drains: []")
+    refused(context, 1, "password_file cannot be opened", "--check-config", CONFIG="drains: [{name: x, password_file: /does/not/exist}]")
 
 
 @test
@@ -277,7 +300,7 @@ def health_check(context):
         connection, _ = other.accept()
         connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
         connection.close()
-        _, err = process.communicate(timeout=15 * Context.patience)
+        _, err = process.communicate(timeout=patient(15))
         equal((process.returncode, b"503" in err), (1, True), "--health-check of a server that says 503")
 
 

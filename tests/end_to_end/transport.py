@@ -6,9 +6,11 @@ import ssl
 import subprocess
 import time
 
-from harness import Context, Failure, Skip, check, equal, in_threads, test, wait_for
-from lines import gauge, ingest
+from harness import Skip, in_threads, test
 from server import AUTH_DRAIN, AUTH_METRICS, Raw, environment, head_of, post_of
+from support.checks import Failure, check, equal
+from support.lines import gauge, ingest
+from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
 
@@ -68,7 +70,7 @@ def end_of(raw, send=None, pause=0.05, seconds=10.0):
 def in_time(took, limit, what):
     """Not before the limit, and not long after it: the server looks once a second."""
     check(took >= limit - 0.1, "%s: closed after %.2f s already", what, took)
-    check(took <= limit + 3.0 * Context.patience, "%s: closed after %.2f s only", what, took)
+    check(took <= limit + patient(3.0), "%s: closed after %.2f s only", what, took)
 
 
 def are_cut_off(server, limit, cases):

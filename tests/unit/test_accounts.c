@@ -11,10 +11,10 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
     struct auth_realm shared = {0};
     if (shared_password != NULL)
         assert_true(auth_allow(&shared, SHARED_USER, shared_password));
-    struct config_file *file = NULL;
+    struct configuration *file = NULL;
     if (yaml != NULL) {
         struct buffer mistakes = {0};
-        file = config_file_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
+        file = configuration_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
         if (file == NULL)
             fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     }
@@ -112,12 +112,11 @@ static void check_app(struct accounts *accounts, const char *pair, const char *u
     const struct account *account = allowed(accounts, pair);
     struct slice got = accounts_app(accounts, account, guarded(slice_of(url)), slice_of(token));
     assert_slice(got, app);
-    size_t count;
-    const struct label *list = accounts_labels(accounts, account, got, &count);
+    const struct config_drain *entry = accounts_entry(accounts, account, got);
     char text[256] = "";
-    for (size_t i = 0; i < count; i++)
-        sprintf(text + strlen(text), "%.*s=%.*s ", (int)list[i].name.length, list[i].name.at, (int)list[i].value.length,
-                list[i].value.at);
+    for (size_t i = 0; i < entry->label_count; i++)
+        sprintf(text + strlen(text), "%.*s=%.*s ", (int)entry->labels[i].name.length, entry->labels[i].name.at,
+                (int)entry->labels[i].value.length, entry->labels[i].value.at);
     assert_string_equal(text, labels);
 }
 
@@ -142,8 +141,63 @@ static void apps(void **state)
     memset(large, 'x', sizeof large);
     large[599] = '\0';
     const struct account *shared = allowed(accounts, "drain:shared");
-    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIG_FILE_APP_MAX);
-    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIG_FILE_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIGURATION_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIGURATION_APP_MAX);
+    accounts_unref(accounts);
+}
+
+static bool speaks(struct accounts *accounts, const char *pair, const char *app)
+{
+    return accounts_speaks_for(accounts, allowed(accounts, pair), slice_of(app), 1000);
+}
+
+static const char moving[] = "drains:\n"
+                             "- {name: shop, app: my-shop, password: one}\n"
+                             "- {name: moved, app: my-moved, password: two, shared: true, labels: {team: moving}, "
+                             "router_by_process: true}\n"
+                             "- {name: team, password: three, addon_app: true}\n"
+                             "- {name: both, app: my-both, password: four}\n"
+                             "- {name: both-too, app: my-both}\n";
+
+/* The shared password speaks for no app that has one of its own. */
+static void shared_password(void **state)
+{
+    (void)state;
+    struct accounts *accounts = make("shared", moving, NULL);
+    assert_false(speaks(accounts, "drain:shared", "my-shop"));
+    assert_true(speaks(accounts, "drain:shared", "my-moved"));
+    assert_true(speaks(accounts, "drain:shared", "my-both"));
+    assert_true(speaks(accounts, "drain:shared", "unlisted"));
+    assert_true(speaks(accounts, "drain:shared", ""));
+    assert_true(speaks(accounts, "shop:one", "my-shop"));
+    assert_true(speaks(accounts, "team:three", "my-shop"));
+    check_app(accounts, "drain:shared", "my-moved", "", "my-moved", "team=moving ");
+    check_app(accounts, "drain:shared", "my-shop", "", "my-shop", "");
+    const struct account *shared = allowed(accounts, "drain:shared");
+    assert_true(accounts_entry(accounts, shared, SLICE("my-moved"))->router_by_process);
+    assert_false(accounts_entry(accounts, shared, SLICE("my-shop"))->router_by_process);
+    assert_true(accounts_entry(accounts, allowed(accounts, "team:three"), SLICE("x"))->addon_app);
+    accounts_unref(accounts);
+    accounts = make("shared", NULL, NULL);
+    assert_true(speaks(accounts, "drain:shared", "my-shop"));
+    assert_int_equal(accounts_entry(accounts, allowed(accounts, "drain:shared"), SLICE("my-shop"))->label_count, 0);
+    assert_null(accounts_last_batch(accounts, SLICE("my-shop")));
+    accounts_unref(accounts);
+}
+
+static void last_batches(void **state)
+{
+    (void)state;
+    static _Atomic int64_t times[2];
+    struct buffer mistakes = {0};
+    struct configuration *file = configuration_parse(slice_of(moving), "CONFIG", PASSWORDS_WITH_SHARED, &mistakes);
+    file->drains[0].last_batch = &times[0];
+    file->drains[1].last_batch = &times[1];
+    struct accounts *accounts = accounts_create(&(struct auth_realm){0}, file, NULL);
+    assert_ptr_equal(accounts_configuration(accounts), file);
+    assert_ptr_equal(accounts_last_batch(accounts, SLICE("my-shop")), &times[0]);
+    assert_ptr_equal(accounts_last_batch(accounts, SLICE("my-moved")), &times[1]);
+    assert_null(accounts_last_batch(accounts, SLICE("team")));
     accounts_unref(accounts);
 }
 
@@ -338,8 +392,10 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passwords),     cmocka_unit_test(apps),          cmocka_unit_test(kinds_of_hashes),
-        cmocka_unit_test(verified_once), cmocka_unit_test(verifications), cmocka_unit_test(reload),
+        cmocka_unit_test(passwords),       cmocka_unit_test(apps),
+        cmocka_unit_test(shared_password), cmocka_unit_test(last_batches),
+        cmocka_unit_test(kinds_of_hashes), cmocka_unit_test(verified_once),
+        cmocka_unit_test(verifications),   cmocka_unit_test(reload),
         cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);

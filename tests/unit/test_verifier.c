@@ -98,7 +98,7 @@ static int start(void **state)
                                "- {name: one, app: one, password_hash: '" CHEAP "'}\n"
                                "- {name: two, app: two, password_hash: '" CHEAP "'}\n";
     struct buffer mistakes = {0};
-    struct config_file *file = config_file_parse(slice_of(yaml), "CONFIG", false, &mistakes);
+    struct configuration *file = configuration_parse(slice_of(yaml), "CONFIG", PASSWORDS_WITHOUT_SHARED, &mistakes);
     if (file == NULL)
         fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     accounts = accounts_create(&(struct auth_realm){0}, file, NULL);

@@ -24,16 +24,21 @@ def frame(message):
     return b"%d %s" % (len(message), message)
 
 
-def line(text, appname="app", procid="web.1", time=None, structured=False):
+def line(text, appname="app", procid="web.1", time=None, structured=False, priority=190, hostname="host"):
     """A counted message with a final newline.  structured: with the structured data that Logplex leaves out."""
-    head = "<190>1 %s host %s %s - %s" % (time or stamp(), appname, procid, "- " if structured else "")
+    head = "<%d>1 %s %s %s %s - %s" % (priority, time or stamp(), hostname, appname, procid, "- " if structured else "")
     return frame(head.encode() + as_bytes(text) + b"\n")
 
 
-def ingest(elements, procid="web.1", time=None):
-    """A line of the app with metrics in it: elements are metrics, or the JSON text itself."""
+def ingest_text(elements):
+    """What the app prints to report metrics: elements are metrics, or the JSON text itself."""
     text = elements if isinstance(elements, (str, bytes)) else json.dumps([{"metric": e} for e in elements], separators=(",", ":"))
-    return line(PREFIX + base64.b64encode(as_bytes(text)).decode(), "app", procid, time)
+    return PREFIX + base64.b64encode(as_bytes(text)).decode()
+
+
+def ingest(elements, procid="web.1", time=None):
+    """A line of the app with metrics in it."""
+    return line(ingest_text(elements), "app", procid, time)
 
 
 def counter(name, value, kind="absolute", **tags):
