@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+#include "base/error.h"
+
 enum {
     COMMAND_FAILED = 1,
     COMMAND_USAGE = 2,
@@ -16,9 +19,9 @@ struct command_option {
     const char *name;     /* "--app" */
     const char *argument; /* what follows it, as the help calls it; NULL: nothing */
     const char *meaning;
-    /* Takes the argument, which is as long-lived as argv; false where it cannot be used: then problem says why. NULL:
-     * it is put to place as it is, a const char *, or true as a bool where there is none. */
-    bool (*take)(void *place, const char *argument, char problem[128]);
+    /* Takes the argument, which is as long-lived as argv; false where it cannot be used: then error says why. NULL:
+     * it is put to place as it is, a const char *, or true as a bool if there is none. */
+    bool (*take)(void *place, const char *argument, char error[ERROR_MAX]);
     void *place;
 };
 
@@ -39,6 +42,9 @@ int command_read(const struct command *command, int argc, char **argv, const cha
 
 /* Say one sentence on stderr; returns COMMAND_FAILED. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for all mistakes, see config/mistakes.h, which are freed. */
+int command_fail_all(struct buffer *mistakes);
 
 /* Flush what was printed; COMMAND_FAILED with a sentence where it could not be written. */
 int command_finish(void);

@@ -1,12 +1,13 @@
-/* What reads the sections of the configuration: mistakes with their places, and YAML nodes that are checked as they are
- * read.  For config_file.c and its sections only. */
+/* The document reader: a YAML document that is checked before it is loaded, mistakes with their locations, and nodes
+ * that are checked as they are read.  For configuration.c and its sections only. */
 #ifndef DOCUMENT_H
 #define DOCUMENT_H
 
 #include <stdint.h>
 #include <yaml.h>
 
-#include "config/config_file.h"
+#include "base/reserved.h"
+#include "config/configuration.h"
 #include "families/rules.h"
 
 /* A text that must not stand twice, and what it names. */
@@ -27,9 +28,9 @@ struct mistake;
 struct reader {
     struct slice text;
     const char *source;
-    bool has_shared;
+    enum configuration_passwords passwords;
     yaml_document_t document;
-    struct config_file *file;
+    struct configuration *configuration;
     const char *kind;   /* of the entry that is read: "drain" */
     struct slice entry; /* its name; empty where it has none */
     struct places names;
@@ -49,14 +50,19 @@ struct reader {
 void config_note(struct reader *reader, const yaml_mark_t *mark, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Append all mistakes in the order of their places. */
-void config_tell_mistakes(struct reader *reader, struct buffer *out);
-
-/* One line of them. */
-void config_append_line(struct buffer *out, const char *source, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Append all mistakes to out, in the order of their locations. */
+void config_list_mistakes(struct reader *reader, struct buffer *out);
 
 void config_free_reader(struct reader *reader);
+
+/* ---- the document ---- */
+
+/* Load the text into reader->document; its root, or NULL with a mistake.  It must be one document without anchors,
+ * aliases and directives, and not deep, since libyaml's work for these has no bound. */
+const yaml_node_t *config_open_document(struct reader *reader);
+
+/* Wipe and free it, since passwords stand in it; only if it was opened. */
+void config_close_document(struct reader *reader);
 
 /* ---- what must not stand twice ---- */
 
@@ -82,6 +88,9 @@ bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_ty
 /* A text of 1 to limit bytes without NUL. */
 bool config_read_text(struct reader *reader, const yaml_node_t *node, const char *what, size_t limit,
                       struct slice *text);
+
+/* true or false, exactly so; false with a mistake if it is neither. */
+void config_read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth);
 
 /* A copy with a NUL at its end; NULL where memory is short, which is noted. */
 char *config_keep(struct reader *reader, struct slice text);
@@ -113,13 +122,13 @@ bool config_has_control(struct slice text);
 /* A name that an entry can have, whatever else is wrong with it. */
 bool config_is_name(struct slice name);
 
-/* The name of a label, which is the key of a mapping: legal ([a-zA-Z_][a-zA-Z0-9_]*, not "__..."), and none of those
- * taken.  False with a mistake. */
-bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const char *const *taken, size_t taken_count,
-                            struct slice *name);
+/* The name of a label, which is the key of a mapping: legal ([a-zA-Z_][a-zA-Z0-9_]*, not "__..."), and not reserved.
+ * False with a mistake. */
+bool config_read_label_name(struct reader *reader, const yaml_node_t *key, enum reserved_from who, struct slice *name);
 
 /* ---- the sections ---- */
 
+void config_read_drains(struct reader *reader, void *none, const yaml_node_t *node);
 void config_read_rules(struct reader *reader, void *none, const yaml_node_t *node);
 
 #endif

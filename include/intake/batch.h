@@ -42,13 +42,15 @@ struct batch_observer {
 
 /* A batch as it was posted.  Slices are views that must be valid during batch_process(). */
 struct batch {
-    struct slice body;          /* decompressed */
-    size_t received;            /* its size before decompression, in bytes */
-    struct slice app;           /* whose batch it is; empty: unknown */
-    const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
-    size_t label_count;         /* at most FIXED_LABELS_MAX */
-    const struct rules *rules;  /* for its lines; may be NULL */
-    bool router_by_process;     /* see struct family_context, as of the next one */
+    struct slice body;           /* decompressed */
+    size_t received;             /* its size before decompression, in bytes */
+    struct slice app;            /* whose batch it is; empty where that is unknown */
+    bool foreign;                /* the sender may not speak for the app: only counted */
+    _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
+    const struct label *labels;  /* of all series that it makes, beside those that the families give; may be NULL */
+    size_t label_count;          /* at most FIXED_LABELS_MAX */
+    const struct rules *rules;   /* for its lines; may be NULL */
+    bool router_by_process;      /* see struct family_context, as of the next one */
     bool addon_app;
     struct origin origin;            /* who sent it */
     struct slice host;               /* Host: where the sender thinks that we are; empty: unknown */
@@ -60,6 +62,7 @@ struct batch {
 enum batch_result {
     BATCH_TAKEN,
     BATCH_DUPLICATE,   /* it had been taken before; only counted */
+    BATCH_FOREIGN,     /* as struct batch says; only counted */
     BATCH_IN_PROGRESS, /* another thread is taking the same batch now: nothing was done or counted; ask again later */
 };
 

@@ -46,6 +46,10 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 /* The app of a process; of an app, itself. */
 entity_id entities_app_of(const struct entities *entities, entity_id id);
 
+/* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
+ * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
+uint64_t entities_since(const struct entities *entities, entity_id id);
+
 /* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);
 void entities_exited(struct entities *entities, entity_id process, int64_t time, uint64_t now);

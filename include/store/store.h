@@ -135,14 +135,18 @@ struct store_metric_view {
     const void *handle;          /* for store_each_series() */
 };
 
-/* Put up to room metrics that exist now into views, in no order; returns how many exist. */
-size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t room);
+/* Put up to capacity metrics that exist now into views, in no order; returns how many exist. */
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity);
 
 struct store_series_view {
     struct slice labels;
     const struct value *value;   /* of a reported series, else NULL */
     const struct metric *metric; /* of a counted series, else NULL */
     const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
+    uint64_t born;               /* milliseconds of the monotonic clock */
+    uint64_t app_since;          /* when its entity's app was first heard of; 0: it has none */
+    bool starts_at_zero;         /* what it has was added to 0 since it was born: it is counted, or was first told an
+                                    amount to add */
 };
 
 /* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance

@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "base/process.h"
 #include "commands/explanation.h"
-#include "commands/reading.h"
+#include "commands/offline_run.h"
 #include "intake/ledger.h"
 
 enum {
@@ -18,7 +18,7 @@ enum {
 };
 
 struct options {
-    struct reading_options reading;
+    struct offline_run_options run;
     bool summary;
 };
 
@@ -289,34 +289,34 @@ static void print_summary(const struct explainer *explainer, enum log_input_form
 
 /* ---- the command ---- */
 
-static void explain_all(struct reading *reading, struct explainer *explainer)
+static void explain_all(struct offline_run *run, struct explainer *explainer)
 {
     do
         memset(explainer->lost, 0, sizeof explainer->lost);
-    while (reading_take(reading, &explainer->observer) > 0 && fflush(stdout) == 0);
-    if (explainer->shapes != NULL && log_input_error(reading->file.input) == 0)
-        print_summary(explainer, log_input_form(reading->file.input));
+    while (offline_run_next(run, &explainer->observer) > 0 && fflush(stdout) == 0);
+    if (explainer->shapes != NULL && log_input_error(run->file.input) == 0)
+        print_summary(explainer, log_input_form(run->file.input));
 }
 
 static int run(const struct options *options, const char *path)
 {
-    struct reading reading;
-    if (!reading_open(&reading, &options->reading, path))
+    struct offline_run offline;
+    if (!offline_run_open(&offline, &options->run, path))
         return COMMAND_FAILED;
     int status = 0;
     struct explainer *explainer = calloc(1, sizeof *explainer);
     struct line_patterns *shapes = options->summary ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
     if (explainer == NULL || (options->summary && shapes == NULL))
-        status = command_fail("there is not enough memory");
+        status = command_fail(ERROR_NO_MEMORY);
     else {
         explainer->observer = (struct batch_observer){watch, judge};
         explainer->shapes = shapes;
-        explain_all(&reading, explainer);
+        explain_all(&offline, explainer);
         buffer_free(&explainer->explanation.text);
     }
     line_patterns_free(shapes);
     free(explainer);
-    int closed = reading_close(&reading);
+    int closed = offline_run_close(&offline);
     int finished = command_finish();
     return status != 0 ? status : closed != 0 ? closed : finished;
 }
@@ -325,7 +325,7 @@ int explain(int argc, char **argv)
 {
     struct options options = {0};
     const struct command_option rows[] = {
-        READING_OPTIONS(options.reading),
+        OFFLINE_RUN_OPTIONS(options.run),
         {"--summary", NULL, "counts by family and reason, and the most frequent shapes of lines that are not metrics",
          NULL, &options.summary},
     };

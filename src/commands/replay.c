@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "commands/command.h"
 #include "commands/log_file.h"
 #include "commands/sender.h"
@@ -47,7 +48,7 @@ struct tally {
 /* The run: one thread reads, the others send.  A batch goes from the one to the others through next. */
 struct run {
     const struct options *options;
-    struct http_place place;
+    struct http_url url;
     struct log_file file;
     pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t changed; /* next or ended */
@@ -75,7 +76,7 @@ static void clear_bar(const struct run *run)
 }
 
 /* With the lock held. */
-static void tell_failure(struct run *run, const struct http_answer *answer)
+static void tell_failure(struct run *run, const struct http_response *answer)
 {
     if (++run->tally.failures > PROBLEMS_SHOWN)
         return;
@@ -83,7 +84,7 @@ static void tell_failure(struct run *run, const struct http_answer *answer)
     if (answer->status != 0)
         command_fail("a batch was given up: the server answered %d", answer->status);
     else
-        command_fail("a batch was given up: %s", answer->problem);
+        command_fail("a batch was given up: %s", answer->error);
 }
 
 /* What Logplex tries again: all but success and what the request is to blame for. */
@@ -100,11 +101,11 @@ static void count_retry(struct run *run)
 }
 
 /* Send a batch until it is taken, refused for good, or was tried often enough. */
-static void deliver(struct run *run, struct http_client *client, const struct http_post *post,
-                    struct http_answer *answer)
+static void deliver(struct run *run, struct http_client *client, const struct http_request *post,
+                    struct http_response *answer)
 {
     for (unsigned try = 1;; try++) {
-        http_client_post(client, post, answer);
+        http_client_send(client, post, answer);
         if (!is_temporary(answer->status) || try == TRIES)
             return;
         count_retry(run);
@@ -113,24 +114,25 @@ static void deliver(struct run *run, struct http_client *client, const struct ht
     }
 }
 
-static struct http_post post_of(const struct sender *sender, const struct sender_batch *batch)
+static struct http_request post_of(const struct sender *sender, const struct sender_batch *batch)
 {
-    return (struct http_post){.headers = {batch->headers.at, batch->headers.length},
-                              .body = {batch->body.at, batch->body.length},
-                              .chunked = sender_has(sender, HABIT_RFC5424),
-                              .close = sender_has(sender, HABIT_EXCON)};
+    return (struct http_request){.method = "POST",
+                                 .headers = {batch->headers.at, batch->headers.length},
+                                 .body = {batch->body.at, batch->body.length},
+                                 .chunked = sender_has(sender, HABIT_RFC5424),
+                                 .close = sender_has(sender, HABIT_EXCON)};
 }
 
 /* Send it as the sender's habits want it. */
 static void send_batch(struct run *run, struct http_client *client, const struct sender_batch *batch)
 {
     const struct sender *sender = &run->options->sender;
-    struct http_post post = post_of(sender, batch), broken = post;
-    struct http_answer answer;
+    struct http_request post = post_of(sender, batch), broken = post;
+    struct http_response answer;
     broken.cut = sender_has(sender, HABIT_CUT);
-    broken.not_await = sender_has(sender, HABIT_NO_WAIT);
-    if (broken.cut || broken.not_await)
-        http_client_post(client, &broken, &answer);
+    broken.ignore_response = sender_has(sender, HABIT_NO_WAIT);
+    if (broken.cut || broken.ignore_response)
+        http_client_send(client, &broken, &answer);
     deliver(run, client, &post, &answer);
     bool taken = answer.status >= 200 && answer.status < 300;
     if (taken && sender_has(sender, HABIT_DUPLICATE)) {
@@ -164,11 +166,11 @@ static bool take_messages(struct run *run, struct buffer *messages)
 static void *send_batches(void *context)
 {
     struct run *run = context;
-    struct http_client *client = http_client_create(&run->place, !run->options->insecure);
+    struct http_client *client = http_client_create(&run->url, !run->options->insecure);
     struct sender_batch batch = {0};
     struct buffer messages = {0};
     while (take_messages(run, &messages)) {
-        struct http_answer no_memory = {.problem = "there is not enough memory"};
+        struct http_response no_memory = {.error = ERROR_NO_MEMORY};
         if (client != NULL && sender_write(&run->options->sender, (struct slice){messages.at, messages.length}, &batch))
             send_batch(run, client, &batch);
         else {
@@ -303,43 +305,38 @@ static int send_all(struct run *run)
 
 /* ---- the command ---- */
 
-static bool read_number(const char *text, uint64_t high, uint64_t *number, char problem[128])
+static bool read_number(const char *text, uint64_t most, uint64_t *number, char error[ERROR_MAX])
 {
-    char *end;
-    *number = strtoull(text, &end, 10);
-    bool valid = slice_is_digit(text[0]) && *end == '\0' && *number >= 1 && *number <= high;
-    if (!valid)
-        snprintf(problem, 128, "it must be a whole number from 1 to %" PRIu64, high);
-    return valid;
+    if (number_read_decimal(slice_of(text), most, number) && *number >= 1)
+        return true;
+    return error_set(error, "it must be a whole number from 1 to %" PRIu64, most);
 }
 
-static bool take_rate(void *place, const char *text, char problem[128])
+static bool take_rate(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, RATE_MAX, place, problem);
+    return read_number(text, RATE_MAX, place, error);
 }
 
-static bool take_batch(void *place, const char *text, char problem[128])
+static bool take_batch(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, BATCH_MAX, place, problem);
+    return read_number(text, BATCH_MAX, place, error);
 }
 
-static bool take_connections(void *place, const char *text, char problem[128])
+static bool take_connections(void *place, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, CONNECTIONS_MAX, place, problem);
+    return read_number(text, CONNECTIONS_MAX, place, error);
 }
 
-static bool take_token(void *place, const char *text, char problem[128])
+static bool take_token(void *place, const char *text, char error[ERROR_MAX])
 {
     bool valid = text[0] != '\0' && strlen(text) <= 128;
     for (const char *at = text; *at != '\0'; at++)
         valid = valid && *at > ' ' && *at < 0x7f;
-    if (!valid)
-        snprintf(problem, 128, "it must be 1 to 128 characters of ASCII without blanks");
     *(const char **)place = text;
-    return valid;
+    return valid || error_set(error, "it must be 1 to 128 characters of ASCII without blanks");
 }
 
-static bool take_habit(void *place, const char *text, char problem[128])
+static bool take_habit(void *place, const char *text, char error[ERROR_MAX])
 {
     for (unsigned habit = 0; habit < BAD_HABIT_COUNT; habit++) {
         if (strcmp(text, bad_habit_names[habit]) == 0) {
@@ -347,8 +344,7 @@ static bool take_habit(void *place, const char *text, char problem[128])
             return true;
         }
     }
-    snprintf(problem, 128, "there is no such bad habit; see --help");
-    return false;
+    return error_set(error, "there is no such bad habit; see --help");
 }
 
 static void print_habits(void)
@@ -413,17 +409,17 @@ int replay(int argc, char **argv)
         print_habits,
     };
     const char *operands[2];
-    char problem[128];
+    char error[ERROR_MAX];
     struct run run = {0};
     int status = command_read(&command, argc, argv, operands, 1, 2);
     if (status != COMMAND_GO_ON)
         return status;
-    if (!http_place_read(operands[0], &run.place, problem)) {
-        command_fail("%s", problem);
+    if (!http_url_read(operands[0], &run.url, error)) {
+        command_fail("%s", error);
         return COMMAND_USAGE;
     }
     hide_password((char *)(uintptr_t)operands[0]);
     status = run_replay(&options, operands[1], &run);
-    explicit_bzero(run.place.authorization, sizeof run.place.authorization);
+    explicit_bzero(run.url.authorization, sizeof run.url.authorization);
     return status;
 }

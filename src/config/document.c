@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
+#include "config/mistakes.h"
+
 /* ---- mistakes ---- */
 
 /* So many are told one by one; of the others only how many there are. */
@@ -48,23 +51,11 @@ static int compare_mistakes(const void *left, const void *right)
     return strcmp(a->text, b->text);
 }
 
-void config_append_line(struct buffer *out, const char *source, const char *format, ...)
-{
-    char line[640];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    buffer_append(out, slice_of(source));
-    buffer_append(out, slice_of(line));
-    buffer_append(out, SLICE("\n"));
-}
-
-void config_tell_mistakes(struct reader *reader, struct buffer *out)
+void config_list_mistakes(struct reader *reader, struct buffer *out)
 {
     size_t count = reader->mistake_count < MISTAKES_MAX ? reader->mistake_count : MISTAKES_MAX;
     if (reader->no_memory) {
-        config_append_line(out, reader->source, ": there is no memory");
+        mistakes_add(out, "%s: " ERROR_NO_MEMORY, reader->source);
         return;
     }
     if (count > 0)
@@ -72,12 +63,12 @@ void config_tell_mistakes(struct reader *reader, struct buffer *out)
     for (size_t i = 0; i < count; i++) {
         const struct mistake *mistake = &reader->mistakes[i];
         if (mistake->line == 0)
-            config_append_line(out, reader->source, ": %s", mistake->text);
+            mistakes_add(out, "%s: %s", reader->source, mistake->text);
         else
-            config_append_line(out, reader->source, ":%zu:%zu: %s", mistake->line, mistake->column, mistake->text);
+            mistakes_add(out, "%s:%zu:%zu: %s", reader->source, mistake->line, mistake->column, mistake->text);
     }
     if (count < reader->mistake_count)
-        config_append_line(out, reader->source, ": and %zu more mistakes", reader->mistake_count - count);
+        mistakes_add(out, "%s: and %zu more mistakes", reader->source, reader->mistake_count - count);
 }
 
 void config_free_reader(struct reader *reader)
@@ -90,6 +81,167 @@ void config_free_reader(struct reader *reader)
     free(reader->tokens.list);
     free(reader->rules.list);
     free(reader->metrics.list);
+}
+
+/* ---- the document ---- */
+
+enum { DEPTH_MAX = 16 };
+
+/* The place of a byte; libyaml does not say it where it cannot read characters. */
+static yaml_mark_t mark_at(struct slice text, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < text.length; i++) {
+        mark.column += (text.at[i] & 0xC0) != 0x80; /* characters, not bytes */
+        if (text.at[i] == '\n') {
+            mark.line++;
+            mark.column = 0;
+        }
+    }
+    return mark;
+}
+
+static void note_syntax(struct reader *reader, const yaml_parser_t *parser)
+{
+    if (parser->error == YAML_MEMORY_ERROR)
+        reader->no_memory = true;
+    else if (parser->error == YAML_READER_ERROR) {
+        yaml_mark_t mark = mark_at(reader->text, parser->problem_offset);
+        config_note(reader, &mark, "%s", parser->problem);
+    } else if (parser->context != NULL)
+        config_note(reader, &parser->problem_mark, "%s (%s)", parser->problem, parser->context);
+    else
+        config_note(reader, &parser->problem_mark, "%s", parser->problem);
+}
+
+static bool open_parser(struct reader *reader, yaml_parser_t *parser)
+{
+    if (!yaml_parser_initialize(parser)) {
+        reader->no_memory = true;
+        return false;
+    }
+    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(parser, (const unsigned char *)reader->text.at, reader->text.length);
+    return true;
+}
+
+/* What the events of a document have shown so far. */
+struct events {
+    unsigned documents;
+    unsigned depth;
+    bool ended;
+    bool loadable;
+};
+
+static void check_anchor(struct reader *reader, const yaml_event_t *event)
+{
+    const yaml_char_t *anchor = NULL;
+    if (event->type == YAML_SCALAR_EVENT)
+        anchor = event->data.scalar.anchor;
+    else if (event->type == YAML_SEQUENCE_START_EVENT)
+        anchor = event->data.sequence_start.anchor;
+    else if (event->type == YAML_MAPPING_START_EVENT)
+        anchor = event->data.mapping_start.anchor;
+    if (anchor != NULL)
+        config_note(reader, &event->start_mark, "there are no anchors here; a text that starts with '&' needs quotes");
+}
+
+/* libyaml needs a time that grows with the square of the depth.  An alias makes one node stand in many places, and a
+ * few lines of them as many nodes as one likes. */
+static void check_event(struct reader *reader, const yaml_event_t *event, struct events *events)
+{
+    check_anchor(reader, event);
+    switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        if (++events->documents > 1)
+            config_note(reader, &event->start_mark, "there is more than one YAML document");
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        if (++events->depth > DEPTH_MAX) {
+            config_note(reader, &event->start_mark, "nothing here is nested so deeply");
+            events->ended = true;
+            events->loadable = false;
+        }
+        break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        events->depth--;
+        break;
+    case YAML_ALIAS_EVENT:
+        config_note(reader, &event->start_mark, "there are no aliases here; a text that starts with '*' needs quotes");
+        events->loadable = false;
+        break;
+    case YAML_STREAM_END_EVENT:
+        events->ended = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* libyaml compares each directive with all before it, and we need none. */
+static bool has_directive(struct reader *reader)
+{
+    struct slice rest = reader->text;
+    while (rest.length > 0 && rest.at[0] != '%')
+        slice_cut_line(&rest);
+    if (rest.length == 0)
+        return false;
+    yaml_mark_t mark = mark_at(reader->text, (size_t)(rest.at - reader->text.at));
+    config_note(reader, &mark, "a line cannot start with '%%': there are no directives here");
+    return true;
+}
+
+/* Is the text a document that can be loaded? */
+static bool check_syntax(struct reader *reader)
+{
+    if (has_directive(reader))
+        return false;
+    yaml_parser_t parser;
+    if (!open_parser(reader, &parser))
+        return false;
+    struct events events = {.loadable = true};
+    while (!events.ended) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event)) {
+            note_syntax(reader, &parser);
+            events.loadable = false;
+            break;
+        }
+        check_event(reader, &event, &events);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return events.loadable;
+}
+
+/* Passwords stand in it. */
+void config_close_document(struct reader *reader)
+{
+    yaml_document_t *document = &reader->document;
+    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++)
+        if (node->type == YAML_SCALAR_NODE)
+            explicit_bzero(node->data.scalar.value, node->data.scalar.length);
+    yaml_document_delete(document);
+}
+
+const yaml_node_t *config_open_document(struct reader *reader)
+{
+    yaml_parser_t parser;
+    const yaml_node_t *root = NULL;
+    if (!check_syntax(reader) || !open_parser(reader, &parser))
+        return NULL;
+    if (yaml_parser_load(&parser, &reader->document)) {
+        root = yaml_document_get_root_node(&reader->document);
+        if (root == NULL) {
+            config_note(reader, NULL, "there is nothing in it");
+            config_close_document(reader);
+        }
+    } else
+        note_syntax(reader, &parser);
+    yaml_parser_delete(&parser);
+    return root;
 }
 
 /* ---- what must not stand twice ---- */
@@ -199,6 +351,15 @@ bool config_read_text(struct reader *reader, const yaml_node_t *node, const char
     return false;
 }
 
+void config_read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth)
+{
+    if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
+        return;
+    *truth = slice_equals(config_text(node), SLICE("true"));
+    if (!*truth && !slice_equals(config_text(node), SLICE("false")))
+        config_note(reader, &node->start_mark, "%s must be true or false", what);
+}
+
 char *config_keep(struct reader *reader, struct slice text)
 {
     char *copy = strndup(text.at, text.length);
@@ -286,8 +447,7 @@ static bool is_label_name(struct slice name)
     return name.length > 0 && name.length <= IDENTITY_LABEL_MAX && !slice_starts_with(name, SLICE("__"));
 }
 
-bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const char *const *taken, size_t taken_count,
-                            struct slice *name)
+bool config_read_label_name(struct reader *reader, const yaml_node_t *key, enum reserved_from who, struct slice *name)
 {
     if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, name))
         return false;
@@ -296,11 +456,9 @@ bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const
                     "a label's name must be letters, digits and \"_\", and not start with \"__\"");
         return false;
     }
-    for (size_t i = 0; i < taken_count; i++) {
-        if (slice_equals(*name, slice_of(taken[i]))) {
-            config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name->length, name->at);
-            return false;
-        }
+    if (reserved_label(*name, who)) {
+        config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name->length, name->at);
+        return false;
     }
     return true;
 }

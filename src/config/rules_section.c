@@ -16,15 +16,6 @@ struct reading {
 
 /* ---- values ---- */
 
-static void read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth)
-{
-    if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
-        return;
-    *truth = slice_equals(config_text(node), SLICE("true"));
-    if (!*truth && !slice_equals(config_text(node), SLICE("false")))
-        config_note(reader, &node->start_mark, "%s must be true or false", what);
-}
-
 static bool read_number(struct reader *reader, const yaml_node_t *node, const char *what, double *number)
 {
     char digits[64], *end = digits;
@@ -101,16 +92,6 @@ static bool is_metric_name(struct slice name)
     return name.length > 0;
 }
 
-/* Names that mean something else, or will. */
-static bool is_taken_name(struct slice name)
-{
-    static const char *const taken[] = {"heroku_", "drain_exporter_", "process_", "l2met_"};
-    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-        if (slice_starts_with(name, slice_of(taken[i])))
-            return true;
-    return false;
-}
-
 static void read_metric_name(struct reader *reader, struct reading *reading, const yaml_node_t *value,
                              enum rule_action action)
 {
@@ -121,7 +102,7 @@ static void read_metric_name(struct reader *reader, struct reading *reading, con
     if (!is_metric_name(name))
         config_note(reader, &value->start_mark,
                     "a metric's name must be letters, digits, \"_\" and \":\", and not start with a digit");
-    else if (is_taken_name(name))
+    else if (reserved_metric(name, RESERVED_FROM_RULES))
         config_note(reader, &value->start_mark,
                     "a metric's name cannot start with heroku_, drain_exporter_, process_ or l2met_");
     else {
@@ -183,9 +164,6 @@ static void read_scale(struct reader *reader, void *into, const yaml_node_t *val
         reading->metric->scale = scale;
 }
 
-/* Ours, or Prometheus's. */
-static const char *const taken_labels[] = {"app", "process", "process_type", "le", "quantile"};
-
 static bool has_label(const struct rule_metric *metric, struct slice name)
 {
     for (size_t i = 0; i < metric->label_count; i++)
@@ -200,7 +178,7 @@ static void read_label(struct reader *reader, const struct reading *reading, con
     struct slice name;
     struct rule_metric *metric = reading->metric;
     struct rule_label *label = &metric->labels[metric->label_count];
-    if (!config_read_label_name(reader, key, taken_labels, COUNT(taken_labels), &name))
+    if (!config_read_label_name(reader, key, RESERVED_FROM_RULES, &name))
         return;
     if (has_label(metric, name))
         config_note(reader, &key->start_mark, "this label is given twice");
@@ -283,7 +261,7 @@ static void read_with(struct reader *reader, void *into, const yaml_node_t *valu
 
 static void read_add(struct reader *reader, void *into, const yaml_node_t *value)
 {
-    read_truth(reader, value, "add", &((struct reading *)into)->metric->add);
+    config_read_truth(reader, value, "add", &((struct reading *)into)->metric->add);
 }
 
 enum { COUNTER, GAUGE, HISTOGRAM, TOTAL, HELP, VALUE, SCALE, LABELS, BUCKETS, WITH, ADD, METRIC_KEYS };
@@ -387,7 +365,7 @@ static void read_name(struct reader *reader, void *into, const yaml_node_t *valu
 static void read_app(struct reader *reader, void *into, const yaml_node_t *value)
 {
     struct slice app;
-    if (config_read_text(reader, value, "app", CONFIG_FILE_APP_MAX, &app))
+    if (config_read_text(reader, value, "app", CONFIGURATION_APP_MAX, &app))
         ((struct reading *)into)->rule->app = config_keep(reader, app);
 }
 
@@ -458,12 +436,12 @@ static void read_when(struct reader *reader, void *into, const yaml_node_t *valu
 
 static void read_drop(struct reader *reader, void *into, const yaml_node_t *value)
 {
-    read_truth(reader, value, "drop", &((struct reading *)into)->rule->drop);
+    config_read_truth(reader, value, "drop", &((struct reading *)into)->rule->drop);
 }
 
 static void read_continue(struct reader *reader, void *into, const yaml_node_t *value)
 {
-    read_truth(reader, value, "continue", &((struct reading *)into)->rule->continues);
+    config_read_truth(reader, value, "continue", &((struct reading *)into)->rule->continues);
 }
 
 enum { NAME, APP, PROCESS, MATCH, FIELDS, WHEN, METRICS, DROP, CONTINUE, RULE_KEYS };

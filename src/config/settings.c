@@ -54,6 +54,8 @@ static const struct setting settings[] = {
      "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
+    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
+     "whether requests are counted by dyno (web.1) and not only by process type"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body; four times this when decompressed"},
@@ -202,6 +204,7 @@ static bool set_from_file(struct settings *config, const struct setting *setting
 struct given {
     const char *flag;
     const char *flag_file;
+    bool is_replaced; /* by another setting: it counts as not given */
 };
 
 /* "LISTEN_ADDRESS" is the flag "listen-address". */
@@ -302,6 +305,8 @@ static bool apply(struct settings *config, const struct setting *setting, const 
 {
     const char *value = given->flag;
     const char *file = given->flag_file;
+    if (given->is_replaced)
+        return true;
     if (value == NULL && file == NULL) {
         value = getenv(setting->variable);
         file = environment_file(setting);
@@ -365,25 +370,38 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
-/* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
-static bool needs_secrets(const struct settings *config)
+/* Passwords are read by who serves or checks what the server would do.  A health check runs beside the server, maybe
+ * without its secrets; a command runs where nobody has them. */
+static bool reads_passwords(const struct settings *config)
 {
     return config->action != SETTINGS_HEALTH_CHECK && config->action != SETTINGS_COMMAND;
+}
+
+static bool has_configuration(const struct settings *config)
+{
+    return config->config_file != NULL || config->config_text != NULL;
+}
+
+/* A configuration can be checked where nobody has the passwords. */
+static bool check_passwords(const struct settings *config, char error[ERROR_MAX])
+{
+    if (!reads_passwords(config) || (config->action == SETTINGS_CHECK && has_configuration(config)))
+        return true;
+    if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
+        return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
+    if (config->password_metrics == NULL)
+        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+    return true;
 }
 
 static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_address(config, error))
         return false;
-    if (needs_secrets(config)) {
-        bool has_file = config->config_file != NULL || config->config_text != NULL;
-        if (config->config_file != NULL && config->config_text != NULL)
-            return error_set(error, "both CONFIG and CONFIG_FILE are given");
-        if (config->password_drain == NULL && (!has_file || config->password_drain_previous != NULL))
-            return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
-        if (config->password_metrics == NULL)
-            return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
-    }
+    if (config->config_file != NULL && config->config_text != NULL)
+        return error_set(error, "both CONFIG and CONFIG_FILE are given");
+    if (!check_passwords(config, error))
+        return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->header_timeout > config->request_timeout)
@@ -396,7 +414,7 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
 static enum settings_result apply_all(struct settings *config, const struct given *given, char error[ERROR_MAX])
 {
     for (int i = 0; i < SETTING_COUNT; i++)
-        if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
+        if ((reads_passwords(config) || settings[i].kind != SECRET) && !apply(config, &settings[i], &given[i], error))
             return SETTINGS_INVALID;
     return complete(config, error) ? SETTINGS_OK : SETTINGS_INVALID;
 }
@@ -414,10 +432,15 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
     return result;
 }
 
-enum settings_result settings_load_for_command(struct settings *config, char error[ERROR_MAX])
+enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX])
 {
     *config = (struct settings){.action = SETTINGS_COMMAND};
     struct given given[SETTING_COUNT] = {0};
+    for (int i = 0; config_file != NULL && i < SETTING_COUNT; i++) {
+        if (settings[i].offset == AT(config_file))
+            given[i].flag = config_file;
+        given[i].is_replaced = settings[i].offset == AT(config_text);
+    }
     enum settings_result result = apply_all(config, given, error);
     if (result != SETTINGS_OK)
         settings_free(config);
@@ -481,7 +504,8 @@ void settings_print_help(FILE *out)
         "Commands, each with a --help of its own:\n\n"
         "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
-        "  drain_exporter replay           send a log to a drain as Logplex does\n\n"
+        "  drain_exporter replay           send a log to a drain as Logplex does\n"
+        "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
         "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];

@@ -182,6 +182,8 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
                         double messages)
 {
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
+                                                      .foreign = result == BATCH_FOREIGN,
+                                                      .last_batch = batch->last_batch,
                                                       .messages = messages,
                                                       .received_bytes = (double)batch->received,
                                                       .decoded_bytes = (double)batch->body.length,
@@ -239,6 +241,20 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     store_leave(intake->store, slot);
 }
 
+/* A batch of a sender that may not speak for the app. */
+static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    struct slice body = batch->body;
+    struct slice message;
+    double messages = 0;
+    while (frame_next(&body, &message) != FRAME_END)
+        messages++;
+    store_enter(intake->store, slot);
+    struct ledger ledger = open_ledger(intake, slot, batch);
+    count_batch(&ledger, batch, BATCH_FOREIGN, messages);
+    store_leave(intake->store, slot);
+}
+
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct label ledger_app)
 {
@@ -293,6 +309,10 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
 {
     const struct origin *origin = &batch->origin;
     double lost;
+    if (batch->foreign) {
+        count_foreign(intake, slot, batch);
+        return BATCH_FOREIGN;
+    }
     if (origin->id.length == 0) {
         take_new(intake, slot, batch, &lost);
         return BATCH_TAKEN;

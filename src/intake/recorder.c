@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
 #include "store/self_metrics.h"
@@ -138,12 +139,11 @@ static void scale(struct sample_output *output, struct slice type, unsigned coun
 
 /* ---- identities ---- */
 
-/* Names that an app may not choose, so that it cannot forge what others say. */
+/* A process_* without labels would be taken for our own process's. */
 static bool is_reserved(const struct identity *identity)
 {
-    struct slice name = identity_name(identity);
-    return slice_starts_with(name, SLICE("heroku_")) || slice_starts_with(name, SLICE("drain_exporter_")) ||
-           (slice_starts_with(name, SLICE("process_")) && identity_labels(identity).length == 0);
+    bool has_labels = identity_labels(identity).length > 0;
+    return reserved_metric(identity_name(identity), has_labels ? RESERVED_FROM_APPS : RESERVED_FROM_APPS_UNLABELLED);
 }
 
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that

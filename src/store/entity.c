@@ -39,6 +39,7 @@ struct entity {
     atomic_uint_least32_t app;              /* the id of a process's app */
     atomic_uint_least32_t highest;          /* of a type: the highest number of a process that was named */
     atomic_uint_least64_t heard;            /* when it was last named */
+    atomic_uint_least64_t since;            /* when it was first named */
     atomic_int_least64_t started;           /* times of lines; 0: never */
     atomic_int_least64_t ended;
     atomic_int_least64_t reported_until; /* what was reported up to then is over */
@@ -143,6 +144,7 @@ static bool is_forgotten(const struct entities *entities, const struct entity *e
 static void reset(struct entity *entity, uint64_t now)
 {
     atomic_store_explicit(&entity->heard, now, memory_order_release);
+    STORE(entity->since, now);
     STORE(entity->leaves, 0);
     STORE(entity->started, 0);
     STORE(entity->ended, 0);
@@ -206,6 +208,13 @@ static entity_id look_up(const struct entities *entities, uint64_t hash)
     return ENTITY_NONE;
 }
 
+static void note_heard(const struct entities *entities, struct entity *entity, uint64_t now)
+{
+    if (LOAD(entity->heard) + silence_of(entities, entity) <= now)
+        STORE(entity->since, now); /* it was over: it begins anew */
+    STORE(entity->heard, now);
+}
+
 /* Find the entity with this hash among places (count of them, from first on), or give it one; NONE where all are taken.
  */
 static entity_id find(struct entities *entities, struct entity *first, unsigned count, unsigned probes, uint64_t hash,
@@ -222,6 +231,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
                 break; /* who is not here is nowhere */
             if (key == 0) {
                 STORE(entity->heard, now);
+                STORE(entity->since, now);
                 if (atomic_compare_exchange_strong_explicit(&entity->key, &key, name, memory_order_acq_rel,
                                                             memory_order_relaxed))
                     return id_of(entities, entity, name);
@@ -233,7 +243,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
                 continue;
             }
             if ((key & ~GENERATION_MASK) == name) {
-                STORE(entity->heard, now);
+                note_heard(entities, entity, now);
                 return id_of(entities, entity, key);
             }
             if (forgotten == NULL && free_soon) {
@@ -313,6 +323,12 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 entity_id entities_app_of(const struct entities *entities, entity_id id)
 {
     return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : LOAD(place_of(entities, id)->app);
+}
+
+uint64_t entities_since(const struct entities *entities, entity_id id)
+{
+    const struct entity *entity = entity_of(entities, id);
+    return entity == NULL ? 0 : LOAD(entity->since);
 }
 
 /* ---- process events ---- */

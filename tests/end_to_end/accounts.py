@@ -108,8 +108,7 @@ def fixed_labels_are_on_all_series(context):
     for user, password, target, fixed in (("shop", SHOP_PASSWORD, "/drain", {"team": "payments", "environment": 'a"b'}),
                                           ("team", TEAM_PASSWORD, "/drain?app_name=my-blog", {"team": "web"}),
                                           ("drain", DRAIN_PASSWORD, "/drain?app_name=my-blog", {"team": "blog"}),
-                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {}),
-                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-shop", {})):
+                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {})):
         # Each is compared with what a server without a configuration says about the same batch.
         app = "my-shop" if user == "shop" else target.split("=")[1]
         body = all_families()
@@ -125,6 +124,79 @@ def fixed_labels_are_on_all_series(context):
     for (name, labels) in server.page().samples:
         if name.startswith(("drain_exporter_", "process_")):
             check("team" not in dict(labels), "%s has a fixed label", name)
+
+
+MOVING = """
+drains:
+  - {name: shop, app: my-shop, password: "%s"%%s}
+  - {name: blog, app: my-blog, tokens: [d.blog]}
+""" % SHOP_PASSWORD
+
+
+@test
+def the_shared_password_speaks_for_no_app_with_its_own(context):
+    """Such a batch is answered 204, gives no series, is counted as foreign, and is logged once a minute; "shared: true" allows it."""
+    path = context.file("config.yaml", MOVING % "")
+    server = context.server(CONFIG_FILE=path)
+    body = ingest([gauge("g", 1)]) + router_error("H12")
+    for headers in ({}, {}, logplex(2, "d.x", frame_id="1"), logplex(2, "d.x", frame_id="1")):
+        equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-shop", headers), 204, "a foreign batch")
+    page = server.page()
+    equal(ledger(page, "my-shop"), {"received": 8, "recognised": 0, "ignored": 0, "malformed": 0, "duplicate": 0, "foreign": 8}, "the ledger")
+    equal(page.value("drain_exporter_batches_total", app="my-shop", result="foreign"), 4, "foreign batches")
+    equal(page.value("drain_exporter_last_batch_timestamp_seconds", app="my-shop"), 0, "the last batch of the app itself")
+    equal([key for key in page.samples if dict(key[1]).get("app") == "my-shop" and not key[0].startswith("drain_exporter_")], [], "its series")
+    lines = [text for text in server.log().splitlines() if "may not post for the app my-shop" in text]
+    check(len(lines) == 1 and "drain" in lines[0] and "shop" in lines[0], "what is logged: %r", server.log())
+    # The app's own user is heard, as is the shared one for others.
+    equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "the app's own batch")
+    equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-blog"), 204, "a batch of an app without a password")
+    page = server.page()
+    equal(page.value("g", app="my-shop", process="web.1"), 1, "the gauge")
+    equal(page.value("g", app="my-blog", process="web.1"), 1, "the gauge of the other app")
+    equal(ledger(page, "my-shop")["foreign"], 8, "foreign messages")
+    # While the team moves its drains over.
+    context.file("config.yaml", MOVING % ", shared: true, labels: {team: moving}")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "were read again" in server.log(), "the reload is logged")
+    equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-shop"), 204, "a batch of the shared user")
+    page = server.page()
+    equal(page.value("g", app="my-shop", process="web.1", team="moving"), 1, "the gauge with the fixed labels")
+    equal(ledger(page, "my-shop"), {"received": 12, "recognised": 4, "ignored": 0, "malformed": 0, "duplicate": 0, "foreign": 8}, "the ledger")
+    server.stop()
+    says_nothing_secret(server)
+
+
+def last_batch(server, app):
+    return server.page().value("drain_exporter_last_batch_timestamp_seconds", app=app)
+
+
+@test
+def configured_apps_are_known_before_they_post(context):
+    path = context.file("config.yaml", MOVING % "")
+    server = context.server(CONFIG_FILE=path, APP_EXPIRE_AFTER="1s", SCRAPE_INTERVAL="100ms")
+    page = server.page()
+    for app in ("my-shop", "my-blog"):
+        equal(page.value("drain_exporter_last_batch_timestamp_seconds", app=app), 0, "the last batch of %s" % app)
+        equal(set(ledger(page, app).values()), {0}, "the ledger of %s" % app)
+        for name in ("samples_recorded_total", "frames_repaired_total", "line_lag_seconds_count"):
+            equal(page.value("drain_exporter_" + name, app=app), 0, "%s of %s" % (name, app))
+    equal(posts(server, "shop", SHOP_PASSWORD, ingest([gauge("g", 1)])), 204, "a batch")
+    heard = last_batch(server, "my-shop")
+    check(heard > 1.6e9, "the last batch was at %r", heard)
+    # The app leaves with all its series but this one.
+    wait_for(lambda: not server.page().select("drain_exporter_messages_received_total", app="my-shop"), "the ledger leaves", 20)
+    equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left")
+    equal(server.page().select("g"), [], "its series")
+    equal(last_batch(server, "my-blog"), 0, "the last batch of the app that was never heard of")
+    # One more after a reload.
+    context.file("config.yaml", MOVING % "" + "  - {name: new, app: my-new}\n")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: server.page().select("drain_exporter_last_batch_timestamp_seconds", app="my-new"), "the new app is known")
+    page = server.page()
+    equal(page.value("drain_exporter_last_batch_timestamp_seconds", app="my-new"), 0, "the last batch of the new app")
+    equal(set(ledger(page, "my-new").values()), {0}, "the ledger of the new app")
+    equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left, after a reload")
 
 
 def cpu(server):
@@ -213,9 +285,9 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains:\n- {name: new, app: new, password: x}\n- {name: shop, app: __x}\n- {nam: y}\n")
     context.file("secret", "")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:4:" in server.log(), "the mistakes are logged")
-    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: CONFIG_FILE:3:21: drain "shop": app starts with "__"',
-                 "reload: CONFIG_FILE:4:4: this key is not known"):
+    wait_for(lambda: path + ":4:" in server.log(), "the mistakes are logged")
+    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: %s:3:21: drain "shop": app starts with "__"' % path,
+                 "reload: %s:4:4: this key is not known" % path):
         check(part in server.log(), "the log does not say %s: %s", part, server.log())
     equal(posts(server, "new", "x"), 401, "the new user after a failed reload")
     equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "shop after a failed reload")
@@ -228,7 +300,7 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains: x")
     context.file("secret", "next-Secret")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:1:9: drains must be a list" in server.log(), "the third failure is logged")
+    wait_for(lambda: path + ":1:9: drains must be a list" in server.log(), "the third failure is logged")
     equal(posts(server, "drain", "next-Secret"), 401, "the new secret with a bad file")
 
     # Another label, user and app; open connections and all series stay.
@@ -300,18 +372,18 @@ def mistakes_are_told_all_at_once(context):
     path = context.file("config.yaml", MISTAKES)
     want = [
         '3:10: drain "shop": app is empty',
-        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, tokens and labels',
+        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, shared, tokens, labels, router_by_process and addon_app',
         "6:11: this name stands in line 2 already",
         '8:14: drain "shop": the label job has a meaning already',
         '8:28: drain "shop": a label\'s value is empty',
     ]
     for arguments in ((), ("--check-config",)):
-        for settings in ({"CONFIG": MISTAKES}, {"CONFIG_FILE": path}):
+        for source, settings in (("CONFIG", {"CONFIG": MISTAKES}), (path, {"CONFIG_FILE": path})):
             status, out, err = run(context, *arguments, **settings)
             equal((status, out), (1, ""), "status and output")
-            equal(err, "".join("drain_exporter: %s:%s\n" % (next(iter(settings)), text) for text in want), "what is said")
-    refused(context, 1, "CONFIG_FILE", CONFIG_FILE=context.folder + "/missing")
-    refused(context, 1, "CONFIG_FILE", "--config-file=" + context.folder)
+            equal(err, "".join("drain_exporter: %s:%s\n" % (source, text) for text in want), "what is said")
+    refused(context, 1, context.folder + "/missing: the file", CONFIG_FILE=context.folder + "/missing")
+    refused(context, 1, context.folder + ": the file", "--config-file=" + context.folder)
     refused(context, 1, "both CONFIG and CONFIG_FILE", CONFIG="drains: []", CONFIG_FILE=path)
     refused(context, 1, "CONFIG", CONFIG="")
     for password in (SHOP_PASSWORD, HASHED_PASSWORD, "secret"):

@@ -1,13 +1,18 @@
 """The commands: explain, convert and replay, alone and beside a server."""
 import http.server
+import os
+import pty
 import re
+import select
+import signal
 import subprocess
+import termios
 import threading
 import time
 
 from harness import test
 from ledger import AUTHORS, samples
-from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
+from server import DRAIN_PASSWORD, SANITIZER_REPORT, basic, environment
 from transport import certificate, client
 from support.checks import check, equal
 from support.exposition import ledger
@@ -457,3 +462,96 @@ def mistakes_of_replay(context):
     check("cannot connect" in err and "cret" not in out + err, "nobody listens: %r", err)
     out, _ = command(context, "replay", url, data=b"")
     check(out.startswith("0 messages in 0 batches delivered"), "an empty log: %r", out)
+
+
+def hashed(context, password, *arguments):
+    """(status, what it printed, what it said) of hash-password with this on stdin."""
+    done = subprocess.run([context.program, "hash-password", *arguments], env=environment(), input=password, capture_output=True,
+                          timeout=patient(20))
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@test
+def a_password_is_hashed(context):
+    """What hash-password prints is what the configuration takes: yescrypt, another salt each time, and no other password fits."""
+    status, hash_, said = hashed(context, b"pa:ss W\xc3\xb6rd\n")
+    equal((status, said, hash_[:3], hash_.count("\n")), (0, "", "$y$", 1), "status, stderr, and the kind of hash")
+    check(hashed(context, b"pa:ss W\xc3\xb6rd")[1] != hash_, "two hashes have the same salt")
+    server = context.server(CONFIG="drains: [{name: shop, app: my-shop, password_hash: '%s'}]" % hash_.strip())
+    for password, status in (("pa:ss W\u00f6rd", 204), ("pa:ss W\u00f6rd ", 401)):
+        equal(server.request("POST", "/drain", {"Authorization": basic("shop", password)}, b"").status, status, "a batch with %r" % password)
+    for password, about in ((b"", "empty"), (b"\n", "empty"), (b"x" * 512, "longer than 511 bytes"), (b"x" * 5000, "longer than 511 bytes"),
+                            (b"two\nlines\n", "newline"), (b"a\0b", "NUL")):
+        status, out, said = hashed(context, password)
+        check((status, out) == (1, "") and about in said and said.count("\n") == 1, "%r: %d %r %r", password[:20], status, out, said)
+    equal(hashed(context, b"x" * 511)[0], 0, "the longest password")
+    for argument in ("s3cret", "--s3cret", "-s3cret"):
+        status, out, said = hashed(context, b"", argument)
+        check((status, out) == (2, "") and "s3cret" not in said, "%s: %d %r %r", argument, status, out, said)
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, context, *arguments):
+        self.process, self.shown = None, b""
+        self.terminal, other = pty.openpty()
+        self.process = subprocess.Popen([context.program, *arguments], env=environment(), stdin=other, stdout=subprocess.PIPE, stderr=other,
+                                        start_new_session=True)
+        os.close(other)
+        self.patience = patient(20)
+
+    def type_at(self, question, text):
+        """Wait for the question, then for the terminal not to show what is typed, then type."""
+        while question not in self.shown:
+            check(select.select([self.terminal], [], [], self.patience)[0], "no question %r but %r", question, self.shown)
+            self.shown += os.read(self.terminal, 1000)
+        check(not termios.tcgetattr(self.terminal)[3] & termios.ECHO, "the terminal shows what is typed")
+        os.write(self.terminal, text)
+
+    def end(self):
+        """(status, what it printed); the terminal shows again what is typed."""
+        out = self.process.communicate(timeout=self.patience)[0].decode()
+        check(termios.tcgetattr(self.terminal)[3] & termios.ECHO, "the terminal stays blind")
+        while select.select([self.terminal], [], [], 0)[0]:
+            try:
+                self.shown += os.read(self.terminal, 1000)
+            except OSError:  # nobody has the other side any more
+                break
+        os.close(self.terminal)
+        return self.process.returncode, out
+
+
+@test
+def a_password_is_asked_for_on_a_terminal(context):
+    """Twice, without showing it; a signal finds the terminal as it was."""
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3cret\n")
+    terminal.type_at(b"again: ", b"s3cret\n")
+    status, out = terminal.end()
+    check(status == 0 and out.startswith("$y$"), "status %d, %r, %r", status, out, terminal.shown)
+    check(b"s3cret" not in terminal.shown, "the terminal shows %r", terminal.shown)
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3cret\n")
+    terminal.type_at(b"again: ", b"another\n")
+    status, out = terminal.end()
+    check((status, out) == (1, "") and b"two different passwords" in terminal.shown, "status %d, %r, %r", status, out, terminal.shown)
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3c")
+    terminal.process.send_signal(signal.SIGINT)
+    status, out = terminal.end()
+    equal((status, out), (-signal.SIGINT, ""), "status and output after a signal")
+
+
+@test
+def commands_read_the_configuration_variable(context):
+    """CONFIG as well as CONFIG_FILE; --config stands in for both; and no password is needed or looked for."""
+    log = context.file("log", line("count#x=1"))
+    configuration = "drains: [{name: a, app: other, password_file: /does/not/exist, labels: {team: two}}]"
+    out, _ = command(context, "convert", "--app=other", log, CONFIG=configuration)
+    check('team="two"' in out, "no fixed labels of CONFIG: %s", out[:300])
+    path = context.file("config.yaml", configuration.replace("two", "three"))
+    out, _ = command(context, "convert", "--app=other", "--config", path, log, CONFIG=configuration)
+    check('team="three"' in out and 'team="two"' not in out, "--config does not stand in for CONFIG: %s", out[:300])
+    out, said = command(context, "convert", log, CONFIG="drains: 5", status=1)
+    equal((out, said), ("", "drain_exporter: CONFIG:1:9: drains must be a list\n"), "output and what is said of a mistake")

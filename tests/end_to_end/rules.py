@@ -117,7 +117,7 @@ def reload_exchanges_rules(context):
     job = line("sidekiq job=Mail duration=5ms status=ok", procid="worker.1")
     server.post(job * 2, "a")
     reload(server, context, "rules:\n- {name: sidekiq, match: '(', metrics: [{counter: c}]}\n- {name: x, match: '^', metric: []}\n")
-    for part in ("nothing was changed", 'CONFIG_FILE:2:26: rule "sidekiq": the expression cannot be used', 'CONFIG_FILE:3:25: rule "x": this key is not known'):
+    for part in ("nothing was changed", path + ':2:26: rule "sidekiq": the expression cannot be used', path + ':3:25: rule "x": this key is not known'):
         check(part in server.log(), "the log lacks %s: %s", part, server.log())
     server.post(job, "a")
     equal(server.page().value("sidekiq_jobs_total", app="a", job="Mail", status="ok"), 3, "jobs after a failed reload")

@@ -139,6 +139,26 @@ def help_version_and_check_config(context):
 
 
 @test
+def a_configuration_is_checked_without_passwords(context):
+    """--check-config of a file needs no password, neither ours nor those of its drains, and names the file as it was given."""
+    bare = {"PASSWORD_DRAIN": None, "PASSWORD_METRICS": None}
+    good = context.file("good.yaml", "drains: [{name: drain, app: a, password_file: /does/not/exist}, {name: b, app: b}]")
+    for arguments, settings in ((("--config-file", good), {}), ((), {"CONFIG_FILE": good}), ((), {"CONFIG": open(good).read()})):
+        status, out, err = run(context, "--check-config", *arguments, **{**bare, **settings})
+        equal((status, err), (0, ""), "status and stderr")
+        for text in ("2 drains, 1 of them with a password", "PASSWORD_METRICS=(not set)", "the settings are valid"):
+            check(text in out.splitlines(), "--check-config does not say %s: %r", text, out)
+    context.file("bad.yaml", "drains: x")
+    path = context.folder + "/./bad.yaml"
+    refused(context, 1, path + ":1:9: drains must be a list", "--check-config", "--config-file", path, **bare)
+    refused(context, 1, path + ":1:9: drains must be a list", "--config-file", path)
+    # The server itself needs them all the same, and so does a check that knows of the passwords.
+    refused(context, 1, "PASSWORD_METRICS", "--config-file", good, **bare)
+    refused(context, 1, "PASSWORD_DRAIN", "--check-config", PASSWORD_DRAIN=None, CONFIG="drains: []")
+    refused(context, 1, "password_file cannot be opened", "--check-config", CONFIG="drains: [{name: x, password_file: /does/not/exist}]")
+
+
+@test
 def good_values_are_taken(context):
     for name, value in (("EXPIRE_AFTER", "0"), ("EXPIRE_AFTER", "500ms"), ("EXPIRE_AFTER", "1h"), ("MAX_BODY_SIZE", "500kB"),
                         ("MAX_BODY_SIZE", "1048576"), ("MAX_SERIES", "100"), ("LOG_LEVEL", "debug"), ("WORKERS", "3"),

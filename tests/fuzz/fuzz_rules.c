@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/scan.h"
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "families/rules.h"
 #include "fuzz.h"
 #include "intake/ledger.h"
@@ -168,10 +168,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct buffer mistakes = {0};
-    struct config_file *file = config_file_parse(text, "CONFIG", true, &mistakes);
+    struct configuration *file = configuration_parse(text, "CONFIG", true, &mistakes);
     buffer_free(&mistakes);
     if (file == NULL || file->rules == NULL) {
-        config_file_free(file);
+        configuration_free(file);
         return 0;
     }
     struct family_context context = {.app = SLICE("my-app"), .rules = reader};
@@ -182,6 +182,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store_enter(store, 0);
     ledger_count_rules(reader, store, 0, 1);
     store_leave(store, 0);
-    config_file_free(file);
+    configuration_free(file);
     return 0;
 }

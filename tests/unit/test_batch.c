@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "intake/batch.h"
+#include "intake/ledger.h"
 #include "output/page.h"
 #include "support.h"
 
@@ -642,14 +643,14 @@ static void fixed_labels(void **state)
 
 /* ---- rules ---- */
 
-static struct config_file *file;
+static struct configuration *file;
 
 /* Put these rules in force. */
 static void use(const char *yaml)
 {
     struct buffer mistakes = {0};
-    config_file_free(file);
-    file = config_file_parse(slice_of(yaml), "CONFIG", true, &mistakes);
+    configuration_free(file);
+    file = configuration_parse(slice_of(yaml), "CONFIG", true, &mistakes);
     if (file == NULL)
         fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     rules_enforce(file->rules);
@@ -664,7 +665,7 @@ static void post(const char *body)
 
 static int teardown_rules(void **state)
 {
-    config_file_free(file);
+    configuration_free(file);
     file = NULL;
     return teardown(state);
 }
@@ -738,9 +739,9 @@ static void rule_help(void **state)
     post(LINE("web.1", "job a"));
     has("# HELP x_total One.");
     struct buffer mistakes = {0};
-    config_file_free(
-        config_file_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
-                          "CONFIG", true, &mistakes));
+    configuration_free(
+        configuration_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
+                            "CONFIG", true, &mistakes));
     has("# HELP x_total One.");
     use("rules: [{name: r, match: '^job (?<job>.*)', metrics: [{counter: x_total, help: Two., labels: {job: $job}}]}]");
     post(LINE("web.1", "job a"));
@@ -797,10 +798,91 @@ static void rule_overflow(void **state)
     has("drain_exporter_series_overflowed_total{app=\"a\",label=\"job\",metric=\"jobs_total\"} 50");
 }
 
+/* Its sender may not speak for the app: counted as that, and nothing else. */
+static void foreign(void **state)
+{
+    (void)state;
+    struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
+    batch.foreign = true;
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("1");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(take(batch), BATCH_FOREIGN);
+    has("drain_exporter_messages_received_total{app=\"a\"} 4");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 4");
+    has("drain_exporter_messages_duplicate_total{app=\"a\"} 0");
+    has("drain_exporter_batches_total{app=\"a\",result=\"foreign\"} 2");
+    has_not("g1{");
+    has_not("heroku_");
+    has_not("last_batch_timestamp_seconds");
+    /* The same batch from somebody who may is taken. */
+    batch.foreign = false;
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    has("drain_exporter_messages_received_total{app=\"a\"} 6");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 4");
+}
+
+static void describe(_Atomic int64_t *last_batch)
+{
+    store_enter(store, THREADS);
+    ledger_describe_app(store, entities, THREADS, SLICE("a"), last_batch, now);
+    store_sweep(store, THREADS, now);
+    store_leave(store, THREADS);
+}
+
+/* A configured app is known before it is heard, and when it was heard last after it has left. */
+static void configured(void **state)
+{
+    (void)state;
+    _Atomic int64_t last = 0;
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 0");
+    has("drain_exporter_messages_received_total{app=\"a\"} 0");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"router\"} 0");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 0");
+    has("drain_exporter_samples_recorded_total{app=\"a\"} 0");
+    has("drain_exporter_line_lag_seconds_count{app=\"a\"} 0");
+    has_not("heroku_");
+    struct batch batch = batch_of(LINE("web.1", G1));
+    batch.last_batch = &last;
+    take(batch);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    has("drain_exporter_messages_received_total{app=\"a\"} 1");
+    now += 25 * 3600 * 1000;
+    describe(&last);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    has_not("messages_received_total{app=\"a\"}");
+    /* No longer configured. */
+    now += 11 * 60 * 1000;
+    has_not("last_batch_timestamp_seconds{app=\"a\"}");
+}
+
+/* An app that was heard before it was configured was not never heard of. */
+static void configured_later(void **state)
+{
+    (void)state;
+    _Atomic int64_t last = 0;
+    take(batch_of(LINE("web.1", G1)));
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    describe(&last);
+    assert_int_equal(last, wall);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    now += 25 * 3600 * 1000;
+    describe(&last);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(foreign, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured_later, setup, teardown),
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(losses, setup, teardown),

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "config/config_file.h"
+#include "base/reserved.h"
+#include "config/configuration.h"
+#include "config/mistakes.h"
 #include "support.h"
 
 /* Passwords in the texts below; no message may hold one. */
@@ -11,10 +13,10 @@
 static char messages[1 << 20];
 
 /* Parse text; its mistakes are in messages. */
-static struct config_file *parse(struct slice text, bool has_shared)
+static struct configuration *parse(struct slice text, enum configuration_passwords passwords)
 {
     struct buffer mistakes = {0};
-    struct config_file *file = config_file_parse(guarded(text), "CONFIG", has_shared, &mistakes);
+    struct configuration *file = configuration_parse(guarded(text), "CONFIG", passwords, &mistakes);
     assert_false(mistakes.failed);
     assert_true(mistakes.length < sizeof messages);
     assert_int_equal(file == NULL, mistakes.length > 0);
@@ -26,9 +28,9 @@ static struct config_file *parse(struct slice text, bool has_shared)
     return file;
 }
 
-static struct config_file *parse_valid(const char *text)
+static struct configuration *parse_valid(const char *text)
 {
-    struct config_file *file = parse(slice_of(text), true);
+    struct configuration *file = parse(slice_of(text), PASSWORDS_WITH_SHARED);
     if (file == NULL)
         fail_msg("%s%s", text, messages);
     return file;
@@ -37,18 +39,18 @@ static struct config_file *parse_valid(const char *text)
 static void valid(void **state)
 {
     (void)state;
-    struct config_file *file = parse_valid("# several apps\n"
-                                           "drains:\n"
-                                           "  - name: shop\n"
-                                           "    app: my-shop\n"
-                                           "    password: s3cret\n"
-                                           "    tokens: [d.1, 'd.2']\n"
-                                           "    labels: {team: payments, _t2: \"a\\nb\"}\n"
-                                           "  - {name: blog, app: my-blog}\n"
-                                           "  - name: k\xC3\xB6ln\n"
-                                           "    password_hash: $y$j9T$cyH94v.Obkb8InjI.Tulm1$"
-                                           "8T9/rbwhMePeOhQU9PyFl.7Nd2tGtuOapV46UhEKiZ/\n"
-                                           "  - {name: '123', app: my-shop, tokens: []}\n");
+    struct configuration *file = parse_valid("# several apps\n"
+                                             "drains:\n"
+                                             "  - name: shop\n"
+                                             "    app: my-shop\n"
+                                             "    password: s3cret\n"
+                                             "    tokens: [d.1, 'd.2']\n"
+                                             "    labels: {team: payments, _t2: \"a\\nb\"}\n"
+                                             "  - {name: blog, app: my-blog}\n"
+                                             "  - name: k\xC3\xB6ln\n"
+                                             "    password_hash: $y$j9T$cyH94v.Obkb8InjI.Tulm1$"
+                                             "8T9/rbwhMePeOhQU9PyFl.7Nd2tGtuOapV46UhEKiZ/\n"
+                                             "  - {name: '123', app: my-shop, tokens: []}\n");
     assert_int_equal(file->drain_count, 4);
     const struct config_drain *shop = &file->drains[0];
     assert_string_equal(shop->name, "shop");
@@ -64,12 +66,12 @@ static void valid(void **state)
     assert_false(config_drain_has_password(&file->drains[1]));
     assert_null(file->drains[2].app);
     assert_true(config_drain_has_password(&file->drains[2]));
-    config_file_free(file);
-    config_file_free(parse_valid("drains: []\n"));
-    config_file_free(parse_valid("---\n{}\n...\n"));
-    config_file_free(parse_valid("\xEF\xBB\xBF"
-                                 "drains: []"));
-    config_file_free(NULL);
+    configuration_free(file);
+    configuration_free(parse_valid("drains: []\n"));
+    configuration_free(parse_valid("---\n{}\n...\n"));
+    configuration_free(parse_valid("\xEF\xBB\xBF"
+                                   "drains: []"));
+    configuration_free(NULL);
 }
 
 #define DRAIN "drains:\n- name: a\n  app: a\n"
@@ -100,8 +102,8 @@ static const struct {
     {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
     {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
-     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, tokens and "
-     "labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
+     "tokens, labels, router_by_process and addon_app\nCONFIG:5:3: drain \"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
@@ -127,7 +129,14 @@ static const struct {
     {"drains: [{name: a, tokens: [x]}]",
      ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
     {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x}\n- {name: c, app: a}\n",
-     ":4:18: this app of a drain without a password stands in line 2 already\n"},
+     ":4:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x, shared: true}\n",
+     ":3:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains: [{name: a, password: s3cret, shared: true}]",
+     ":1:46: drain \"a\": shared is about an app, and there is none\n"},
+    {DRAIN "  shared: yes\n  router_by_process: 1\n  addon_app: [true]\n",
+     ":4:11: drain \"a\": shared must be true or false\nCONFIG:5:22: drain \"a\": router_by_process must be true or "
+     "false\nCONFIG:6:14: drain \"a\": addon_app must be text\n"},
     /* passwords */
     {DRAIN "  password: ''\n", ":4:13: drain \"a\": password is empty\n"},
     {DRAIN "  password: null\n", ":4:13: drain \"a\": password has no value\n"},
@@ -266,7 +275,7 @@ static void rule_mistakes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof wrong_rules / sizeof wrong_rules[0]; i++) {
-        struct config_file *file = parse(slice_of(wrong_rules[i].text), true);
+        struct configuration *file = parse(slice_of(wrong_rules[i].text), PASSWORDS_WITH_SHARED);
         char expected[2048];
         snprintf(expected, sizeof expected, "CONFIG%s", wrong_rules[i].messages);
         if (file != NULL || strcmp(messages, expected) != 0)
@@ -278,7 +287,7 @@ static void mistakes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct config_file *file = parse(slice_of(wrong[i].text), true);
+        struct configuration *file = parse(slice_of(wrong[i].text), PASSWORDS_WITH_SHARED);
         char expected[2048];
         snprintf(expected, sizeof expected, "CONFIG%s", wrong[i].messages);
         if (file != NULL || strcmp(messages, expected) != 0)
@@ -287,17 +296,17 @@ static void mistakes(void **state)
 }
 
 /* One text that repeats a byte, between two others. */
-static struct config_file *parse_long(const char *start, size_t count, const char *end)
+static struct configuration *parse_long(const char *start, size_t count, const char *end)
 {
-    static char text[CONFIG_FILE_SIZE_MAX + 64];
+    static char text[CONFIGURATION_SIZE_MAX + 64];
     size_t length = strlen(start);
     memcpy(text, start, length);
     memset(text + length, 'x', count);
     memcpy(text + length + count, end, strlen(end));
     /* Not guarded: it may be larger than what support.h has room for. */
     struct buffer found = {0};
-    struct config_file *file =
-        config_file_parse((struct slice){text, length + count + strlen(end)}, "CONFIG", true, &found);
+    struct configuration *file =
+        configuration_parse((struct slice){text, length + count + strlen(end)}, "CONFIG", true, &found);
     snprintf(messages, sizeof messages, "%.*s", (int)found.length, found.length > 0 ? found.at : "");
     buffer_free(&found);
     return file;
@@ -305,10 +314,10 @@ static struct config_file *parse_long(const char *start, size_t count, const cha
 
 static void check_bound(const char *start, size_t limit, const char *message)
 {
-    struct config_file *file = parse_long(start, limit, "}]");
+    struct configuration *file = parse_long(start, limit, "}]");
     if (file == NULL)
         fail_msg("%s", messages);
-    config_file_free(file);
+    configuration_free(file);
     assert_null(parse_long(start, limit + 1, "}]"));
     if (strstr(messages, message) == NULL)
         fail_msg("%s is not %s", messages, message);
@@ -318,7 +327,7 @@ static void bounds(void **state)
 {
     (void)state;
     check_bound("drains: [{app: a, name: ", USER_MAX, "name is longer than 64 bytes");
-    check_bound("drains: [{name: a, app: ", CONFIG_FILE_APP_MAX, "app is longer than 256 bytes");
+    check_bound("drains: [{name: a, app: ", CONFIGURATION_APP_MAX, "app is longer than 256 bytes");
     check_bound("drains: [{name: a, password: ", PASSWORD_MAX, "password is longer than 1024 bytes");
     assert_null(parse_long("drains: [{name: a, app: a, labels: {x: ", 1025, "}}]"));
     assert_string_equal(messages, "CONFIG:1:40: drain \"a\": a label's value is longer than 1024 bytes\n");
@@ -326,23 +335,23 @@ static void bounds(void **state)
     snprintf(two, sizeof two, "drains: [{name: a, app: a, labels: {x: %01024d, y: ", 0);
     assert_null(parse_long(two, 1023, "}}]"));
     assert_string_equal(messages, "CONFIG:1:36: drain \"a\": the labels are longer than 2048 bytes together\n");
-    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX, ""));
+    assert_null(parse_long("#", CONFIGURATION_SIZE_MAX, ""));
     assert_string_equal(messages, "CONFIG: it is larger than 1 MiB\n");
-    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX - 1, ""));
+    assert_null(parse_long("#", CONFIGURATION_SIZE_MAX - 1, ""));
     assert_string_equal(messages, "CONFIG: there is nothing in it\n");
 }
 
 static void many(void **state)
 {
     (void)state;
-    static char text[CONFIG_FILE_SIZE_MAX];
-    for (int count = CONFIG_FILE_DRAINS_MAX; count <= CONFIG_FILE_DRAINS_MAX + 1; count++) {
+    static char text[CONFIGURATION_SIZE_MAX];
+    for (int count = CONFIGURATION_DRAINS_MAX; count <= CONFIGURATION_DRAINS_MAX + 1; count++) {
         size_t length = (size_t)sprintf(text, "drains:\n");
         for (int i = 0; i < count; i++)
             length += (size_t)sprintf(text + length, "- {name: n%d, app: a%d, tokens: [t%d]}\n", i, i, i);
-        struct config_file *file = parse((struct slice){text, length}, true);
-        assert_int_equal(file != NULL, count == CONFIG_FILE_DRAINS_MAX);
-        config_file_free(file);
+        struct configuration *file = parse((struct slice){text, length}, PASSWORDS_WITH_SHARED);
+        assert_int_equal(file != NULL, count == CONFIGURATION_DRAINS_MAX);
+        configuration_free(file);
     }
     assert_string_equal(messages, "CONFIG:2:1: there are more than 1000 drains\n");
     /* As many mistakes as there can be: those that are told, and how many there are besides. */
@@ -350,28 +359,28 @@ static void many(void **state)
     for (int i = 0; i < 5000; i++)
         length += (size_t)sprintf(text + length, "'',");
     length += (size_t)sprintf(text + length, "]}]");
-    assert_null(parse((struct slice){text, length}, true));
+    assert_null(parse((struct slice){text, length}, PASSWORDS_WITH_SHARED));
     assert_non_null(strstr(messages, "CONFIG: and 4000 more mistakes\n"));
     /* What nests deeply is refused without harm. */
     memset(text, '[', sizeof text);
-    assert_null(parse((struct slice){text, sizeof text}, true));
+    assert_null(parse((struct slice){text, sizeof text}, PASSWORDS_WITH_SHARED));
     assert_string_equal(messages, "CONFIG:1:17: nothing here is nested so deeply\n");
 }
 
 static void rule_bounds(void **state)
 {
     (void)state;
-    static char text[CONFIG_FILE_SIZE_MAX];
+    static char text[CONFIGURATION_SIZE_MAX];
     for (int count = RULES_MAX; count <= RULES_MAX + 1; count++) {
         size_t length = (size_t)sprintf(text, "rules:\n");
         for (int i = 0; i < count; i++)
             length +=
                 (size_t)sprintf(text + length, "- {name: r%d, match: '^a%d', metrics: [{counter: c%d}]}\n", i, i, i);
-        struct config_file *file = parse((struct slice){text, length}, true);
+        struct configuration *file = parse((struct slice){text, length}, PASSWORDS_WITH_SHARED);
         assert_int_equal(file != NULL, count == RULES_MAX);
         if (file != NULL)
             assert_int_equal(rules_count(file->rules), RULES_MAX);
-        config_file_free(file);
+        configuration_free(file);
     }
     assert_string_equal(messages, "CONFIG:2:1: there are more than 500 rules\n");
     assert_null(parse_long("rules: [{name: r, drop: true, match: ^", RULE_PATTERN_MAX, "}]"));
@@ -382,16 +391,16 @@ static void shared_user(void **state)
 {
     (void)state;
     const char *none = "drains: [{name: drain, app: a}]";
-    assert_null(parse(slice_of(none), false));
+    assert_null(parse(slice_of(none), PASSWORDS_WITHOUT_SHARED));
     assert_string_equal(messages, "CONFIG: no drain has a password, and PASSWORD_DRAIN is not set\n");
-    struct config_file *file = parse(SLICE("drains: [{name: drain, password: x}]"), false);
+    struct configuration *file = parse(SLICE("drains: [{name: drain, password: x}]"), PASSWORDS_WITHOUT_SHARED);
     assert_non_null(file);
-    config_file_free(file);
+    configuration_free(file);
 }
 
 static void every_cut_is_survived(struct slice text)
 {
-    config_file_free(parse(text, true));
+    configuration_free(parse(text, PASSWORDS_WITH_SHARED));
 }
 
 static void cuts(void **state)
@@ -419,12 +428,12 @@ static void check_password_file(const char *content, const char *expected)
     char text[256];
     write_file(content);
     snprintf(text, sizeof text, "drains: [{name: a, password_file: %s}]", path);
-    struct config_file *file = parse(slice_of(text), true);
+    struct configuration *file = parse(slice_of(text), PASSWORDS_WITH_SHARED);
     if (file == NULL)
         assert_string_equal(messages, expected);
     else
         assert_string_equal(file->drains[0].password, expected);
-    config_file_free(file);
+    configuration_free(file);
 }
 
 static void files(void **state)
@@ -441,28 +450,136 @@ static void files(void **state)
 
     struct buffer found = {0};
     write_file("drains: [{name: a, app: a}]");
-    struct config_file *file = config_file_read(path, "CONFIG_FILE", true, &found);
+    struct configuration *file = configuration_read(path, PASSWORDS_WITH_SHARED, &found);
     assert_non_null(file);
     assert_string_equal(file->drains[0].name, "a");
-    config_file_free(file);
+    configuration_free(file);
     write_file("drains: [{name: '', app: a}]");
-    assert_null(config_file_read(path, "CONFIG_FILE", true, &found));
-    assert_null(config_file_read("/does/not/exist", "CONFIG_FILE", true, &found));
-    assert_null(config_file_read("/", "CONFIG_FILE", true, &found));
-    assert_slice(((struct slice){found.at, found.length}),
-                 "CONFIG_FILE:1:17: name is empty\n"
-                 "CONFIG_FILE: the file cannot be opened: No such file or directory\n"
-                 "CONFIG_FILE: the file cannot be read: Is a directory\n");
+    assert_null(configuration_read(path, PASSWORDS_WITH_SHARED, &found));
+    assert_null(configuration_read("/does/not/exist", PASSWORDS_WITH_SHARED, &found));
+    assert_null(configuration_read("/", PASSWORDS_WITH_SHARED, &found));
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "%s:1:17: name is empty\n"
+             "/does/not/exist: the file cannot be opened: No such file or directory\n"
+             "/: the file cannot be read: Is a directory\n",
+             path);
+    assert_slice(((struct slice){found.at, found.length}), expected);
     buffer_free(&found);
     unlink(path);
+}
+
+/* Where nobody has the passwords, a file is checked for all else. */
+static void unknown_passwords(void **state)
+{
+    (void)state;
+    struct configuration *found = parse(
+        SLICE("drains: [{name: drain, app: a, password_file: /does/not/exist}, {name: b, app: b}]"), PASSWORDS_UNKNOWN);
+    assert_non_null(found);
+    assert_true(config_drain_has_password(&found->drains[0]));
+    assert_false(config_drain_has_password(&found->drains[1]));
+    configuration_free(found);
+    assert_null(parse(SLICE("drains: [{name: a, app: ''}]"), PASSWORDS_UNKNOWN));
+}
+
+/* Entries win over the setting, and those without a word follow it. */
+static void options(void **state)
+{
+    (void)state;
+    char text[] =
+        "drains: [{name: a, app: a, router_by_process: false}, {name: b, app: b, addon_app: true, password: x, "
+        "shared: true}, {name: c, app: c, router_by_process: true}]";
+    for (int set = 0; set < 2; set++) {
+        struct configuration *found;
+        struct buffer mistakes = {0};
+        assert_true(configuration_load(
+            &(struct settings){.config_text = text, .password_drain = text, .router_by_process = set}, &found,
+            &mistakes));
+        assert_false(found->drains[0].router_by_process);
+        assert_int_equal(found->drains[1].router_by_process, set);
+        assert_true(found->drains[2].router_by_process);
+        assert_int_equal(found->others.router_by_process, set);
+        assert_true(found->drains[1].addon_app && found->drains[1].shared);
+        assert_false(found->drains[0].addon_app || found->drains[0].shared || found->others.addon_app);
+        configuration_free(found);
+    }
+}
+
+/* A setting is looked at in one place. */
+static void check_load(const struct settings *settings, size_t drains, const char *expected)
+{
+    struct configuration *found;
+    struct buffer mistakes = {0};
+    assert_int_equal(configuration_load(settings, &found, &mistakes), expected == NULL);
+    if (expected == NULL) {
+        assert_int_equal(found->drain_count, drains);
+        configuration_free(found);
+    } else
+        assert_slice(((struct slice){mistakes.at, mistakes.length}), expected);
+    buffer_free(&mistakes);
+}
+
+static void loading(void **state)
+{
+    (void)state;
+    char missing[] = "dir/../missing.yaml", one[] = "drains: [{name: a, app: a}]", bad[] = "drains: x", word[] = "x";
+    check_load(&(struct settings){0}, 0, NULL);
+    check_load(&(struct settings){.config_text = one, .password_drain = word}, 1, NULL);
+    check_load(&(struct settings){.config_text = one, .action = SETTINGS_CHECK}, 1, NULL);
+    check_load(&(struct settings){.config_text = one, .action = SETTINGS_COMMAND}, 1, NULL);
+    check_load(&(struct settings){.config_text = one}, 0,
+               "CONFIG: no drain has a password, and PASSWORD_DRAIN is not set\n");
+    check_load(&(struct settings){.config_text = bad}, 0, "CONFIG:1:9: drains must be a list\n");
+    check_load(&(struct settings){.config_file = missing}, 0,
+               "dir/../missing.yaml: the file cannot be opened: No such file or directory\n");
+}
+
+static size_t told;
+static void count_mistake(struct slice mistake)
+{
+    assert_true(told < 2);
+    assert_slice(mistake, told++ == 0 ? "one" : "two 2");
+}
+
+static void telling(void **state)
+{
+    (void)state;
+    struct buffer found = {0};
+    mistakes_add(&found, "one");
+    mistakes_add(&found, "two %d", 2);
+    mistakes_tell(&found, count_mistake);
+    assert_int_equal(told, 2);
+    assert_null(found.at);
+    mistakes_tell(&found, count_mistake);
+    assert_int_equal(told, 2);
+}
+
+static void reserved_names(void **state)
+{
+    (void)state;
+    assert_true(reserved_metric(SLICE("heroku_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("drain_exporter_up"), RESERVED_FROM_RULES));
+    assert_false(reserved_metric(SLICE("process_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("process_x"), RESERVED_FROM_APPS_UNLABELLED));
+    assert_false(reserved_metric(SLICE("l2met_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("l2met_x"), RESERVED_FROM_RULES));
+    assert_false(reserved_metric(SLICE("herokux"), RESERVED_FROM_RULES));
+    assert_true(reserved_label(SLICE("app"), RESERVED_FROM_RULES));
+    assert_false(reserved_label(SLICE("job"), RESERVED_FROM_RULES));
+    assert_true(reserved_label(SLICE("job"), RESERVED_FROM_DRAINS));
+    assert_false(reserved_label(SLICE("apps"), RESERVED_FROM_DRAINS));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid),       cmocka_unit_test(mistakes), cmocka_unit_test(rule_mistakes),
-        cmocka_unit_test(rule_bounds), cmocka_unit_test(bounds),   cmocka_unit_test(many),
-        cmocka_unit_test(shared_user), cmocka_unit_test(cuts),     cmocka_unit_test(files),
+        cmocka_unit_test(valid),          cmocka_unit_test(mistakes),
+        cmocka_unit_test(rule_mistakes),  cmocka_unit_test(rule_bounds),
+        cmocka_unit_test(bounds),         cmocka_unit_test(many),
+        cmocka_unit_test(shared_user),    cmocka_unit_test(cuts),
+        cmocka_unit_test(files),          cmocka_unit_test(unknown_passwords),
+        cmocka_unit_test(loading),        cmocka_unit_test(telling),
+        cmocka_unit_test(reserved_names), cmocka_unit_test(options),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
 }

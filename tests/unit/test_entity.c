@@ -69,6 +69,22 @@ static void names(void **state)
     assert_false(entities_is_over(entities, ENTITY_NONE, 0, now));
 }
 
+static void since(void **state)
+{
+    (void)state;
+    uint64_t first = now;
+    entity_id app = app_of("a");
+    now += SILENCE - 1;
+    app_of("a");
+    now += SILENCE - 1;
+    app_of("a");
+    assert_int_equal(entities_since(entities, app), first);
+    now += SILENCE; /* over, and heard of again */
+    app_of("a");
+    assert_int_equal(entities_since(entities, app), now);
+    assert_int_equal(entities_since(entities, ENTITY_NONE), 0);
+}
+
 static void silence(void **state)
 {
     (void)state;
@@ -76,6 +92,7 @@ static void silence(void **state)
     now += SILENCE - 1;
     assert_false(counted_over(app));
     assert_false(counted_over(web));
+    assert_int_equal(entities_since(entities, app), now + 1 - SILENCE);
     now += 1;
     assert_true(counted_over(app));
     assert_true(counted_over(web)); /* with its app */
@@ -408,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names, setup, teardown),
+        cmocka_unit_test_setup_teardown(since, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),

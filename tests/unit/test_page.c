@@ -138,6 +138,33 @@ static void taken_names(void **state)
                           "h_count{app=\"b\"} 3\n" HEADER("h_bucketed", "gauge") "h_bucketed{app=\"a\"} 6\n");
 }
 
+/* A sibling that is itself a histogram is hidden, so its own siblings are families like any other; and a histogram's
+ * siblings follow it at once, whatever sorts between them. */
+static void siblings_of_siblings(void **state)
+{
+    (void)state;
+    put_words("h", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
+    put_words("h_count", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
+    put_number("h_count", "b", VALUE_GAUGE, 3);
+    put_number("h_count_sum", "a", VALUE_GAUGE, 4);
+    put_number("h_bystander", "a", VALUE_GAUGE, 5);
+    assert_page(HEADER(
+        "h", "histogram") "h_bucket{app=\"a\",le=\"+Inf\"} 1\nh_sum{app=\"a\"} 2\nh_count{app=\"a\"} 1\n"
+                          "h_count{app=\"b\"} 3\n" HEADER("h_bystander", "gauge") "h_bystander{app=\"a\"} 5\n" HEADER(
+                              "h_count_sum", "gauge") "h_count_sum{app=\"a\"} 4\n");
+}
+
+/* A summary prints no buckets: that name is another metric's. */
+static void siblings_of_a_summary(void **state)
+{
+    (void)state;
+    put_words("s", VALUE_SUMMARY, 6, 1, (const double[]){12, 0.5, 2});
+    put_number("s_bucket", "a", VALUE_GAUGE, 7);
+    put_number("s_sum", "a", VALUE_GAUGE, 99);
+    assert_page(HEADER("s", "summary") "s{app=\"a\",quantile=\"0.5\"} 2\ns_sum{app=\"a\"} 12\ns_count{app=\"a\"} "
+                                       "6\n" HEADER("s_bucket", "gauge") "s_bucket{app=\"a\"} 7\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +173,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(counted, setup, teardown),
         cmocka_unit_test_setup_teardown(mixed_types, setup, teardown),
         cmocka_unit_test_setup_teardown(taken_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(siblings_of_siblings, setup, teardown),
+        cmocka_unit_test_setup_teardown(siblings_of_a_summary, setup, teardown),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 
 #include "base/scan.h"
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "support.h"
 
 /* ---- rules from YAML, lines, and what they give ---- */
 
-static struct config_file *file;
+static struct configuration *file;
 static struct rules_reader *reader;
 static struct entities *entities;
 static struct store *store;
@@ -30,7 +30,7 @@ static void end_rules(void)
     store_enter(store, 0);
     ledger_count_rules(reader, store, 0, 1);
     store_leave(store, 0);
-    config_file_free(file);
+    configuration_free(file);
     file = NULL;
 }
 
@@ -50,7 +50,7 @@ static void use(const char *yaml)
     struct buffer mistakes = {0};
     if (file != NULL)
         end_rules();
-    file = config_file_parse(guarded(slice_of(yaml)), "CONFIG", true, &mistakes);
+    file = configuration_parse(guarded(slice_of(yaml)), "CONFIG", true, &mistakes);
     if (file == NULL)
         fail_msg("%s\n%.*s", yaml, (int)mistakes.length, mistakes.at);
     rules_reader_begin(reader, file->rules, SLICE("my-app"));

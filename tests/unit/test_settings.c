@@ -6,7 +6,7 @@
 #include "support.h"
 
 static struct settings config;
-static char error[256];
+static char error[ERROR_MAX];
 
 /* Load with these flags ("a b c", cut at blanks) and variables ("X=1"), besides both passwords where they are not among
  * them. */

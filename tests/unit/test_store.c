@@ -397,6 +397,57 @@ static void groups_leave(void **state)
     assert_true(used() <= 3);
 }
 
+static struct store_series_view last_seen;
+static bool remember(void *context, const struct store_series_view *series)
+{
+    (void)context;
+    last_seen = *series;
+    return true;
+}
+
+static void look_at(const char *name)
+{
+    struct store_metric_view views[16];
+    size_t found = store_metrics(store, views, 16);
+    for (size_t i = 0; i < found; i++)
+        if (slice_equals(views[i].name, slice_of(name)))
+            store_each_series(store, 0, views[i].handle, now, remember, NULL);
+}
+
+static void births(void **state)
+{
+    (void)state;
+    now = UINT64_C(1) << 39; /* a machine that has run for 17 years */
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    struct identity identity = identify("counted", "x");
+    now += 5;
+    terms.now = now;
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    terms.now = now += 7000;
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    look_at("counted");
+    assert_int_equal(last_seen.born, now - 7000);
+    assert_int_equal(last_seen.app_since, now - 7005);
+    assert_true(last_seen.starts_at_zero);
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
+    for (int added = 0; added < 2; added++) {
+        identity = identify("m", added ? "added" : "told");
+        assert_int_equal(store_update(store, 0, &identity, NULL, &value, added, &terms), STORE_CREATED);
+        terms.now++;
+        assert_int_equal(store_update(store, 0, &identity, NULL, &value, !added, &terms), STORE_RECORDED);
+        assert_true(store_look_up(store, &identity, &last_seen));
+        assert_int_equal(last_seen.born, terms.now - 1);
+        assert_int_equal(last_seen.starts_at_zero, added);
+    }
+    /* Without an app. */
+    terms.entity = terms.app = ENTITY_NONE;
+    identity = identify("m", "nobody");
+    store_update(store, 0, &identity, NULL, &value, true, &terms);
+    look_at("m");
+    assert_int_equal(last_seen.app_since, 0);
+}
+
 /* Series leave with their process, each by its own time. */
 static void owned(void **state)
 {
@@ -438,6 +489,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -1,0 +1,197 @@
+#include <stdlib.h>
+
+#include "store/store_internal.h"
+
+/* A counted series notes at most once in this time (milliseconds) that it was seen; see refresh(). */
+enum { REFRESH_INTERVAL = 1000 };
+
+#define ROW_CELLS (CACHE_LINE / sizeof(double))
+
+struct value store_dead_value;
+
+/* ---- is it over? ---- */
+
+bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
+{
+    return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
+           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now);
+}
+
+bool series_has_outlived(const struct store *store, const struct series *series, const struct value *value,
+                         uint64_t now)
+{
+    return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
+           entities_is_over(store->settings.entities, series->entity, value->time, now);
+}
+
+static bool series_is_dead(const struct series *series)
+{
+    if (series->counted != NULL)
+        return atomic_load_explicit(&series->cells->seen, memory_order_relaxed) == DEAD_SEEN;
+    return atomic_load_explicit(&series->value, memory_order_relaxed) == &store_dead_value;
+}
+
+uint64_t series_refresh_interval(const struct series *series)
+{
+    uint64_t quarter = series->lifetime / 4;
+    return quarter != 0 && quarter < REFRESH_INTERVAL ? quarter : REFRESH_INTERVAL;
+}
+
+/* ---- find ---- */
+
+_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint32_t *hash)
+{
+    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length});
+    return &store->buckets[*hash & store->bucket_mask];
+}
+
+struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, const struct identity *identity)
+{
+    struct series *series = atomic_load_explicit(bucket, memory_order_acquire);
+    for (; series != NULL; series = atomic_load_explicit(&series->next_in_bucket, memory_order_acquire)) {
+        if (series->hash == hash && slice_equals(series_labels(series), identity_labels(identity)) &&
+            slice_equals(stored_metric_name(series->group->metric), identity_name(identity)) && !series_is_dead(series))
+            return series;
+    }
+    return NULL;
+}
+
+/* ---- create and free ---- */
+
+size_t series_row_length(const struct metric *metric)
+{
+    return (metric->cells + ROW_CELLS - 1) / ROW_CELLS * ROW_CELLS;
+}
+
+static struct cells *allocate_cells(const struct store *store, const struct metric *metric, uint64_t now)
+{
+    size_t count = series_row_length(metric) * store->epochs.slot_count;
+    struct cells *cells = aligned_alloc(CACHE_LINE, sizeof *cells + count * sizeof cells->rows[0]);
+    if (cells == NULL)
+        return NULL;
+    atomic_init(&cells->seen, now);
+    for (size_t i = 0; i < count; i++)
+        atomic_init(&cells->rows[i], 0);
+    return cells;
+}
+
+static struct series *allocate_series(struct store *store, const struct identity *identity, uint32_t hash,
+                                      const struct birth *birth, const struct store_terms *terms)
+{
+    struct slice labels = identity_labels(identity);
+    struct series *series = malloc(offsetof(struct series, labels) + labels.length);
+    if (series == NULL)
+        return NULL;
+    if (birth->value != NULL) {
+        series->counted = NULL;
+        atomic_init(&series->value, birth->value);
+    } else {
+        series->counted = birth->metric;
+        series->cells = allocate_cells(store, birth->metric, terms->now);
+        if (series->cells == NULL) {
+            free(series);
+            return NULL;
+        }
+    }
+    series->hash = hash;
+    series->lifetime = (uint32_t)terms->lifetime;
+    series->entity = terms->entity;
+    series->exempt = terms->exempt;
+    series->name_limited = terms->name_limited;
+    series->overflow = terms->overflow;
+    series->born = terms->now;
+    series->starts_at_zero = birth->starts_at_zero;
+    series->labels_length = (uint16_t)labels.length;
+    memcpy(series->labels, labels.at, labels.length);
+    return series;
+}
+
+void series_list_new(struct stored_metric *metric, struct series *newest, struct series *oldest)
+{
+    oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&metric->fresh, &oldest->next_fresh, newest, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
+                                uint32_t hash, const struct birth *birth, const struct store_terms *terms)
+{
+    unsigned weight = birth->value != NULL ? value_weight(birth->value) : birth->metric->cells;
+    /* The weight is added when the series is there: who is slower at making the same one must not be refused for it. So
+     * the bound may be passed by one new series of each recording thread. */
+    if (!terms->exempt && !limits_has_room(store, weight))
+        return series_find(bucket, hash, identity) != NULL ? STORE_RECORDED : STORE_FULL;
+    enum store_result result = STORE_NO_MEMORY;
+    struct stored_metric *metric = stored_metric_hold(store, identity_name(identity), birth->metric);
+    if (metric == NULL)
+        return STORE_NO_MEMORY;
+    if (birth->value == NULL && metric->metric == NULL) {
+        result = STORE_OUTDATED; /* the name was chosen by somebody else */
+        goto release_metric;
+    }
+    struct group *group = group_hold(metric, terms->exempt ? ENTITY_NONE : terms->app);
+    if (group == NULL)
+        goto release_metric;
+    enum store_result bounded = limits_check(store, group, weight, terms);
+    if (bounded != STORE_CREATED) {
+        result = series_find(bucket, hash, identity) != NULL ? STORE_RECORDED : bounded;
+        goto release_group;
+    }
+    struct series *series = allocate_series(store, identity, hash, birth, terms);
+    if (series == NULL)
+        goto release_group;
+    series->group = group;
+
+    struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
+    for (;;) {
+        if (series_find(bucket, hash, identity) != NULL) {
+            result = STORE_RECORDED;
+            goto free_series;
+        }
+        atomic_store_explicit(&series->next_in_bucket, head, memory_order_relaxed);
+        /* Release the filled-in series to the acquires in series_find().  The head was read before the search, so
+         * success means that nothing came between that the search did not see. */
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, series, memory_order_release, memory_order_acquire))
+            break;
+    }
+    /* Before the maintenance thread can know of the series and take its weight back. */
+    if (!terms->exempt) {
+        limits_charge(store, group, (long)weight);
+        limits_count_series(store, group, series, 1);
+        limits_note_labels(store, group, identity);
+    }
+    series_list_new(metric, series, series);
+    return STORE_CREATED;
+
+free_series:
+    if (series->counted != NULL)
+        free(series->cells);
+    free(series);
+release_group:
+    count_release(&group->series);
+release_metric:
+    count_release(&metric->series);
+    return result;
+}
+
+void series_free(struct series *series)
+{
+    if (series->counted != NULL)
+        free(series->cells);
+    else if (atomic_load(&series->value) != &store_dead_value)
+        free(atomic_load(&series->value));
+    free(series);
+}
+
+bool series_mark_dead(struct store *store, struct series *series, uint64_t seen)
+{
+    if (seen == DEAD_SEEN || !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN,
+                                                                      memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    if (!series->exempt) {
+        limits_charge(store, series->group, -(long)series->counted->cells);
+        limits_count_series(store, series->group, series, -1);
+    }
+    return true;
+}

@@ -1,0 +1,237 @@
+#include <stdlib.h>
+
+#include "store/store_internal.h"
+
+/* ---- walk ---- */
+
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity)
+{
+    size_t count = 0;
+    for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
+         metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
+        if (count < capacity)
+            views[count] = (struct store_metric_view){stored_metric_name(metric), metric->metric, metric};
+        count++;
+    }
+    return count;
+}
+
+static void add_rows(const struct store *store, const struct series *series, double *sums)
+{
+    size_t row = series_row_length(series->counted);
+    for (unsigned cell = 0; cell < series->counted->cells; cell++) {
+        sums[cell] = 0;
+        for (unsigned slot = 0; slot < store->epochs.slot_count; slot++)
+            sums[cell] += atomic_load_explicit(&series->cells->rows[slot * row + cell], memory_order_relaxed);
+    }
+}
+
+/* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
+static void adopt_new(struct stored_metric *metric)
+{
+    if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
+        return;
+    struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
+    struct series *oldest = newest;
+    size_t count = 1;
+    for (; oldest->next_fresh != NULL; oldest = oldest->next_fresh)
+        count++;
+    if (metric->known_count + count > metric->known_capacity) {
+        size_t capacity = metric->known_capacity * 2 > metric->known_count + count ? metric->known_capacity * 2
+                                                                                   : metric->known_count + count;
+        struct series **larger = realloc(metric->known, capacity * sizeof *larger);
+        if (larger == NULL) {
+            series_list_new(metric, newest, oldest);
+            return;
+        }
+        metric->known = larger;
+        metric->known_capacity = capacity;
+    }
+    metric->known_count += count;
+    size_t at = metric->known_count;
+    for (struct series *series = newest; series != NULL; series = series->next_fresh)
+        metric->known[--at] = series;
+}
+
+/* When the app that a series belongs to was first heard of; 0: it belongs to none. */
+static uint64_t app_since(const struct store *store, const struct series *series)
+{
+    const struct entities *entities = store->settings.entities;
+    return entities == NULL ? 0 : entities_since(entities, entities_app_of(entities, series->entity));
+}
+
+/* What is known of a series whatever it is worth. */
+static struct store_series_view describe(const struct series *series)
+{
+    return (struct store_series_view){
+        .labels = series_labels(series), .born = series->born, .starts_at_zero = series->starts_at_zero};
+}
+
+bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
+{
+    uint32_t hash;
+    _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
+    struct series *series = series_find(bucket, hash, identity);
+    if (series == NULL)
+        return false;
+    *view = describe(series);
+    view->app_since = app_since(store, series);
+    view->metric = series->counted;
+    if (series->counted == NULL)
+        view->value = atomic_load_explicit(&series->value, memory_order_acquire);
+    return view->value != &store_dead_value;
+}
+
+enum {
+    AHEAD = 8,   /* how many series ahead of its work a walk asks for memory */
+    PAUSE = 128, /* after how many series it lets others free theirs */
+};
+
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    struct stored_metric *metric = (struct stored_metric *)handle;
+    double sums[METRIC_CELLS_MAX];
+    adopt_new(metric);
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
+        if (i % PAUSE == PAUSE - 1)
+            store_enter(store, slot);
+        if (i + 2 * AHEAD < metric->known_count) {
+            const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + CACHE_LINE);
+            /* The value of a nearer one, or the cells: what it is does not matter here. */
+            __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
+        }
+        struct store_series_view view = describe(series);
+        view.app_since = app_since(store, series);
+        bool alive;
+        if (series->counted != NULL) {
+            uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+            alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
+            if (alive) {
+                add_rows(store, series, sums);
+                view.metric = series->counted;
+                view.cells = sums;
+            }
+        } else {
+            view.value = atomic_load_explicit(&series->value, memory_order_acquire);
+            alive = view.value != &store_dead_value && !series_has_outlived(store, series, view.value, now);
+        }
+        if (alive && !visit(context, &view))
+            return false;
+    }
+    return true;
+}
+
+/* ---- sweep ---- */
+
+/* Mark a series dead if it is over, and give its weight back.  Its value, if any, is retired.  Whether it is dead. */
+static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
+{
+    if (series->counted != NULL) {
+        uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+        /* One that was seen just now may be refreshed without a note of it; see refresh(). */
+        return seen == DEAD_SEEN || (seen + series_refresh_interval(series) <= now &&
+                                     series_is_over(store, series, seen, now) && series_mark_dead(store, series, seen));
+    }
+    struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+    if (!series_has_outlived(store, series, value, now) ||
+        !atomic_compare_exchange_strong_explicit(&series->value, &value, &store_dead_value, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
+    if (!series->exempt) {
+        limits_charge(store, series->group, -(long)value_weight(value));
+        limits_count_series(store, series->group, series, -1);
+    }
+    epoch_retire(&store->epochs, slot, value, value_bytes(value));
+    return true;
+}
+
+/* Unlink an item from a list that others push to at the head and only the maintenance thread cuts. */
+#define UNLINK(list_head, item, link)                                                                             \
+    do {                                                                                                          \
+        __auto_type unlink_after = atomic_load_explicit(&(item)->link, memory_order_acquire);                     \
+        __auto_type unlink_at = (item);                                                                           \
+        if (!atomic_compare_exchange_strong_explicit((list_head), &unlink_at, unlink_after, memory_order_acq_rel, \
+                                                     memory_order_acquire)) {                                     \
+            for (;;) {                                                                                            \
+                __auto_type unlink_next = atomic_load_explicit(&unlink_at->link, memory_order_acquire);           \
+                if (unlink_next == (item)) {                                                                      \
+                    atomic_store_explicit(&unlink_at->link, unlink_after, memory_order_release);                  \
+                    break;                                                                                        \
+                }                                                                                                 \
+                unlink_at = unlink_next;                                                                          \
+            }                                                                                                     \
+        }                                                                                                         \
+    } while (0)
+
+static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
+{
+    adopt_new(metric);
+    size_t kept = 0;
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        if (!kill_series(store, slot, series, now)) {
+            metric->known[kept++] = series;
+            continue;
+        }
+        UNLINK(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
+        if (series->counted != NULL)
+            epoch_retire(&store->epochs, slot, series->cells, 0);
+        count_release(&series->group->series);
+        epoch_retire(&store->epochs, slot, series, 0);
+        count_release(&metric->series);
+    }
+    metric->known_count = kept;
+    for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
+        struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            UNLINK(&metric->groups, group, next);
+            epoch_retire(&store->epochs, slot, group, 0);
+        }
+        group = next;
+    }
+    /* After a peak the list is given back as well. */
+    if (kept < metric->known_capacity / 4) {
+        struct series **smaller = kept == 0 ? NULL : realloc(metric->known, kept * sizeof *smaller);
+        if (kept == 0)
+            free(metric->known);
+        if (kept == 0 || smaller != NULL) {
+            metric->known = smaller;
+            metric->known_capacity = kept;
+        }
+    }
+}
+
+void store_sweep(struct store *store, unsigned slot, uint64_t now)
+{
+    struct stored_metric *previous = NULL; /* the last one that stayed: pushed before it is only what is new */
+    struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire);
+    while (metric != NULL) {
+        struct stored_metric *next = atomic_load_explicit(&metric->next, memory_order_acquire);
+        sweep_metric(store, slot, metric, now);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            UNLINK(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
+            if (previous != NULL)
+                atomic_store_explicit(&previous->next, next, memory_order_release);
+            else
+                UNLINK(&store->metrics, metric, next);
+            free(metric->known);
+            atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
+            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
+                 group = atomic_load_explicit(&group->next, memory_order_acquire))
+                epoch_retire(&store->epochs, slot, group, 0);
+            epoch_retire(&store->epochs, slot, metric, 0);
+        } else
+            previous = metric;
+        metric = next;
+    }
+}
