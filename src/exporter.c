@@ -24,6 +24,21 @@ static struct store *open_store(const struct settings *config, struct entities *
                                                  .entities = entities});
 }
 
+static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings *config)
+{
+    switch (lifetime) {
+    case LIFETIME_DEFAULT:
+        return config->expire_after;
+    case LIFETIME_POSTGRES:
+        return config->postgres_expire_after;
+    case LIFETIME_REDIS:
+        return config->redis_expire_after;
+    case LIFETIME_RUNTIME:
+        return config->runtime_expire_after;
+    }
+    return config->expire_after;
+}
+
 static struct intake *open_intake(const struct settings *config, struct entities *entities, struct store *store,
                                   unsigned workers)
 {
@@ -31,13 +46,8 @@ static struct intake *open_intake(const struct settings *config, struct entities
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
-    for (int family = 0; family < FAMILY_COUNT; family++)
-        settings.lifetimes[family] = config->expire_after;
-    settings.lifetimes[FAMILY_POSTGRES] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_PGBOUNCER] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
-    settings.lifetimes[FAMILY_DYNO] = config->runtime_expire_after;
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        settings.lifetimes[id] = lifetime_of(families[id]->lifetime, config);
     return intake_create(store, &settings);
 }
 

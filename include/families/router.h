@@ -9,8 +9,8 @@
  *
  * heroku_router_errors{app,process,code}: lines with an H code, zero for each known code from the first router line
  * of an app and from the first news of a web process on.  A line without a dyno counts for the app without a process.
- * An error code on a line that says at=info is not an error and not counted, but for H80 to H83, which are always
- * logged so. heroku_router_errors_total{app,at,code} tells errors, warnings and such notices apart.
+ * A line that says at=warning (H27, H28) or at=info (H80 to H83) is no error and not counted there.
+ * heroku_router_error_lines_total{app,at,code} has them all, told apart by what they say they are.
  *
  * Path, host, request id and client address are never labels.  Where a drain's host is behind the router of an app that
  * it drains, each batch makes a router line, which comes in the next batch: such lines are counted in the context, and
@@ -21,9 +21,5 @@
 #include "families/family.h"
 
 extern const struct family router_family;
-
-/* Memory for reading router lines, for one thread; NULL where memory is short. */
-struct router *router_create(void);
-void router_free(struct router *router);
 
 #endif

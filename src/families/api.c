@@ -283,4 +283,8 @@ static void start_app(struct family_context *context, struct sample_output *outp
     count_event(EVENT_RELEASE, 0, context->app, output);
 }
 
-const struct family api_family = {.owns = owns, .read = read_line, .start_app = start_app};
+const struct family api_family = {.prefixes = {"heroku_api", "heroku_formation", "heroku_release"},
+                                  .rules_after = true,
+                                  .owns = owns,
+                                  .read = read_line,
+                                  .start_app = start_app};

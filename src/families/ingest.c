@@ -35,7 +35,17 @@ struct ingest {
     struct pair pairs[VALUE_SIZE_MAX];
 };
 
-struct ingest *ingest_create(void)
+static void free_state(void *state)
+{
+    struct ingest *ingest = state;
+    json_free(ingest->reader);
+    free(ingest->json);
+    free(ingest->quoted);
+    free(ingest->value);
+    free(ingest);
+}
+
+static void *create_state(void)
 {
     struct ingest *ingest = calloc(1, sizeof *ingest);
     if (ingest == NULL)
@@ -44,22 +54,10 @@ struct ingest *ingest_create(void)
     ingest->json = malloc(JSON_ROOM);
     ingest->quoted = malloc(JSON_ROOM);
     ingest->value = malloc(sizeof *ingest->value + VALUE_WORDS_MAX * sizeof ingest->value->words[0]);
-    if (ingest->reader == NULL || ingest->json == NULL || ingest->quoted == NULL || ingest->value == NULL) {
-        ingest_free(ingest);
-        return NULL;
-    }
-    return ingest;
-}
-
-void ingest_free(struct ingest *ingest)
-{
-    if (ingest == NULL)
-        return;
-    json_free(ingest->reader);
-    free(ingest->json);
-    free(ingest->quoted);
-    free(ingest->value);
-    free(ingest);
+    if (ingest->reader != NULL && ingest->json != NULL && ingest->quoted != NULL && ingest->value != NULL)
+        return ingest;
+    free_state(ingest);
+    return NULL;
 }
 
 /* ---- numbers ---- */
@@ -541,6 +539,7 @@ static enum sample_rejection read_value(struct ingest *ingest, const cJSON **mem
 static enum sample_rejection read_metric(const cJSON *element, const struct line *line, struct family_context *context,
                                          struct sample_output *output)
 {
+    struct ingest *ingest = context->states[FAMILY_INGEST];
     const cJSON *metric = member(element, "metric");
     if (!cJSON_IsObject(metric))
         return REJECTED_ELEMENT;
@@ -551,7 +550,7 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
 
     struct labels labels;
     struct sample sample = {
-        .name = slice_of(members[NAME]->valuestring), .labels = labels.list, .value = context->ingest->value};
+        .name = slice_of(members[NAME]->valuestring), .labels = labels.list, .value = ingest->value};
     struct process process;
     if (process_read(line->procid, &process))
         sample.process = line->procid;
@@ -562,7 +561,7 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
     if (!read_labels(members[TAGS], line, context, &labels))
         return REJECTED_LABELS;
     sample.label_count = labels.count;
-    enum sample_rejection rejection = read_value(context->ingest, members);
+    enum sample_rejection rejection = read_value(ingest, members);
     if (rejection == ACCEPTED)
         output->record(output, &sample);
     return rejection;
@@ -644,7 +643,7 @@ static size_t quote_long_integers(struct ingest *ingest, size_t length)
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
-    struct ingest *ingest = context->ingest;
+    struct ingest *ingest = context->states[FAMILY_INGEST];
     struct slice payload = slice_after(line->message, context->ingest_prefix.length);
     while (payload.length > 0 && payload.at[payload.length - 1] == ' ')
         payload.length--;
@@ -670,4 +669,5 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family ingest_family = {.owns = owns, .read = read_line};
+const struct family ingest_family = {
+    .rules_after = true, .create_state = create_state, .free_state = free_state, .owns = owns, .read = read_line};

@@ -224,4 +224,4 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return verdict;
 }
 
-const struct family l2met_family = {.owns = owns, .read = read_line};
+const struct family l2met_family = {.prefixes = {"l2met"}, .rules_after = true, .owns = owns, .read = read_line};

@@ -63,4 +63,4 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family logplex_family = {.owns = owns, .read = read_line};
+const struct family logplex_family = {.rules_after = true, .reads_duplicates = true, .owns = owns, .read = read_line};

@@ -177,4 +177,5 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family postgres_log_family = {.owns = owns, .read = read_line};
+const struct family postgres_log_family = {
+    .prefixes = {"heroku_postgres_log"}, .rules_after = true, .owns = owns, .read = read_line};

@@ -41,8 +41,8 @@ static const char *const notices[] = {NOTICES(X)};
         .name = "heroku_router_" text, .help = meaning, .type = METRIC_HISTOGRAM, .cells = COUNT(limits) + 2, \
         .bounds = limits                                                                                      \
     }
-#define ERRORS_HELP "Router log lines with an H code, by code."
-#define ERRORS_TOTAL_HELP \
+#define ERRORS_HELP "Router log lines with an H code, by code, but for warnings and notices."
+#define ERROR_LINES_HELP \
     "Router log lines with an H code, by code and by what they say they are: error, warning or info."
 
 static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes);
@@ -50,10 +50,10 @@ static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes)
 static const struct metric other_code = COUNTER("errors", ERRORS_HELP);
 
 /* A level that lines have (at=), and the codes that are known to come with it. */
-static const struct metric error_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, errors);
-static const struct metric warning_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, warnings);
-static const struct metric notice_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, notices);
-static const struct metric other_codes = COUNTER("errors_total", ERRORS_TOTAL_HELP);
+static const struct metric error_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, errors);
+static const struct metric warning_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, warnings);
+static const struct metric notice_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, notices);
+static const struct metric other_codes = COUNTER("error_lines_total", ERROR_LINES_HELP);
 static const struct {
     struct slice at;
     const struct metric *metric;
@@ -104,14 +104,14 @@ struct router {
     struct series *protocols[PROTOCOLS][3];
 };
 
-struct router *router_create(void)
+static void *create_state(void)
 {
     return calloc(1, sizeof(struct router));
 }
 
-void router_free(struct router *router)
+static struct router *router_of(const struct family_context *context)
 {
-    free(router);
+    return context->states[FAMILY_ROUTER];
 }
 
 /* ---- reading ---- */
@@ -312,19 +312,18 @@ static bool count_cell(const struct metric *metric, struct sample *sample, struc
     return false;
 }
 
-/* heroku_router_errors, as it has always been. */
+/* heroku_router_errors, as it has always been: of errors alone.  A warning or a notice with a code is none. */
 static void count_code(const struct router_line *line, struct slice dyno, struct family_context *context,
                        struct sample_output *output)
 {
-    bool informative = slice_equals(line->at, SLICE("info"));
-    if (informative && !slice_starts_with(line->code, SLICE("H8")))
+    if (slice_equals(line->at, SLICE("info")) || slice_equals(line->at, SLICE("warning")))
         return;
     struct label labels[] = {{SLICE("app"), context->app},
                              {SLICE("process"), dyno},
                              {SLICE("code"), family_is_code(line->code, 'H') ? line->code : SLICE("other")}};
     struct sample sample = {
         .name = slice_of(router_errors.name), .labels = labels, .label_count = 2, .amount = 1, .process = dyno};
-    if (count_cell(&router_errors, &sample, line->code, output) || informative)
+    if (count_cell(&router_errors, &sample, line->code, output))
         return;
     sample.metric = &other_code;
     sample.label_count = 3;
@@ -394,7 +393,7 @@ static void count_request(const struct router_line *line, struct family_context 
                                 (unsigned)(line->status.at[2] - '0')
                           : line->status.length > 0;
     key = key * METHODS + method;
-    struct request_series *place = &context->router->requests[key % REQUEST_PLACES];
+    struct request_series *place = &router_of(context)->requests[key % REQUEST_PLACES];
     if (place->requests == NULL || place->key != key) {
         struct label labels[] = {{SLICE("app"), context->app},
                                  {SLICE("method"), methods[method]},
@@ -419,7 +418,7 @@ static void count_protocol(const struct router_line *line, struct family_context
     if (told.length == 0)
         told = protocol == 4 ? tls_values[0] : protocol == 5 ? tls_values[1] : told;
     unsigned tls = index_of(told, tls_values, COUNT(tls_values));
-    struct series **place = &context->router->protocols[protocol][tls];
+    struct series **place = &router_of(context)->protocols[protocol][tls];
     if (*place == NULL) {
         struct label labels[] = {
             {SLICE("app"), context->app}, {SLICE("protocol"), protocols[protocol]}, {SLICE("tls"), tls_values[tls]}};
@@ -446,7 +445,7 @@ static struct dyno_series *dyno_series_of(struct slice dyno, struct family_conte
     unsigned place = dyno.length < 2 ? 0
                                      : (unsigned char)dyno.at[dyno.length - 1] * 7u +
                                            (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
-    struct dyno_series *series = &context->router->dynos[place % DYNO_PLACES];
+    struct dyno_series *series = &router_of(context)->dynos[place % DYNO_PLACES];
     if (!series->known || !slice_equals(series->dyno, dyno)) {
         struct process process = {0};
         bool is_process = process_read(dyno, &process);
@@ -496,9 +495,10 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     read_fields(line->message, &fields);
     if (!fields.read)
         return verdict_malformed(MALFORMED_PAIRS);
-    if (context->router->generation != output->generation) {
-        memset(context->router, 0, sizeof *context->router);
-        context->router->generation = output->generation;
+    struct router *router = router_of(context);
+    if (router->generation != output->generation) {
+        memset(router, 0, sizeof *router);
+        router->generation = output->generation;
     }
     if (is_own(&fields, context)) {
         context->self_drain++;
@@ -516,5 +516,11 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family router_family = {
-    .owns = owns, .read = read_line, .start_app = start_app, .start_process = start_process};
+/* A line that it has no use for was left out on request: the users' rules do not see it either. */
+const struct family router_family = {.prefixes = {"heroku_router"},
+                                     .create_state = create_state,
+                                     .free_state = free,
+                                     .owns = owns,
+                                     .read = read_line,
+                                     .start_app = start_app,
+                                     .start_process = start_process};

@@ -3,9 +3,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "families/ingest.h"
-#include "families/logplex.h"
-#include "families/router.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
 #include "intake/log_volume.h"
@@ -13,8 +10,7 @@
 
 /* What a worker needs to read lines with. */
 struct readers {
-    struct ingest *ingest;
-    struct router *router;
+    void *states[FAMILY_COUNT];
     struct rules_reader *rules;
 };
 
@@ -37,8 +33,8 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     bool complete = intake->dedup != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
         struct readers *readers = &intake->readers[i];
-        *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
-        complete = readers->ingest != NULL && readers->router != NULL && readers->rules != NULL;
+        readers->rules = rules_reader_create();
+        complete = families_open(readers->states) && readers->rules != NULL;
     }
     if (complete)
         return intake;
@@ -51,8 +47,7 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++) {
-        ingest_free(intake->readers[i].ingest);
-        router_free(intake->readers[i].router);
+        families_close(intake->readers[i].states);
         rules_reader_free(intake->readers[i].rules);
     }
     free(intake->readers);
@@ -110,15 +105,13 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
     enum family_id family = family_of(line, &run->context);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
-    /* The users' rules see what a family owns but has no use for, too; a router line is not of use where it is left out
-     * on request. */
-    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && family != FAMILY_ROUTER &&
-        rules_family.owns(line, &run->context)) {
-        family = FAMILY_RULES;
+    enum family_id after = FAMILY_COUNT;
+    if (verdict == VERDICT_NOT_A_METRIC)
+        after = family_after(family, line, &run->context);
+    if (after != FAMILY_COUNT) {
+        family = after;
         verdict = read_line(run, line, family);
     }
-    if (verdict == VERDICT_NOT_A_METRIC && family == FAMILY_RULES)
-        verdict = nothing;
     judge(run, message, line, family, verdict);
 }
 
@@ -234,21 +227,28 @@ static bool names_itself(const struct batch *batch, struct batch_id *id)
     return true;
 }
 
+/* Read a line of a batch that was taken before, if it may say what is new. */
+static void read_again(struct slice message, enum syslog_shape shape, struct family_context *context)
+{
+    struct line line;
+    if (message.length > FAMILY_MESSAGE_MAX || !syslog_parse(message, shape, &line))
+        return;
+    enum family_id family = family_of(&line, context);
+    if (family != FAMILY_COUNT && families[family]->reads_duplicates)
+        families[family]->read(&line, context, NULL);
+}
+
 /* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
 static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
                            double lost_before)
 {
-    struct family_context context = {.drain_token = batch->drain_token};
+    struct family_context context = {.drain_token = batch->drain_token,
+                                     .ingest_prefix = intake->settings.ingest_prefix};
     struct slice body = batch->body;
     struct slice message;
     double messages = 0;
-    while (frame_next(&body, &message) != FRAME_END) {
-        struct line line;
-        messages++;
-        if (message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, shape_of(batch), &line) &&
-            logplex_family.owns(&line, &context))
-            logplex_family.read(&line, &context, NULL);
-    }
+    for (; frame_next(&body, &message) != FRAME_END; messages++)
+        read_again(message, shape_of(batch), &context);
     double more = context.lost[LOGPLEX_L10] - lost_before;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
@@ -293,8 +293,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .drain_token = batch->drain_token,
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
-                                           .ingest = intake->readers[slot].ingest,
-                                           .router = intake->readers[slot].router,
+                                           .states = intake->readers[slot].states,
                                            .rules = intake->readers[slot].rules,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,

@@ -28,11 +28,21 @@ enum {
  * an instance writes every 20 s. */
 #define INSTANCE_SILENCE (INT64_C(60) * 1000000)
 
+/* Of a process that starts anew both the line of its start and the first line of the new instance tell.  The one that
+ * is read first counts; the word restart has its time and, in the low bits, which of the two it was, until the other
+ * one comes.  They are of one restart if there are no more microseconds between them than this: an instance that starts
+ * writes within a minute or so. */
+enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
+#define RESTART_MARGIN (INT64_C(300) * 1000000)
+
 /* Milliseconds: a thousand years. */
 #define FOR_EVER (UINT64_C(1000) * 365 * 24 * 3600 * 1000)
 
 /* Ids and keys: the generation in the low byte. */
 #define GENERATION_MASK UINT64_C(0xFF)
+
+/* The bit of an id that means the place in the formation, see entities_place(). */
+#define PLACE_BIT (UINT32_C(1) << 31)
 
 struct entity {
     _Alignas(64) atomic_uint_least64_t key; /* hash of the name, with the generation in its low byte; 0: free */
@@ -42,15 +52,25 @@ struct entity {
     atomic_uint_least64_t since;            /* when it was first named */
     atomic_int_least64_t started;           /* times of lines; 0: never */
     atomic_int_least64_t ended;
-    atomic_int_least64_t reported_until; /* what was reported up to then is over */
-    atomic_uint_least64_t leaves;        /* when what is over is to be seen no more; 0: nothing ended yet */
-    atomic_uint_least64_t instance;      /* hash; 0: unknown */
-    atomic_uint_least64_t former;        /* the instance before it */
-    atomic_int_least64_t instance_time;
-    atomic_uint_least64_t labels;              /* hash of an app's fixed labels; 0: it has none */
+    atomic_int_least64_t reported_until;       /* what was reported up to then is over */
+    atomic_uint_least64_t leaves;              /* when what is over is to be seen no more; 0: nothing ended yet */
     atomic_uint_least64_t zeros[ENTITY_ZEROS]; /* when these were last recorded; 0: never */
-    atomic_long accounts[ENTITY_ACCOUNTS];
+    atomic_int_least64_t removed;              /* of a process: its place in the formation ended; 0: never */
+    atomic_uint_least64_t restart;             /* see RESTART_TOLD */
+    union {
+        struct {
+            atomic_uint_least64_t labels; /* hash of the fixed labels; 0: there are none */
+            atomic_long accounts[ENTITY_ACCOUNTS];
+        }; /* of an app */
+        struct {
+            atomic_uint_least64_t instance; /* hash; 0: unknown */
+            atomic_uint_least64_t former;   /* the instance before it */
+            atomic_int_least64_t instance_time;
+        }; /* of a process */
+    };
 };
+
+_Static_assert(sizeof(struct entity) == 128, "two cache lines");
 
 struct entities {
     struct entities_settings settings;
@@ -101,7 +121,7 @@ static entity_id id_of(const struct entities *entities, const struct entity *ent
 
 static struct entity *place_of(const struct entities *entities, entity_id id)
 {
-    return &entities->all[(id >> 8) - 1];
+    return &entities->all[((id & ~PLACE_BIT) >> 8) - 1];
 }
 
 static bool is_app(const struct entities *entities, const struct entity *entity)
@@ -150,12 +170,14 @@ static void reset(struct entity *entity, uint64_t now)
     STORE(entity->ended, 0);
     STORE(entity->reported_until, 0);
     STORE(entity->highest, 0);
+    STORE(entity->removed, 0);
+    STORE(entity->restart, 0);
     STORE(entity->instance, 0);
     STORE(entity->former, 0);
     STORE(entity->instance_time, 0);
-    STORE(entity->labels, 0);
     for (int i = 0; i < ENTITY_ZEROS; i++)
         STORE(entity->zeros[i], 0);
+    STORE(entity->labels, 0);
     for (int i = 0; i < ENTITY_ACCOUNTS; i++)
         STORE(entity->accounts[i], 0);
 }
@@ -331,6 +353,11 @@ uint64_t entities_since(const struct entities *entities, entity_id id)
     return entity == NULL ? 0 : LOAD(entity->since);
 }
 
+entity_id entities_place(const struct entities *entities, entity_id id)
+{
+    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : id | PLACE_BIT;
+}
+
 /* ---- process events ---- */
 
 /* Raise a time; returns whether it rose. */
@@ -397,6 +424,39 @@ bool entities_has_ended(const struct entities *entities, entity_id process, int6
     return entity != NULL && has_ended(entity) && LOAD(entity->ended) + margin < time;
 }
 
+/* What the word restart becomes by one of the two that tell of a restart, read at this time of its line.  *is_news: it
+ * is the first of the two. */
+static uint64_t tell_restart(uint64_t before, int64_t time, unsigned which, bool *is_news)
+{
+    int64_t last = (int64_t)(before >> RESTART_BITS);
+    unsigned open = before & (RESTART_TOLD | RESTART_SEEN);
+    int64_t gap = which == RESTART_SEEN ? time - last : last - time; /* an instance starts before it writes */
+    bool is_answer = open != 0 && open != which && gap >= 0 && gap <= RESTART_MARGIN;
+    /* An instance of before the start that was told last: its own was told as well. */
+    bool is_older = open == RESTART_TOLD && which == RESTART_SEEN && gap < 0;
+    *is_news = !is_answer && !is_older;
+    if (is_answer)
+        return (uint64_t)(time > last ? time : last) << RESTART_BITS;
+    return time > last ? (uint64_t)time << RESTART_BITS | which : before;
+}
+
+static bool note_restart(struct entity *entity, int64_t time, unsigned which)
+{
+    bool is_news;
+    uint64_t before = LOAD(entity->restart), after;
+    do
+        after = tell_restart(before, time, which, &is_news);
+    while (!atomic_compare_exchange_weak_explicit(&entity->restart, &before, after, memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return is_news;
+}
+
+bool entities_restarted(struct entities *entities, entity_id process, int64_t time)
+{
+    struct entity *entity = process_of(entities, process);
+    return entity == NULL || note_restart(entity, time, RESTART_TOLD);
+}
+
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now)
 {
@@ -420,7 +480,7 @@ enum process_instance entities_instance(struct entities *entities, entity_id pro
     if (LOAD(entity->started) < last)
         end_reports(entity, last, now + entities->settings.grace, now);
     raise_time(&entity->started, time);
-    return INSTANCE_NEXT;
+    return note_restart(entity, time, RESTART_SEEN) ? INSTANCE_NEXT : INSTANCE_SAME;
 }
 
 void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
@@ -437,7 +497,10 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
         /* Who was never named has no place, and gets none for this. */
         uint64_t hash = hash_process(entities, app, (struct slice){name, (size_t)length});
-        entities_ended(entities, look_up(entities, hash), time, now);
+        entity_id process = look_up(entities, hash);
+        entities_ended(entities, process, time, now);
+        if (process != ENTITY_NONE)
+            raise_time(&place_of(entities, process)->removed, time);
     }
     if (count < highest)
         STORE(entity->highest, count);
@@ -485,9 +548,21 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 
 /* ---- what is over ---- */
 
+static bool is_silent(const struct entities *entities, const struct entity *entity, uint64_t now)
+{
+    return entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now;
+}
+
+static bool is_place_over(const struct entities *entities, const struct entity *entity, uint64_t now)
+{
+    return is_silent(entities, entity, now) ||
+           (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
+            LOAD(entity->leaves) <= now);
+}
+
 static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now)
 {
-    if (entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now)
+    if (is_silent(entities, entity, now))
         return true;
     int64_t until = time == ENTITY_COUNTED ? atomic_load_explicit(&entity->ended, memory_order_acquire)
                                            : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
@@ -500,7 +575,7 @@ bool entities_is_over(const struct entities *entities, entity_id id, int64_t tim
     if (id == ENTITY_NONE)
         return false;
     const struct entity *entity = entity_of(entities, id);
-    if (is_over(entities, entity, time, now))
+    if ((id & PLACE_BIT) != 0 ? is_place_over(entities, entity, now) : is_over(entities, entity, time, now))
         return true;
     return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now);
 }

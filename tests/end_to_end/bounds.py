@@ -67,7 +67,7 @@ def router_errors_at_their_bound(context):
     equal(page.value("heroku_router_errors", app="app", process="web.1", code="H12"), 2, "errors of the first dyno")
     equal(page.value("heroku_router_errors", app="app", process="__other__", code="H13"), 30 - (len(own) - 1), "errors of the others")
     equal(overflowed(page, app="app", metric="heroku_router_errors", label="process") > 0, True, "the overflow is told")
-    equal(page.total("heroku_router_errors_total", app="app"), 90, "the same without processes")
+    equal(page.total("heroku_router_error_lines_total", app="app"), 90, "the same without processes")
 
 
 @test

@@ -56,7 +56,8 @@ def source_of(family):
 
 def addon_line(kind):
     """A line with all keys that we know of an add-on."""
-    keys = re.findall(r'ADDON_KEY\("([^"]+)"', source_of(kind))
+    table = re.search(r"addon_key %s_keys\[\] = \{\n(.*?)\n\};" % kind, source_of("addons"), re.S).group(1)
+    keys = re.findall(r'ADDON_KEY\("([^"]+)"', table)
     check(len(keys) >= 8, "%d keys of %s were found", len(keys), kind)
     text = " ".join("sample#%s=1" % key for key in keys)
     return line("source=X addon=an-addon " + text, "app", "heroku-" + kind) + line("source=X " + text, "app", "heroku-" + kind)
@@ -83,20 +84,18 @@ def platform_metrics_are_documented(context):
 
 @test
 def settings_are_documented(context):
-    """The table of settings in README names those that --help lists, with their defaults."""
+    """The table of settings in README names those that --help lists, with their defaults, and says of each what --help says."""
     help_text = subprocess.run([context.program, "--help"], capture_output=True, text=True, timeout=patient(20)).stdout
-    listed = re.findall(r"^  ([A-Z_]+), --[a-z-]+=\.\.\.\n +(.*)$", help_text, re.M)
+    listed = re.findall(r"^  ([A-Z0-9_]+), --[a-z0-9-]+=\.\.\.\n +(.*)$", help_text, re.M)
     check(len(listed) >= 15, "--help lists %d settings", len(listed))
     section = re.search(r"\n## Settings\n(.*?)\n## ", open(README).read(), re.S).group(1)
-    documented = {}
-    for names, default, _ in rows(section):
-        for name in re.findall(r"`([A-Z_]+)`", names):
-            documented[name] = default
+    documented = {name.strip("`"): (default, meaning) for name, default, meaning in rows(section)}
     equal(sorted(documented), sorted(name for name, _ in listed), "the settings")
     for name, meaning in listed:
-        default = re.search(r"\[([^][]*)\]$", meaning)
+        meaning, default = re.fullmatch(r"(.*?)(?: \[([^][]*)\])?", meaning).groups()
+        equal(documented[name][1].replace("`", ""), meaning, "what README says of %s" % name)
         if default:
-            check("`%s`" % default.group(1) in documented[name], "the default of %s is %s, README says %s", name, default.group(1), documented[name])
+            check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
 
 
 LOCALLY = os.path.join(os.path.dirname(README), "docker", "run-locally")

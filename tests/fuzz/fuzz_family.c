@@ -3,8 +3,7 @@
 #include <math.h>
 
 #include "base/process.h"
-#include "families/ingest.h"
-#include "families/router.h"
+#include "families/family.h"
 #include "fuzz.h"
 
 static const struct {
@@ -140,6 +139,13 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     REQUIRE(process_read(process, &(struct process){0}) && event <= PROCESS_ENDED);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    (void)output;
+    REQUIRE(process_read(process, &(struct process){0}));
+    return process.length % 2 == 0;
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice text)
 {
     (void)output;
@@ -177,19 +183,15 @@ static void read_message(struct checker *checker, struct family_context *context
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct ingest *ingest;
+    static void *states[FAMILY_COUNT];
     static struct checker checker;
-    static struct router *router;
-    if (ingest == NULL) {
-        ingest = ingest_create();
-        router = router_create();
-    }
+    if (states[FAMILY_INGEST] == NULL)
+        REQUIRE(families_open(states));
     struct family_context context = {.app = SLICE("my-app"),
                                      .drain_token = SLICE("d.ours"),
                                      .host = SLICE("drain.example.com"),
-                                     .router = router,
-                                     .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
-                                     .ingest = ingest};
+                                     .states = states,
+                                     .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest ")};
     checker.output = (struct sample_output){.record = record,
                                             .reject = reject,
                                             .find = find,
@@ -197,6 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .observe = observe,
                                             .generation = checker.output.generation + 1,
                                             .notify = notify,
+                                            .restart = restart,
                                             .instance = instance,
                                             .scale = scale};
     checker.count = 0;

@@ -261,6 +261,9 @@ static void many_speakers(void **state)
     " status=503\n"
 #define METRICS(minute, process) "<1>1 2022-12-07T15:0" minute ":00+00:00 h app " process " - " G1 "\n"
 
+#define SCALED(minute, formation) \
+    "<1>1 2022-12-07T15:0" minute ":00+00:00 h app api - Scaled to " formation " by user x@example.com\n"
+
 /* What a dyno has takes leave with it, and what another one has stays. */
 static void dynos(void **state)
 {
@@ -269,7 +272,7 @@ static void dynos(void **state)
                       STATE("1", "web.2", "State changed from starting to up") ROUTER("1", "web.1") ROUTER("1", "web.2")
                           METRICS("1", "web.1") METRICS("1", "web.2")));
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
-    take(batch_of(STATE("2", "web.2", "State changed from up to down")
+    take(batch_of(SCALED("2", "web@1:Basic") STATE("2", "web.2", "State changed from up to down")
                       STATE("3", "web.2", "Process exited with status 143")));
     now += 60 * 1000 - 1;
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");

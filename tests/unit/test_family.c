@@ -7,6 +7,28 @@
 #define OK VERDICT_RECOGNISED
 #define NONE VERDICT_NOT_A_METRIC
 
+/* ---- the table ---- */
+
+/* Names of the platform's metrics start with heroku_, which no app may choose. */
+static void rows(void **state)
+{
+    (void)state;
+    for (int id = 0; id < FAMILY_COUNT; id++) {
+        const struct family *family = families[id];
+        assert_true(family->owns != NULL && family->read != NULL);
+        assert_int_equal(family->create_state == NULL, family->free_state == NULL);
+        for (size_t i = 0; i < FAMILY_PREFIXES_MAX && family->prefixes[i] != NULL; i++)
+            assert_true(id == FAMILY_L2MET || slice_starts_with(slice_of(family->prefixes[i]), SLICE("heroku_")));
+    }
+    void *states[FAMILY_COUNT];
+    assert_true(families_open(states));
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        assert_int_equal(states[id] == NULL, families[id]->create_state == NULL);
+    families_close(states);
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        assert_null(states[id]);
+}
+
 /* ---- ingest ---- */
 
 static void check_payload(const char *json, size_t length, enum verdict verdict, const char *expected)
@@ -232,9 +254,10 @@ static void metrics_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ingest_values), cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels),
-        cmocka_unit_test(ingest_lines),  cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
-        cmocka_unit_test(metrics_json),
+        cmocka_unit_test(ingest_values),   cmocka_unit_test(ingest_refusals),
+        cmocka_unit_test(ingest_labels),   cmocka_unit_test(ingest_lines),
+        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+        cmocka_unit_test(metrics_json),    cmocka_unit_test(rows),
     };
     return cmocka_run_group_tests_name("families", tests, NULL, NULL);
 }

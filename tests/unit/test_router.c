@@ -13,7 +13,7 @@
 #define CONNECT(seconds) "heroku_router_connect_duration_seconds" TYPE seconds "\n"
 #define BYTES(count) "heroku_router_response_bytes_total" TYPE count "\n"
 #define ERROR(process, code) "heroku_router_errors{app=\"my-app\"" process "} " code " 1\n"
-#define LEVEL(at, code) "heroku_router_errors_total{app=\"my-app\",at=\"" at "\"} " code " 1\n"
+#define LEVEL(at, code) "heroku_router_error_lines_total{app=\"my-app\",at=\"" at "\"} " code " 1\n"
 #define WEB_1 ",process=\"web.1\""
 
 static void router(const char *message, const char *expected)
@@ -83,7 +83,7 @@ static void errors(void **state)
                LEVEL("error", "H12"));
     router("sock=client at=warning code=H27 desc=\"x\" method=GET path=/ dyno=web.1 status=499 bytes= protocol=https",
            REQUEST("method=\"GET\",status=\"499\"") PROTOCOL("protocol=\"https\",tls=\"true\"") ZERO("web.1")
-               ERROR(WEB_1, "H27") LEVEL("warning", "H27"));
+               LEVEL("warning", "H27"));
     /* No dyno: the app counts, and no process is made up. */
     router("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\" dyno= connect= service= status=503 bytes=",
            REQUEST("method=\"GET\",status=\"503\"") APP_ZERO ERROR("", "H10") LEVEL("error", "H10"));
@@ -93,27 +93,30 @@ static void errors(void **state)
         "at=info code=H80 desc=\"Maintenance mode\" method=GET path=\"/up\" dyno= connect=0ms service=0ms status=503",
         REQUEST("method=\"GET\",status=\"503\"") APP_ZERO
         "heroku_router_service_duration_seconds{app=\"my-app\"} 0\n"
-        "heroku_router_connect_duration_seconds{app=\"my-app\"} 0\n" ERROR("", "H80") LEVEL("info", "H80"));
+        "heroku_router_connect_duration_seconds{app=\"my-app\"} 0\n" LEVEL("info", "H80"));
     router(
         "at=error code=H25 desc=\"HTTP restriction: invalid content length\" method=GET dyno=web.1 connect=0 service=1 "
         "status=502 bytes=537",
         REQUEST("method=\"GET\",status=\"502\"") ZERO("web.1") SERVICE("0.001") CONNECT("0") BYTES("537")
             ERROR(WEB_1, "H25") LEVEL("error", "H25"));
+    router("sock=backend at=warning code=H18 method=GET dyno=web.1",
+           REQUEST("method=\"GET\"")
+               ZERO("web.1") "heroku_router_error_lines_total{app=\"my-app\",at=\"warning\",code=\"H18\"} 1\n");
     /* A code at another level than usual is told apart; one of information is no error. */
     router("at=info code=H12 method=GET dyno=web.1",
            REQUEST("method=\"GET\"")
-               ZERO("web.1") "heroku_router_errors_total{app=\"my-app\",at=\"info\",code=\"H12\"} 1\n");
+               ZERO("web.1") "heroku_router_error_lines_total{app=\"my-app\",at=\"info\",code=\"H12\"} 1\n");
     router("at=error code=H27 method=GET dyno=web.1",
            REQUEST("method=\"GET\"") ZERO("web.1")
-               ERROR(WEB_1, "H27") "heroku_router_errors_total{app=\"my-app\",at=\"error\",code=\"H27\"} 1\n");
+               ERROR(WEB_1, "H27") "heroku_router_error_lines_total{app=\"my-app\",at=\"error\",code=\"H27\"} 1\n");
     /* Codes to come, and what is none. */
     router("at=error code=H77 method=GET dyno=web.1",
            REQUEST("method=\"GET\"")
                ZERO("web.1") "heroku_router_errors{app=\"my-app\",code=\"H77\",process=\"web.1\"} 1\n"
-                             "heroku_router_errors_total{app=\"my-app\",at=\"error\",code=\"H77\"} 1\n");
+                             "heroku_router_error_lines_total{app=\"my-app\",at=\"error\",code=\"H77\"} 1\n");
     router("at=panic code=blank-app method=GET dyno=", REQUEST("method=\"GET\"") APP_ZERO
            "heroku_router_errors{app=\"my-app\",code=\"other\"} 1\n"
-           "heroku_router_errors_total{app=\"my-app\",at=\"other\",code=\"other\"} 1\n");
+           "heroku_router_error_lines_total{app=\"my-app\",at=\"other\",code=\"other\"} 1\n");
 }
 
 static void not_router_lines(void **state)
