@@ -92,6 +92,21 @@ def metrics_of_the_app_at_the_bound(context):
 
 
 @test
+def names_of_what_overflowed(context):
+    """What tells of the overflow is bounded itself, however many names an app chooses over time."""
+    server = context.server(MAX_METRIC_SERIES=10, EXPIRE_AFTER="0")
+    post(server, "app", [ingest([counter("n%d" % number, 1, "incremental", **{"user%d" % number: str(i)}) for i in range(12)]) for number in range(60)])
+    post(server, "other", [ingest([gauge("g", 1, user=str(i)) for i in range(12)])])
+    page = server.page()
+    told = [(labels, value) for labels, value in page.select("drain_exporter_series_overflowed_total", app="app") if not labels["metric"].startswith("heroku_")]
+    equal(sorted(labels["metric"] for labels, _ in told), sorted(["__other__"] + ["n%d" % number for number in range(16)]), "the metrics that are named")
+    equal({labels["label"] for labels, _ in told}, {"__other__"} | {"user%d" % number for number in range(16)}, "the labels that are named")
+    equal(sum(value for _, value in told), 60 * 2, "what went over the bound")
+    equal(page.value("drain_exporter_series_overflowed_total", app="app", metric="__other__", label="__other__"), 44 * 2, "what did so under names that are not told")
+    equal(page.value("drain_exporter_series_overflowed_total", app="other", metric="g", label="user"), 2, "another app's")
+
+
+@test
 def an_app_at_its_bound(context):
     """An app that has all it may have is told so; its neighbours notice nothing, and what we count of it stays right."""
     server = context.server(MAX_APP_SERIES=400, MAX_METRIC_SERIES=0)

@@ -172,6 +172,19 @@ def structured_data_of_log_shuttle(context):
 
 
 @test
+def a_message_of_ten_megabytes(context):
+    """However long a message is in a body that was compressed, what stands in it starts no message."""
+    server = context.server()
+    forged = b"\n" + router_error() + b"<158>1 2026-02-03T04:05:06Z host heroku router - at=error code=H12 dyno=web.1\n"
+    body = line(b"x" * 6000000 + forged + b"y" * 6000000) + ingest([gauge("g", 1)])
+    server.post(gzip.compress(body, 1), "a", {**logplex(2), "Content-Encoding": "gzip"})
+    page = server.page()
+    equal(ledger(page, "a"), {"received": 2, "recognised": 1, "ignored": 0, "malformed": 1, "duplicate": 0}, "the ledger")
+    equal((page.value("g", app="a", process="web.1"), page.total("heroku_router_errors", app="a")), (1, 0), "the gauge, and errors")
+    equal(page.value("drain_exporter_count_mismatches_total", app="a"), 0, "batches with another count than their header says")
+
+
+@test
 def every_fate_is_counted(context):
     server = context.server()
     prefix = "crates-io-heroku-metrics:ingest "
