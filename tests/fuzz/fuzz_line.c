@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
     struct batch batch = {.body = {(const char *)data, size},
                           .app = SLICE("app"),
-                          .origin = origin_of(&(struct origin_headers){0}),
+                          .origin = origin_of(&(struct origin_headers){.drain_token = {NULL, 0}}),
                           .time = 1670428500000000,
                           .now = 1};
     batch_process(intake, 0, &batch);
