@@ -4,12 +4,15 @@ import select
 import signal
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from signals import wait_for_arrival
 from start import command_line, refused, run
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
 from support.exposition import ledger
+from support.http_client import basic
 from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from support.log_shuttle import LogShuttle, shuttle_line
+from support.raw_connection import Raw, head_of
 from support.waiting import wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"
@@ -19,6 +22,7 @@ SECRETS = (SHOP_PASSWORD, TEAM_PASSWORD, HASHED_PASSWORD)
 # Of HASHED_PASSWORD; bcrypt with so many rounds that it takes the time of hundreds of requests.
 HASH = "$2b$12$Y4GUBsiqaAXu63iRsOOksueJSBAV3AJlRh/Wkgei8gXnwD5gw8Bqy"
 SLOW_HASH = "$2b$14$Y4GUBsiqaAXu63iRsOOkse4g9pD3eW0DCnLupmSMT6dkPG.uN1.OO"  # four times as many rounds
+YESCRYPT_HASH = "$y$j9T$cyH94v.Obkb8InjI.Tulm1$BKzBP/T62bfczFvRehyYRBjcjrZxsS.m/LZCf/JppI/"  # as "hash-password" makes it
 
 SEVERAL = """
 drains:
@@ -267,6 +271,18 @@ def many_wrong_passwords_keep_nobody_out(context):
     in_threads([lambda: guess(0), lambda: guess(1), lambda: guess(2), post])
     equal({answer.status for answer in wrong if answer is not None}, {401}, "the answers to wrong passwords")
     equal(server.page().value("drain_exporter_http_requests_total", path="drain", status="503") or 0, 0, "batches answered 503")
+
+
+@test
+def log_shuttle_loses_nothing_while_a_hash_is_computed(context):
+    """Sixteen outlets begin at once, with a password that is not known yet."""
+    server = context.server(CONFIG=HASHED.replace(HASH, YESCRYPT_HASH))
+    lines, batches = [shuttle_line("line %d" % i) for i in range(500)], context.scaled(40, 2)
+    with LogShuttle(server, authorization=basic("hashed", HASHED_PASSWORD), outlets=16) as shuttle:
+        for _ in range(batches):
+            shuttle.send(lines)
+        equal(shuttle.finish(), (500 * batches, 0, 0), "lines acknowledged, dropped and given up")
+    equal(ledger(server.page(), "my-hashed")["received"], 500 * batches, "lines received")
 
 
 @test

@@ -1,24 +1,19 @@
 """Stopping and reloading.  (Not Python's module signal.)"""
 import os
 import signal
-import socket
 import time
 
-from harness import test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of, post_of
+from harness import in_threads, test
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
+from support.exposition import ledger
+from support.http_client import basic
 from support.lines import gauge, ingest, logplex, router_error
+from support.log_shuttle import LogShuttle, shuttle_line
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
-
-
-def refuses(server):
-    try:
-        socket.create_connection((server.host, server.port), 1).close()
-        return False
-    except OSError:
-        return True
 
 
 def begin_batch(server, app="flight"):
@@ -42,7 +37,7 @@ def finishes_what_is_in_flight(context, number):
         wait_for_arrival(server)
         start = time.monotonic()
         server.tell(number)
-        wait_for(lambda: refuses(server), "new connections are refused")
+        wait_for(lambda: not server.listens(), "new connections are refused")
         time.sleep(0.7)  # longer than the grace for idle connections: an open request is not idle
         check(server.is_running(), "the program ended while a request was in flight")
         raw.send(rest)
@@ -105,7 +100,7 @@ def no_batch_is_answered_with_an_error_at_the_stop(context):
         equal(idle.ask(HEALTH).status, 200, "health before the stop")
         wait_for_arrival(server)
         server.tell(signal.SIGTERM)
-        wait_for(lambda: refuses(server), "new connections are refused")
+        wait_for(lambda: not server.listens(), "new connections are refused")
         # Each worker is told in its turn.  From then on a batch on an open connection is taken, and the connection closed.
         told = None
         while told != "close":
@@ -129,6 +124,31 @@ def no_batch_is_answered_with_an_error_at_the_stop(context):
         raw.send(rest)
         equal(raw.answer().status, 204, "the batch that was in flight")
     server.wait_exit(15)
+
+
+@test
+def log_shuttle_loses_nothing_at_a_restart(context):
+    """The program is stopped while four outlets send as fast as they can, and the next one listens as soon as the port is free."""
+    first = context.server()
+    lines, batches = [shuttle_line("line %d" % i) for i in range(500)], context.scaled(400, 4)
+    with LogShuttle(first, "shuttle") as shuttle:
+
+        def send():
+            for _ in range(batches):
+                shuttle.send(lines)
+
+        def restart():
+            wait_for(lambda: shuttle.totals().acknowledged >= 500 * batches // 3, "a third was sent", 60)
+            first.tell(signal.SIGTERM)
+            wait_for(lambda: not first.listens(), "new connections are refused", pause=0.001)
+            return context.server(port=first.port)
+
+        following = []
+        in_threads([send, lambda: following.append(restart())])
+        equal(shuttle.finish(), (500 * batches, 0, 0), "lines acknowledged, dropped and given up")
+    first.wait_exit(15)
+    received = ledger(following[0].page(), "shuttle")["received"]
+    check(0 < received < 500 * batches, "the second program received %d lines", received)
 
 
 @test

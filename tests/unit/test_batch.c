@@ -67,7 +67,8 @@ static void write_page(void)
     page_write(store, THREADS, now, &text_encoder, &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
-    memcpy(page, buffer.at, buffer.length);
+    if (buffer.length > 0)
+        memcpy(page, buffer.at, buffer.length);
     page[buffer.length] = '\0';
     buffer_free(&buffer);
 }
@@ -310,6 +311,22 @@ static void dynos(void **state)
     has_not("g1{app=\"a\",process=\"web.2\"}");
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
     has("g1{app=\"a\",process=\"web.1\"} 1");
+}
+
+/* The series of requests of one dyno, which a drain may ask for, end with it. */
+static void router_by_process(void **state)
+{
+    (void)state;
+    struct batch batch =
+        batch_of(ROUTER("1", "web.1") ROUTER("1", "web.2") STATE("2", "web.2", "State changed from up to down"));
+    batch.router_by_process = true;
+    take(batch);
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"503\"} "
+        "1");
+    now += 60 * 1000;
+    has_not("process=\"web.2\",process_type=\"web\",status=");
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.1\",process_type=\"web\",status=\"503\"} "
+        "1");
 }
 
 static void quiet_apps(void **state)
@@ -891,6 +908,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(volume, setup, teardown),
         cmocka_unit_test_setup_teardown(many_speakers, setup, teardown),
         cmocka_unit_test_setup_teardown(dynos, setup, teardown),
+        cmocka_unit_test_setup_teardown(router_by_process, setup, teardown),
         cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
