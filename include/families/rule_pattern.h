@@ -56,4 +56,7 @@ enum rule_match rule_pattern_match(const struct rule_pattern *pattern, struct ru
 /* What a group of the last match has; empty where it has nothing. */
 struct slice rule_matcher_group(const struct rule_matcher *matcher, unsigned group);
 
+/* What follows the last match in its text. */
+struct slice rule_matcher_rest(const struct rule_matcher *matcher);
+
 #endif

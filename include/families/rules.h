@@ -53,6 +53,7 @@ struct rules_tally {
     struct slice name; /* valid as long as the rules */
     double lines;      /* that it took */
     double errors;     /* lines that it was given up for */
+    double unread;     /* values that could not be read */
 };
 
 /* Take the tally of the next rule that did something, from number *rule (0 at first) on; false behind the last. */
@@ -71,6 +72,29 @@ struct rules_taken {
 /* The nth of them, from 0 on; false behind the last.  No more than RULES_TOLD are remembered. */
 enum { RULES_TOLD = 8 };
 bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken);
+
+/* A value of a rule that took the line that was read last, which is not used. */
+enum rules_unread_reason {
+    RULES_UNREAD_MISSING,
+    RULES_UNREAD_NO_NUMBER,
+    RULES_UNREAD_UNIT,
+    RULES_UNREAD_NEGATIVE,
+    RULES_UNREAD_TOO_LARGE,
+};
+enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are told */
+struct rules_unread {
+    struct slice rule;
+    const char *metric;
+    enum rules_unread_reason reason;
+    struct slice text; /* at most RULES_UNREAD_TEXT bytes, without control characters; valid until the next line */
+    struct slice unit; /* likewise; of RULES_UNREAD_UNIT: the part of it that is not known */
+};
+
+/* The nth of them, likewise.  They are also counted in the tally, and a line a minute is logged for each rule. */
+bool rules_reader_unread(const struct rules_reader *reader, size_t nth, struct rules_unread *unread);
+
+/* "it is no number"; of RULES_UNREAD_UNIT the unit is to follow. */
+const char *rules_unread_meaning(enum rules_unread_reason reason);
 
 /* The family is in family.h's table: it owns all lines with a header, where there are rules, and reads NOT_A_METRIC
  * where none takes them. */

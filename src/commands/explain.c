@@ -145,12 +145,27 @@ static void print_lost(struct explainer *explainer, const struct family_context 
     }
 }
 
+/* Why values of rules were not used: the metric, the text, and the unit of it that is not known. */
+static void print_unread(const struct batch_judgement *judgement)
+{
+    struct rules_unread unread;
+    for (size_t i = 0; judgement->family == FAMILY_RULES && rules_reader_unread(judgement->context->rules, i, &unread);
+         i++) {
+        printf("    # rule %.*s, %s: the value \"", (int)unread.rule.length, unread.rule.at, unread.metric);
+        print_safely(unread.text);
+        printf("\" cannot be used: %s", rules_unread_meaning(unread.reason));
+        print_safely(unread.unit);
+        putchar('\n');
+    }
+}
+
 static void print_judgement(struct explainer *explainer, const struct batch_judgement *judgement)
 {
     const struct buffer *text = &explainer->explanation.text;
     print_line(judgement);
     print_verdict(judgement);
     print_safely((struct slice){text->at, text->length});
+    print_unread(judgement);
     print_lost(explainer, judgement->context);
 }
 

@@ -7,27 +7,30 @@ enum { EMPTY = RULE_INDEX_LISTS - 1 };
 static struct rule_head head_of(const struct rule *rule)
 {
     static const char ones[RULE_INDEX_HEAD] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    if (rule->lines != RULE_MATCH)
+    const struct rule_pattern *pattern = rule->pattern != NULL ? rule->pattern : rule->after;
+    if (pattern == NULL)
         return (struct rule_head){0, 0};
-    struct slice start = rule_pattern_start(rule->pattern);
+    struct slice start = rule_pattern_start(pattern);
     size_t length = start.length < RULE_INDEX_HEAD ? start.length : RULE_INDEX_HEAD;
     return (struct rule_head){rule_index_head((struct slice){start.at, length}),
                               rule_index_head((struct slice){ones, length})};
 }
 
-/* first: the first byte of a line, or EMPTY if it is empty. */
+/* first: the first byte of a line, or EMPTY. */
+static bool may_match(const struct rule_pattern *pattern, unsigned first)
+{
+    return first == EMPTY ? rule_pattern_may_be_empty(pattern) : rule_pattern_may_start(pattern, (unsigned char)first);
+}
+
 static bool may_take(const struct rule *rule, unsigned first)
 {
-    switch (rule->lines) {
-    case RULE_MATCH:
-        return first == EMPTY ? rule_pattern_may_be_empty(rule->pattern)
-                              : rule_pattern_may_start(rule->pattern, (unsigned char)first);
-    case RULE_LOGFMT: /* JSON holds texts, but no pairs */
-        return first != EMPTY && first != '{';
-    case RULE_JSON:
-        return first == '{';
-    }
-    return false;
+    if ((rule->pattern != NULL && !may_match(rule->pattern, first)) ||
+        (rule->after != NULL && !may_match(rule->after, first)))
+        return false;
+    if (rule->fields == RULE_NO_FIELDS || rule->after != NULL)
+        return true;
+    return rule->fields == RULE_JSON ? first == '{'
+                                     : first != '{' && first != EMPTY /* JSON holds texts, but no pairs */;
 }
 
 bool rule_index_open(struct rule_index *index, const struct rule *rules, size_t count)

@@ -365,3 +365,8 @@ struct slice rule_matcher_group(const struct rule_matcher *matcher, unsigned gro
         return (struct slice){"", 0};
     return (struct slice){matcher->text.at + ends[2 * group], ends[2 * group + 1] - ends[2 * group]};
 }
+
+struct slice rule_matcher_rest(const struct rule_matcher *matcher)
+{
+    return slice_after(matcher->text, pcre2_get_ovector_pointer(matcher->data)[1]);
+}

@@ -1,65 +1,13 @@
 #include <math.h>
-#include <stdlib.h>
 
-#include "base/keyvalue.h"
-#include "base/number.h"
 #include "families/rule_line.h"
 
 enum {
-    BLOCK = 16 * 1024, /* bytes of memory for label values, at least */
     ALL_LABELS = RULE_LABELS_MAX + 3,
+    STATUS_DIGITS = 3,
 };
 
-struct rule_block {
-    struct rule_block *next;
-    size_t size;
-    size_t used;
-    char memory[];
-};
-
-/* A copy that lasts as long as the batch; without a place where memory is short. */
-static struct slice keep(struct rules_reader *reader, struct slice text)
-{
-    struct rule_block *block = reader->blocks;
-    if (block == NULL || block->size - block->used < text.length) {
-        size_t size = text.length > BLOCK ? text.length : BLOCK;
-        block = malloc(sizeof *block + size);
-        if (block == NULL)
-            return (struct slice){NULL, 0};
-        *block = (struct rule_block){.next = reader->blocks, .size = size};
-        reader->blocks = block;
-    }
-    char *copy = block->memory + block->used;
-    memcpy(copy, text.at, text.length);
-    block->used += text.length;
-    return (struct slice){copy, text.length};
-}
-
-void rule_samples_free_texts(struct rules_reader *reader)
-{
-    while (reader->blocks != NULL) {
-        struct rule_block *block = reader->blocks;
-        reader->blocks = block->next;
-        free(block);
-    }
-}
-
-/* A label's value; false where memory is short.  Where it must last, it does. */
-static bool read_text(struct rules_reader *reader, const struct rule *rule, const struct rule_text *text,
-                      struct slice *value)
-{
-    char spelled[NUMBER_ROOM];
-    struct rule_field field;
-    *value = text->is_field ? (struct slice){"", 0} : slice_of(text->text);
-    if (!text->is_field || !rule_fields_find(reader, rule, text, &field))
-        return true;
-    *value = field.text;
-    if (field.is_number)
-        *value = (struct slice){spelled, number_spell(field.number, spelled)};
-    if (field.is_number)
-        *value = keep(reader, *value);
-    return value->at != NULL;
-}
+/* ---- values ---- */
 
 /* 0.001 has no exact double, 1000 has one. */
 static double scaled(double number, double scale)
@@ -68,25 +16,115 @@ static double scaled(double number, double scale)
     return scale < 1 && fabs(1 / scale - inverse) < 1e-9 * inverse ? number / inverse : number * scale;
 }
 
-static bool read_value(const struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
+/* What the text spells; false, with a note, if it is none of what the metric wants. */
+static bool read_amount(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
+                        struct slice text, double *number)
+{
+    struct amount amount;
+    struct slice unit;
+    enum amount_result result = amount_read(text, metric->unit, &amount, &unit);
+    if (result != AMOUNT_OK) {
+        rule_unread_note(reader, rule, metric, result == AMOUNT_NO_NUMBER ? RULES_UNREAD_NO_NUMBER : RULES_UNREAD_UNIT,
+                         text, unit);
+        return false;
+    }
+    *number = amount.kind == AMOUNT_NUMBER ? scaled(amount.number, metric->scale) : amount.number;
+    return true;
+}
+
+static bool read_value(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
                        double *number)
 {
-    struct rule_field field;
-    struct quantity quantity;
-    *number = 1;
-    if (metric->value.text == NULL)
+    const struct slice none = {"", 0};
+    char spelled[NUMBER_ROOM];
+    struct rule_value value;
+    *number = metric->constant;
+    if (metric->value.name == NULL)
         return true;
-    if (!rule_fields_find(reader, rule, &metric->value, &field))
+    if (!rule_fields_find(reader, rule, &metric->value, &value) || (!value.is_number && value.text.length == 0)) {
+        rule_unread_note(reader, rule, metric, RULES_UNREAD_MISSING, none, none);
         return false;
-    if (field.is_number)
-        quantity = (struct quantity){field.number, UNIT_NONE};
-    else if (!keyvalue_quantity(field.text, &quantity))
+    }
+    if (value.is_number)
+        *number = scaled(value.number, metric->scale);
+    else if (!read_amount(reader, rule, metric, value.text, number))
         return false;
-    else if (quantity.unit == UNIT_OTHER && field.text.at[field.text.length - 1] != '%')
-        return false; /* "500ns": the bare number would be off by a factor */
-    bool has_unit = quantity.unit == UNIT_SECONDS || quantity.unit == UNIT_BYTES;
-    *number = has_unit ? quantity.number : scaled(quantity.number, metric->scale);
-    return isfinite(*number) && (metric->action == RULE_GAUGE || *number >= 0);
+    if (isfinite(*number) && (metric->action == RULE_GAUGE || *number >= 0))
+        return true;
+    rule_unread_note(reader, rule, metric, isfinite(*number) ? RULES_UNREAD_NEGATIVE : RULES_UNREAD_TOO_LARGE,
+                     rule_fields_text(&value, spelled), none);
+    return false;
+}
+
+/* ---- labels ---- */
+
+static bool is_letter(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+/* Write the text as it shall be spelled, as far as there is capacity; returns the length. */
+static size_t spell(enum rule_spelling spelling, struct slice text, char *out, size_t capacity)
+{
+    size_t length = text.length < capacity ? text.length : capacity;
+    if (spelling == RULE_CLASS && text.length > 0) {
+        bool is_status = text.length == STATUS_DIGITS && text.at[0] >= '1' && text.at[0] <= '5' &&
+                         slice_is_digit(text.at[1]) && slice_is_digit(text.at[2]);
+        struct slice class = is_status ? (struct slice){(const char[]){text.at[0], 'x', 'x'}, 3} : SLICE("other");
+        return spell(RULE_AS_IS, class, out, capacity);
+    }
+    for (size_t i = 0; i < length; i++) {
+        bool changes = spelling != RULE_AS_IS && is_letter(text.at[i]);
+        out[i] = !changes ? text.at[i] : (char)(spelling == RULE_LOWER ? text.at[i] | 0x20 : text.at[i] & ~0x20);
+    }
+    return length;
+}
+
+static size_t add_part(struct rules_reader *reader, const struct rule *rule, const struct rule_part *part, char *out,
+                       size_t capacity)
+{
+    char spelled[NUMBER_ROOM];
+    struct rule_value value;
+    if (part->text != NULL)
+        return spell(RULE_AS_IS, slice_of(part->text), out, capacity);
+    if (!rule_fields_find(reader, rule, &part->field, &value))
+        return 0;
+    return spell(part->spelling, rule_fields_text(&value, spelled), out, capacity);
+}
+
+/* A value of several parts, or of one that is spelled otherwise.  One byte more than a label may have is kept, so that
+ * what is too long is seen to be. */
+static struct slice make_text(struct rules_reader *reader, const struct rule *rule, const struct rule_label *label,
+                              char text[IDENTITY_VALUE_MAX + 1])
+{
+    size_t length = 0;
+    for (size_t i = 0; i < label->part_count; i++)
+        length += add_part(reader, rule, &label->parts[i], text + length, IDENTITY_VALUE_MAX + 1 - length);
+    return (struct slice){text, length};
+}
+
+/* What the map has for the value, or the value itself. */
+static struct slice map_text(struct rules_reader *reader, const struct rule_label *label, struct slice text)
+{
+    const struct rule_value value = {.text = text};
+    for (size_t i = 0; text.length > 0 && i < label->map_count; i++)
+        if (rule_tests_hold(reader, &label->map[i].test, &value))
+            return slice_of(label->map[i].text);
+    return text;
+}
+
+static struct slice read_label(struct rules_reader *reader, const struct rule *rule, const struct rule_label *label,
+                               char text[IDENTITY_VALUE_MAX + 1])
+{
+    const struct rule_part *part = &label->parts[0];
+    struct rule_value value;
+    if (label->part_count > 1 || part->spelling != RULE_AS_IS)
+        return make_text(reader, rule, label, text);
+    if (part->text != NULL)
+        return slice_of(part->text);
+    if (!rule_fields_find(reader, rule, &part->field, &value))
+        return (struct slice){"", 0};
+    return value.is_number ? make_text(reader, rule, label, text) : value.text;
 }
 
 static const struct process *process_of(struct rules_reader *reader)
@@ -115,18 +153,20 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
         sample->process = reader->line->procid;
 }
 
-static bool add_labels(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
+static void add_labels(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
                        struct sample *sample, struct label labels[ALL_LABELS])
 {
     for (size_t i = 0; i < metric->label_count; i++) {
-        struct label *label = &labels[sample->label_count++];
-        label->name = slice_of(metric->labels[i].name);
-        if (!read_text(reader, rule, &metric->labels[i].value, &label->value))
-            return false;
+        const struct rule_label *label = &metric->labels[i];
+        struct slice text = read_label(reader, rule, label, reader->texts[i]);
+        if (label->map_count > 0)
+            text = map_text(reader, label, text);
+        labels[sample->label_count++] = (struct label){slice_of(label->name), text};
     }
     add_whose(reader, metric, sample, labels);
-    return true;
 }
+
+/* ---- samples ---- */
 
 union number_value {
     struct value value;
@@ -160,19 +200,49 @@ static void record(const struct rule_metric *metric, struct sample *sample, doub
     output->record(output, sample);
 }
 
+static void make_one(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
+                     struct sample_output *output)
+{
+    struct label labels[ALL_LABELS];
+    struct sample sample = {.metric = metric->metric,
+                            .name = slice_of(metric->metric->name),
+                            .labels = labels,
+                            .transient = metric->is_transient};
+    double number;
+    if (!read_value(reader, rule, metric, &number)) {
+        output->reject(output, REJECTED_VALUE);
+        return;
+    }
+    add_labels(reader, rule, metric, &sample, labels);
+    record(metric, &sample, number, output);
+}
+
+/* One for each element. */
+static void make_several(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
+                         struct sample_output *output)
+{
+    struct rule_value value;
+    if (!rule_fields_find(reader, rule, metric->array, &value) || value.array == NULL) {
+        rule_unread_note(reader, rule, metric, RULES_UNREAD_MISSING, (struct slice){"", 0}, (struct slice){"", 0});
+        output->reject(output, REJECTED_VALUE);
+        return;
+    }
+    unsigned count = 0;
+    const cJSON *element = value.array->child;
+    for (; element != NULL && count < RULE_ELEMENTS_MAX; element = element->next, count++) {
+        reader->element = element;
+        make_one(reader, rule, metric, output);
+    }
+    reader->element = NULL;
+    if (element != NULL)
+        output->reject(output, REJECTED_TOO_LARGE);
+}
+
 void rule_samples_make(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
                        struct sample_output *output)
 {
-    struct label labels[ALL_LABELS];
-    struct sample sample = {.metric = metric->metric, .name = slice_of(metric->metric->name), .labels = labels};
-    double number;
-    sample.transient = rule->lines == RULE_JSON;
-    if (reader->blocks != NULL)
-        reader->blocks->used = 0; /* one block has room for all numbers of a sample */
-    if (!read_value(reader, rule, metric, &number))
-        output->reject(output, REJECTED_VALUE);
-    else if (!add_labels(reader, rule, metric, &sample, labels))
-        output->reject(output, REJECTED_LABELS);
+    if (metric->array != NULL)
+        make_several(reader, rule, metric, output);
     else
-        record(metric, &sample, number, output);
+        make_one(reader, rule, metric, output);
 }

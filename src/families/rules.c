@@ -7,44 +7,98 @@
 
 /* ---- where values of fields are found ---- */
 
-/* Say where the field's value will be found. */
-static void place_field(struct rules *rules, const struct rule *rule, struct rule_text *text)
+static bool is_same_scope(const struct rule_scope *scope, const struct rule *rule)
 {
-    if (text->text == NULL || !text->is_field)
-        return;
-    if (rule->lines == RULE_MATCH) {
-        text->field = rule_pattern_group(rule->pattern, text->text);
-        return;
-    }
-    struct rule_names *names = rule->lines == RULE_JSON ? &rules->members : &rules->pairs;
-    text->field = rule_names_add(names, slice_of(text->text), rules->field_count);
-    rules->field_count += text->field == rules->field_count;
+    if (scope->kind != rule->fields || (scope->after_text == NULL) != (rule->after_text == NULL))
+        return false;
+    return scope->after_text == NULL || strcmp(scope->after_text, rule->after_text) == 0;
 }
 
-/* At most so many names of fields are in the rules. */
-static size_t count_fields(const struct rules *rules)
+/* At most so many fields does a rule want. */
+static size_t count_fields(const struct rule *rule)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < rules->count; i++) {
-        const struct rule *rule = &rules->list[i];
-        count += rule->condition_count;
-        for (size_t j = 0; j < rule->metric_count; j++)
-            count += 1 + rule->metrics[j].label_count;
+    size_t count = rule->condition_count;
+    for (size_t i = 0; i < rule->metric_count; i++) {
+        count++;
+        for (size_t j = 0; j < rule->metrics[i].label_count; j++)
+            count += rule->metrics[i].labels[j].part_count;
     }
     return count;
 }
 
-static void place_fields(struct rules *rules)
+static void find_scope(struct rules *rules, struct rule *rule)
+{
+    size_t i = 0;
+    while (i < rules->scope_count && !is_same_scope(&rules->scopes[i], rule))
+        i++;
+    if (i == rules->scope_count)
+        rules->scopes[rules->scope_count++] =
+            (struct rule_scope){.kind = rule->fields, .after_text = rule->after_text, .after = rule->after};
+    rules->scopes[i].name_max += count_fields(rule);
+    rule->scope = (unsigned)i;
+}
+
+static bool open_scopes(struct rules *rules)
+{
+    rules->scopes = calloc(rules->count + 1, sizeof rules->scopes[0]);
+    if (rules->scopes == NULL)
+        return false;
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->list[i].fields != RULE_NO_FIELDS)
+            find_scope(rules, &rules->list[i]);
+    for (size_t i = 0; i < rules->scope_count; i++)
+        if (!rule_names_open(&rules->scopes[i].names, rules->scopes[i].name_max))
+            return false;
+    return true;
+}
+
+/* Say where the field's value will be found. */
+static void number_field(struct rules *rules, const struct rule *rule, struct rule_field *field)
+{
+    if (field->name == NULL)
+        return;
+    if (field->source == RULE_OF_GROUP) {
+        field->number = rule_pattern_group(rule->pattern, field->name);
+        return;
+    }
+    struct slice name = slice_of(field->name);
+    if (field->source == RULE_OF_ELEMENT)
+        name.length = rule_array_length(field->name);
+    field->number = rule_names_add(&rules->scopes[rule->scope].names, name, rules->field_count);
+    rules->field_count += field->number == rules->field_count;
+}
+
+/* Is the value made for the sample, or a part of the line or a constant? */
+static bool is_made(const struct rule_label *label)
+{
+    return label->part_count > 1 || (label->parts[0].text == NULL && label->parts[0].spelling != RULE_AS_IS);
+}
+
+static void number_fields_of_metric(struct rules *rules, const struct rule *rule, struct rule_metric *metric)
+{
+    number_field(rules, rule, &metric->value);
+    metric->is_transient = rule->fields == RULE_JSON;
+    if (metric->value.source == RULE_OF_ELEMENT)
+        metric->array = &metric->value;
+    for (size_t i = 0; i < metric->label_count; i++) {
+        struct rule_label *label = &metric->labels[i];
+        metric->is_transient |= is_made(label);
+        for (size_t j = 0; j < label->part_count; j++) {
+            number_field(rules, rule, &label->parts[j].field);
+            if (label->parts[j].field.source == RULE_OF_ELEMENT)
+                metric->array = &label->parts[j].field;
+        }
+    }
+}
+
+static void number_fields(struct rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++) {
         struct rule *rule = &rules->list[i];
         for (size_t j = 0; j < rule->condition_count; j++)
-            place_field(rules, rule, &rule->conditions[j].field);
-        for (size_t j = 0; j < rule->metric_count; j++) {
-            place_field(rules, rule, &rule->metrics[j].value);
-            for (size_t k = 0; k < rule->metrics[j].label_count; k++)
-                place_field(rules, rule, &rule->metrics[j].labels[k].value);
-        }
+            number_field(rules, rule, &rule->conditions[j].field);
+        for (size_t j = 0; j < rule->metric_count; j++)
+            number_fields_of_metric(rules, rule, &rule->metrics[j]);
     }
 }
 
@@ -132,14 +186,13 @@ struct rules *rules_create(struct rule *list, size_t count)
     atomic_init(&rules->references, 1);
     rules->list = list;
     rules->count = count;
-    rules->errors = calloc(count + 1, sizeof rules->errors[0]);
-    size_t fields = count_fields(rules);
-    if (rules->errors == NULL || !rule_names_open(&rules->pairs, fields) || !rule_names_open(&rules->members, fields) ||
-        !rule_index_open(&rules->index, list, count) || !describe_metrics(rules)) {
+    rules->states = calloc(count + 1, sizeof rules->states[0]);
+    if (rules->states == NULL || !open_scopes(rules) || !rule_index_open(&rules->index, list, count) ||
+        !describe_metrics(rules)) {
         rules_unref(rules);
         return NULL;
     }
-    place_fields(rules);
+    number_fields(rules);
     return rules;
 }
 
@@ -157,10 +210,11 @@ void rules_unref(struct rules *rules)
     if (rules == NULL || atomic_fetch_sub_explicit(&rules->references, 1, memory_order_acq_rel) > 1)
         return;
     rules_free_array(rules->list, rules->count);
-    rule_names_close(&rules->pairs);
-    rule_names_close(&rules->members);
+    for (size_t i = 0; i < rules->scope_count; i++)
+        rule_names_close(&rules->scopes[i].names);
+    free(rules->scopes);
     rule_names_close(&rules->made);
-    free(rules->errors);
+    free(rules->states);
     rule_index_close(&rules->index);
     free(rules->metrics);
     free(rules);
@@ -183,5 +237,5 @@ struct slice rules_name(const struct rules *rules, size_t rule)
 
 bool rules_is_off(const struct rules *rules, size_t rule)
 {
-    return atomic_load_explicit(&rules->errors[rule], memory_order_relaxed) >= RULES_ERRORS_MAX;
+    return atomic_load_explicit(&rules->states[rule].errors, memory_order_relaxed) >= RULES_ERRORS_MAX;
 }

@@ -1,11 +1,12 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/number.h"
 #include "base/scan.h"
 #include "families/rule_line.h"
 
 enum { PROCESS_MAX = 128 }; /* bytes of a procid that a rule can be for */
+
+/* ---- a thread's reader ---- */
 
 struct rules_reader *rules_reader_create(void)
 {
@@ -13,8 +14,9 @@ struct rules_reader *rules_reader_create(void)
     if (reader == NULL)
         return NULL;
     reader->matcher = rule_matcher_create();
+    reader->side_matcher = rule_matcher_create();
     reader->json = json_create(RULE_LINE_MAX);
-    if (reader->matcher != NULL && reader->json != NULL)
+    if (reader->matcher != NULL && reader->side_matcher != NULL && reader->json != NULL)
         return reader;
     rules_reader_free(reader);
     return NULL;
@@ -24,35 +26,38 @@ void rules_reader_free(struct rules_reader *reader)
 {
     if (reader == NULL)
         return;
-    rule_samples_free_texts(reader);
     rule_matcher_free(reader->matcher);
+    rule_matcher_free(reader->side_matcher);
     json_free(reader->json);
-    free(reader->fields);
+    free(reader->values);
+    free(reader->scopes);
     free(reader->tallies);
     free(reader);
 }
 
-/* The capacity that the rules need; it never gets less. */
-static bool reserve(struct rules_reader *reader, const struct rules *rules)
+/* An array of zeros, if that is longer than *array; false if memory is short. */
+static bool reserve(void **array, size_t *capacity, size_t count, size_t size)
 {
-    if (rules->field_count > reader->field_capacity) {
-        free(reader->fields);
-        reader->fields = calloc(rules->field_count, sizeof reader->fields[0]);
-        reader->field_capacity = reader->fields == NULL ? 0 : rules->field_count;
-    }
-    if (rules->count > reader->tally_capacity) {
-        free(reader->tallies);
-        reader->tallies = calloc(rules->count, sizeof reader->tallies[0]);
-        reader->tally_capacity = reader->tallies == NULL ? 0 : rules->count;
-    }
-    return reader->field_capacity >= rules->field_count && reader->tally_capacity >= rules->count;
+    if (count <= *capacity)
+        return true;
+    free(*array);
+    *array = calloc(count, size);
+    *capacity = *array == NULL ? 0 : count;
+    return *array != NULL;
+}
+
+/* The capacity that the rules need; it never gets less. */
+static bool reserve_all(struct rules_reader *reader, const struct rules *rules)
+{
+    return reserve((void **)&reader->values, &reader->value_capacity, rules->field_count, sizeof reader->values[0]) &&
+           reserve((void **)&reader->scopes, &reader->scope_capacity, rules->scope_count, sizeof reader->scopes[0]) &&
+           reserve((void **)&reader->tallies, &reader->tally_capacity, rules->count, sizeof reader->tallies[0]);
 }
 
 void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app)
 {
-    reader->rules = rules != NULL && rules->count > 0 && reserve(reader, rules) ? rules : NULL;
+    reader->rules = rules != NULL && rules->count > 0 && reserve_all(reader, rules) ? rules : NULL;
     reader->app = app;
-    rule_samples_free_texts(reader);
 }
 
 bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *result)
@@ -61,8 +66,8 @@ bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_
         struct rule_tally *tally = &reader->tallies[*rule];
         if (tally->lines == 0 && tally->errors == 0)
             continue;
-        *result = (struct rules_tally){rules_name(reader->rules, *rule), tally->lines, tally->errors};
-        *tally = (struct rule_tally){0, 0};
+        *result = (struct rules_tally){rules_name(reader->rules, *rule), tally->lines, tally->errors, tally->unread};
+        *tally = (struct rule_tally){0};
         (*rule)++;
         return true;
     }
@@ -76,28 +81,7 @@ bool rules_reader_makes(const struct rules_reader *reader, struct slice name)
 
 /* ---- which rules take a line ---- */
 
-static bool has_value(const struct rule_field *field, const char *value)
-{
-    char spelled[NUMBER_ROOM];
-    struct slice text = field->text;
-    if (field->is_number)
-        text = (struct slice){spelled, number_spell(field->number, spelled)};
-    return slice_equals(text, slice_of(value));
-}
-
-static bool fulfils_conditions(const struct rules_reader *reader, const struct rule *rule)
-{
-    for (size_t i = 0; i < rule->condition_count; i++) {
-        const struct rule_condition *condition = &rule->conditions[i];
-        struct rule_field field;
-        if (!rule_fields_find(reader, rule, &condition->field, &field) ||
-            (condition->value != NULL && !has_value(&field, condition->value)))
-            return false;
-    }
-    return true;
-}
-
-/* Does a pattern with '*' and '?' fit?  Where it does not, the last '*' takes one byte more. */
+/* Does a pattern with '*' and '?' fit?  If it does not, the last '*' takes one byte more. */
 static bool fits(const char *pattern, struct slice text)
 {
     const char *star = NULL;
@@ -124,31 +108,33 @@ static void count_error(struct rules_reader *reader, size_t index)
 {
     const struct rules *rules = reader->rules;
     reader->tallies[index].errors++;
-    if (atomic_fetch_add_explicit(&rules->errors[index], 1, memory_order_relaxed) + 1 == RULES_ERRORS_MAX)
+    if (atomic_fetch_add_explicit(&rules->states[index].errors, 1, memory_order_relaxed) + 1 == RULES_ERRORS_MAX)
         log_write(LOG_WARN,
                   "the rule \"%s\" is switched off until the configuration is read again: matching took too long %d "
                   "times",
                   rules->list[index].name, RULES_ERRORS_MAX);
 }
 
-static bool matches(struct rules_reader *reader, size_t index)
+bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct rule_matcher *matcher,
+                        struct slice text)
 {
-    const struct rule_pattern *pattern = reader->rules->list[index].pattern;
     struct slice start = rule_pattern_start(pattern), part = rule_pattern_part(pattern);
-    struct slice message = reader->line->message;
-    if ((start.length > RULE_INDEX_HEAD && !slice_starts_with(message, start)) ||
-        (part.length > 0 && !scan_holds(message, part)))
+    if ((start.length > RULE_INDEX_HEAD && !slice_starts_with(text, start)) ||
+        (part.length > 0 && !scan_holds(text, part)))
         return false;
-    switch (rule_pattern_match(pattern, reader->matcher, message)) {
-    case RULE_NO_MATCH:
+    enum rule_match match = rule_pattern_match(pattern, matcher, text);
+    reader->given_up |= match == RULE_FAILS;
+    return match == RULE_MATCHES;
+}
+
+/* Is it as the rule says, whoever said it? */
+static bool is_such_a_line(struct rules_reader *reader, const struct rule *rule)
+{
+    if (rule->pattern != NULL && !rules_reader_match(reader, rule->pattern, reader->matcher, reader->line->message))
         return false;
-    case RULE_MATCHES:
-        return true;
-    case RULE_FAILS:
-        count_error(reader, index);
-        break;
-    }
-    return false;
+    if (rule->fields != RULE_NO_FIELDS && !rule_fields_read(reader, rule))
+        return false;
+    return rule_tests_fulfil(reader, rule);
 }
 
 /* Does a rule that may take the line do it? */
@@ -160,15 +146,11 @@ static bool takes(struct rules_reader *reader, size_t index)
         return false;
     if (rule->process != NULL && (procid.length > PROCESS_MAX || !fits(rule->process, procid)))
         return false;
-    switch (rule->lines) {
-    case RULE_MATCH:
-        return matches(reader, index);
-    case RULE_LOGFMT:
-    case RULE_JSON:
-        rule_fields_read(reader, rule->lines);
-        break;
-    }
-    return fulfils_conditions(reader, rule);
+    reader->given_up = false;
+    bool taken = is_such_a_line(reader, rule);
+    if (reader->given_up)
+        count_error(reader, index);
+    return taken;
 }
 
 static bool owns(const struct line *line, const struct family_context *context)
@@ -180,7 +162,7 @@ static void start_line(struct rules_reader *reader, const struct line *line)
 {
     reader->line = line;
     reader->number++;
-    reader->pairs_read = reader->members_read = reader->process_read = false;
+    reader->process_read = false;
 }
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
@@ -188,7 +170,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     struct rules_reader *reader = context->rules;
     const struct rules *rules = reader->rules;
     enum verdict verdict = VERDICT_NOT_A_METRIC;
-    reader->taken_count = 0;
+    reader->taken_count = reader->unread_count = 0;
     if (line->message.length > RULE_LINE_MAX)
         return verdict;
     start_line(reader, line);
