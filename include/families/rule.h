@@ -85,12 +85,21 @@ struct rule_mapping {
     char *text; /* owned */
 };
 
+enum rule_label_kind {
+    RULE_LABEL_CONSTANT,
+    RULE_LABEL_FIELD, /* what a field has, as it stands there */
+    RULE_LABEL_MADE,
+};
+
 struct rule_label {
     char *name;              /* owned */
     struct rule_part *parts; /* owned; at least one */
     size_t part_count;
     struct rule_mapping *map; /* owned; the first that holds counts; if none does, the value stays as it is */
     size_t map_count;
+    enum rule_label_kind kind; /* set by rules_create(), as what follows */
+    struct slice name_text;
+    struct slice constant;
 };
 
 enum rule_action {
@@ -148,7 +157,10 @@ struct rule {
     size_t metric_count;
     bool drop;      /* no later rule sees the line, and it is no metric */
     bool continues; /* later rules see the line too */
-    unsigned scope; /* set by rules_create(): where its fields are read, see rule_set.h */
+    /* Set by rules_create(). */
+    unsigned scope;     /* where its fields are read, see rule_set.h */
+    struct slice start; /* what each line that matches starts with, if that is more than rule_index.h looks at */
+    struct slice part;  /* and what it holds */
 };
 
 /* The help of a metric whose rule gives none, and the bounds of a histogram whose rule has none. */

@@ -62,12 +62,29 @@ struct rules_reader {
 
 /* ---- rule_fields.c ---- */
 
-/* Read the fields of the line that the rule's scope wants, once for all its rules; are there any? */
-bool rule_fields_read(struct rules_reader *reader, const struct rule *rule);
+bool rule_fields_read_anew(struct rules_reader *reader, const struct rule *rule);
 
-/* What a field of a rule whose line has been read has; false if there is none. */
-bool rule_fields_find(const struct rules_reader *reader, const struct rule *rule, const struct rule_field *field,
-                      struct rule_value *value);
+/* Read the fields of the line that the rule's scope wants, once for all its rules; are there any? */
+static inline bool rule_fields_read(struct rules_reader *reader, const struct rule *rule)
+{
+    const struct rule_scope_reading *found = &reader->scopes[rule->scope];
+    bool is_there = rule->fields != RULE_JSON || reader->json_scope == rule->scope;
+    if (found->line == reader->number && !found->given_up && (is_there || !found->has_fields))
+        return found->has_fields;
+    return rule_fields_read_anew(reader, rule);
+}
+
+/* Does a rule whose fields have been read surely lack this one? */
+static inline bool rule_fields_lack(const struct rules_reader *reader, const struct rule *rule,
+                                    const struct rule_field *field)
+{
+    return field->source == RULE_OF_FIELD &&
+           reader->values[field->number].reading != reader->scopes[rule->scope].reading;
+}
+
+/* What a field of a rule whose line has been read has; NULL: there is none.  It may be put into *own. */
+const struct rule_value *rule_fields_find(const struct rules_reader *reader, const struct rule *rule,
+                                          const struct rule_field *field, struct rule_value *own);
 
 /* Its text; that of a number is written to spelled. */
 struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_ROOM]);
@@ -92,8 +109,7 @@ void rule_unread_note(struct rules_reader *reader, const struct rule *rule, cons
 
 /* ---- rules_reader.c ---- */
 
-/* Does the text match, but for its first bytes, which have been looked at?  Sets given_up. */
-bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct rule_matcher *matcher,
-                        struct slice text);
+/* Does the text match an expression that is none of the rule itself?  Sets given_up. */
+bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct slice text);
 
 #endif

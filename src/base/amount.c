@@ -3,10 +3,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/keyvalue.h"
+
 enum { DIGITS_MAX = 64 };
 
 /* 0.001 has no exact double, 1000 has one: so small units are divided by. */
-struct unit {
+struct known_unit {
     struct slice name;
     enum amount_kind kind;
     double times;
@@ -20,7 +22,7 @@ struct unit {
 #define PIB (1024 * TIB)
 
 /* From the largest to the smallest of their kind. */
-static const struct unit units[] = {
+static const struct known_unit units[] = {
     {{"d", 1}, AMOUNT_SECONDS, 86400, 1},
     {{"h", 1}, AMOUNT_SECONDS, 3600, 1},
     {{"min", 3}, AMOUNT_SECONDS, 60, 1},
@@ -119,12 +121,12 @@ static struct slice take_unit(struct slice *text)
     return unit;
 }
 
-static double in_base_units(const struct unit *unit, double number)
+static double in_base_units(const struct known_unit *unit, double number)
 {
     return number * unit->times / unit->divided_by;
 }
 
-static const struct unit *find_unit(struct slice name)
+static const struct known_unit *find_unit(struct slice name)
 {
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (slice_equals(units[i].name, name))
@@ -133,7 +135,7 @@ static const struct unit *find_unit(struct slice name)
 }
 
 /* "M", "Mi", "mb" in any case, for who knows that these are bytes. */
-static const struct unit *find_size(struct slice name)
+static const struct known_unit *find_size(struct slice name)
 {
     static const char *const tails[] = {"", "b", "i", "ib"};
     const char size[] = {name.length > 0 ? (char)(name.at[0] & ~0x20) : '\0', 'B'};
@@ -146,13 +148,13 @@ static const struct unit *find_size(struct slice name)
 }
 
 /* The rest of a duration whose first unit is known: "30s" of "1m30s". */
-static bool add_smaller(struct slice rest, const struct unit *unit, double *sum)
+static bool add_smaller(struct slice rest, const struct known_unit *unit, double *sum)
 {
     while (rest.length > 0) {
         double number;
         if (!take_number(&rest, &number))
             return false;
-        const struct unit *next = find_unit(take_unit(&rest));
+        const struct known_unit *next = find_unit(take_unit(&rest));
         if (next == NULL || next->kind != AMOUNT_SECONDS || in_base_units(next, 1) >= in_base_units(unit, 1))
             return false;
         *sum += in_base_units(next, number);
@@ -201,7 +203,7 @@ static enum amount_result read_unit(struct slice rest, enum amount_kind wanted, 
     struct slice name = take_unit(&rest);
     if (name.length == 0)
         return rest.length == 0 ? AMOUNT_OK : AMOUNT_UNKNOWN_UNIT;
-    const struct unit *unit = wanted == AMOUNT_BYTES ? find_size(name) : NULL;
+    const struct known_unit *unit = wanted == AMOUNT_BYTES ? find_size(name) : NULL;
     if (unit == NULL)
         unit = find_unit(name);
     if (unit == NULL || (wanted != AMOUNT_NUMBER && unit->kind != wanted))
@@ -212,9 +214,23 @@ static enum amount_result read_unit(struct slice rest, enum amount_kind wanted, 
     return AMOUNT_OK;
 }
 
+/* Nearly all amounts are a number, or one with a unit that Heroku knows too, which is read faster. */
+static bool read_common(struct slice text, enum amount_kind wanted, struct amount *amount)
+{
+    static const enum amount_kind kinds[] = {
+        [UNIT_NONE] = AMOUNT_NUMBER, [UNIT_BYTES] = AMOUNT_BYTES, [UNIT_SECONDS] = AMOUNT_SECONDS};
+    struct quantity quantity;
+    if (!keyvalue_quantity(text, &quantity) || quantity.unit == UNIT_OTHER)
+        return false;
+    *amount = (struct amount){quantity.number, kinds[quantity.unit]};
+    return wanted == AMOUNT_NUMBER || amount->kind == wanted || amount->kind == AMOUNT_NUMBER;
+}
+
 enum amount_result amount_read(struct slice text, enum amount_kind wanted, struct amount *amount, struct slice *unit)
 {
     enum amount_result result = AMOUNT_OK;
+    if (read_common(text, wanted, amount))
+        return AMOUNT_OK;
     text = slice_trim(text);
     bool negative = take_sign(&text);
     *amount = (struct amount){0, AMOUNT_NUMBER};

@@ -93,8 +93,7 @@ static bool read_scope(struct rules_reader *reader, const struct rule_scope *sco
 {
     struct slice text = reader->line->message;
     if (scope->after != NULL) {
-        if (!slice_starts_with(text, rule_pattern_start(scope->after)) ||
-            !rules_reader_match(reader, scope->after, reader->side_matcher, text))
+        if (!rules_reader_match(reader, scope->after, text))
             return false;
         text = rule_matcher_rest(reader->side_matcher);
     }
@@ -102,19 +101,14 @@ static bool read_scope(struct rules_reader *reader, const struct rule_scope *sco
                                     : read_pairs(reader, &scope->names, text);
 }
 
-bool rule_fields_read(struct rules_reader *reader, const struct rule *rule)
+bool rule_fields_read_anew(struct rules_reader *reader, const struct rule *rule)
 {
     const struct rule_scope *scope = &reader->rules->scopes[rule->scope];
     struct rule_scope_reading *found = &reader->scopes[rule->scope];
-    bool is_there = scope->kind != RULE_JSON || reader->json_scope == rule->scope;
-    if (found->line != reader->number || (found->has_fields && !is_there)) {
-        bool given_up = reader->given_up;
-        reader->given_up = false;
-        found->line = reader->number;
-        found->reading = ++reader->readings;
+    if (found->line != reader->number || !found->given_up) {
+        *found = (struct rule_scope_reading){.line = reader->number, .reading = ++reader->readings};
         found->has_fields = read_scope(reader, scope);
         found->given_up = reader->given_up;
-        reader->given_up = given_up;
         if (scope->kind == RULE_JSON)
             reader->json_scope = rule->scope;
     }
@@ -142,7 +136,9 @@ static const cJSON *find_member(const cJSON *object, const char *path, unsigned 
     return NULL;
 }
 
-static bool find_in_element(const cJSON *element, const struct rule_field *field, struct rule_value *value)
+/* Out of line, as it is rare. */
+__attribute__((noinline)) static bool find_in_element(const cJSON *element, const struct rule_field *field,
+                                                      struct rule_value *value)
 {
     const char *member = field->name + rule_array_length(field->name);
     const cJSON *item = element;
@@ -151,17 +147,18 @@ static bool find_in_element(const cJSON *element, const struct rule_field *field
     return item != NULL && set_value(value, item);
 }
 
-bool rule_fields_find(const struct rules_reader *reader, const struct rule *rule, const struct rule_field *field,
-                      struct rule_value *value)
+const struct rule_value *rule_fields_find(const struct rules_reader *reader, const struct rule *rule,
+                                          const struct rule_field *field, struct rule_value *own)
 {
     if (field->source == RULE_OF_GROUP) {
-        *value = (struct rule_value){.text = rule_matcher_group(reader->matcher, field->number)};
-        return true;
+        own->is_number = false;
+        own->text = rule_matcher_group(reader->matcher, field->number);
+        return own;
     }
     if (field->source == RULE_OF_ELEMENT && reader->element != NULL)
-        return find_in_element(reader->element, field, value);
-    *value = reader->values[field->number];
-    return value->reading == reader->scopes[rule->scope].reading;
+        return find_in_element(reader->element, field, own) ? own : NULL;
+    const struct rule_value *value = &reader->values[field->number];
+    return value->reading == reader->scopes[rule->scope].reading ? value : NULL;
 }
 
 struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_ROOM])

@@ -37,22 +37,23 @@ static bool read_value(struct rules_reader *reader, const struct rule *rule, con
 {
     const struct slice none = {"", 0};
     char spelled[NUMBER_ROOM];
-    struct rule_value value;
+    struct rule_value own;
     *number = metric->constant;
     if (metric->value.name == NULL)
         return true;
-    if (!rule_fields_find(reader, rule, &metric->value, &value) || (!value.is_number && value.text.length == 0)) {
+    const struct rule_value *value = rule_fields_find(reader, rule, &metric->value, &own);
+    if (value == NULL || (!value->is_number && value->text.length == 0)) {
         rule_unread_note(reader, rule, metric, RULES_UNREAD_MISSING, none, none);
         return false;
     }
-    if (value.is_number)
-        *number = scaled(value.number, metric->scale);
-    else if (!read_amount(reader, rule, metric, value.text, number))
+    if (value->is_number)
+        *number = scaled(value->number, metric->scale);
+    else if (!read_amount(reader, rule, metric, value->text, number))
         return false;
     if (isfinite(*number) && (metric->action == RULE_GAUGE || *number >= 0))
         return true;
     rule_unread_note(reader, rule, metric, isfinite(*number) ? RULES_UNREAD_NEGATIVE : RULES_UNREAD_TOO_LARGE,
-                     rule_fields_text(&value, spelled), none);
+                     rule_fields_text(value, spelled), none);
     return false;
 }
 
@@ -84,12 +85,11 @@ static size_t add_part(struct rules_reader *reader, const struct rule *rule, con
                        size_t capacity)
 {
     char spelled[NUMBER_ROOM];
-    struct rule_value value;
+    struct rule_value own;
     if (part->text != NULL)
         return spell(RULE_AS_IS, slice_of(part->text), out, capacity);
-    if (!rule_fields_find(reader, rule, &part->field, &value))
-        return 0;
-    return spell(part->spelling, rule_fields_text(&value, spelled), out, capacity);
+    const struct rule_value *value = rule_fields_find(reader, rule, &part->field, &own);
+    return value == NULL ? 0 : spell(part->spelling, rule_fields_text(value, spelled), out, capacity);
 }
 
 /* A value of several parts, or of one that is spelled otherwise.  One byte more than a label may have is kept, so that
@@ -116,15 +116,15 @@ static struct slice map_text(struct rules_reader *reader, const struct rule_labe
 static struct slice read_label(struct rules_reader *reader, const struct rule *rule, const struct rule_label *label,
                                char text[IDENTITY_VALUE_MAX + 1])
 {
-    const struct rule_part *part = &label->parts[0];
-    struct rule_value value;
-    if (label->part_count > 1 || part->spelling != RULE_AS_IS)
+    struct rule_value own;
+    if (label->kind == RULE_LABEL_CONSTANT)
+        return label->constant;
+    if (label->kind == RULE_LABEL_MADE)
         return make_text(reader, rule, label, text);
-    if (part->text != NULL)
-        return slice_of(part->text);
-    if (!rule_fields_find(reader, rule, &part->field, &value))
+    const struct rule_value *value = rule_fields_find(reader, rule, &label->parts[0].field, &own);
+    if (value == NULL)
         return (struct slice){"", 0};
-    return value.is_number ? make_text(reader, rule, label, text) : value.text;
+    return value->is_number ? make_text(reader, rule, label, text) : value->text;
 }
 
 static const struct process *process_of(struct rules_reader *reader)
@@ -161,7 +161,7 @@ static void add_labels(struct rules_reader *reader, const struct rule *rule, con
         struct slice text = read_label(reader, rule, label, reader->texts[i]);
         if (label->map_count > 0)
             text = map_text(reader, label, text);
-        labels[sample->label_count++] = (struct label){slice_of(label->name), text};
+        labels[sample->label_count++] = (struct label){label->name_text, text};
     }
     add_whose(reader, metric, sample, labels);
 }
@@ -217,18 +217,19 @@ static void make_one(struct rules_reader *reader, const struct rule *rule, const
     record(metric, &sample, number, output);
 }
 
-/* One for each element. */
-static void make_several(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
-                         struct sample_output *output)
+/* One for each element.  Out of line: it is rare, and what it needs would burden all. */
+__attribute__((noinline)) static void make_several(struct rules_reader *reader, const struct rule *rule,
+                                                   const struct rule_metric *metric, struct sample_output *output)
 {
-    struct rule_value value;
-    if (!rule_fields_find(reader, rule, metric->array, &value) || value.array == NULL) {
+    struct rule_value own;
+    const struct rule_value *value = rule_fields_find(reader, rule, metric->array, &own);
+    if (value == NULL || value->array == NULL) {
         rule_unread_note(reader, rule, metric, RULES_UNREAD_MISSING, (struct slice){"", 0}, (struct slice){"", 0});
         output->reject(output, REJECTED_VALUE);
         return;
     }
     unsigned count = 0;
-    const cJSON *element = value.array->child;
+    const cJSON *element = value->array->child;
     for (; element != NULL && count < RULE_ELEMENTS_MAX; element = element->next, count++) {
         reader->element = element;
         make_one(reader, rule, metric, output);

@@ -31,8 +31,7 @@ static bool fits(struct rules_reader *reader, const struct rule_pattern *pattern
 {
     char spelled[NUMBER_ROOM];
     struct slice text = rule_fields_text(value, spelled);
-    return slice_starts_with(text, rule_pattern_start(pattern)) &&
-           rules_reader_match(reader, pattern, reader->side_matcher, text);
+    return rules_reader_match(reader, pattern, text);
 }
 
 bool rule_tests_hold(struct rules_reader *reader, const struct rule_test *test, const struct rule_value *value)
@@ -62,8 +61,9 @@ bool rule_tests_fulfil(struct rules_reader *reader, const struct rule *rule)
 {
     for (size_t i = 0; i < rule->condition_count; i++) {
         const struct rule_condition *condition = &rule->conditions[i];
-        struct rule_value value;
-        bool holds = rule_fields_find(reader, rule, &condition->field, &value) && one_holds(reader, condition, &value);
+        struct rule_value own;
+        const struct rule_value *value = rule_fields_find(reader, rule, &condition->field, &own);
+        bool holds = value != NULL && one_holds(reader, condition, value);
         if (holds == condition->negated || reader->given_up)
             return false;
     }

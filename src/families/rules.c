@@ -68,13 +68,22 @@ static void number_field(struct rules *rules, const struct rule *rule, struct ru
     rules->field_count += field->number == rules->field_count;
 }
 
-/* Is the value made for the sample, or a part of the line or a constant? */
-static bool is_made(const struct rule_label *label)
+static enum rule_label_kind kind_of(const struct rule_label *label)
 {
-    return label->part_count > 1 || (label->parts[0].text == NULL && label->parts[0].spelling != RULE_AS_IS);
+    if (label->part_count > 1 || label->parts[0].spelling != RULE_AS_IS)
+        return RULE_LABEL_MADE;
+    return label->parts[0].text != NULL ? RULE_LABEL_CONSTANT : RULE_LABEL_FIELD;
 }
 
-static void number_fields_of_metric(struct rules *rules, const struct rule *rule, struct rule_metric *metric)
+static void prepare_label(struct rule_label *label)
+{
+    label->kind = kind_of(label);
+    label->name_text = slice_of(label->name);
+    if (label->kind == RULE_LABEL_CONSTANT)
+        label->constant = slice_of(label->parts[0].text);
+}
+
+static void prepare_metric(struct rules *rules, const struct rule *rule, struct rule_metric *metric)
 {
     number_field(rules, rule, &metric->value);
     metric->is_transient = rule->fields == RULE_JSON;
@@ -82,7 +91,8 @@ static void number_fields_of_metric(struct rules *rules, const struct rule *rule
         metric->array = &metric->value;
     for (size_t i = 0; i < metric->label_count; i++) {
         struct rule_label *label = &metric->labels[i];
-        metric->is_transient |= is_made(label);
+        prepare_label(label);
+        metric->is_transient |= label->kind == RULE_LABEL_MADE;
         for (size_t j = 0; j < label->part_count; j++) {
             number_field(rules, rule, &label->parts[j].field);
             if (label->parts[j].field.source == RULE_OF_ELEMENT)
@@ -91,14 +101,24 @@ static void number_fields_of_metric(struct rules *rules, const struct rule *rule
     }
 }
 
-static void number_fields(struct rules *rules)
+static void prepare_pattern(struct rule *rule)
+{
+    rule->start = rule_pattern_start(rule->pattern);
+    rule->part = rule_pattern_part(rule->pattern);
+    if (rule->start.length <= RULE_INDEX_HEAD)
+        rule->start.length = 0;
+}
+
+static void prepare_rules(struct rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++) {
         struct rule *rule = &rules->list[i];
+        if (rule->pattern != NULL)
+            prepare_pattern(rule);
         for (size_t j = 0; j < rule->condition_count; j++)
             number_field(rules, rule, &rule->conditions[j].field);
         for (size_t j = 0; j < rule->metric_count; j++)
-            number_fields_of_metric(rules, rule, &rule->metrics[j]);
+            prepare_metric(rules, rule, &rule->metrics[j]);
     }
 }
 
@@ -192,7 +212,7 @@ struct rules *rules_create(struct rule *list, size_t count)
         rules_unref(rules);
         return NULL;
     }
-    number_fields(rules);
+    prepare_rules(rules);
     return rules;
 }
 

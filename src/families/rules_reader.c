@@ -115,26 +115,44 @@ static void count_error(struct rules_reader *reader, size_t index)
                   rules->list[index].name, RULES_ERRORS_MAX);
 }
 
-bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct rule_matcher *matcher,
-                        struct slice text)
+static bool match(struct rules_reader *reader, const struct rule_pattern *pattern, struct rule_matcher *matcher,
+                  struct slice text)
 {
-    struct slice start = rule_pattern_start(pattern), part = rule_pattern_part(pattern);
-    if ((start.length > RULE_INDEX_HEAD && !slice_starts_with(text, start)) ||
-        (part.length > 0 && !scan_holds(text, part)))
-        return false;
-    enum rule_match match = rule_pattern_match(pattern, matcher, text);
-    reader->given_up |= match == RULE_FAILS;
-    return match == RULE_MATCHES;
+    enum rule_match found = rule_pattern_match(pattern, matcher, text);
+    reader->given_up |= found == RULE_FAILS;
+    return found == RULE_MATCHES;
+}
+
+/* May the text match, by what it must start with and hold?  Inlined, since it is all that most rules cost a line. */
+static inline __attribute__((always_inline)) bool may_match(struct slice start, struct slice part, struct slice text)
+{
+    return (start.length == 0 || slice_starts_with(text, start)) && (part.length == 0 || scan_holds(text, part));
+}
+
+bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct slice text)
+{
+    return may_match(rule_pattern_start(pattern), rule_pattern_part(pattern), text) &&
+           match(reader, pattern, reader->side_matcher, text);
 }
 
 /* Is it as the rule says, whoever said it? */
 static bool is_such_a_line(struct rules_reader *reader, const struct rule *rule)
 {
-    if (rule->pattern != NULL && !rules_reader_match(reader, rule->pattern, reader->matcher, reader->line->message))
+    struct slice message = reader->line->message;
+    const struct rule_condition *first = rule->conditions;
+    if (rule->pattern != NULL &&
+        !(may_match(rule->start, rule->part, message) && match(reader, rule->pattern, reader->matcher, message)))
         return false;
     if (rule->fields != RULE_NO_FIELDS && !rule_fields_read(reader, rule))
         return false;
-    return rule_tests_fulfil(reader, rule);
+    if (rule->condition_count == 0)
+        return true;
+    return (first->negated || !rule_fields_lack(reader, rule, &first->field)) && rule_tests_fulfil(reader, rule);
+}
+
+static bool is_off(const struct rules *rules, size_t index)
+{
+    return atomic_load_explicit(&rules->states[index].errors, memory_order_relaxed) >= RULES_ERRORS_MAX;
 }
 
 /* Does a rule that may take the line do it? */
@@ -142,7 +160,7 @@ static bool takes(struct rules_reader *reader, size_t index)
 {
     const struct rule *rule = &reader->rules->list[index];
     struct slice procid = reader->line->procid;
-    if ((rule->app != NULL && !slice_equals(reader->app, slice_of(rule->app))) || rules_is_off(reader->rules, index))
+    if ((rule->app != NULL && !slice_equals(reader->app, slice_of(rule->app))) || is_off(reader->rules, index))
         return false;
     if (rule->process != NULL && (procid.length > PROCESS_MAX || !fits(rule->process, procid)))
         return false;
