@@ -7,12 +7,13 @@ import sys
 from documentation import README, ROOT
 from harness import Skip, check, equal, test
 
-EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd")
+EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd", "A logger that puts something before JSON",
+            "An expression together with fields", "Conditions", "Labels that are made", "An array", "Units and constants")
 
 
 def examples():
     """(title, rules, lines, result) of each example."""
-    section = re.search(r"\n### Five examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
+    section = re.search(r"\n### Examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
     block = r"```%s\n(.*?)```\n"
     return re.findall(r"\n\*\*([^*]+)\*\*[^\n]*\n\n" + block % "yaml" + block % "text" + block % "text", section, re.S)
 
@@ -69,6 +70,24 @@ WRONG = (
     "rules: [{name: a, match: '^x', metrics: [{counter: a, with: [host]}]}]",
     "rules: [{name: a, fields: json, drop: true}]",
     "rules: [{name: a, match: '^(?<n>x)', metrics: [{histogram: a, value: $n, buckets: []}]}]",
+    "rules: [{name: a, match: '^x', after: '^y', drop: true}]",
+    "rules: [{name: a, fields: json, after: 'y', when: {b: c}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: '!= 5'}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: '>='}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: []}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {unlike: c}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {match: c}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {'b[]': c}, drop: true}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: '${n'}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: 'x$n'}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n, map: {}}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n, map: {'<': b}}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: five}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: '${n}'}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: $n, unit: meters}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: $n, scale: 0}]}]",
 )
 
 # Says "valid" or "invalid" for each document on its input, which are separated by NUL.
