@@ -7,10 +7,35 @@
 
 #include "base/slice.h"
 
-enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 512 };
+enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 2048 };
+
+enum line_piece_kind {
+    LINE_PIECE_PLAIN,
+    LINE_PIECE_STRING, /* quoted; but the name of a member of a JSON object is plain */
+    LINE_PIECE_UUID,
+    LINE_PIECE_ADDRESS,
+    LINE_PIECE_HEX,
+    LINE_PIECE_NUMBER,
+};
+
+/* A piece of a text, and what stands for it in the text's pattern: itself, or "<n>". */
+struct line_piece {
+    enum line_piece_kind kind;
+    struct slice text;
+    struct slice shown;
+};
+
+struct line_pieces {
+    struct slice rest;
+    bool starts_word;
+};
+
+/* The pieces of a text, one after the other; false at the end. */
+struct line_pieces line_pieces_of(struct slice text);
+bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
 
 /* Write the shape of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>, <ip>,
- * <hex> and <n>.  Cut off where it does not fit; returns its length. */
+ * <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
 
 struct line_patterns;

@@ -111,24 +111,55 @@ static size_t measure_number(struct slice text)
     return fraction > 0 ? length + 1 + fraction : length;
 }
 
+/* A string that names a member of a JSON object says what kind of line this is. */
+static bool names_member(struct slice text, size_t length)
+{
+    while (length < text.length && text.at[length] == ' ')
+        length++;
+    return length < text.length && text.at[length] == ':' && text.at[0] == '"';
+}
+
 static const struct placeholder {
     size_t (*measure)(struct slice text);
     bool starts_word; /* it is looked for where no word precedes it */
+    enum line_piece_kind kind;
     struct slice name;
 } placeholders[] = {
-    {measure_string, true, {"<string>", 8}}, {measure_uuid, true, {"<uuid>", 6}}, {measure_ipv4, true, {"<ip>", 4}},
-    {measure_ipv6, true, {"<ip>", 4}},       {measure_hex, true, {"<hex>", 5}},   {measure_number, false, {"<n>", 3}},
+    {measure_string, true, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, true, LINE_PIECE_UUID, {"<uuid>", 6}},
+    {measure_ipv4, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_hex, true, LINE_PIECE_HEX, {"<hex>", 5}},          {measure_number, false, LINE_PIECE_NUMBER, {"<n>", 3}},
 };
 enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
 
-/* What stands at the start of text, of length *length; NULL where that is one byte of plain text. */
+/* What stands at the start of text, of length *length; NULL: plain text. */
 static const struct placeholder *find_placeholder(struct slice text, bool starts_word, size_t *length)
 {
     for (int i = 0; i < PLACEHOLDER_COUNT; i++)
         if ((starts_word || !placeholders[i].starts_word) && (*length = placeholders[i].measure(text)) > 0)
-            return &placeholders[i];
+            return names_member(text, *length) ? NULL : &placeholders[i];
     *length = 1;
     return NULL;
+}
+
+struct line_pieces line_pieces_of(struct slice text)
+{
+    /* What is far behind the capacity of a pattern cannot matter, and a quote without an end is not looked for for
+     * ever. */
+    return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
+}
+
+bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
+{
+    size_t length;
+    if (pieces->rest.length == 0)
+        return false;
+    const struct placeholder *placeholder = find_placeholder(pieces->rest, pieces->starts_word, &length);
+    *piece = (struct line_piece){.kind = placeholder == NULL ? LINE_PIECE_PLAIN : placeholder->kind,
+                                 .text = {pieces->rest.at, length}};
+    piece->shown = placeholder == NULL ? piece->text : placeholder->name;
+    pieces->starts_word = !is_word(pieces->rest.at[length - 1]);
+    pieces->rest = slice_after(pieces->rest, length);
+    return true;
 }
 
 static bool continues_character(char byte)
@@ -138,21 +169,19 @@ static bool continues_character(char byte)
 
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
 {
-    size_t length = 0, taken;
-    bool starts_word = true;
-    /* What is far behind the room cannot matter, and a quote without an end is not looked for for ever. */
-    struct slice rest = slice_beginning(text, 16 * LINE_PATTERN_MAX);
-    for (; rest.length > 0; rest = slice_after(rest, taken)) {
-        const struct placeholder *placeholder = find_placeholder(rest, starts_word, &taken);
-        struct slice part = placeholder != NULL ? placeholder->name : (struct slice){rest.at, 1};
-        starts_word = !is_word(rest.at[taken - 1]);
-        if (part.length > LINE_PATTERN_MAX - length)
+    size_t length = 0;
+    struct line_pieces pieces = line_pieces_of(text);
+    struct line_piece piece = {.text = text};
+    bool is_cut = false;
+    while (line_pieces_next(&pieces, &piece)) {
+        is_cut = piece.shown.length > LINE_PATTERN_MAX - length;
+        if (is_cut)
             break;
-        memcpy(out + length, part.at, part.length);
-        length += part.length;
+        memcpy(out + length, piece.shown.at, piece.shown.length);
+        length += piece.shown.length;
     }
     /* No half character at the end. */
-    if (rest.length > 0 && continues_character(rest.at[0])) {
+    if (is_cut && continues_character(piece.text.at[0])) {
         while (length > 0 && continues_character(out[length - 1]))
             length--;
         length -= length > 0;

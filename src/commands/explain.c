@@ -9,17 +9,20 @@
 #include "base/process.h"
 #include "commands/explanation.h"
 #include "commands/reading.h"
+#include "commands/suggestion.h"
 #include "intake/ledger.h"
 
 enum {
     TEXT_SHOWN = 400,          /* bytes of a line */
     LINE_PATTERNS_TOLD = 4096, /* apart from each other */
     LINE_PATTERNS_SHOWN = 20,
+    SUGGESTIONS_SHOWN = 10,
 };
 
 struct options {
     struct reading_options reading;
     bool summary;
+    bool suggest;
 };
 
 /* What is counted of all messages. */
@@ -38,6 +41,7 @@ struct explainer {
     struct count count;
     double lost[LOGPLEX_CODES];   /* what the context of the batch told before the present message */
     struct line_patterns *shapes; /* of lines that are not metrics; NULL: each line is printed instead */
+    bool suggest;                 /* they are for suggestions, so lines that rules are not given do not count */
 };
 
 static const char *const malformation_meanings[] = {
@@ -218,7 +222,8 @@ static void judge(struct batch_observer *observer, const struct batch_judgement 
     count_verdict(&explainer->count, judgement);
     if (explainer->shapes == NULL)
         print_judgement(explainer, judgement);
-    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement))
+    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement) &&
+             !(explainer->suggest && judgement->line->appname.length == 0))
         count_shape(explainer->shapes, judgement->line);
     explainer->explanation.text.length = 0;
     memcpy(explainer->lost, judgement->context->lost, sizeof explainer->lost);
@@ -293,6 +298,59 @@ static void print_shapes(const struct line_patterns *shapes)
         printf("  and %" PRIu64 " lines of further shapes, which were not told apart\n", total.without_room);
 }
 
+/* ---- suggestions ---- */
+
+/* As a comment, in bytes that any reader of YAML takes. */
+static void print_ascii(struct slice text)
+{
+    struct slice shown = slice_beginning(text, TEXT_SHOWN);
+    for (size_t i = 0; i < shown.length; i++) {
+        unsigned char byte = (unsigned char)shown.at[i];
+        if (byte < ' ' || byte >= 0x7f)
+            printf("\\x%02x", byte);
+        else
+            putchar(byte);
+    }
+    printf("%s\n", shown.length < text.length ? "..." : "");
+}
+
+/* "# " before each line. */
+static void print_commented(struct slice text)
+{
+    while (text.length > 0) {
+        size_t length = slice_index(text, '\n') + 1;
+        length = length < text.length ? length : text.length;
+        printf("# %.*s", (int)length, text.at);
+        text = slice_after(text, length);
+    }
+}
+
+static void print_suggestion(const struct line_pattern_count *count, unsigned number)
+{
+    struct buffer rule = {0};
+    bool made = suggestion_make(count->example, number, &rule);
+    printf("#\n#   # %" PRIu64 " lines such as\n#   #     ", count->count);
+    print_ascii(count->example);
+    if (made)
+        print_commented((struct slice){rule.at, rule.length});
+    else
+        printf("#   # (no rule can be made of this line: it is too long)\n");
+    buffer_free(&rule);
+}
+
+static void print_suggestions(const struct line_patterns *shapes)
+{
+    struct line_pattern_count counts[SUGGESTIONS_SHOWN];
+    size_t shown = line_patterns_most(shapes, counts, SUGGESTIONS_SHOWN);
+    printf(
+        "# # Rules for the commonest lines that gave nothing.  Take away the \"# \" before those that you want, and\n"
+        "# # give them names of your own.\n# rules:\n");
+    for (size_t i = 0; i < shown; i++)
+        print_suggestion(&counts[i], (unsigned)i + 1);
+    if (shown == 0)
+        printf("#   [] # all lines gave something\n");
+}
+
 static void print_summary(const struct explainer *explainer, enum log_input_form form)
 {
     printf("%" PRIu64 " messages, read as %s\n", explainer->count.messages, log_input_form_name(form));
@@ -309,7 +367,9 @@ static void explain_all(struct reading *reading, struct explainer *explainer)
     do
         memset(explainer->lost, 0, sizeof explainer->lost);
     while (reading_take(reading, &explainer->observer) > 0 && fflush(stdout) == 0);
-    if (explainer->shapes != NULL && log_input_error(reading->file.input) == 0)
+    if (explainer->suggest && log_input_error(reading->file.input) == 0)
+        print_suggestions(explainer->shapes);
+    else if (explainer->shapes != NULL && log_input_error(reading->file.input) == 0)
         print_summary(explainer, log_input_form(reading->file.input));
 }
 
@@ -320,12 +380,14 @@ static int run(const struct options *options, const char *path)
         return COMMAND_FAILED;
     int status = 0;
     struct explainer *explainer = calloc(1, sizeof *explainer);
-    struct line_patterns *shapes = options->summary ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
-    if (explainer == NULL || (options->summary && shapes == NULL))
+    bool has_shapes = options->summary || options->suggest;
+    struct line_patterns *shapes = has_shapes ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
+    if (explainer == NULL || (has_shapes && shapes == NULL))
         status = command_fail("there is not enough memory");
     else {
         explainer->observer = (struct batch_observer){watch, judge};
         explainer->shapes = shapes;
+        explainer->suggest = options->suggest;
         explain_all(&reading, explainer);
         buffer_free(&explainer->explanation.text);
     }
@@ -343,6 +405,9 @@ int explain(int argc, char **argv)
         READING_OPTIONS(options.reading),
         {"--summary", NULL, "counts by family and reason, and the most frequent shapes of lines that are not metrics",
          NULL, &options.summary},
+        {"--suggest", NULL,
+         "a rule, ready to be edited, for each of the most frequent shapes of lines that gave nothing", NULL,
+         &options.suggest},
     };
     const struct command command = {
         "explain",

@@ -25,6 +25,8 @@ static void what_differs_is_replaced(void **state)
     check("peer ::1 2001:db8::8a2e:370:7334 fe80:1:2:3:4:5:6:7 a:b", "peer <ip> <ip> <ip> a:b");
     check("commit 6909d7c6 deadbeef 0xff 0x 12345678", "commit <hex> deadbeef <hex> <n>x <n>");
     check("path=\"/a b\" \"c\\\"d\" 'e f' don't can't \"open", "path=<string> <string> <string> don't can't \"open");
+    check("{\"event\":\"paid\", \"n\" : 5,\"x\":[\"a\"]}", "{\"event\":<string>, \"n\" : <n>,\"x\":[<string>]}");
+    check("{'a':'b'}", "{<string>:<string>}");
     check("gr\xc3\xb6\xc3\x9f"
           "er 5",
           "gr\xc3\xb6\xc3\x9f"
