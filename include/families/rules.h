@@ -20,11 +20,11 @@
 
 struct rules;
 
-/* The array (malloc) and all in it become the rules', also where creation fails.  NULL where memory is short.  One
+/* The array (malloc) and all in it become the rules', also if creation fails.  NULL if memory is short.  One
  * thread at a time. */
 struct rules *rules_create(struct rule *rules, size_t count);
 
-/* One share more, or one less; the last one frees.  NULL is harmless. */
+/* One reference more, or one less; the last one frees.  NULL is harmless. */
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
 
@@ -41,7 +41,7 @@ bool rules_is_off(const struct rules *rules, size_t rule);
 
 /* ---- lines ---- */
 
-/* What a thread needs to read lines by rules; NULL where memory is short. */
+/* What a thread needs to read lines by rules; NULL if memory is short. */
 struct rules_reader *rules_reader_create(void);
 void rules_reader_free(struct rules_reader *reader);
 
@@ -96,8 +96,8 @@ bool rules_reader_unread(const struct rules_reader *reader, size_t nth, struct r
 /* "it is no number"; of RULES_UNREAD_UNIT the unit is to follow. */
 const char *rules_unread_meaning(enum rules_unread_reason reason);
 
-/* The family is in family.h's table: it owns all lines with a header, where there are rules, and reads NOT_A_METRIC
- * where none takes them. */
+/* The family is in family.h's table: if there are rules, it owns all lines with a header, and reads NOT_A_METRIC if
+ * none takes them. */
 extern const struct family rules_family;
 
 #endif

@@ -45,7 +45,7 @@ static bool set_value(struct rule_value *value, const cJSON *item)
     return true;
 }
 
-/* path has room for two bytes more than a name's length. */
+/* path has capacity for two bytes more than a name's length. */
 static void note_member(struct rules_reader *reader, const struct rule_names *names, char *path, size_t length,
                         const cJSON *item)
 {

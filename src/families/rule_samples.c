@@ -170,13 +170,13 @@ static void add_labels(struct rules_reader *reader, const struct rule *rule, con
 
 union number_value {
     struct value value;
-    union value_word room[sizeof(struct value) / sizeof(union value_word) + 1];
+    union value_word space[sizeof(struct value) / sizeof(union value_word) + 1];
 };
 
 static void record(const struct rule_metric *metric, struct sample *sample, double number, struct sample_output *output)
 {
-    union number_value room = {0};
-    struct value *value = sample->value = &room.value;
+    union number_value memory = {0};
+    struct value *value = sample->value = &memory.value;
     struct series *series;
     value->number = number;
     switch (metric->action) {

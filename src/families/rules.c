@@ -161,13 +161,13 @@ static bool describe_metric(struct rule_metric *metric)
     if (labels == NULL)
         return false;
     metric->metric =
-        rule_metric_of(&(struct rule_metric_shape){.name = metric->name,
-                                                   .help = metric->help,
-                                                   .type = type_of(metric->action),
-                                                   .counted = metric->action == RULE_COUNTER || metric->bound_count > 0,
-                                                   .bounds = metric->bounds,
-                                                   .bound_count = metric->bound_count,
-                                                   .labels = labels});
+        rule_metric_of(&(struct rule_metric_key){.name = metric->name,
+                                                 .help = metric->help,
+                                                 .type = type_of(metric->action),
+                                                 .counted = metric->action == RULE_COUNTER || metric->bound_count > 0,
+                                                 .bounds = metric->bounds,
+                                                 .bound_count = metric->bound_count,
+                                                 .labels = labels});
     free(labels);
     return metric->metric != NULL;
 }
@@ -218,7 +218,7 @@ struct rules *rules_create(struct rule *list, size_t count)
 
 struct rules *rules_ref(struct rules *rules)
 {
-    /* Relaxed: who references has a share, so nothing can be freed meanwhile. */
+    /* Relaxed: who references it has a reference, so nothing can be freed meanwhile. */
     if (rules != NULL)
         atomic_fetch_add_explicit(&rules->references, 1, memory_order_relaxed);
     return rules;
@@ -226,7 +226,7 @@ struct rules *rules_ref(struct rules *rules)
 
 void rules_unref(struct rules *rules)
 {
-    /* Release what was done with this share to who frees, and acquire what was done with all others. */
+    /* Release what was done with this reference to who frees, and acquire what was done with all others. */
     if (rules == NULL || atomic_fetch_sub_explicit(&rules->references, 1, memory_order_acq_rel) > 1)
         return;
     rules_free_array(rules->list, rules->count);

@@ -2,6 +2,7 @@
  * make of them must be as sample.h says, and what excludes a rule beforehand must exclude no line that it takes. */
 #include <math.h>
 
+#include "base/log.h"
 #include "base/scan.h"
 #include "config/config_file.h"
 #include "families/rules.h"
@@ -114,8 +115,8 @@ static void observe(struct sample_output *output, struct series *histogram, cons
 /* An input that starts with ^ is one expression, and lines for it. */
 static void check_pattern(struct slice text, struct slice lines, struct rule_matcher *matcher)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(text, problem);
+    char error[RULE_PATTERN_ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(text, error);
     while (pattern != NULL && lines.length > 0) {
         struct slice line = {lines.at, slice_index(lines, '\n')};
         if (rule_pattern_match(pattern, matcher, line) == RULE_MATCHES) {
@@ -172,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         store = store_create(&(struct store_settings){.max_series = 1000, .slots = 1, .entities = entities});
         reader = rules_reader_create();
         matcher = rule_matcher_create();
+        log_set_level(LOG_ERROR);
     }
     const char *mark = memmem(data, size, "\n--\n", 4);
     struct slice text = {(const char *)data, size}, lines = {"", 0};

@@ -401,10 +401,10 @@ static void beginnings(void **state)
                                         "x", "a|b", "a|c", "{a", "1", "]",  "ab c", " ",  "b ", "c"};
     struct rule_matcher *matcher = rule_matcher_create();
     for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
-        char problem[RULE_PATTERN_PROBLEM];
-        struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), problem);
+        char error[RULE_PATTERN_ERROR_MAX];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), error);
         if (pattern == NULL)
-            fail_msg("%s: %s", expressions[i], problem);
+            fail_msg("%s: %s", expressions[i], error);
         for (size_t j = 0; j < sizeof lines / sizeof lines[0]; j++) {
             struct slice line = guarded(slice_of(lines[j]));
             if (rule_pattern_match(pattern, matcher, line) != RULE_MATCHES)
@@ -424,8 +424,8 @@ static void beginnings(void **state)
 
 static void check_start(const char *expression, const char *start)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    char error[RULE_PATTERN_ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_start(pattern), start);
     rule_pattern_free(pattern);
@@ -433,8 +433,8 @@ static void check_start(const char *expression, const char *start)
 
 static void check_part(const char *expression, const char *part)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    char error[RULE_PATTERN_ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_part(pattern), part);
     rule_pattern_free(pattern);
@@ -463,10 +463,10 @@ static void starts(void **state)
 
 static void refuse(const char *expression, size_t length, const char *expected)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, problem);
-    if (pattern != NULL || strstr(problem, expected) == NULL)
-        fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : problem, expected);
+    char error[RULE_PATTERN_ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, error);
+    if (pattern != NULL || strstr(error, expected) == NULL)
+        fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : error, expected);
 }
 
 static void refused(void **state)
@@ -474,7 +474,7 @@ static void refused(void **state)
     (void)state;
     static const struct {
         const char *expression;
-        const char *problem;
+        const char *error;
     } wrong[] = {
         {"", "must start with '^'"},
         {"abc", "must start with '^'"},
@@ -494,7 +494,7 @@ static void refused(void **state)
         {"^(?<a>x)|(?<a>y)", "two named"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        refuse(wrong[i].expression, strlen(wrong[i].expression), wrong[i].problem);
+        refuse(wrong[i].expression, strlen(wrong[i].expression), wrong[i].error);
     char text[RULE_PATTERN_MAX + 1];
     memset(text, 'a', sizeof text);
     text[0] = '^';
@@ -504,7 +504,7 @@ static void refused(void **state)
         strcat(text, "(a)");
     refuse(text, strlen(text), "more than 64 groups");
     text[strlen(text) - 3] = '\0';
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[RULE_PATTERN_PROBLEM]){0});
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[RULE_PATTERN_ERROR_MAX]){0});
     assert_non_null(pattern);
     rule_pattern_free(pattern);
 }
@@ -552,10 +552,10 @@ static void evil_expressions(void **state)
         for (; length + step + 8 < sizeof line; length += step)
             memcpy(line + length, evil[i].repeated, step);
         strcpy(line + length, evil[i].end);
-        char problem[RULE_PATTERN_PROBLEM];
-        struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), problem);
+        char error[RULE_PATTERN_ERROR_MAX];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), error);
         if (pattern == NULL)
-            fail_msg("%s: %s", evil[i].expression, problem);
+            fail_msg("%s: %s", evil[i].expression, error);
         enum rule_match match = rule_pattern_match(pattern, matcher, guarded(slice_of(line)));
         if (match == RULE_MATCHES)
             fail_msg("%s matches", evil[i].expression);
