@@ -49,6 +49,7 @@ entity_id entities_app_of(const struct entities *entities, entity_id id);
 /* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
  * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
 uint64_t entities_since(const struct entities *entities, entity_id id);
+
 /* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
  * is scaled down below it.  Of an app, itself. */
 entity_id entities_place(const struct entities *entities, entity_id process);
@@ -92,6 +93,9 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
  * a series that we count ourselves, which goes on through restarts. */
 #define ENTITY_COUNTED INT64_MAX
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
+
+/* Are lines of these two times of two instances of an entity, the earlier of which is over, grace or not? */
+bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later);
 
 /* What an app has in the store: the lines of its series, and the names among them that are limited.  Add amount (may be
  * negative) to either and get the sum.  0 where the app is over or NONE. */

@@ -170,6 +170,22 @@ static void short_grace(void **state)
     entities_free(hasty);
 }
 
+static void apart(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.1");
+    assert_false(entities_are_apart(entities, web, LINE(1), LINE(20))); /* nothing has ended */
+    entities_exited(entities, web, LINE(10), now);
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, web, LINE(9), LINE(10)));
+    assert_false(entities_are_apart(entities, web, LINE(11), LINE(12)));
+    now += GRACE;
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, app, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, entities_place(entities, web), LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, ENTITY_NONE, LINE(10), LINE(11)));
+}
+
 static void restarted(void **state)
 {
     (void)state;
@@ -521,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(since, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(apart, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts, setup, teardown),

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,7 +129,7 @@ static void counted_series(void **state)
     assert_int_equal(count(0, &other, "x", 0, 1, 0), STORE_OUTDATED);
     assert_int_equal(count(0, &other, "y", 0, 1, 0), STORE_CREATED);
     assert_store("counted", "l=\"x\"=0/5/1 l=\"y\"=1 ");
-    /* A reported series cannot become a counted one, nor a foreign name one of ours. */
+    /* A counted series that is in force does not become a reported one; a name that an app chose becomes ours. */
     struct identity identity = identify("counted", "x");
     struct value value = {.type = VALUE_GAUGE, .number = 1};
     assert_int_equal(store_update(store, 0, &identity, NULL, &value, false, &(struct store_terms){.now = now}),
@@ -136,8 +137,9 @@ static void counted_series(void **state)
     assert_int_equal(set("foreign", "x", 1, 1, false), STORE_CREATED);
     identity = identify("foreign", "y");
     assert_int_equal(store_count(store, 0, &identity, &counted, 0, 1, &(struct store_terms){.now = now}),
-                     STORE_OUTDATED);
-    assert_int_equal(used(), 5);
+                     STORE_CREATED);
+    assert_store("foreign", "l=\"x\"=1 l=\"y\"=1/0/0 ");
+    assert_int_equal(used(), 8);
 }
 
 static void expiry(void **state)
@@ -418,7 +420,7 @@ static void look_at(const char *name)
 static void births(void **state)
 {
     (void)state;
-    now = UINT64_C(1) << 39; /* a machine that has run for 17 years */
+    now = UINT64_C(1) << 38; /* a machine that has run for 8 years */
     struct store_terms terms = terms_of("a");
     terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     struct identity identity = identify("counted", "x");
@@ -447,6 +449,152 @@ static void births(void **state)
     store_update(store, 0, &identity, NULL, &value, true, &terms);
     look_at("m");
     assert_int_equal(last_seen.app_since, 0);
+}
+
+/* ---- which series gives way ---- */
+
+/* What a rule makes: a gauge, then a counter. */
+static struct metric gauge_rule = {.name = "x", .help = "", .type = METRIC_GAUGE};
+static struct metric counter_rule = {.name = "x", .help = "", .type = METRIC_COUNTER, .cells = 1};
+
+static enum store_result report(const struct metric *metric, double number, int64_t time)
+{
+    struct identity identity = identify("x", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = number, .time = time};
+    return store_update(store, 0, &identity, metric, &value, false, &(struct store_terms){.now = now});
+}
+
+static enum store_result count_rule(void)
+{
+    struct identity identity = identify("x", "x");
+    return store_count(store, 0, &identity, &counter_rule, 0, 1, &(struct store_terms){.now = now});
+}
+
+static void rule_kinds(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        gauge_rule.ended = false;
+        counter_rule.ended = true;
+        assert_int_equal(report(&gauge_rule, 5, 100 - i), STORE_CREATED); /* no matter what an older rule made */
+        assert_int_equal(report(&gauge_rule, 7, 100), STORE_RECORDED);
+        assert_int_equal(count_rule(), STORE_OUTDATED); /* the former rule: a batch that began before */
+        assert_store("x", "l=\"x\"=7 ");
+        gauge_rule.ended = true;
+        counter_rule.ended = false;
+        assert_int_equal(count_rule(), STORE_CREATED);
+        assert_int_equal(count_rule(), STORE_RECORDED);
+        assert_int_equal(report(&gauge_rule, 9, 200), STORE_OUTDATED);
+        assert_store("x", "l=\"x\"=2 ");
+        assert_int_equal(used(), 1);
+    }
+    /* No rule makes it any more, but an app does. */
+    counter_rule.ended = true;
+    assert_int_equal(report(NULL, 3, 1), STORE_CREATED);
+    assert_store("x", "l=\"x\"=3 ");
+    /* A rule takes it over from the app, at once, as a gauge and as a counter. */
+    gauge_rule.ended = false;
+    assert_int_equal(report(&gauge_rule, 4, 0), STORE_CREATED);
+    assert_int_equal(report(NULL, 5, 300), STORE_OUTDATED);
+    gauge_rule.ended = true;
+    assert_int_equal(report(NULL, 5, 0), STORE_CREATED);
+    counter_rule.ended = false;
+    assert_int_equal(count_rule(), STORE_CREATED);
+    assert_int_equal(report(NULL, 6, 400), STORE_OUTDATED);
+    assert_store("x", "l=\"x\"=1 ");
+    assert_int_equal(used(), 1);
+    struct store_metric_view view;
+    assert_int_equal(store_metrics(store, &view, 1), 1);
+    assert_ptr_equal(view.metric, &counter_rule);
+    struct store_usage usage;
+    for (int i = 0; i < 2; i++) { /* what gave way is unlinked once */
+        store_sweep(store, 0, now);
+        store_usage(store, &usage);
+        assert_int_equal(usage.expired, 9);
+    }
+    assert_store("x", "l=\"x\"=1 ");
+}
+
+/* A series that two apps report, whose first one leaves: the other's reports are seen at once. */
+static void handed_over(void **state)
+{
+    (void)state;
+    struct store_terms a = terms_of("a"), b = terms_of("b");
+    a.entity = entities_process(entities, a.app, SLICE("web.1"), now);
+    assert_int_equal(put("m", 0, 0, &a), STORE_CREATED);
+    assert_int_equal(put("m", 0, 0, &b), STORE_RECORDED);
+    entities_ended(entities, a.entity, 60, now);
+    now += 100;
+    b = terms_of("b");
+    assert_int_equal(put("m", 0, 0, &b), STORE_CREATED);
+    assert_int_equal(used(), 1);
+    page[0] = '\0';
+    assert_store("m", "a_few=\"0\",many=\"\\\"\\\\0\"=1 ");
+    store_sweep(store, 0, now);
+    assert_int_equal(used(), 1);
+}
+
+/* What an instance added up is not the next one's, also while it is still shown. */
+static void instances(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    struct identity gauge = identify("gauge", "x"), counter = identify("counter", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = 10, .time = 50};
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    value.type = VALUE_COUNTER;
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    entities_exited(entities, terms.entity, 60, now);
+    value = (struct value){.type = VALUE_GAUGE, .number = 1, .time = 55}; /* a late line of the one that ended */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=11 ");
+    value.time = 61; /* the next one */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=1 ");
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=2 ");
+    value.type = VALUE_COUNTER; /* a counter goes on: who sums it up misses nothing */
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    assert_store("counter", "l=\"x\"=11 ");
+    now += 100; /* also when the grace is over */
+    assert_store("gauge", "l=\"x\"=2 ");
+}
+
+/* ---- amounts ---- */
+
+static void unfit_amounts(void **state)
+{
+    (void)state;
+    const double bad[] = {-1, INFINITY, -INFINITY, NAN};
+    struct identity identity = identify("m", "x");
+    struct store_terms terms = {.now = now};
+    struct value value = {.type = VALUE_COUNTER, .number = 1};
+    store_update(store, 0, &identity, NULL, &value, true, &terms);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        value.number = bad[i];
+        assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_UNFIT);
+    }
+    value.number = 1e308;
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_RECORDED);
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_TOO_LARGE);
+    assert_store("m", "l=\"x\"=1e+308 ");
+}
+
+/* Samples of several kinds that share what is left of one name: what is added up stays. */
+static void mixed_overflow(void **state)
+{
+    (void)state;
+    struct store_terms terms = {.now = now, .overflow = true};
+    struct identity identity = identify("m", "__other__");
+    struct value counter = {.type = VALUE_COUNTER, .number = 2}, gauge = {.type = VALUE_GAUGE, .number = 100};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_CREATED);
+    for (int i = 0; i < 3; i++) {
+        gauge.time = counter.time = i;
+        assert_int_equal(store_update(store, 0, &identity, NULL, &gauge, true, &terms), STORE_CAPPED);
+        assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_RECORDED);
+    }
+    assert_store("m", "l=\"__other__\"=8 ");
 }
 
 /* ---- memory ---- */
@@ -586,6 +734,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(rule_kinds, setup, teardown),
+        cmocka_unit_test_setup_teardown(handed_over, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(instances, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(unfit_amounts, setup, teardown),
+        cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
         cmocka_unit_test(packed),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
