@@ -55,7 +55,8 @@ struct store_settings {
     size_t max_series;     /* bounds the weight (value_weight(); for counted series their lines) of all series but those
                               recorded as exempt; threads that create series at the same moment may pass it, and the next
                               two, by one series each */
-    size_t max_app_series; /* the same for the series of one app; 0: no bound */
+    size_t max_app_series; /* the same for the series of one app; 0: no bound.  If it is below max_series, a part of
+                              that is kept for the first lines of each app: see limits.c */
     size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
     size_t max_names;          /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
     unsigned slots;            /* recording threads, the maintenance thread included */

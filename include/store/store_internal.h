@@ -21,6 +21,7 @@ struct group {
     _Atomic(struct group *) next; /* of the metric's */
     struct stored_metric *metric;
     entity_id app;
+    bool chosen;           /* the app chose the name; otherwise it is ours */
     atomic_long series;    /* how many exist or are about to; -1: removed */
     atomic_long named;     /* those of them that have a limited name */
     atomic_long overflows; /* those that others share */
@@ -88,8 +89,10 @@ struct store {
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     struct epochs epochs;
     struct cell_pool cells;
-    _Alignas(CACHE_LINE)
-        atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
+    _Alignas(CACHE_LINE) atomic_long reserve_used; /* the lines of all apps that are within their reserves */
+    long reserve;       /* lines of max_series that only reserves may take; 0: there are none */
+    long app_reserve;   /* for each app: of the lines that it chose, and of ours */
+    atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
     _Atomic(struct stored_metric *) metrics;
@@ -137,9 +140,12 @@ void count_release(atomic_long *series);
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric);
 
 /* The metric's group for an app, likewise.  The metric is held. */
-struct group *group_hold(struct stored_metric *metric, entity_id app);
+struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen);
 
 /* ---- limits (limits.c) ---- */
+
+/* Set the reserves that the settings ask for. */
+void limits_start(struct store *store);
 
 /* Is there room in max_series for a new series of this weight? */
 bool limits_has_room(const struct store *store, unsigned weight);
@@ -148,8 +154,8 @@ bool limits_has_room(const struct store *store, unsigned weight);
 enum store_result limits_check(struct store *store, struct group *group, unsigned weight,
                                const struct store_terms *terms);
 
-/* Has the group's app room for this much more? */
-bool limits_app_has_room(const struct store *store, const struct group *group, unsigned weight);
+/* May a group's series grow by this weight?  CREATED: they may. */
+enum store_result limits_check_growth(const struct store *store, const struct group *group, unsigned weight);
 
 /* Add weight, or take it back if it is negative, to what the store, a group and its app hold. */
 void limits_charge(struct store *store, struct group *group, long weight);

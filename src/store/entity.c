@@ -593,6 +593,6 @@ long entities_add(struct entities *entities, entity_id app, enum entity_account 
 {
     struct entity *entity = entity_of(entities, app);
     if (entity == NULL)
-        return 0;
+        return ENTITY_NO_ACCOUNT;
     return atomic_fetch_add_explicit(&entity->accounts[account], amount, memory_order_relaxed) + amount;
 }

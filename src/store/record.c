@@ -197,9 +197,11 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         if (result != STORE_RECORDED)
             return result;
         long more = added_weight(series, old, next);
-        if (more > 0 && !series->overflow && !limits_app_has_room(store, series->group, (unsigned)more)) {
+        result =
+            more > 0 && !series->overflow ? limits_check_growth(store, series->group, (unsigned)more) : STORE_CREATED;
+        if (result != STORE_CREATED) {
             free(next);
-            return STORE_APP_FULL;
+            return result;
         }
         if (more > 0 && !limits_take(store, series->group, (unsigned)more)) {
             free(next);

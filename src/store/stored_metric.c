@@ -61,14 +61,14 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
     return fresh;
 }
 
-struct group *group_hold(struct stored_metric *metric, entity_id app)
+struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen)
 {
     struct group *fresh = NULL;
     struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
     for (;;) {
         for (struct group *group = head; group != NULL;
              group = atomic_load_explicit(&group->next, memory_order_acquire)) {
-            if (group->app == app && count_hold(&group->series)) {
+            if (group->app == app && group->chosen == chosen && count_hold(&group->series)) {
                 free(fresh);
                 return group;
             }
@@ -77,6 +77,7 @@ struct group *group_hold(struct stored_metric *metric, entity_id app)
             return NULL;
         fresh->metric = metric;
         fresh->app = app;
+        fresh->chosen = chosen;
         atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
         atomic_store_explicit(&fresh->next, head, memory_order_relaxed);
         /* Release the filled-in group to the acquires here and in store_widest_label(). */

@@ -427,19 +427,19 @@ static void many(void **state)
         entity_id run = process_of(first, name);
         if (run == first)
             break;
-        entities_add(entities, run, ENTITY_LINES, 5);
+        entities_add(entities, run, ENTITY_CHOSEN_LINES, 5);
     }
-    entities_add(entities, first, ENTITY_LINES, 7);
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 0), 7);
+    entities_add(entities, first, ENTITY_CHOSEN_LINES, 7);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 0), 7);
     now += 4 * (uint64_t)SILENCE;
     for (int i = 5000; i < 6024; i++) {
         snprintf(name, sizeof name, "app%d", i);
         app = app_of(name);
         assert_int_not_equal(app, ENTITY_NONE);
-        assert_int_equal(entities_add(entities, app, ENTITY_LINES, 0), 0);
+        assert_int_equal(entities_add(entities, app, ENTITY_CHOSEN_LINES, 0), 0);
     }
     assert_true(counted_over(first)); /* its id names nobody any more */
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 1), 0);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
 /* Several threads that meet the same names at the same time mean the same entities, also where places change hands. */
@@ -460,7 +460,7 @@ static void *name_all(void *argument)
             entity_id app = entities_app(entities, slice_of(name), NULL, 0, then);
             snprintf(name, sizeof name, "run.%d", i);
             named[thread][i] = entities_process(entities, app, slice_of(name), then);
-            entities_add(entities, app, ENTITY_LINES, 1);
+            entities_add(entities, app, ENTITY_CHOSEN_LINES, 1);
             entities_ended(entities, named[thread][i], LINE(round + 1), then);
             entities_started(entities, named[thread][i], LINE(round + 2));
         }

@@ -319,10 +319,10 @@ static void bounds(void **state)
     store_sweep(store, 0, now);
     assert_int_equal(used(), 20);
     a = terms_of("a");
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 0);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 20);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 20);
 }
 
 static void limited_names(void **state)
@@ -449,6 +449,67 @@ static void births(void **state)
     store_update(store, 0, &identity, NULL, &value, true, &terms);
     look_at("m");
     assert_int_equal(last_seen.app_since, 0);
+}
+
+/* Two greedy apps take what they can; a third one, and what we tell about the greedy ones, have their reserves. */
+static enum store_result fill(const char *name, int first, int count, const struct metric *metric,
+                              const struct store_terms *terms)
+{
+    enum store_result result = STORE_CREATED;
+    for (int i = first; i < first + count && result == STORE_CREATED; i++) {
+        struct identity identity = identify_two(name, (int)terms->app, i);
+        struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+        result = store_update(store, 0, &identity, metric, &value, false, terms);
+    }
+    return result;
+}
+
+static void reserves(void **state)
+{
+    (void)state;
+    static const struct metric ours = {.name = "ours", .help = "", .type = METRIC_GAUGE};
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    store = store_create(
+        &(struct store_settings){.max_series = 10000, .max_app_series = 6000, .slots = 1, .entities = entities});
+    store_enter(store, 0);
+    now = 1000;
+    for (int round = 0; round < 3; round++) { /* what leaves gives its reserve back */
+        struct store_terms a = terms_of("a"), b = terms_of("b"), c = terms_of("c");
+        assert_int_equal(fill("m", 0, 6000, NULL, &a), STORE_CREATED);
+        assert_int_equal(fill("m", 6000, 1, NULL, &a), STORE_APP_FULL);
+        assert_int_equal(fill("m", 0, 1550, NULL, &b), STORE_CREATED); /* 7500 beside two reserves of 25 */
+        assert_int_equal(fill("m", 1550, 1, NULL, &b), STORE_FULL);
+        assert_int_equal(fill("m", 0, 1, NULL, &(struct store_terms){.now = now}), STORE_FULL); /* no app's */
+        assert_int_equal(fill("m", 0, 25, NULL, &c), STORE_CREATED);
+        assert_int_equal(fill("m", 25, 1, NULL, &c), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &a), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &a), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &c), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &c), STORE_FULL);
+        assert_int_equal(used(), 7500 + 5 * 25);
+        /* What is known does not grow into the reserves of others either. */
+        char memory[sizeof(struct value) + 7 * sizeof(union value_word)] = {0};
+        struct value *histogram = (struct value *)memory;
+        *histogram = (struct value){.type = VALUE_HISTOGRAM, .size = 3, .time = 60};
+        struct identity identity = identify_two("m", (int)b.app, 3);
+        assert_int_equal(store_update(store, 0, &identity, NULL, histogram, false, &b), STORE_FULL);
+        /* Many apps: each has its first lines as long as there is anything left. */
+        for (int i = 0; i < 95; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "app%d", i);
+            struct store_terms terms = terms_of(name);
+            assert_int_equal(fill("m", 0, 25, NULL, &terms), STORE_CREATED);
+        }
+        assert_int_equal(used(), 10000);
+        struct store_terms last = terms_of("last");
+        assert_int_equal(fill("m", 0, 1, NULL, &last), STORE_FULL);
+        now += 20000;
+        store_sweep(store, 0, now);
+        assert_int_equal(used(), 0);
+    }
+    store_leave(store, 0);
+    store_free(store);
+    entities_free(entities);
 }
 
 /* ---- which series gives way ---- */
@@ -739,6 +800,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(instances, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(unfit_amounts, setup, teardown),
         cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
+        cmocka_unit_test(reserves),
         cmocka_unit_test(packed),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
