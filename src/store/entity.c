@@ -593,10 +593,19 @@ bool entities_is_over(const struct entities *entities, entity_id id, int64_t tim
     return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now);
 }
 
+bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
+{
+    const struct entity *entity = process_of(entities, id);
+    if (entity == NULL || (id & PLACE_BIT) != 0)
+        return false;
+    int64_t until = LOAD(entity->reported_until);
+    return earlier <= until && until < later;
+}
+
 long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount)
 {
     struct entity *entity = entity_of(entities, app);
     if (entity == NULL)
-        return 0;
+        return ENTITY_NO_ACCOUNT;
     return atomic_fetch_add_explicit(&entity->accounts[account], amount, memory_order_relaxed) + amount;
 }
