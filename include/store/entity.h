@@ -49,9 +49,9 @@ entity_id entities_app_of(const struct entities *entities, entity_id id);
 /* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
  * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
 uint64_t entities_since(const struct entities *entities, entity_id id);
-/* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
- * is scaled down below it.  Of an app, itself. */
-entity_id entities_place(const struct entities *entities, entity_id process);
+/* The same process, as an id for what its position in the formation has: that stays when the process ends, until the
+ * app is scaled down below it.  Of an app, itself. */
+entity_id entities_position(const struct entities *entities, entity_id process);
 
 /* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);

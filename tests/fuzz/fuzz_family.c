@@ -122,7 +122,7 @@ static void record(struct sample_output *output, const struct sample *sample)
         return;
     }
     check_value(sample->value);
-    REQUIRE(!sample->of_place || (sample->no_expiry && sample->process.length > 0));
+    REQUIRE(!sample->of_position || (sample->no_expiry && sample->process.length > 0));
     if (checker->family == FAMILY_L2MET)
         check_l2met(sample);
     else if (checker->family != FAMILY_INGEST)
