@@ -54,9 +54,9 @@ void entities_note_page(struct entities *entities);
  * True as well for one that has left, and for NONE as soon as there was a page. */
 bool entities_was_on_page(const struct entities *entities, entity_id id);
 
-/* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
- * is scaled down below it.  Of an app, itself. */
-entity_id entities_place(const struct entities *entities, entity_id process);
+/* The same process, as an id for what its position in the formation has: that stays when the process ends, until the
+ * app is scaled down below it.  Of an app, itself. */
+entity_id entities_position(const struct entities *entities, entity_id process);
 
 /* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);

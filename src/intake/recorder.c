@@ -205,8 +205,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
-    if (sample->of_place)
-        entity = entities_place(recorder->settings.entities, entity);
+    if (sample->of_position)
+        entity = entities_position(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
