@@ -48,8 +48,8 @@ static const struct setting settings[] = {
     {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
      "the same for samples of Heroku Postgres, PgBouncer and all other add-ons"},
     {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "60s", 10, SECONDS(3600),
-     "how often Prometheus scrapes, which must agree with its scrape_interval; the series of a dyno that has ended "
-     "stay for two of these"},
+     "how often Prometheus scrapes, which must agree with its scrape_interval; a new counter stands at 0 for that "
+     "long, and the series of a dyno that has ended stay for two of these"},
     {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
      "an app that has been silent for this long leaves with all its series; 0: never"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000,

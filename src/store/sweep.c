@@ -53,13 +53,6 @@ static void adopt_new(struct stored_metric *metric)
         metric->known[--at] = series;
 }
 
-/* When the app that a series belongs to was first heard of; 0: it belongs to none. */
-static uint64_t app_since(const struct store *store, const struct series *series)
-{
-    const struct entities *entities = store->settings.entities;
-    return entities == NULL ? 0 : entities_since(entities, entities_app_of(entities, series->entity));
-}
-
 /* What is known of a series whatever it is worth. */
 static struct store_series_view describe(const struct series *series)
 {
@@ -75,7 +68,6 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
     if (series == NULL)
         return false;
     *view = describe(series);
-    view->app_since = app_since(store, series);
     view->metric = series->counted;
     if (series->counted == NULL)
         view->value = atomic_load_explicit(&series->value, memory_order_acquire);
@@ -106,7 +98,6 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
         }
         struct store_series_view view = describe(series);
-        view.app_since = app_since(store, series);
         bool alive;
         if (series->counted != NULL) {
             uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
@@ -124,6 +115,12 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             return false;
     }
     return true;
+}
+
+void store_note_page(struct store *store)
+{
+    if (store->settings.entities != NULL)
+        entities_note_page(store->settings.entities);
 }
 
 /* ---- sweep ---- */
