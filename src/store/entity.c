@@ -596,7 +596,7 @@ bool entities_is_over(const struct entities *entities, entity_id id, int64_t tim
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
 {
     const struct entity *entity = process_of(entities, id);
-    if (entity == NULL || (id & PLACE_BIT) != 0)
+    if (entity == NULL || (id & POSITION_BIT) != 0)
         return false;
     int64_t until = LOAD(entity->reported_until);
     return earlier <= until && until < later;

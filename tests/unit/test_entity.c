@@ -186,7 +186,7 @@ static void apart(void **state)
     now += GRACE;
     assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
     assert_false(entities_are_apart(entities, app, LINE(10), LINE(11)));
-    assert_false(entities_are_apart(entities, entities_place(entities, web), LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, entities_position(entities, web), LINE(10), LINE(11)));
     assert_false(entities_are_apart(entities, ENTITY_NONE, LINE(10), LINE(11)));
 }
 
