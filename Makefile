@@ -144,7 +144,8 @@ unit: $(UNIT_TESTS) ## the unit tests of all rooms
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-ROOM_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c $(wildcard src/commands/*.c) $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
+ROOM_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c $(wildcard src/commands/*.c) \
+                  $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

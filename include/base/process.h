@@ -19,8 +19,8 @@ struct process {
 
 /* Whom a line comes from that says which instance of a process it is of. */
 enum process_instance {
-    INSTANCE_SAME,   /* the one that the last such line was of, or the first that is known */
-    INSTANCE_NEXT,   /* a new one, that takes the place of that one */
+    INSTANCE_SAME,   /* the one that the last such line was of, the first that is known, or the one that was told of */
+    INSTANCE_NEXT,   /* a new one, that takes the place of that one, as no other line has told */
     INSTANCE_FORMER, /* the one whose place was taken: it still runs for a while */
 };
 

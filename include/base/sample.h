@@ -23,6 +23,7 @@ struct sample {
     struct value *value; /* its time and seen are filled in by who takes the sample */
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
+    bool of_place;        /* it is of the place of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
     bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
     bool name_limited;    /* the app may choose only so many names of this kind */
@@ -73,6 +74,9 @@ struct sample_output {
 
     /* What the line says about the app's processes, as of the line's own time. */
     void (*notify)(struct sample_output *output, struct slice process, enum process_event event);
+    /* A new instance of the process starts where another one ran before.  Is that news?  Not if instance() has told of
+     * it. */
+    bool (*restart)(struct sample_output *output, struct slice process);
     /* The process runs as this instance, a text that is another after each start. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
     /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was

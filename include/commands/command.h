@@ -20,9 +20,9 @@ struct command_option {
     const char *argument; /* what follows it, as the help calls it; NULL: nothing */
     const char *meaning;
     /* Takes the argument, which is as long-lived as argv; false where it cannot be used: then error says why. NULL:
-     * it is put to place as it is, a const char *, or true as a bool if there is none. */
-    bool (*take)(void *place, const char *argument, char error[ERROR_MAX]);
-    void *place;
+     * it is put to destination as it is, a const char *, or true as a bool if there is none. */
+    bool (*take)(void *destination, const char *argument, char error[ERROR_MAX]);
+    void *destination;
 };
 
 struct command {

@@ -34,7 +34,7 @@ enum configuration_passwords {
     PASSWORDS_UNKNOWN,        /* nobody posts, or the text is only checked: either may be, and no file is opened */
 };
 
-/* One entry of "drains".  All texts are owned by the file, hold no NUL, and are not empty where they are there. */
+/* One entry of "drains".  All texts are owned by the configuration and hold no NUL; none is empty. */
 struct config_drain {
     char *name;          /* the user of its URL; no other entry has it */
     char *app;           /* NULL: none */
@@ -56,7 +56,7 @@ struct configuration {
     struct config_drain *drains;
     size_t drain_count;
     struct config_drain others; /* what is said of apps without an entry */
-    struct rules *rules;        /* a share; NULL: there are none */
+    struct rules *rules;        /* a reference; NULL: there are none */
 };
 
 /* Has the entry a password of its own?  If not, it has an app, and no other such entry has this app. */

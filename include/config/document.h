@@ -32,7 +32,7 @@ struct reader {
     yaml_document_t document;
     struct configuration *configuration;
     const char *kind;   /* of the entry that is read: "drain" */
-    struct slice entry; /* its name; empty where it has none */
+    struct slice entry; /* its name; empty if it has none */
     struct places names;
     struct places apps; /* of entries without a password */
     struct places tokens;
@@ -92,13 +92,13 @@ bool config_read_text(struct reader *reader, const yaml_node_t *node, const char
 /* true or false, exactly so; false with a mistake if it is neither. */
 void config_read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth);
 
-/* A copy with a NUL at its end; NULL where memory is short, which is noted. */
+/* A copy with a NUL at its end; NULL if memory is short, which is noted. */
 char *config_keep(struct reader *reader, struct slice text);
 
 /* An array of zeros, likewise. */
 void *config_allocate(struct reader *reader, size_t count, size_t size);
 
-/* The value of a key of a mapping; NULL where it has none. */
+/* The value of a key of a mapping; NULL if it has none. */
 const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mapping, const char *name);
 
 /* How many items a list has, and one of them. */

@@ -16,7 +16,7 @@ enum {
 #define METRICS_USER "metrics"
 
 /* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_ROOM - 1
- * bytes.  False where it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
+ * bytes.  False if it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
 bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX]);
 
 #endif

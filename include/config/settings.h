@@ -71,7 +71,7 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
 enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX]);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
- * error where one of them cannot be read; there is nothing to free then. */
+ * error if one of them cannot be read; there is nothing to free then. */
 bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[ERROR_MAX]);
 
 /* Exchange the secrets that came from files with those in fresh; all others stay.  Doing it again undoes it. */

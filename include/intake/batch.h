@@ -61,8 +61,8 @@ struct batch {
 
 enum batch_result {
     BATCH_TAKEN,
-    BATCH_DUPLICATE,   /* it had been taken before; only counted */
     BATCH_FOREIGN,     /* as struct batch says; only counted */
+    BATCH_DUPLICATE,   /* it had been taken before; only counted */
     BATCH_IN_PROGRESS, /* another thread is taking the same batch now: nothing was done or counted; ask again later */
 };
 

@@ -45,6 +45,7 @@ struct worker {
     uint64_t next_check;                 /* milliseconds of the monotonic clock */
     h2o_linklist_t connections;
     h2o_linklist_t waiting; /* POST requests that wait */
+    unsigned retries;       /* of them, those that try again until another thread is done */
     unsigned scrapes;       /* requests for a page that wait or are being answered */
     unsigned pending;       /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
@@ -106,7 +107,7 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request);
 /* Passwords were verified for requests that wait. */
 void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
 
-/* Give up the requests that have waited for too long. */
+/* Try again what waits for another thread, and give up what has waited for too long. */
 void post_drain_check(struct worker *worker, uint64_t now);
 
 bool request_is(h2o_req_t *request, const char *method);

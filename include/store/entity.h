@@ -46,9 +46,15 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 /* The app of a process; of an app, itself. */
 entity_id entities_app_of(const struct entities *entities, entity_id id);
 
-/* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
- * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
-uint64_t entities_since(const struct entities *entities, entity_id id);
+/* A page that is to be scraped begins. */
+void entities_note_page(struct entities *entities);
+
+/* Has one begun since the entity was first heard of or, if it was silent for so long that it was over, heard of again?
+ * True as well for one that has left, and for NONE as soon as there was a page. */
+bool entities_was_on_page(const struct entities *entities, entity_id id);
+/* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
+ * is scaled down below it.  Of an app, itself. */
+entity_id entities_place(const struct entities *entities, entity_id process);
 
 /* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);
@@ -62,7 +68,12 @@ void entities_replaced(struct entities *entities, entity_id entity, int64_t time
  * entities_started(). */
 bool entities_has_ended(const struct entities *entities, entity_id process, int64_t time);
 
-/* The process runs as this instance.  NEXT: the one before is over now, and the new one has started. */
+/* A line of this time says that a new instance starts where another one ran before.  Is that news?  It is not where
+ * entities_instance() has returned NEXT for it. */
+bool entities_restarted(struct entities *entities, entity_id process, int64_t time);
+
+/* The process runs as this instance.  NEXT: the one before is over now, and the new one has started, as no line has
+ * said yet. */
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now);
 

@@ -4,10 +4,11 @@
  * thread: it alone walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers
  * into the store; outside it must hold none, and it must leave often (after each batch), or memory is not given back.
  *
- * KINDS: A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
- * load, add, store; no locked instruction, no shared cache line), and readers add the rows up.  A reported series
- * points to an immutable value (value.h).  A recorder makes the next value and publishes it by compare-and-swap; who
- * loses looks again.  So an update is never lost and readers never see half of one.
+ * KINDS: A counted series has cells: doubles, of which each slot has its own.  Only the slot's thread writes them
+ * (plain load, add, store; no locked instruction, no cache line that another writes; see cells.h), and readers add up
+ * those of all slots.  A reported series points to an immutable value (value.h).  A recorder makes the next value and
+ * publishes it by compare-and-swap; who loses looks again.  So an update is never lost and readers never see half of
+ * one.
  *
  * FINDING: A fixed array of buckets, sized from max_series at creation and refreshed only where used; each is a list.
  * New series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When
@@ -27,9 +28,7 @@
  * over.
  *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
- * meet another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered
- * at; the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
- * thread can hold it.  A thread that stays inside delays freeing, nothing else. */
+ * meet another (list.h).  What is unlinked or replaced is freed when no thread can hold it (epoch.h). */
 #ifndef STORE_H
 #define STORE_H
 
@@ -47,9 +46,10 @@ struct store_settings {
                               recorded as exempt; threads that create series at the same moment may pass it, and the next
                               two, by one series each */
     size_t max_app_series; /* the same for the series of one app; 0: no bound */
-    size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
-    size_t max_names;          /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
-    unsigned slots;            /* recording threads, the maintenance thread included */
+    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;         /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
+    uint64_t zero_time; /* milliseconds for which a series that starts at zero is shown so, and outlives its entity */
+    unsigned slots;     /* recording threads, the maintenance thread included */
     struct entities *entities; /* must outlive the store */
 };
 
@@ -144,10 +144,14 @@ struct store_series_view {
     const struct metric *metric; /* of a counted series, else NULL */
     const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
     uint64_t born;               /* milliseconds of the monotonic clock */
-    uint64_t app_since;          /* when its entity's app was first heard of; 0: it has none */
-    bool starts_at_zero;         /* what it has was added to 0 since it was born: it is counted, or was first told an
-                                    amount to add */
+    bool starts_at_zero;         /* see store_note_page() */
 };
+
+/* A page that is to be scraped begins.  A series that is born later starts at zero, if it is one that is added to
+ * (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none:
+ * who scrapes must see it at 0 before he can see what it has.  Without entities nothing starts at zero.  The
+ * maintenance thread alone. */
+void store_note_page(struct store *store);
 
 /* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
  * thread alone, as the value is valid until its next call. */

@@ -78,7 +78,7 @@ static int print_help(const struct command *command)
     return command_finish();
 }
 
-/* The option that an argument names: "--app", or "--app=...", where *value is set to what follows. */
+/* The option that an argument names: "--app", or "--app=...", with *value set to what follows. */
 static const struct command_option *find_option(const struct command *command, const char *argument, const char **value)
 {
     size_t length = strcspn(argument, "=");
@@ -89,7 +89,7 @@ static const struct command_option *find_option(const struct command *command, c
     return NULL;
 }
 
-/* Take the option at *at, and its argument where that is the next one. */
+/* Take the option at *at, and its argument if that is the next one. */
 static int take_option(const struct command *command, int argc, char **argv, int *at)
 {
     const char *value;
@@ -104,12 +104,12 @@ static int take_option(const struct command *command, int argc, char **argv, int
         return misuse("%s needs a value; see drain_exporter %s --help", option->name, command->name);
     char error[ERROR_MAX];
     if (option->take != NULL) {
-        if (!option->take(option->place, value, error))
+        if (!option->take(option->destination, value, error))
             return misuse("%s: %s", option->name, error);
     } else if (option->argument != NULL)
-        *(const char **)option->place = value;
+        *(const char **)option->destination = value;
     else
-        *(bool *)option->place = true;
+        *(bool *)option->destination = true;
     return COMMAND_GO_ON;
 }
 

@@ -250,6 +250,12 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     next->notify(next, process, event);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    struct sample_output *next = &((struct explanation *)output)->recorder->output;
+    return next->restart(next, process);
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct explanation *explanation = (struct explanation *)output;
@@ -280,6 +286,7 @@ void explanation_start_line(struct explanation *explanation, struct recorder *re
                                                  .add = add,
                                                  .observe = observe,
                                                  .notify = notify,
+                                                 .restart = restart,
                                                  .instance = instance,
                                                  .scale = scale};
     explanation->recorder = recorder;

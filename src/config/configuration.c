@@ -67,9 +67,9 @@ struct configuration *configuration_read(const char *path, enum configuration_pa
     }
     setvbuf(in, NULL, _IONBF, 0); /* no copy is left in a buffer */
     struct configuration *configuration = NULL;
-    size_t room = CONFIGURATION_SIZE_MAX + 1;
-    char *text = malloc(room);
-    size_t length = text == NULL ? 0 : fread(text, 1, room, in);
+    size_t capacity = CONFIGURATION_SIZE_MAX + 1;
+    char *text = malloc(capacity);
+    size_t length = text == NULL ? 0 : fread(text, 1, capacity, in);
     if (text == NULL)
         mistakes_add(mistakes, "%s: " ERROR_NO_MEMORY, path);
     else if (ferror(in))

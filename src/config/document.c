@@ -9,11 +9,11 @@
 
 /* ---- mistakes ---- */
 
-/* So many are told one by one; of the others only how many there are. */
+/* So many are listed one by one; of the others only how many there are. */
 enum { MISTAKES_MAX = 1000 };
 
 struct mistake {
-    size_t line; /* 0: of no place */
+    size_t line; /* 0: it has no location */
     size_t column;
     char *text;
 };
@@ -87,7 +87,7 @@ void config_free_reader(struct reader *reader)
 
 enum { DEPTH_MAX = 16 };
 
-/* The place of a byte; libyaml does not say it where it cannot read characters. */
+/* The location of a byte, which libyaml does not tell if it cannot read characters. */
 static yaml_mark_t mark_at(struct slice text, size_t offset)
 {
     yaml_mark_t mark = {0};
@@ -103,7 +103,7 @@ static yaml_mark_t mark_at(struct slice text, size_t offset)
 
 static void note_syntax(struct reader *reader, const yaml_parser_t *parser)
 {
-    if (parser->error == YAML_MEMORY_ERROR)
+    if (parser->error == YAML_MEMORY_ERROR || parser->problem == NULL) /* it forgets to say so, here and there */
         reader->no_memory = true;
     else if (parser->error == YAML_READER_ERROR) {
         yaml_mark_t mark = mark_at(reader->text, parser->problem_offset);
@@ -146,7 +146,7 @@ static void check_anchor(struct reader *reader, const yaml_event_t *event)
         config_note(reader, &event->start_mark, "there are no anchors here; a text that starts with '&' needs quotes");
 }
 
-/* libyaml needs a time that grows with the square of the depth.  An alias makes one node stand in many places, and a
+/* libyaml needs a time that grows with the square of the depth.  An alias makes one node stand in many positions, and a
  * few lines of them as many nodes as one likes. */
 static void check_event(struct reader *reader, const yaml_event_t *event, struct events *events)
 {

@@ -26,47 +26,55 @@ struct setting {
 #define DAYS(count) SECONDS((count)*UINT64_C(86400))
 
 static const struct setting settings[] = {
-    {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0, "host:port or [address]:port to listen on"},
+    {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0,
+     "host:port, [address]:port or :port to listen on"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
-     "password of the user drain (required, unless CONFIG has one)"},
-    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics (required)"},
+     "password of the user drain; required, unless a drain of the configuration has a password"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
-    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file that lists several apps"},
-    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0, "the same YAML itself"},
+    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
+    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
+     "the same YAML itself, for containers without files; it holds secrets"},
     {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
-     "a reported series not updated for this long leaves; 0: never"},
-    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
-     "the same for samples of Heroku Postgres, PgBouncer and add-ons that are not named here"},
-    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30), "the same for samples of Heroku Redis"},
+     "a series that the app reports leaves if it was not updated for this long; 0: never; up to 720h, as for the next "
+     "three"},
     {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
      "the same for samples of dynos (log-runtime-metrics)"},
-    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "30s", 10, SECONDS(3600),
-     "how often Prometheus scrapes; the series of a dyno that has ended stay for two of these"},
+    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30),
+     "the same for samples of Heroku Key-Value Store"},
+    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
+     "the same for samples of Heroku Postgres, PgBouncer and all other add-ons"},
+    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "60s", 10, SECONDS(3600),
+     "how often Prometheus scrapes, which must agree with its scrape_interval; a new counter stands at 0 for that "
+     "long, and the series of a dyno that has ended stay for two of these"},
     {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
      "an app that has been silent for this long leaves with all its series; 0: never"},
+    {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000,
+     "how many series may exist, counted in lines of the page; what a set or sketch holds counts too"},
     {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
     {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
      "how many of them one metric of an app may have; 0: all"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
-     "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
+     "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
+     "whether requests are counted by dyno (web.1) and not only by process type; an entry of drains may say otherwise"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
-    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
-     "whether requests are counted by dyno (web.1) and not only by process type"},
-    {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
-     "largest request body; four times this when decompressed"},
+     "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000, "beyond it new connections are closed"},
-    {"WORKERS", NUMBER, AT(workers), NULL, 1, 64, "threads that take batches; default: usable cores, at most 8"},
+    {"WORKERS", NUMBER, AT(workers), NULL, 1, 64,
+     "threads that take batches, up to 64; if not set, as many as there are usable cores, at most 8"},
     {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
-     "word that starts a line of metrics that the app prints"},
+     "the word that starts a line of metrics that the app prints"},
     {"HEADER_TIMEOUT", DURATION, AT(header_timeout), "10s", 100, SECONDS(3600), "for a request's header to arrive"},
     {"REQUEST_TIMEOUT", DURATION, AT(request_timeout), "60s", 100, SECONDS(3600),
-     "for a whole request to arrive, and for an answer to be read"},
-    {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400), "for the next request of a connection"},
+     "for a whole request to arrive, and for a response to be read"},
+    {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400),
+     "for the next request of a connection; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
@@ -124,7 +132,7 @@ static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
         snprintf(out, 32, "%llu%s", (unsigned long long)(quantity / best->factor), best->name);
 }
 
-static void *place_of(struct settings *config, const struct setting *setting)
+static void *member_of(struct settings *config, const struct setting *setting)
 {
     return (char *)config + setting->offset;
 }
@@ -143,7 +151,7 @@ static bool set_number(struct settings *config, const struct setting *setting, c
         spell_quantity(setting->kind, setting->high, high);
         return error_set(error, "%s must be from %s to %s", setting->variable, low, high);
     }
-    *(uint64_t *)place_of(config, setting) = number;
+    *(uint64_t *)member_of(config, setting) = number;
     return true;
 }
 
@@ -157,10 +165,10 @@ static bool set_value(struct settings *config, const struct setting *setting, co
             return error_set(error, "%s is empty", setting->variable);
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
-        char **place = place_of(config, setting);
-        free(*place);
-        *place = strdup(text);
-        return *place != NULL || error_set(error, ERROR_NO_MEMORY);
+        char **member = member_of(config, setting);
+        free(*member);
+        *member = strdup(text);
+        return *member != NULL || error_set(error, ERROR_NO_MEMORY);
     }
     case DURATION:
     case SIZE:
@@ -169,7 +177,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
     case SWITCH:
         for (int on = 0; on < 2; on++) {
             if (strcmp(text, switch_names[on]) == 0) {
-                *(bool *)place_of(config, setting) = on;
+                *(bool *)member_of(config, setting) = on;
                 return true;
             }
         }
@@ -177,7 +185,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
     case LEVEL:
         for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
             if (strcmp(text, level_names[level]) == 0) {
-                *(enum log_level *)place_of(config, setting) = (enum log_level)level;
+                *(enum log_level *)member_of(config, setting) = (enum log_level)level;
                 return true;
             }
         }
@@ -314,7 +322,9 @@ static bool apply(struct settings *config, const struct setting *setting, const 
     if (value != NULL && file != NULL)
         return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
-        *(char **)file_of(config, setting) = strdup(file);
+        char **kept = (char **)file_of(config, setting);
+        if ((*kept = strdup(file)) == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
         return set_from_file(config, setting, file, error);
     }
     if (value == NULL)
@@ -345,7 +355,7 @@ static bool split_address(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "LISTEN_ADDRESS is not host:port or [address]:port with a port from 1 to 65535");
     config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
     config->listen_port = strdup(colon + 1);
-    return config->listen_host != NULL && config->listen_port != NULL;
+    return (config->listen_host != NULL && config->listen_port != NULL) || error_set(error, ERROR_NO_MEMORY);
 }
 
 static bool add_final_space(char **text)
@@ -408,7 +418,7 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->workers == 0)
         config->workers = usable_cores();
-    return add_final_space(&config->ingest_prefix);
+    return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
 }
 
 static enum settings_result apply_all(struct settings *config, const struct given *given, char error[ERROR_MAX])
@@ -464,8 +474,8 @@ void settings_exchange_secrets(struct settings *config, struct settings *fresh)
     for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != SECRET || *file_of(config, &settings[i]) == NULL)
             continue;
-        char **old = place_of(config, &settings[i]);
-        char **new = place_of(fresh, &settings[i]);
+        char **old = member_of(config, &settings[i]);
+        char **new = member_of(fresh, &settings[i]);
         char *secret = *old;
         *old = *new;
         *new = secret;
@@ -481,11 +491,11 @@ void settings_free(struct settings *config)
     for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != TEXT && !is_secret(&settings[i]))
             continue;
-        char **place = place_of(config, &settings[i]);
-        if (*place != NULL && is_secret(&settings[i]))
-            explicit_bzero(*place, strlen(*place));
-        free(*place);
-        *place = NULL;
+        char **member = member_of(config, &settings[i]);
+        if (*member != NULL && is_secret(&settings[i]))
+            explicit_bzero(*member, strlen(*member));
+        free(*member);
+        *member = NULL;
     }
     free(config->listen_host);
     free(config->listen_port);
@@ -520,25 +530,25 @@ void settings_print_help(FILE *out)
 void settings_print(const struct settings *config, FILE *out)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
-        const void *place = (const char *)config + settings[i].offset;
+        const void *member = (const char *)config + settings[i].offset;
         const char *text;
         char number[32];
         switch (settings[i].kind) {
         case TEXT:
-            text = *(char *const *)place == NULL ? "(not set)" : *(char *const *)place;
+            text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
             break;
         case DOCUMENT:
         case SECRET:
-            text = *(char *const *)place == NULL ? "(not set)" : "(set)";
+            text = *(char *const *)member == NULL ? "(not set)" : "(set)";
             break;
         case SWITCH:
-            text = switch_names[*(const bool *)place];
+            text = switch_names[*(const bool *)member];
             break;
         case LEVEL:
-            text = level_names[*(const enum log_level *)place];
+            text = level_names[*(const enum log_level *)member];
             break;
         default:
-            spell_quantity(settings[i].kind, *(const uint64_t *)place, number);
+            spell_quantity(settings[i].kind, *(const uint64_t *)member, number);
             text = number;
         }
         fprintf(out, "%s=%s\n", settings[i].variable, text);

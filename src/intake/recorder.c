@@ -121,6 +121,12 @@ static void notify(struct sample_output *output, struct slice process, enum proc
         record_zeros(recorder, process, entity);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return entities_restarted(recorder->settings.entities, entity_of(recorder, process), line_time(recorder));
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
@@ -201,6 +207,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
+    if (sample->of_place)
+        entity = entities_place(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
@@ -432,6 +440,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .add = add,
                                               .observe = observe,
                                               .notify = notify,
+                                              .restart = restart,
                                               .instance = instance,
                                               .scale = scale};
     recorder->settings = *settings;

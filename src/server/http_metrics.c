@@ -4,12 +4,12 @@ static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "4
                                                          "415", "417", "422", "503", "none", "other"};
 
 const struct metric http_requests =
-    SELF_COUNTERS("http_requests_total", "HTTP requests by path and status of the answer; none: closed without one.",
+    SELF_COUNTERS("http_requests_total", "HTTP requests by path and status of the response; none: the connection was closed without one.",
                   "status", status_labels);
 const struct metric http_connections_refused =
     SELF_COUNTER("connections_refused_total", "Connections closed at once because MAX_CONNECTIONS were open.");
 const struct metric http_connections_timed_out =
-    SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or an answer took too long.");
+    SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or a response took too long.");
 
 unsigned http_status_cell(int status)
 {

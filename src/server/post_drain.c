@@ -1,6 +1,7 @@
-/* POST /drain: who sends it, what is in it, and into the intake.  A request whose password must be verified first waits
- * for that; see verifier.h. */
-#include <sched.h>
+/* POST /drain: who sends it, what is in it, and into the intake.
+ *
+ * A request waits, without holding up its thread, for two things: until its password is verified (verifier.h), and
+ * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@ struct post {
     struct accounts *accounts;
     struct rules *rules;
     const struct account *account; /* one of the accounts: whose batch it is */
+    bool is_decoded;               /* the next two are known */
+    struct slice body;             /* in the request, or in decompressed */
+    struct buffer decompressed;
 };
 
 /* A request that waits.  On its memory, and so learns when the request is gone. */
@@ -32,7 +36,7 @@ struct waiting_post {
     struct worker *worker;
     struct connection *connection;
     uint64_t deadline;
-    struct ticket *ticket; /* NULL: none is out any more */
+    struct ticket *ticket; /* NULL: it does not, or no longer, wait for its password, but for another thread */
 };
 
 /* What the verifier answers to; it may outlive the request. */
@@ -69,7 +73,8 @@ static struct origin origin_of_request(h2o_req_t *request)
     });
 }
 
-static void take_body(const struct post *post, struct slice body)
+/* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
+static bool take_body(const struct post *post)
 {
     h2o_req_t *request = post->request;
     struct worker *worker = worker_of(request);
@@ -82,7 +87,7 @@ static void take_body(const struct post *post, struct slice body)
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
     struct batch batch = {
-        .body = body,
+        .body = post->body,
         .received = request->entity.len,
         .app = app,
         .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
@@ -97,45 +102,53 @@ static void take_body(const struct post *post, struct slice body)
         .time = clock_wall(),
         .now = now,
     };
-    /* While another thread takes the same batch: the answer to a duplicate must not come before that is done. */
-    while (batch_process(worker->server->rooms.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
-        sched_yield();
+    if (batch_process(worker->server->rooms.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
+        return false;
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
+    return true;
 }
 
-/* The request is let in: take what it brings. */
-static void take_post(const struct post *post)
+/* Find the body of a request, decompressed.  False if there is none that can be taken: then it was answered. */
+static bool decode(struct post *post)
 {
     h2o_req_t *request = post->request;
-    struct slice body = {request->entity.base, request->entity.len};
+    struct slice sent = {request->entity.base, request->entity.len};
     size_t limit = worker_of(request)->server->settings.max_body_size;
-    if (body.length > limit) {
+    if (sent.length > limit) {
         response_send_text(request, name, 413, "Content Too Large", "the body is too large\n");
-        return;
+        return false;
     }
-    struct buffer decompressed = {0};
-    switch (decompress(request_header(request, H2O_TOKEN_CONTENT_ENCODING), body, limit * DECOMPRESSED_FACTOR,
-                       &decompressed)) {
+    switch (decompress(request_header(request, H2O_TOKEN_CONTENT_ENCODING), sent, limit * DECOMPRESSED_FACTOR,
+                       &post->decompressed)) {
     case DECOMPRESS_PLAIN:
-        take_body(post, body);
-        break;
+        post->body = sent;
+        return true;
     case DECOMPRESS_DONE:
-        take_body(post, (struct slice){decompressed.at, decompressed.length});
-        break;
+        post->body = (struct slice){post->decompressed.at, post->decompressed.length};
+        return true;
     case DECOMPRESS_UNSUPPORTED:
         response_send_text(request, name, 415, "Unsupported Media Type", "this content-encoding is not supported\n");
-        break;
+        return false;
     case DECOMPRESS_CORRUPT:
         response_send_text(request, name, 422, "Unprocessable Content", "the body cannot be decompressed\n");
-        break;
+        return false;
     case DECOMPRESS_TOO_LARGE:
         response_send_text(request, name, 413, "Content Too Large", "the decompressed body is too large\n");
-        break;
+        return false;
     case DECOMPRESS_NO_MEMORY:
-        response_withhold(request, name);
         break;
     }
-    buffer_free(&decompressed);
+    response_withhold(request, name);
+    return false;
+}
+
+/* The request is let in: take what it brings.  False as of take_body(): then it can be called again. */
+static bool take_post(struct post *post)
+{
+    if (!post->is_decoded && !decode(post))
+        return true;
+    post->is_decoded = true;
+    return take_body(post);
 }
 
 /* ---- who sends it ---- */
@@ -156,27 +169,39 @@ static void end_post(struct post *post)
 {
     accounts_unref(post->accounts);
     rules_unref(post->rules);
+    buffer_free(&post->decompressed);
 }
 
-static void decide(const struct post *post, enum accounts_result result)
+/* Answer a request by what is known about its password.  False as of take_body(). */
+static bool decide(struct post *post, enum accounts_result result)
 {
     if (result == ACCOUNTS_ALLOWED)
-        take_post(post);
-    else if (result == ACCOUNTS_DENIED)
+        return take_post(post);
+    if (result == ACCOUNTS_DENIED)
         response_send_unauthorized(post->request, name, "Basic realm=\"drain\"");
     else
         response_withhold(post->request, name);
+    return true;
 }
 
 /* ---- waiting ---- */
+
+static void stop_waiting(struct waiting_post *waiting)
+{
+    if (!h2o_linklist_is_linked(&waiting->link))
+        return;
+    h2o_linklist_unlink(&waiting->link);
+    waiting->worker->retries -= waiting->ticket == NULL;
+    waiting->connection->waiting = false;
+    waiting->connection->changed = clock_monotonic(); /* it has as long as any other for its response */
+}
 
 /* The request's memory is going: nothing may be sent to it any more. */
 static void on_waiting_gone(void *memory)
 {
     struct waiting_post *waiting = memory;
     struct ticket *ticket = waiting->ticket;
-    if (h2o_linklist_is_linked(&waiting->link))
-        h2o_linklist_unlink(&waiting->link);
+    stop_waiting(waiting);
     if (ticket != NULL && verifier_cancel(waiting->worker->server->verifier, &ticket->of_verifier)) {
         waiting->worker->pending--;
         free(ticket);
@@ -187,6 +212,40 @@ static void on_waiting_gone(void *memory)
     end_post(&waiting->post);
 }
 
+/* Let a request wait: for the answer to a ticket, or if that is NULL for another thread.  What the post holds is let go
+ * with the request. */
+static struct waiting_post *start_waiting(const struct post *post, struct ticket *ticket)
+{
+    struct worker *worker = worker_of(post->request);
+    uint64_t timeout = worker->server->settings.request_timeout;
+    struct waiting_post *waiting = h2o_mem_alloc_shared(&post->request->pool, sizeof *waiting, on_waiting_gone);
+    *waiting = (struct waiting_post){.post = *post,
+                                     .worker = worker,
+                                     .connection = connection_of(post->request),
+                                     .deadline = clock_monotonic() + (timeout < WAIT_MAX ? timeout : WAIT_MAX),
+                                     .ticket = ticket};
+    waiting->connection->responding = waiting->connection->waiting = true;
+    h2o_linklist_insert(&worker->waiting, &waiting->link);
+    worker->retries += ticket == NULL;
+    return waiting;
+}
+
+void post_drain_check(struct worker *worker, uint64_t now)
+{
+    h2o_linklist_t *next;
+    for (h2o_linklist_t *at = worker->waiting.next; at != &worker->waiting; at = next) {
+        struct waiting_post *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting_post, link, at);
+        next = at->next;
+        if (now < waiting->deadline && (waiting->ticket != NULL || !take_post(&waiting->post)))
+            continue;
+        stop_waiting(waiting);
+        if (now >= waiting->deadline)
+            response_withhold(waiting->post.request, name);
+    }
+}
+
+/* ---- passwords ---- */
+
 /* On the verifier's thread: tell the worker whose request it is. */
 static void on_verified(struct verifier_ticket *of_verifier, enum accounts_result result, const struct account *account)
 {
@@ -196,12 +255,17 @@ static void on_verified(struct verifier_ticket *of_verifier, enum accounts_resul
     h2o_multithread_send_message(&ticket->worker->verified, &ticket->message);
 }
 
-/* The end of the waiting; the connection then has as long as any other for its response. */
-static void stop_waiting(struct waiting_post *waiting)
+/* A request's password is verified. */
+static void go_on(struct waiting_post *waiting, const struct ticket *ticket)
 {
-    h2o_linklist_unlink(&waiting->link);
-    waiting->connection->waiting = false;
-    waiting->connection->changed = clock_monotonic();
+    stop_waiting(waiting);
+    waiting->ticket = NULL;
+    waiting->post.account = ticket->account;
+    if (decide(&waiting->post, ticket->result))
+        return;
+    waiting->connection->waiting = true;
+    h2o_linklist_insert(&waiting->worker->waiting, &waiting->link);
+    waiting->worker->retries++;
 }
 
 void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
@@ -212,33 +276,16 @@ void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t
         struct waiting_post *waiting = ticket->waiting;
         h2o_linklist_unlink(&ticket->message.link);
         ticket->worker->pending--;
-        if (waiting != NULL) {
-            waiting->ticket = NULL;
-            if (h2o_linklist_is_linked(&waiting->link)) {
-                stop_waiting(waiting);
-                waiting->post.account = ticket->account;
-                decide(&waiting->post, ticket->result);
-            }
-        }
+        if (waiting != NULL && h2o_linklist_is_linked(&waiting->link))
+            go_on(waiting, ticket);
+        else if (waiting != NULL)
+            waiting->ticket = NULL; /* it was given up */
         free(ticket);
     }
 }
 
-void post_drain_check(struct worker *worker, uint64_t now)
-{
-    h2o_linklist_t *next;
-    for (h2o_linklist_t *at = worker->waiting.next; at != &worker->waiting; at = next) {
-        struct waiting_post *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting_post, link, at);
-        next = at->next;
-        if (now < waiting->deadline)
-            continue;
-        stop_waiting(waiting);
-        response_withhold(waiting->post.request, name);
-    }
-}
-
 /* Let a request wait for its verification.  False if it cannot. */
-static bool wait_for(const struct post *post, struct verification *verification)
+static bool wait_for_password(const struct post *post, struct verification *verification)
 {
     struct worker *worker = worker_of(post->request);
     struct ticket *ticket = calloc(1, sizeof *ticket);
@@ -252,17 +299,8 @@ static bool wait_for(const struct post *post, struct verification *verification)
         free(ticket);
         return false;
     }
-    uint64_t timeout = worker->server->settings.request_timeout;
-    struct waiting_post *waiting = h2o_mem_alloc_shared(&post->request->pool, sizeof *waiting, on_waiting_gone);
-    *waiting = (struct waiting_post){.post = *post,
-                                     .worker = worker,
-                                     .connection = connection_of(post->request),
-                                     .deadline = clock_monotonic() + (timeout < WAIT_MAX ? timeout : WAIT_MAX),
-                                     .ticket = ticket};
-    waiting->connection->responding = waiting->connection->waiting = true;
-    h2o_linklist_insert(&worker->waiting, &waiting->link);
     worker->pending++;
-    ticket->waiting = waiting; /* its answer is read on this thread, so not before */
+    ticket->waiting = start_waiting(post, ticket); /* its answer is read on this thread, so not before */
     return true;
 }
 
@@ -272,8 +310,10 @@ void post_drain(h2o_req_t *request, struct slice query)
     struct verification *verification;
     enum accounts_result result =
         accounts_check(post.accounts, request_header(request, H2O_TOKEN_AUTHORIZATION), &post.account, &verification);
-    if (result == ACCOUNTS_PENDING && wait_for(&post, verification))
-        return; /* what it holds is let go with the request */
-    decide(&post, result);
-    end_post(&post);
+    if (result == ACCOUNTS_PENDING && wait_for_password(&post, verification))
+        return;
+    if (decide(&post, result))
+        end_post(&post);
+    else
+        start_waiting(&post, NULL);
 }

@@ -14,6 +14,7 @@ enum {
      * time and is told to close the connection, which is better than finding it closed while sending. */
     STOP_GRACE = 500,
     CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
+    RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
 };
 
 /* A message to a worker: a connection, or stop. */
@@ -194,7 +195,9 @@ static void close_context(struct worker *worker)
  * since these follow the wall clock, which can be set. */
 static void run_loop(struct worker *worker, int32_t wait)
 {
-    h2o_evloop_run(worker->context.loop, wait);
+    h2o_evloop_run(worker->context.loop, worker->retries > 0 ? RETRY_INTERVAL : wait);
+    if (worker->retries > 0)
+        post_drain_check(worker, clock_monotonic());
     if (clock_monotonic() >= worker->next_check)
         check_connections(worker);
 }

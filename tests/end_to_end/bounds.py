@@ -48,7 +48,8 @@ def a_metric_at_its_bound(context):
     equal([page.value(REQUESTS, app="other", method="GET", status=status) for status in STATUSES[-50:]], [1] * 50, "requests of another app")
     equal((overflowed(page, app="other"), page.select(REQUESTS, app="other", status="__other__")), (0, []), "overflow of the other app")
     equal(page.value("heroku_router_response_bytes_total", app="full", process_type="web"), 2 * 100 * len(STATUSES), "another metric")
-    equal(page.value("heroku_router_service_duration_seconds_count", app="full", process_type="web"), 2 * len(STATUSES), "a histogram")
+    equal(page.value("heroku_router_service_duration_seconds_count", app="full", process_type="web"), 2 * (len(STATUSES) - 1), "a histogram")
+    equal(page.value("heroku_router_websocket_duration_seconds_count", app="full", process_type="web"), 2, "that of status 101")
     # Nothing is lost for it.
     equal(page.total("drain_exporter_series_refused_total"), 0, "refused samples")
     equal(ledgers(page)["full"]["recognised"], 2 * len(STATUSES), "messages")
@@ -67,7 +68,7 @@ def router_errors_at_their_bound(context):
     equal(page.value("heroku_router_errors", app="app", process="web.1", code="H12"), 2, "errors of the first dyno")
     equal(page.value("heroku_router_errors", app="app", process="__other__", code="H13"), 30 - (len(own) - 1), "errors of the others")
     equal(overflowed(page, app="app", metric="heroku_router_errors", label="process") > 0, True, "the overflow is told")
-    equal(page.total("heroku_router_errors_total", app="app"), 90, "the same without processes")
+    equal(page.total("heroku_router_error_lines_total", app="app"), 90, "the same without processes")
 
 
 @test

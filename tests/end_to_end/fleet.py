@@ -13,10 +13,11 @@ import uuid
 
 from harness import test
 from scraping import REFERENCE_NAMES, Prometheus, promtool
-from server import METRICS_PASSWORD, Raw, post_of
 from support.checks import check, equal
+from support.exporter import METRICS_PASSWORD
 from support.exposition import ledgers
 from support.lines import counter, gauge, ingest, line, logplex, postgres
+from support.raw_connection import Raw, post_of
 from support.waiting import patient, wait_for
 
 CONNECTIONS = 3
@@ -26,7 +27,7 @@ ONE_OFFS = ("run", "scheduler", "release")
 # Levels (at=) of the H codes that the model uses.
 CODES = {"H10": "error", "H12": "error", "H13": "error", "H18": "error", "H27": "warning", "H80": "info"}
 # Counters that are known to be 0 before they rise, so that each rise can be seen.
-FROM_ZERO = re.compile(r"heroku_router_errors(_total)?|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
+FROM_ZERO = re.compile(r"heroku_router_errors|heroku_router_error_lines_total|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
 
 
 class Dyno:
@@ -37,7 +38,6 @@ class Dyno:
         self.type = name.split(".")[0]
         self.runtime = runtime  # the lab log-runtime-metrics is enabled
         self.serves = False  # takes requests
-        self.reported = None  # the id in its last metrics line
         self.former = None  # the id of an instance that still runs beside the new one
         self.start(None)
 
@@ -91,6 +91,10 @@ class App:
     def changes(self, dyno, before, after):
         self.platform(dyno, "State changed from %s to %s" % (before, after))
         self.count("heroku_dyno_state_changes_total", **{"process_type": dyno.type, "from": before, "to": after})
+        if after == "starting":
+            self.count("heroku_dyno_restarts_total", process_type=dyno.type)
+        elif dyno.type not in ONE_OFFS:
+            self.gauges[self.key("heroku_dyno_up", process=dyno.name, process_type=dyno.type)] = int(after == "up")
 
     def happens(self, dyno, text, event):
         self.platform(dyno, text)
@@ -119,9 +123,6 @@ class App:
         if instance is not None:
             return
         if dyno.type not in ONE_OFFS:
-            if dyno.reported not in (None, dyno.id):
-                self.count("heroku_dyno_restarts_total", process_type=dyno.type)
-            dyno.reported = dyno.id
             self.gauges[self.key("heroku_dyno_load_avg_1m", **labels)] = load
             self.gauges[self.key("heroku_dyno_memory_pgpgin_pages_total", **labels)] = dyno.pages
 
@@ -143,8 +144,9 @@ class App:
         self.count("heroku_router_service_duration_seconds_count", process_type=dyno.type)
         self.count("heroku_router_connect_duration_seconds_count", process_type=dyno.type)
         if code is not None:
-            self.count("heroku_router_errors", process=dyno.name, code=code)
-            self.count("heroku_router_errors_total", at=level, code=code)
+            if level == "error":
+                self.count("heroku_router_errors", process=dyno.name, code=code)
+            self.count("heroku_router_error_lines_total", at=level, code=code)
 
     # ---- app / api ----
 

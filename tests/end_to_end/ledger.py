@@ -10,10 +10,11 @@ import time
 import zlib
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, Raw, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN
 from support.exposition import ledger, ledgers
 from support.lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of, post_of
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
 

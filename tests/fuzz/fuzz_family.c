@@ -139,6 +139,13 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     REQUIRE(process_read(process, &(struct process){0}) && event <= PROCESS_ENDED);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    (void)output;
+    REQUIRE(process_read(process, &(struct process){0}));
+    return process.length % 2 == 0;
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice text)
 {
     (void)output;
@@ -192,6 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .observe = observe,
                                             .generation = checker.output.generation + 1,
                                             .notify = notify,
+                                            .restart = restart,
                                             .instance = instance,
                                             .scale = scale};
     checker.count = 0;

@@ -12,7 +12,9 @@ void page_take(struct store *store, unsigned slot, uint64_t now)
 {
     struct buffer buffer = {0};
     store_enter(store, slot);
-    page_write(store, slot, now, &text_encoder, &buffer);
+    page_write(
+        &(struct page_terms){.store = store, .slot = slot, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
+        &buffer);
     store_leave(store, slot);
     assert_true(buffer.length < sizeof page_text);
     if (buffer.length > 0)

@@ -69,20 +69,25 @@ static void names(void **state)
     assert_false(entities_is_over(entities, ENTITY_NONE, 0, now));
 }
 
-static void since(void **state)
+/* An app was on a page if one began after it was first heard of. */
+static void pages(void **state)
 {
     (void)state;
-    uint64_t first = now;
     entity_id app = app_of("a");
+    assert_false(entities_was_on_page(entities, app));
+    assert_false(entities_was_on_page(entities, ENTITY_NONE));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
+    assert_true(entities_was_on_page(entities, ENTITY_NONE));
+    assert_false(entities_was_on_page(entities, app_of("b")));
     now += SILENCE - 1;
     app_of("a");
-    now += SILENCE - 1;
-    app_of("a");
-    assert_int_equal(entities_since(entities, app), first);
+    assert_true(entities_was_on_page(entities, app));
     now += SILENCE; /* over, and heard of again */
     app_of("a");
-    assert_int_equal(entities_since(entities, app), now);
-    assert_int_equal(entities_since(entities, ENTITY_NONE), 0);
+    assert_false(entities_was_on_page(entities, app));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
 }
 
 static void silence(void **state)
@@ -92,7 +97,6 @@ static void silence(void **state)
     now += SILENCE - 1;
     assert_false(counted_over(app));
     assert_false(counted_over(web));
-    assert_int_equal(entities_since(entities, app), now + 1 - SILENCE);
     now += 1;
     assert_true(counted_over(app));
     assert_true(counted_over(web)); /* with its app */
@@ -212,6 +216,99 @@ static void instances(void **state)
     now += GRACE;
     assert_true(reported_over(web, LINE(10)));
     assert_false(reported_over(web, LINE(11)));
+}
+
+/* The line of a start and the first line of the new instance tell of one restart, in either order. */
+static void restarts(void **state)
+{
+    (void)state;
+    entity_id web = process_of(app_of("a"), "web.1");
+    assert_true(entities_restarted(entities, web, LINE(1)));
+    assert_true(entities_restarted(entities, web, LINE(2))); /* nothing else tells: each line is one */
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(3), now), INSTANCE_SAME);
+    assert_true(entities_restarted(entities, web, LINE(4)));
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(5), now), INSTANCE_SAME); /* it still stops */
+    assert_int_equal(entities_instance(entities, web, SLICE("two"), LINE(6), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("three"), LINE(8), now), INSTANCE_NEXT);
+    assert_false(entities_restarted(entities, web, LINE(7)));
+    assert_true(entities_restarted(entities, web, LINE(9)));
+    /* A crash loop: the first instance is heard of after the second one has started. */
+    assert_true(entities_restarted(entities, web, LINE(11)));
+    assert_int_equal(entities_instance(entities, web, SLICE("four"), LINE(10), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("five"), LINE(12), now), INSTANCE_SAME);
+    /* A start of which we were told long ago is not this one's. */
+    assert_true(entities_restarted(entities, web, LINE(20)));
+    assert_int_equal(entities_instance(entities, web, SLICE("six"), LINE(60), now), INSTANCE_NEXT);
+    assert_true(entities_restarted(entities, web, LINE(40)));
+    assert_false(entities_restarted(entities, web, LINE(60)));
+}
+
+enum { RESTARTS = 2000 };
+static pthread_barrier_t both;
+static entity_id restarting;
+static _Atomic unsigned restarts_counted;
+
+static void *tell_starts(void *unused)
+{
+    for (int i = 0; i < RESTARTS; i++) {
+        pthread_barrier_wait(&both);
+        restarts_counted += entities_restarted(entities, restarting, LINE(10 * i) + 1);
+    }
+    return unused;
+}
+
+static void *tell_instances(void *unused)
+{
+    for (int i = 0; i < RESTARTS; i++) {
+        char name[16];
+        int length = snprintf(name, sizeof name, "%d", i);
+        struct slice instance = {name, (size_t)length};
+        pthread_barrier_wait(&both);
+        restarts_counted += entities_instance(entities, restarting, instance, LINE(10 * i) + 2, now) == INSTANCE_NEXT;
+    }
+    return unused;
+}
+
+/* Two threads tell of the same restart at the same moment. */
+static void restarts_by_two(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    restarting = process_of(app_of("a"), "web.1");
+    restarts_counted = 0;
+    assert_int_equal(pthread_barrier_init(&both, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, tell_starts, NULL), 0);
+    tell_instances(NULL);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&both);
+    assert_int_equal(restarts_counted, RESTARTS);
+}
+
+/* What a place in the formation has stays when the process ends, until the app is scaled down. */
+static void places(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.3"), place = entities_place(entities, web);
+    assert_int_equal(entities_place(entities, app), app);
+    assert_int_equal(entities_place(entities, ENTITY_NONE), ENTITY_NONE);
+    assert_int_equal(entities_app_of(entities, place), app);
+    entities_started(entities, web, LINE(1));
+    entities_ended(entities, web, LINE(2), now);
+    entities_exited(entities, web, LINE(3), now);
+    now += GRACE;
+    assert_true(reported_over(web, LINE(2)));
+    assert_false(reported_over(place, LINE(2)));
+    assert_false(counted_over(place));
+    entities_started(entities, web, LINE(4));
+    entities_scale(entities, app, SLICE("web"), 2, LINE(5), now);
+    assert_false(reported_over(place, LINE(5)));
+    entities_ended(entities, web, LINE(6), now); /* how scaling down goes on */
+    now += GRACE;
+    assert_true(reported_over(place, LINE(6)));
+    entities_started(entities, process_of(app, "web.3"), LINE(7));
+    assert_false(reported_over(place, LINE(7)));
+    now += SILENCE;
+    assert_true(reported_over(place, LINE(7))); /* the app's silence */
 }
 
 static void scale(void **state)
@@ -425,11 +522,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names, setup, teardown),
-        cmocka_unit_test_setup_teardown(since, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(restarts, setup, teardown),
+        cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
+        cmocka_unit_test_setup_teardown(places, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),

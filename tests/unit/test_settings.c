@@ -52,6 +52,8 @@ static void defaults(void **state)
     assert_string_equal(config.password_drain, "d");
     assert_null(config.password_drain_previous);
     assert_int_equal(config.expire_after, 600000);
+    assert_int_equal(config.scrape_interval, 60000);
+    assert_false(config.router_by_process);
     assert_int_equal(config.max_series, 100000);
     assert_int_equal(config.max_body_size, 4 << 20);
     assert_int_equal(config.max_connections, 1024);

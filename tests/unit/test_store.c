@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "store/store.h"
 #include "support.h"
 
@@ -39,6 +40,8 @@ static enum store_result set(const char *name, const char *label, double number,
     return store_update(store, 0, &identity, NULL, &value, incremental,
                         &(struct store_terms){.now = now, .lifetime = 500});
 }
+
+enum { GRACE = 100, ZERO_TIME = 50 }; /* milliseconds */
 
 static const char *const codes[] = {"a", "b", "c"};
 static const struct metric counted = {
@@ -240,8 +243,9 @@ static int setup_bounds(void **state)
 {
     (void)state;
     now = 1000;
-    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = GRACE});
     store = store_create(&(struct store_settings){.max_series = 1000,
+                                                  .zero_time = ZERO_TIME,
                                                   .max_app_series = 30,
                                                   .max_metric_series = 20,
                                                   .max_names = 3,
@@ -414,6 +418,16 @@ static void look_at(const char *name)
             store_each_series(store, 0, views[i].handle, now, remember, NULL);
 }
 
+/* Record a value in "m" with this label; what a walk then shows of it. */
+static struct store_series_view born(const char *label, bool incremental, const struct store_terms *terms)
+{
+    struct identity identity = identify("m", label);
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, incremental, terms), STORE_CREATED);
+    look_at("m");
+    return last_seen;
+}
+
 static void births(void **state)
 {
     (void)state;
@@ -421,31 +435,153 @@ static void births(void **state)
     struct store_terms terms = terms_of("a");
     terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     struct identity identity = identify("counted", "x");
-    now += 5;
-    terms.now = now;
+    terms.now = now += 5;
     store_count(store, 0, &identity, &counted, 1, 5, &terms);
     terms.now = now += 7000;
     store_count(store, 0, &identity, &counted, 1, 5, &terms);
     look_at("counted");
     assert_int_equal(last_seen.born, now - 7000);
-    assert_int_equal(last_seen.app_since, now - 7005);
+    assert_false(last_seen.starts_at_zero); /* nobody has looked yet */
+    assert_false(born("before any page", true, &terms).starts_at_zero);
+
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("added", true, &terms).starts_at_zero);
+    assert_false(born("told", false, &terms).starts_at_zero);
+    identity = identify("counted", "y");
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    look_at("counted");
     assert_true(last_seen.starts_at_zero);
-    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
-    for (int added = 0; added < 2; added++) {
-        identity = identify("m", added ? "added" : "told");
-        assert_int_equal(store_update(store, 0, &identity, NULL, &value, added, &terms), STORE_CREATED);
-        terms.now++;
-        assert_int_equal(store_update(store, 0, &identity, NULL, &value, !added, &terms), STORE_RECORDED);
-        assert_true(store_look_up(store, &identity, &last_seen));
-        assert_int_equal(last_seen.born, terms.now - 1);
-        assert_int_equal(last_seen.starts_at_zero, added);
-    }
-    /* Without an app. */
-    terms.entity = terms.app = ENTITY_NONE;
-    identity = identify("m", "nobody");
+    assert_int_equal(last_seen.born, now);
+    /* What it is told later changes nothing. */
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 51};
+    identity = identify("m", "told");
     store_update(store, 0, &identity, NULL, &value, true, &terms);
     look_at("m");
-    assert_int_equal(last_seen.app_since, 0);
+    assert_false(last_seen.starts_at_zero);
+    /* An app that no page has shown yet, and what has none. */
+    struct store_terms young = terms_of("b");
+    young.entity = young.app;
+    assert_false(born("young", true, &young).starts_at_zero);
+    terms.entity = terms.app = ENTITY_NONE;
+    assert_true(born("nobody", true, &terms).starts_at_zero);
+}
+
+/* A series that starts at zero stays for a scrape interval longer than others, so that its value is seen. */
+static void the_first_is_the_last(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    assert_false(born("old", true, &terms).starts_at_zero);
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("new", true, &terms).starts_at_zero);
+    entities_ended(entities, terms.entity, 1000, now);
+    now += GRACE;
+    assert_store("m", "l=\"new\"=1 ");
+    now += ZERO_TIME - 1;
+    store_sweep(store, 0, now);
+    assert_store("m", "l=\"new\"=1 ");
+    now++;
+    assert_store("m", "");
+    store_sweep(store, 0, now);
+    assert_int_equal(store_metrics(store, NULL, 0), 0);
+}
+
+/* ---- memory ---- */
+
+enum { MANY = 20000 };
+
+static const struct metric requests = {.name = "counted", .help = "", .type = METRIC_COUNTER, .cells = 1};
+static const struct metric wide = {.name = "counted", .help = "", .type = METRIC_HISTOGRAM, .cells = 14};
+
+/* Count in every step-th of many series; step 2 leaves gaps. */
+static void count_many(const struct metric *metric, unsigned slots, int step, uint64_t lifetime)
+{
+    for (int i = 0; i < MANY; i += step) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        enum store_result result = count((unsigned)i % slots, metric, label, metric->cells - 1, i, lifetime);
+        assert_in_range(result, STORE_RECORDED, STORE_CREATED);
+    }
+}
+
+static void sweep_and_free(void)
+{
+    for (int i = 0; i < 3; i++) {
+        store_sweep(store, 0, now);
+        store_leave(store, 0);
+        store_enter(store, 0);
+    }
+}
+
+static bool check_cells(void *context, const struct store_series_view *series)
+{
+    const char *number = series->labels.at + series->labels.length - 1;
+    while (number[-1] != '.')
+        number--;
+    int expected = atoi(number);
+    for (unsigned i = 0; i < series->metric->cells; i++)
+        assert_true(series->cells[i] == (i == series->metric->cells - 1 ? expected : 0));
+    ++*(int *)context;
+    return true;
+}
+
+/* How many series there are; each has what was counted in it since it was born, and nothing that another had before. */
+static int check_many(void)
+{
+    int seen = 0;
+    struct store_metric_view view;
+    if (store_metrics(store, &view, 1) > 0)
+        assert_true(store_each_series(store, 0, view.handle, now, check_cells, &seen));
+    return seen;
+}
+
+/* Bytes of a counted series: cells of all slots lie together.  slots: workers and the maintenance thread. */
+static void check_memory(const struct metric *metric, unsigned slots, double most)
+{
+    now = 1000;
+    store = store_create(&(struct store_settings){.max_series = MANY * 14, .slots = slots});
+    store_enter(store, 0);
+    count_many(metric, slots, MANY, 1); /* what is made once */
+    size_t before = allocator_allocated();
+    count_many(metric, slots, 1, 1000);
+    double bytes = (double)(allocator_allocated() - before) / MANY + 2 * sizeof(void *); /* and the buckets */
+    print_message("%u cells, %u slots: %.0f bytes a series\n", metric->cells, slots, bytes);
+    assert_true(bytes < most);
+    assert_int_equal(check_many(), MANY);
+    size_t peak = allocator_allocated();
+
+    /* Half of them leave: what comes next takes their place. */
+    now += 900;
+    for (int i = 1; i < MANY; i += 2) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        count(0, metric, label, 0, 0, 1000);
+    }
+    now += 900;
+    sweep_and_free();
+    assert_int_equal(check_many(), MANY / 2);
+    count_many(metric, slots, 2, 1000);
+    assert_int_equal(check_many(), MANY);
+    assert_true(allocator_allocated() <= peak + peak / 20); /* both are 0 in builds with sanitizers */
+
+    now += 10000;
+    sweep_and_free();
+    assert_int_equal(check_many(), 0);
+    assert_true(allocator_allocated() < before + (1 << 18)); /* of millions: what the allocator keeps for the thread */
+    store_leave(store, 0);
+    store_free(store);
+}
+
+static void packed(void **state)
+{
+    (void)state;
+    check_memory(&requests, 3, 200);
+    check_memory(&requests, 9, 400);
+    check_memory(&wide, 3, 130 + 14 * 3 * 8 * 1.25);
+    check_memory(&wide, 9, 130 + 14 * 9 * 8 * 1.25);
 }
 
 /* Series leave with their process, each by its own time. */
@@ -490,6 +626,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
+        cmocka_unit_test(packed),
+        cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
