@@ -20,6 +20,7 @@ static struct store *open_store(const struct settings *config, struct entities *
                                                  .max_app_series = config->max_app_series,
                                                  .max_metric_series = config->max_metric_series,
                                                  .max_names = config->max_l2met_names,
+                                                 .zero_time = config->scrape_interval,
                                                  .slots = slots,
                                                  .entities = entities});
 }
@@ -299,6 +300,7 @@ static struct maintenance *start_maintenance(struct exporter *exporter)
 {
     return maintenance_start(&(struct maintenance_settings){.store = exporter->pipeline.store,
                                                             .slot = exporter->pipeline.maintenance_slot,
+                                                            .scrape_interval = exporter->settings->scrape_interval,
                                                             .shortest_life = shortest_life(exporter->settings),
                                                             .count_connections = count_connections,
                                                             .describe = describe,

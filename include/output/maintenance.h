@@ -17,6 +17,7 @@ void page_unref(struct page *page);
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
 struct page_request {
     bool gzip;
+    uint64_t scraper; /* who asks, as a hash; the same for each of his pages; 0: nobody who will ask again */
     /* Called once, on the maintenance thread, with a reference to the page, or NULL if memory was short. */
     void (*deliver)(struct page_request *request, struct page *page);
     struct page_request *next; /* the maintenance thread's */
@@ -24,8 +25,9 @@ struct page_request {
 
 struct maintenance_settings {
     struct store *store;
-    unsigned slot;          /* of the store; the maintenance thread's own */
-    uint64_t shortest_life; /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
+    unsigned slot;            /* of the store; the maintenance thread's own */
+    uint64_t scrape_interval; /* milliseconds; see scrapers.h */
+    uint64_t shortest_life;   /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */
     size_t (*count_connections)(void *context);

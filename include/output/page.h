@@ -15,6 +15,9 @@
  *           sibling or as a family, never as both.  So whatever changes meanwhile, no line stands twice, and no series
  *           that lives throughout is left out because of another one's type.  One that is born after the walk of its
  *           metric began stands on the next page.
+ * NEWBORN   Prometheus cannot see the increase of a series that it meets with its value.  So a series that starts at
+ * zero (store_note_page()) stands there with all its counts at 0, buckets and sum included, until every scraper has
+ *           seen it (scrapers.h); what has no 0, a summary's quantiles, stands as it is.
  * MEMORY    The list of the metrics, and 8 bytes for each histogram and summary of a metric that has siblings.  Nothing
  *           of the store is held beyond the view of one series, so values that are replaced can be freed meanwhile. */
 #ifndef PAGE_H
@@ -28,9 +31,15 @@ struct page_result {
     size_t hidden; /* series left out because of their names */
 };
 
-/* Append all that is alive at now (milliseconds of the monotonic clock) to page.  The maintenance thread alone, inside,
- * with its slot.  Ask page->failed afterwards. */
-struct page_result page_write(struct store *store, unsigned slot, uint64_t now, const struct encoder *encoder,
-                              struct buffer *page);
+struct page_terms {
+    struct store *store;
+    unsigned slot;    /* of the maintenance thread */
+    uint64_t now;     /* milliseconds of the monotonic clock */
+    uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
+    const struct encoder *encoder;
+};
+
+/* Append all that is alive at now to page.  The maintenance thread alone, inside.  Ask page->failed afterwards. */
+struct page_result page_write(const struct page_terms *terms, struct buffer *page);
 
 #endif

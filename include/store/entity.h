@@ -47,10 +47,12 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 /* The app of a process; of an app, itself. */
 entity_id entities_app_of(const struct entities *entities, entity_id id);
 
-/* When the entity was first heard of or, if it was silent for so long that it was over, was heard of again;
- * milliseconds of the monotonic clock.  0 for NONE, and for one that has left. */
-uint64_t entities_since(const struct entities *entities, entity_id id);
+/* A page that is to be scraped begins. */
+void entities_note_page(struct entities *entities);
 
+/* Has one begun since the entity was first heard of or, if it was silent for so long that it was over, heard of again?
+ * True as well for one that has left, and for NONE as soon as there was a page. */
+bool entities_was_on_page(const struct entities *entities, entity_id id);
 /* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
  * is scaled down below it.  Of an app, itself. */
 entity_id entities_place(const struct entities *entities, entity_id process);

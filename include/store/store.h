@@ -57,9 +57,10 @@ struct store_settings {
                               two, by one series each */
     size_t max_app_series; /* the same for the series of one app; 0: no bound.  If it is below max_series, a part of
                               that is kept for the first lines of each app: see limits.c */
-    size_t max_metric_series;  /* the same for those of one metric and app; 0: no bound */
-    size_t max_names;          /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
-    unsigned slots;            /* recording threads, the maintenance thread included */
+    size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
+    size_t max_names;         /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
+    uint64_t zero_time; /* milliseconds for which a series that starts at zero is shown so, and outlives its entity */
+    unsigned slots;     /* recording threads, the maintenance thread included */
     struct entities *entities; /* must outlive the store */
 };
 
@@ -156,10 +157,14 @@ struct store_series_view {
     const struct metric *metric; /* of a counted series, else NULL */
     const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
     uint64_t born;               /* milliseconds of the monotonic clock */
-    uint64_t app_since;          /* when its entity's app was first heard of; 0: it has none */
-    bool starts_at_zero;         /* what it has was added to 0 since it was born: it is counted, or was first told an
-                                    amount to add */
+    bool starts_at_zero;         /* see store_note_page() */
 };
+
+/* A page that is to be scraped begins.  A series that is born later starts at zero, if it is one that is added to
+ * (counted, or born by an incremental update) and the app of its entity was known before this page, or it has none:
+ * who scrapes must see it at 0 before he can see what it has.  Without entities nothing starts at zero.  The
+ * maintenance thread alone. */
+void store_note_page(struct store *store);
 
 /* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
  * thread alone, as the value is valid until its next call. */

@@ -186,7 +186,7 @@ struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, cons
 struct birth {
     const struct metric *metric;
     struct value *value; /* owned by the series once it is created; NULL: a counted series */
-    bool starts_at_zero;
+    bool added_to;       /* what it has is added to 0 */
     struct series *created;
 };
 
@@ -204,12 +204,19 @@ void series_free(void *series);
 /* Is a counted series that was last seen then over? */
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now);
 
+/* What was at 0 on the last page before its entity ended has still to be seen with what it has. */
+static inline uint64_t series_more_time(const struct store *store, const struct series *series)
+{
+    return series->starts_at_zero ? store->settings.zero_time : 0;
+}
+
 /* Is a reported series with this value over? */
 static inline bool series_has_outlived(const struct store *store, const struct series *series,
                                        const struct value *value, uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time, now);
+           entities_is_over(store->settings.entities, series->entity, value->time,
+                            now - series_more_time(store, series));
 }
 
 /* Mark a counted series dead that was last seen then, and take its weight back; false if another thread did, or has

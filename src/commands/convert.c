@@ -35,7 +35,12 @@ static int write_page(const struct offline_run *run, bool all)
     struct buffer page = {0};
     int status = 0;
     store_enter(store, run->offline.pipeline.maintenance_slot);
-    page_write(store, run->offline.pipeline.maintenance_slot, run->batch.now, &text_encoder, &page);
+    page_write(&(struct page_terms){.store = store,
+                                    .slot = run->offline.pipeline.maintenance_slot,
+                                    .now = run->batch.now,
+                                    .all_saw = UINT64_MAX,
+                                    .encoder = &text_encoder},
+               &page);
     store_leave(store, run->offline.pipeline.maintenance_slot);
     if (page.failed)
         status = command_fail(ERROR_NO_MEMORY);

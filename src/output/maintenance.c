@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/gzip.h"
 #include "output/page.h"
+#include "output/scrapers.h"
 #include "output/self_gauges.h"
 
 struct maintenance {
@@ -16,6 +17,7 @@ struct maintenance {
     pthread_cond_t changed;
     struct page_request *requests;
     bool stopping;
+    struct scrapers scrapers;
     struct page_result last;
     double last_duration;
     double last_size;
@@ -63,20 +65,36 @@ static void record_gauges(struct maintenance *maintenance, uint64_t now)
 
 /* ---- pages ---- */
 
-static struct page *write_page(struct maintenance *maintenance)
+/* A batch notes when it began, and what it creates is to be seen a little later: for that long a page does not count as
+ * one that has shown a series.  Milliseconds; of a short scrape interval, a 16th. */
+enum { BATCH_TIME = 1000 };
+
+/* What was born by then has been seen by all who scrape. */
+static uint64_t all_saw(const struct maintenance *maintenance, uint64_t now)
 {
+    uint64_t margin = maintenance->scrapers.interval / 16;
+    uint64_t seen = scrapers_all_saw(&maintenance->scrapers, now);
+    margin = margin < BATCH_TIME ? margin : BATCH_TIME;
+    return seen > margin ? seen - margin : 0;
+}
+
+static struct page *write_page(struct maintenance *maintenance, uint64_t now)
+{
+    struct store *store = maintenance->settings.store;
+    unsigned slot = maintenance->settings.slot;
     struct page *page = create_page(false);
     if (page == NULL)
         return NULL;
     uint64_t start = clock_monotonic_micros();
-    uint64_t now = clock_monotonic();
     /* A page is about as large as the last one: no growing by copying. */
     buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
-    store_enter(maintenance->settings.store, maintenance->settings.slot);
+    store_note_page(store);
+    store_enter(store, slot);
     record_gauges(maintenance, now);
-    maintenance->last =
-        page_write(maintenance->settings.store, maintenance->settings.slot, now, &text_encoder, &page->text);
-    store_leave(maintenance->settings.store, maintenance->settings.slot);
+    struct page_terms terms = {
+        .store = store, .slot = slot, .now = now, .all_saw = all_saw(maintenance, now), .encoder = &text_encoder};
+    maintenance->last = page_write(&terms, &page->text);
+    store_leave(store, slot);
     maintenance->last_duration = (double)(clock_monotonic_micros() - start) / 1e6;
     maintenance->last_size = (double)page->text.length;
     if (page->text.failed) {
@@ -100,11 +118,14 @@ static struct page *compress_page(const struct page *plain)
 /* One page serves all who asked for it before it was begun. */
 static void deliver(struct maintenance *maintenance, struct page_request *requests)
 {
-    struct page *plain = write_page(maintenance);
+    uint64_t now = clock_monotonic();
+    struct page *plain = write_page(maintenance, now);
     struct page *gzip = NULL;
     while (requests != NULL) {
         struct page_request *request = requests;
         requests = request->next;
+        if (plain != NULL)
+            scrapers_note(&maintenance->scrapers, request->scraper, now);
         if (request->gzip && gzip == NULL && plain != NULL)
             gzip = compress_page(plain);
         request->deliver(request, page_ref(request->gzip ? gzip : plain));
@@ -165,6 +186,7 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
     if (maintenance == NULL)
         return NULL;
     maintenance->settings = *settings;
+    maintenance->scrapers.interval = settings->scrape_interval;
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;

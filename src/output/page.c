@@ -30,11 +30,9 @@ struct composites {
 enum { IS_HISTOGRAM = 1 };
 
 struct writer {
-    struct store *store;
-    unsigned slot;
-    uint64_t now;
-    uint64_t seed;
+    const struct page_terms *terms;
     const struct encoder *encoder;
+    uint64_t seed;
     struct encoding encoding;
     size_t hidden;
     /* All metrics, sorted by name; handle is NULL once one is written. */
@@ -121,35 +119,63 @@ static enum metric_type type_of_value(const struct value *value)
     return METRIC_UNTYPED;
 }
 
-static void write_value(struct writer *writer, const struct encoded_series *series, const struct value *value)
+/* Counts, for what stands at 0. */
+static const double zeros[VALUE_SIZE_MAX];
+_Static_assert(COUNT(zeros) >= METRIC_CELLS_MAX, "zeros for all cells");
+
+/* Is it a value that amounts are added to, as far as the page shows: one that Prometheus takes increases of? */
+static bool accumulates(const struct value *value)
+{
+    return value->type == VALUE_COUNTER || value->type == VALUE_HISTOGRAM || value->type == VALUE_SKETCH;
+}
+
+/* Does the series stand on this page at 0, whatever it has? */
+static bool stands_at_zero(const struct writer *writer, const struct store_series_view *view)
+{
+    return view->starts_at_zero && view->born > writer->terms->all_saw &&
+           (view->value == NULL || accumulates(view->value));
+}
+
+static void write_value(struct writer *writer, const struct encoded_series *series, const struct value *value,
+                        bool at_zero)
 {
     /* The words of all but sets are doubles. */
     const double *words = &value->words[0].number;
+    double number = at_zero ? 0 : value->number;
     double quantiles[VALUE_SKETCH_QUANTILES];
     switch ((enum value_type)value->type) {
     case VALUE_COUNTER:
     case VALUE_GAUGE:
     case VALUE_SET:
     case VALUE_EXTERNAL_COUNTER:
-        writer->encoder->number(&writer->encoding, series, value->number);
+        writer->encoder->number(&writer->encoding, series, number);
         break;
     case VALUE_HISTOGRAM:
-        writer->encoder->histogram(
-            &writer->encoding, series,
-            &(struct encoded_histogram){words + 1, words + 1 + value->size, value->size, value->number, words[0]});
+        writer->encoder->histogram(&writer->encoding, series,
+                                   &(struct encoded_histogram){.bounds = words + 1,
+                                                               .counts = at_zero ? zeros : words + 1 + value->size,
+                                                               .size = value->size,
+                                                               .count = number,
+                                                               .sum = at_zero ? 0 : words[0]});
         break;
     case VALUE_SUMMARY:
-        writer->encoder->summary(
-            &writer->encoding, series,
-            &(struct encoded_summary){words + 1, words + 1 + value->size, value->size, value->number, words[0]});
+        writer->encoder->summary(&writer->encoding, series,
+                                 &(struct encoded_summary){.quantiles = words + 1,
+                                                           .values = words + 1 + value->size,
+                                                           .size = value->size,
+                                                           .count = number,
+                                                           .sum = words[0]});
         break;
     case VALUE_SKETCH:
         for (unsigned i = 0; i < VALUE_SKETCH_QUANTILES; i++)
             quantiles[i] = sketch_quantile(value_sketch_quantiles[i], words + 3, words + 3 + value->size, value->size,
                                            value->number, words[1], words[2]);
         writer->encoder->summary(&writer->encoding, series,
-                                 &(struct encoded_summary){value_sketch_quantiles, quantiles, VALUE_SKETCH_QUANTILES,
-                                                           value->number, words[0]});
+                                 &(struct encoded_summary){.quantiles = value_sketch_quantiles,
+                                                           .values = quantiles,
+                                                           .size = VALUE_SKETCH_QUANTILES,
+                                                           .count = number,
+                                                           .sum = at_zero ? 0 : words[0]});
         break;
     }
 }
@@ -209,9 +235,9 @@ static bool write_series(void *context, const struct store_series_view *view)
         note_composite(writer, view->labels, type);
     struct encoded_series series = {.name = writer->metric->name, .labels = view->labels};
     if (view->value != NULL)
-        write_value(writer, &series, view->value);
+        write_value(writer, &series, view->value, stands_at_zero(writer, view));
     else
-        write_cells(writer, &series, view->metric, view->cells);
+        write_cells(writer, &series, view->metric, stands_at_zero(writer, view) ? zeros : view->cells);
     return true;
 }
 
@@ -243,7 +269,8 @@ static bool walk(struct writer *writer, struct store_metric_view *metric, size_t
     writer->metric = metric;
     writer->sibling = sibling;
     writer->started = false;
-    return store_each_series(writer->store, writer->slot, metric->handle, writer->now, write_series, writer);
+    return store_each_series(writer->terms->store, writer->terms->slot, metric->handle, writer->terms->now,
+                             write_series, writer);
 }
 
 static void forget_composites(struct writer *writer)
@@ -297,7 +324,7 @@ static bool list_metrics(struct writer *writer)
     size_t count;
     /* Metrics may be created meanwhile, and the newest come first: with too little capacity an old one would be
      * missing. */
-    while ((count = store_metrics(writer->store, writer->metrics, capacity)) > capacity) {
+    while ((count = store_metrics(writer->terms->store, writer->metrics, capacity)) > capacity) {
         capacity = count + count / 8 + 64;
         free(writer->metrics);
         writer->metrics = malloc(capacity * sizeof *writer->metrics);
@@ -310,11 +337,10 @@ static bool list_metrics(struct writer *writer)
     return true;
 }
 
-struct page_result page_write(struct store *store, unsigned slot, uint64_t now, const struct encoder *encoder,
-                              struct buffer *page)
+struct page_result page_write(const struct page_terms *terms, struct buffer *page)
 {
-    struct writer writer = {.store = store, .slot = slot, .now = now, .encoder = encoder};
-    writer.encoding = (struct encoding){.page = page, .memory = calloc(1, encoder->memory)};
+    struct writer writer = {.terms = terms, .encoder = terms->encoder};
+    writer.encoding = (struct encoding){.page = page, .memory = calloc(1, terms->encoder->memory)};
     bool random = getrandom(&writer.seed, sizeof writer.seed, 0) == sizeof writer.seed;
     if (!random || writer.encoding.memory == NULL || !list_metrics(&writer)) {
         page->failed = true;

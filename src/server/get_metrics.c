@@ -1,8 +1,13 @@
 #include "server/http_internal.h"
 
+#include <netdb.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/metric.h"
 #include "output/encoder.h"
 
 enum {
@@ -129,6 +134,28 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
     }
 }
 
+/* Who scrapes: the same user, program and address are the same scraper.  The address is the client's, not a proxy's.
+ * HEAD shows nothing to anybody. */
+static uint64_t hash_scraper(h2o_req_t *request)
+{
+    if (request_is(request, "HEAD"))
+        return 0;
+    struct slice parts[] = {request_header(request, H2O_TOKEN_AUTHORIZATION),
+                            request_header(request, H2O_TOKEN_USER_AGENT),
+                            request_header(request, H2O_TOKEN_X_FORWARDED_FOR)};
+    struct sockaddr_storage peer;
+    char host[NI_MAXHOST];
+    if (parts[2].length == 0) {
+        socklen_t length = request->conn->callbacks->get_peername(request->conn, (struct sockaddr *)&peer);
+        if (getnameinfo((struct sockaddr *)&peer, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0)
+            parts[2] = slice_of(host);
+    }
+    uint64_t hash = 0;
+    for (size_t i = 0; i < COUNT(parts); i++)
+        hash = XXH3_64bits_withSeed(parts[i].at, parts[i].length, hash);
+    return hash != 0 ? hash : 1;
+}
+
 void get_metrics(h2o_req_t *request, struct slice query)
 {
     (void)query;
@@ -149,6 +176,7 @@ void get_metrics(h2o_req_t *request, struct slice query)
     worker->scrapes++;
     worker->pending++;
     scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
+    scrape->page_request.scraper = hash_scraper(request);
     scrape->page_request.deliver = on_page;
     scrape->worker = worker;
     scrape->hold = hold;

@@ -49,7 +49,7 @@ struct entity {
     atomic_uint_least32_t app;              /* the id of a process's app */
     atomic_uint_least32_t highest;          /* of a type: the highest number of a process that was named */
     atomic_uint_least64_t heard;            /* when it was last named */
-    atomic_uint_least64_t since;            /* when it was first named */
+    atomic_uint_least64_t first_page;       /* the number of the first page that begins after it was first named */
     atomic_int_least64_t started;           /* times of lines; 0: never */
     atomic_int_least64_t ended;
     atomic_int_least64_t reported_until;       /* what was reported up to then is over */
@@ -76,6 +76,7 @@ struct entities {
     struct entities_settings settings;
     uint64_t seed;      /* so that nobody can choose names that share a place */
     struct entity *all; /* the apps, then the processes */
+    atomic_uint_least64_t pages;
 };
 
 enum { ALL = APPS + PROCESSES };
@@ -159,12 +160,16 @@ static bool is_forgotten(const struct entities *entities, const struct entity *e
            (ended && quiet > entities->settings.grace + REUSE_MARGIN && LOAD(entity->leaves) + REUSE_MARGIN < now);
 }
 
+static void note_first_page(const struct entities *entities, struct entity *entity)
+{
+    STORE(entity->first_page, LOAD(entities->pages) + 1);
+}
+
 /* Make a place that was taken from its entity as good as new.  Who reads the new time (acquire, in is_forgotten()) then
  * reads the new key as well, and knows that the time is not the former entity's. */
 static void reset(struct entity *entity, uint64_t now)
 {
     atomic_store_explicit(&entity->heard, now, memory_order_release);
-    STORE(entity->since, now);
     STORE(entity->leaves, 0);
     STORE(entity->started, 0);
     STORE(entity->ended, 0);
@@ -196,13 +201,15 @@ static uint64_t key_of(struct entity *entity)
 }
 
 /* Give the place of a forgotten entity to another one; its new key, or 0 where another thread was faster. */
-static uint64_t take_place(struct entity *entity, uint64_t forgotten_key, uint64_t name, uint64_t now)
+static uint64_t take_place(const struct entities *entities, struct entity *entity, uint64_t forgotten_key,
+                           uint64_t name, uint64_t now)
 {
     uint64_t generation = (forgotten_key + 1) & GENERATION_MASK;
     if (!atomic_compare_exchange_strong_explicit(&entity->key, &forgotten_key, CHANGING | generation,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return 0;
     reset(entity, now);
+    note_first_page(entities, entity);
     /* Release what was reset to the acquire in key_of(). */
     atomic_store_explicit(&entity->key, name | generation, memory_order_release);
     return name | generation;
@@ -233,7 +240,7 @@ static entity_id look_up(const struct entities *entities, uint64_t hash)
 static void note_heard(const struct entities *entities, struct entity *entity, uint64_t now)
 {
     if (LOAD(entity->heard) + silence_of(entities, entity) <= now)
-        STORE(entity->since, now); /* it was over: it begins anew */
+        note_first_page(entities, entity); /* it was over: it begins anew */
     STORE(entity->heard, now);
 }
 
@@ -253,7 +260,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
                 break; /* who is not here is nowhere */
             if (key == 0) {
                 STORE(entity->heard, now);
-                STORE(entity->since, now);
+                note_first_page(entities, entity);
                 if (atomic_compare_exchange_strong_explicit(&entity->key, &key, name, memory_order_acq_rel,
                                                             memory_order_relaxed))
                     return id_of(entities, entity, name);
@@ -275,7 +282,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
         }
         if (forgotten == NULL)
             return ENTITY_NONE;
-        uint64_t taken = take_place(forgotten, forgotten_key, name, now);
+        uint64_t taken = take_place(entities, forgotten, forgotten_key, name, now);
         if (taken != 0)
             return id_of(entities, forgotten, taken);
         /* Another thread was faster, maybe with the same name. */
@@ -347,10 +354,16 @@ entity_id entities_app_of(const struct entities *entities, entity_id id)
     return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : LOAD(place_of(entities, id)->app);
 }
 
-uint64_t entities_since(const struct entities *entities, entity_id id)
+void entities_note_page(struct entities *entities)
+{
+    atomic_fetch_add_explicit(&entities->pages, 1, memory_order_relaxed);
+}
+
+bool entities_was_on_page(const struct entities *entities, entity_id id)
 {
     const struct entity *entity = entity_of(entities, id);
-    return entity == NULL ? 0 : LOAD(entity->since);
+    uint64_t first = entity == NULL ? 1 : LOAD(entity->first_page);
+    return first <= LOAD(entities->pages);
 }
 
 entity_id entities_place(const struct entities *entities, entity_id id)

@@ -79,7 +79,7 @@ enum store_result store_counter(struct store *store, unsigned slot, const struct
     for (;;) {
         struct series *series = *counter = series_find(bucket, hash, identity);
         if (series == NULL) {
-            struct birth birth = {.metric = metric, .starts_at_zero = true};
+            struct birth birth = {.metric = metric, .added_to = true};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
             *counter = birth.created;
             if (result != STORE_RECORDED)
@@ -243,7 +243,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
             struct value *first = value_merge(NULL, update);
             if (first == NULL)
                 return STORE_TOO_LARGE;
-            struct birth birth = {.metric = metric, .value = first, .starts_at_zero = incremental};
+            struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
             if (result == STORE_CREATED)
                 return result;

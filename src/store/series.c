@@ -12,7 +12,8 @@ struct value store_dead_value;
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
     return metric_has_ended(series_metric(series)) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now);
+           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED,
+                            now - series_more_time(store, series));
 }
 
 static bool series_is_dead(const struct series *series)
@@ -49,6 +50,13 @@ static void free_cells(struct series *series)
         cells_free((struct cells){series->cells, series->position}, series_metric(series)->cells);
 }
 
+/* Has a page shown the app of an entity?  Or any page, if it has none. */
+static bool is_scraped(const struct store *store, entity_id entity)
+{
+    const struct entities *entities = store->settings.entities;
+    return entities != NULL && entities_was_on_page(entities, entities_app_of(entities, entity));
+}
+
 static struct series *allocate_series(struct store *store, const struct identity *identity, uint32_t hash,
                                       const struct birth *birth, const struct store_terms *terms)
 {
@@ -79,7 +87,7 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
     series->born = terms->now;
-    series->starts_at_zero = birth->starts_at_zero;
+    series->starts_at_zero = birth->added_to && is_scraped(store, terms->entity);
     series->labels_length = labels.length & 0x1FFF;
     memcpy((char *)series + offset, labels.at, labels.length);
     return series;

@@ -55,13 +55,6 @@ static void adopt_new(struct stored_metric *metric)
         metric->known[--at] = series;
 }
 
-/* When the app that a series belongs to was first heard of; 0: it belongs to none. */
-static uint64_t app_since(const struct store *store, const struct series *series)
-{
-    const struct entities *entities = store->settings.entities;
-    return entities == NULL ? 0 : entities_since(entities, entities_app_of(entities, series->entity));
-}
-
 /* What is known of a series whatever it is worth. */
 static struct store_series_view describe(const struct series *series)
 {
@@ -77,7 +70,6 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
     if (series == NULL)
         return false;
     *view = describe(series);
-    view->app_since = app_since(store, series);
     if (series->counted)
         view->metric = series_metric(series);
     else
@@ -109,7 +101,6 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
         }
         struct store_series_view view = describe(series);
-        view.app_since = app_since(store, series);
         bool alive;
         if (series->counted) {
             uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
@@ -127,6 +118,12 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             return false;
     }
     return true;
+}
+
+void store_note_page(struct store *store)
+{
+    if (store->settings.entities != NULL)
+        entities_note_page(store->settings.entities);
 }
 
 /* ---- sweep ---- */

@@ -341,8 +341,12 @@ int main(int argc, char **argv)
     for (; written < pages && failures == 0; written++) {
         uint64_t now = clock_monotonic();
         page.length = 0;
+        store_note_page(store);
         store_enter(store, MAINTENANCE);
-        struct page_result result = page_write(store, MAINTENANCE, now, &text_encoder, &page);
+        struct page_result result = page_write(
+            &(struct page_terms){
+                .store = store, .slot = MAINTENANCE, .now = now, .all_saw = now - LIFETIME, .encoder = &text_encoder},
+            &page);
         if (written % 4 == 0)
             store_sweep(store, MAINTENANCE, now);
         store_leave(store, MAINTENANCE);

@@ -69,20 +69,25 @@ static void names(void **state)
     assert_false(entities_is_over(entities, ENTITY_NONE, 0, now));
 }
 
-static void since(void **state)
+/* An app was on a page if one began after it was first heard of. */
+static void pages(void **state)
 {
     (void)state;
-    uint64_t first = now;
     entity_id app = app_of("a");
+    assert_false(entities_was_on_page(entities, app));
+    assert_false(entities_was_on_page(entities, ENTITY_NONE));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
+    assert_true(entities_was_on_page(entities, ENTITY_NONE));
+    assert_false(entities_was_on_page(entities, app_of("b")));
     now += SILENCE - 1;
     app_of("a");
-    now += SILENCE - 1;
-    app_of("a");
-    assert_int_equal(entities_since(entities, app), first);
+    assert_true(entities_was_on_page(entities, app));
     now += SILENCE; /* over, and heard of again */
     app_of("a");
-    assert_int_equal(entities_since(entities, app), now);
-    assert_int_equal(entities_since(entities, ENTITY_NONE), 0);
+    assert_false(entities_was_on_page(entities, app));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
 }
 
 static void silence(void **state)
@@ -92,7 +97,6 @@ static void silence(void **state)
     now += SILENCE - 1;
     assert_false(counted_over(app));
     assert_false(counted_over(web));
-    assert_int_equal(entities_since(entities, app), now + 1 - SILENCE);
     now += 1;
     assert_true(counted_over(app));
     assert_true(counted_over(web)); /* with its app */
@@ -534,7 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names, setup, teardown),
-        cmocka_unit_test_setup_teardown(since, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
         cmocka_unit_test_setup_teardown(apart, setup, teardown),

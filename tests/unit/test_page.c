@@ -3,13 +3,17 @@
 #include "output/page.h"
 #include "support.h"
 
+static struct entities *entities;
 static struct store *store;
+static uint64_t all_saw;
 
 static int setup(void **state)
 {
     (void)state;
-    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1});
+    entities = entities_create(&(struct entities_settings){.app_silence = 1000, .grace = 100});
+    store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .entities = entities});
     store_enter(store, 0);
+    all_saw = UINT64_MAX;
     return 0;
 }
 
@@ -18,6 +22,7 @@ static int teardown(void **state)
     (void)state;
     store_leave(store, 0);
     store_free(store);
+    entities_free(entities);
     return 0;
 }
 
@@ -47,10 +52,16 @@ static void put_words(const char *name, enum value_type type, double number, uin
     free(value);
 }
 
+static struct page_result write_page(struct buffer *page)
+{
+    return page_write(
+        &(struct page_terms){.store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder}, page);
+}
+
 static void assert_page(const char *expected)
 {
     struct buffer page = {0};
-    page_write(store, 0, 1, &text_encoder, &page);
+    write_page(&page);
     assert_false(page.failed);
     buffer_append(&page, (struct slice){"", 1});
     assert_string_equal(page.at, expected);
@@ -63,7 +74,7 @@ static void simple(void **state)
 {
     (void)state;
     struct buffer nothing = {0};
-    assert_int_equal(page_write(store, 0, 1, &text_encoder, &nothing).lines, 0);
+    assert_int_equal(write_page(&nothing).lines, 0);
     assert_int_equal(nothing.length, 0);
     static const struct metric gauge = {.name = "ours", .help = "With help.", .type = METRIC_GAUGE};
     put_number("b", "x", VALUE_COUNTER, 1e21);
@@ -131,7 +142,7 @@ static void taken_names(void **state)
     put_number("g", "a", VALUE_GAUGE, 4);
     put_words("h", VALUE_HISTOGRAM, 1, 0, (const double[]){2});
     struct buffer page = {0};
-    assert_int_equal(page_write(store, 0, 1, &text_encoder, &page).hidden, 3);
+    assert_int_equal(write_page(&page).hidden, 3);
     buffer_free(&page);
     assert_page(HEADER("g", "gauge") "g{app=\"a\"} 4\n" HEADER("g_count", "gauge") "g_count{app=\"a\"} 5\n" HEADER(
         "h", "histogram") "h_bucket{app=\"a\",le=\"+Inf\"} 1\nh_sum{app=\"a\"} 2\nh_count{app=\"a\"} 1\n"
@@ -165,6 +176,75 @@ static void siblings_of_a_summary(void **state)
                                        "6\n" HEADER("s_bucket", "gauge") "s_bucket{app=\"a\"} 7\n");
 }
 
+static void add(const char *name, const struct metric *metric, unsigned cell, uint64_t now)
+{
+    struct identity identity;
+    identity_build(&identity, SLICE(""), slice_of(name), NULL, 0);
+    store_count(store, 0, &identity, metric, cell, 7, &(struct store_terms){.now = now});
+}
+
+static void add_value(const char *name, enum value_type type, const double *words, size_t count, uint32_t size)
+{
+    struct identity identity;
+    identity_build(&identity, SLICE(""), slice_of(name), NULL, 0);
+    struct value *value = calloc(1, sizeof *value + count * sizeof value->words[0]);
+    value->type = (uint16_t)type;
+    value->number = 3;
+    value->size = size;
+    for (size_t i = 0; i < count; i++)
+        value->words[i].number = words[i];
+    store_update(store, 0, &identity, NULL, value, true, &(struct store_terms){.now = 3});
+    free(value);
+}
+
+/* What is born after a page stands at 0 until all have seen it; what was there before, and gauges, do not. */
+static void newborn(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"x", "y"};
+    static const double bounds[] = {1, 2};
+    static const struct metric counter = {
+        .name = "c", .help = "C.", .type = METRIC_COUNTER, .cells = 2, .label = "code", .label_values = codes};
+    static const struct metric old = {.name = "old", .help = "O.", .type = METRIC_COUNTER, .cells = 1};
+    static const struct metric histogram = {
+        .name = "h", .help = "H.", .type = METRIC_HISTOGRAM, .cells = 4, .bounds = bounds};
+    add("old", &old, 0, 1);
+    store_note_page(store);
+    add("c", &counter, 1, 3);
+    for (unsigned cell = 0; cell < 4; cell++)
+        add("h", &histogram, cell, 3);
+    add("old", &old, 0, 3);
+    add_value("added", VALUE_COUNTER, NULL, 0, 0);
+    add_value("gauge", VALUE_GAUGE, NULL, 0, 0);
+    add_value("reported", VALUE_HISTOGRAM, (const double[]){9.5, 0.5, 1, 2, 1}, 5, 2);
+    /* One bin of three times 1: key 1338 stands for it. */
+    add_value("sketch", VALUE_SKETCH, (const double[]){3, 1, 1, 1338, 3}, 5, 1);
+#define QUANTILES(number)                                                                                         \
+    "sketch{quantile=\"0.5\"} " number "\nsketch{quantile=\"0.75\"} " number "\nsketch{quantile=\"0.9\"} " number \
+    "\nsketch{quantile=\"0.95\"} " number "\nsketch{quantile=\"0.99\"} " number "\n"
+    all_saw = 2;
+    assert_page(
+        HEADER("added", "counter") "added 0\n# HELP c C.\n# TYPE c counter\nc{code=\"x\"} 0\nc{code=\"y\"} 0\n" HEADER(
+            "gauge",
+            "gauge") "gauge 3\n# HELP h H.\n# TYPE h histogram\nh_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 0\n"
+                     "h_bucket{le=\"+Inf\"} 0\nh_sum 0\nh_count 0\n# HELP old O.\n# TYPE old counter\nold 14\n" HEADER(
+                         "reported", "histogram") "reported_bucket{le=\"0.5\"} 0\nreported_bucket{le=\"1\"} "
+                                                  "0\nreported_bucket{le=\"+Inf\"} 0\n"
+                                                  "reported_sum 0\nreported_count 0\n" HEADER("sketch", "summary")
+                                                      QUANTILES("1") "sketch_sum 0\nsketch_count 0\n");
+    all_saw = 3;
+    assert_page(
+        HEADER("added", "counter") "added 3\n# HELP c C.\n# TYPE c counter\nc{code=\"x\"} 0\nc{code=\"y\"} 7\n" HEADER(
+            "gauge", "gauge") "gauge 3\n# HELP h H.\n# TYPE h histogram\nh_bucket{le=\"1\"} 7\nh_bucket{le=\"2\"} 14\n"
+                              "h_bucket{le=\"+Inf\"} 21\nh_sum 7\nh_count 21\n# HELP old O.\n# TYPE old counter\nold "
+                              "14\n" HEADER("reported",
+                                            "histogram") "reported_bucket{le=\"0.5\"} 2\nreported_bucket{le=\"1\"} "
+                                                         "3\nreported_bucket{le=\"+Inf\"} 3\n"
+                                                         "reported_sum 9.5\nreported_count 3\n" HEADER("sketch",
+                                                                                                       "summary")
+                                                             QUANTILES("1") "sketch_sum 3\nsketch_count 3\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(taken_names, setup, teardown),
         cmocka_unit_test_setup_teardown(siblings_of_siblings, setup, teardown),
         cmocka_unit_test_setup_teardown(siblings_of_a_summary, setup, teardown),
+        cmocka_unit_test_setup_teardown(newborn, setup, teardown),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }

@@ -42,6 +42,8 @@ static enum store_result set(const char *name, const char *label, double number,
                         &(struct store_terms){.now = now, .lifetime = 500});
 }
 
+enum { GRACE = 100, ZERO_TIME = 50 }; /* milliseconds */
+
 static const char *const codes[] = {"a", "b", "c"};
 static const struct metric counted = {
     .name = "counted", .help = "", .type = METRIC_COUNTER, .cells = 3, .label = "code", .label_values = codes};
@@ -243,8 +245,9 @@ static int setup_bounds(void **state)
 {
     (void)state;
     now = 1000;
-    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = GRACE});
     store = store_create(&(struct store_settings){.max_series = 1000,
+                                                  .zero_time = ZERO_TIME,
                                                   .max_app_series = 30,
                                                   .max_metric_series = 20,
                                                   .max_names = 3,
@@ -417,6 +420,16 @@ static void look_at(const char *name)
             store_each_series(store, 0, views[i].handle, now, remember, NULL);
 }
 
+/* Record a value in "m" with this label; what a walk then shows of it. */
+static struct store_series_view born(const char *label, bool incremental, const struct store_terms *terms)
+{
+    struct identity identity = identify("m", label);
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, incremental, terms), STORE_CREATED);
+    look_at("m");
+    return last_seen;
+}
+
 static void births(void **state)
 {
     (void)state;
@@ -424,31 +437,58 @@ static void births(void **state)
     struct store_terms terms = terms_of("a");
     terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     struct identity identity = identify("counted", "x");
-    now += 5;
-    terms.now = now;
+    terms.now = now += 5;
     store_count(store, 0, &identity, &counted, 1, 5, &terms);
     terms.now = now += 7000;
     store_count(store, 0, &identity, &counted, 1, 5, &terms);
     look_at("counted");
     assert_int_equal(last_seen.born, now - 7000);
-    assert_int_equal(last_seen.app_since, now - 7005);
+    assert_false(last_seen.starts_at_zero); /* nobody has looked yet */
+    assert_false(born("before any page", true, &terms).starts_at_zero);
+
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("added", true, &terms).starts_at_zero);
+    assert_false(born("told", false, &terms).starts_at_zero);
+    identity = identify("counted", "y");
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    look_at("counted");
     assert_true(last_seen.starts_at_zero);
-    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
-    for (int added = 0; added < 2; added++) {
-        identity = identify("m", added ? "added" : "told");
-        assert_int_equal(store_update(store, 0, &identity, NULL, &value, added, &terms), STORE_CREATED);
-        terms.now++;
-        assert_int_equal(store_update(store, 0, &identity, NULL, &value, !added, &terms), STORE_RECORDED);
-        assert_true(store_look_up(store, &identity, &last_seen));
-        assert_int_equal(last_seen.born, terms.now - 1);
-        assert_int_equal(last_seen.starts_at_zero, added);
-    }
-    /* Without an app. */
-    terms.entity = terms.app = ENTITY_NONE;
-    identity = identify("m", "nobody");
+    assert_int_equal(last_seen.born, now);
+    /* What it is told later changes nothing. */
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 51};
+    identity = identify("m", "told");
     store_update(store, 0, &identity, NULL, &value, true, &terms);
     look_at("m");
-    assert_int_equal(last_seen.app_since, 0);
+    assert_false(last_seen.starts_at_zero);
+    /* An app that no page has shown yet, and what has none. */
+    struct store_terms young = terms_of("b");
+    young.entity = young.app;
+    assert_false(born("young", true, &young).starts_at_zero);
+    terms.entity = terms.app = ENTITY_NONE;
+    assert_true(born("nobody", true, &terms).starts_at_zero);
+}
+
+/* A series that starts at zero stays for a scrape interval longer than others, so that its value is seen. */
+static void the_first_is_the_last(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    assert_false(born("old", true, &terms).starts_at_zero);
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("new", true, &terms).starts_at_zero);
+    entities_ended(entities, terms.entity, 1000, now);
+    now += GRACE;
+    assert_store("m", "l=\"new\"=1 ");
+    now += ZERO_TIME - 1;
+    store_sweep(store, 0, now);
+    assert_store("m", "l=\"new\"=1 ");
+    now++;
+    assert_store("m", "");
+    store_sweep(store, 0, now);
+    assert_int_equal(store_metrics(store, NULL, 0), 0);
 }
 
 /* Two greedy apps take what they can; a third one, and what we tell about the greedy ones, have their reserves. */
@@ -802,6 +842,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
         cmocka_unit_test(reserves),
         cmocka_unit_test(packed),
+        cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
