@@ -6,7 +6,8 @@
  *     source=KAFKA addon=kafka-curly-12345 sample#load-avg-1m=0.5 ...
  *
  * heroku_<kind>_<key>{addon}, with "-" as "_": a gauge for each pair, in base units, whether its key is known or not.
- * If a line has no addon, the labels are app and source: each app calls its database DATABASE.
+ * If a line has no addon, the labels are app and source: each app calls its database DATABASE.  With addon_app, app
+ * stands beside addon.
  *
  * postgres   The database server's own log (procid postgres.<number>) is never read for these: it holds SQL, that is,
  *            anything.  Nor is what an app prints, which could be any text.

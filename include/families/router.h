@@ -3,9 +3,11 @@
  *     at=error code=H12 desc="Request timeout" method=GET path="/" host=example.com dyno=web.1 connect=1ms
  * service=30000ms status=503 bytes=0 protocol=http1.1 tls=true tls_version=tls1.3
  *
- * heroku_router_requests_total{app,method,status}; heroku_router_protocol_requests_total{app,protocol,tls};
- * heroku_router_service_duration_seconds, heroku_router_connect_duration_seconds (histograms) and
- * heroku_router_response_bytes_total by {app,process_type}.
+ * heroku_router_requests_total{app,method,status};
+ * heroku_router_protocol_requests_total{app,protocol,tls}; heroku_router_service_duration_seconds,
+ * heroku_router_websocket_duration_seconds (status 101), heroku_router_connect_duration_seconds (histograms) and
+ * heroku_router_response_bytes_total by {app,process_type}.  With router_by_process, all but protocols have
+ * process_type and process, and end with the process.
  *
  * heroku_router_errors{app,process,code}: lines with an H code, zero for each known code from the first router line
  * of an app and from the first news of a web process on.  A line without a dyno counts for the app without a process.

@@ -4,18 +4,20 @@
 #define RECORDER_H
 
 #include "families/family.h"
+#include "intake/overflow.h"
+#include "intake/procids.h"
 #include "store/store.h"
 
 enum {
     RECORDER_MET = 128,
     RECORDER_MET_LABELS = 4,
     RECORDER_MET_TEXT = 16 * 1024,
-    RECORDER_PROCESSES = 16,
 };
 
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
+    struct overflow_names *overflow_names;
     unsigned slot;
     const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without an update; 0: as
                                   long as its entity */
@@ -28,7 +30,7 @@ struct recorder_batch {
     size_t label_count;         /* at most FIXED_LABELS_MAX */
     entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
-    int64_t time;               /* of arrival, microseconds since 1970 */
+    int64_t time;               /* of arrival, see arrival_clock.h; no line is later */
     uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
 };
 
@@ -49,12 +51,6 @@ struct recorder_met {
     struct series *counter;
 };
 
-/* The processes that it has met. */
-struct recorder_process {
-    struct slice name; /* empty: free */
-    entity_id entity;
-};
-
 /* A batch's way to the store.  Only output, tally and batch are for others to see. */
 struct recorder {
     struct sample_output output; /* first: the families know only this */
@@ -65,18 +61,24 @@ struct recorder {
     const struct line *line;        /* the one that is read now */
     enum family_id family;
     int64_t line_time; /* of that line; 0 until it is wanted */
-    struct recorder_process processes[RECORDER_PROCESSES];
+    struct procids *procids;
+    unsigned procid;       /* of that line, or PROCIDS_MAX */
+    unsigned entity_count; /* entities that are used */
     struct recorder_met met[RECORDER_MET];
+    entity_id entities[PROCIDS_MAX];  /* those of processes, by the number of the procid; NONE: not looked up yet */
     size_t met_used;                  /* of the next, which is not cleared */
     char met_text[RECORDER_MET_TEXT]; /* copies of transient label values */
 };
 
-/* Begin a batch; context must be valid for as long as the recorder is used. */
+/* Begin a batch; context and procids must be valid for as long as the recorder is used. */
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
-                    const struct recorder_batch *batch, struct family_context *context);
+                    const struct recorder_batch *batch, struct family_context *context, struct procids *procids);
 
-/* The samples to come are of this line, which the family reads. */
-void recorder_line(struct recorder *recorder, const struct line *line, enum family_id family);
+/* The samples to come are of this line, which the family reads.  procid: the number of its appname and procid. */
+void recorder_line(struct recorder *recorder, const struct line *line, unsigned procid, enum family_id family);
+
+/* The numbers of procids are about to begin anew. */
+void recorder_forget_procids(struct recorder *recorder);
 
 /* The identity that a sample's series has: with the fixed labels of the batch. */
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,

@@ -4,10 +4,11 @@
  * thread: it alone walks the store and sweeps it.  Between store_enter() and store_leave() a thread may hold pointers
  * into the store; outside it must hold none, and it must leave often (after each batch), or memory is not given back.
  *
- * KINDS: A counted series has cells: one row of doubles for each slot.  Only the slot's thread writes its row (plain
- * load, add, store; no locked instruction, no shared cache line), and readers add the rows up.  A reported series
- * points to an immutable value (value.h).  A recorder makes the next value and publishes it by compare-and-swap; who
- * loses looks again.  So an update is never lost and readers never see half of one.
+ * KINDS: A counted series has cells: doubles, of which each slot has its own.  Only the slot's thread writes them
+ * (plain load, add, store; no locked instruction, no cache line that another writes; see cells.h), and readers add up
+ * those of all slots.  A reported series points to an immutable value (value.h).  A recorder makes the next value and
+ * publishes it by compare-and-swap; who loses looks again.  So an update is never lost and readers never see half of
+ * one.
  *
  * FINDING: A fixed array of buckets, sized from max_series at creation and refreshed only where used; each is a list.
  * New series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When
@@ -27,9 +28,7 @@
  * over.
  *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
- * meet another.  What is unlinked or replaced is freed by epochs: a thread inside publishes the global epoch it entered
- * at; the epoch moves on when all who are inside have seen it; what was retired at epoch e is freed at e + 2, when no
- * thread can hold it.  A thread that stays inside delays freeing, nothing else. */
+ * meet another (list.h).  What is unlinked or replaced is freed when no thread can hold it (epoch.h). */
 #ifndef STORE_H
 #define STORE_H
 

@@ -8,7 +8,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "store/cells.h"
 #include "store/epoch.h"
+#include "store/list.h"
 #include "store/store.h"
 
 enum { CACHE_LINE = 64 };
@@ -48,13 +50,7 @@ struct stored_metric {
     char name[];
 };
 
-/* What a counted series counts in: a row for each slot.  Rows are padded to cache lines, so that no two slots write
- * one. */
-struct cells {
-    atomic_uint_least64_t seen; /* when it was last recorded, see refresh(); or DEAD_SEEN */
-    _Alignas(CACHE_LINE) _Atomic(double) rows[];
-};
-
+/* Behind it in memory: the text of its labels; of a counted series, before that, when it was last seen. */
 struct series {
     _Atomic(struct series *) next_in_bucket;
     struct series *next_fresh;
@@ -62,10 +58,11 @@ struct series {
     const struct metric *counted; /* NULL: a reported series */
     union {
         _Atomic(struct value *) value; /* of a reported series; or &store_dead_value */
-        struct cells *cells;           /* of a counted one */
+        _Atomic(double) *cells;        /* of a counted one: see cells.h */
     };
     uint64_t born : 40; /* milliseconds of the monotonic clock: 34 years of them */
-    uint64_t labels_length : 16;
+    uint64_t labels_length : 13;
+    uint64_t position : 7; /* of its cells */
     bool starts_at_zero : 1;
     bool exempt : 1;
     bool name_limited : 1;
@@ -73,8 +70,9 @@ struct series {
     uint32_t hash; /* its low half */
     uint32_t lifetime;
     entity_id entity;
-    char labels[];
+    char tail[];
 };
+_Static_assert(IDENTITY_ROOM < 1 << 13 && CELLS_ROW <= 1 << 7, "a series' bit-fields hold them");
 
 extern struct value store_dead_value;
 #define DEAD_SEEN UINT64_MAX
@@ -87,6 +85,7 @@ struct store {
     struct store_settings settings;
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     struct epochs epochs;
+    struct cell_pool cells;
     _Alignas(CACHE_LINE)
         atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
@@ -104,9 +103,21 @@ static inline struct slice stored_metric_name(const struct stored_metric *metric
     return (struct slice){metric->name, metric->name_length};
 }
 
+/* When a counted series was last recorded, see refresh(); or DEAD_SEEN. */
+static inline atomic_uint_least64_t *series_seen(const struct series *series)
+{
+    return (atomic_uint_least64_t *)(uintptr_t)(series + 1);
+}
+
+/* Where the labels stand in a series, from its begin. */
+static inline size_t series_labels_offset(bool counted)
+{
+    return counted ? sizeof(struct series) + sizeof(atomic_uint_least64_t) : offsetof(struct series, tail);
+}
+
 static inline struct slice series_labels(const struct series *series)
 {
-    return (struct slice){series->labels, series->labels_length};
+    return (struct slice){(const char *)series + series_labels_offset(series->counted != NULL), series->labels_length};
 }
 
 /* ---- metrics and groups (stored_metric.c) ---- */
@@ -148,7 +159,12 @@ void limits_note_labels(const struct store *store, struct group *group, const st
 /* ---- series (series.c) ---- */
 
 /* The bucket that an identity belongs to, and its hash. */
-_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint32_t *hash);
+static inline _Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity,
+                                                      uint32_t *hash)
+{
+    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length});
+    return &store->buckets[*hash & store->bucket_mask];
+}
 
 /* The series of this identity that is not dead, or NULL. */
 struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, const struct identity *identity);
@@ -158,33 +174,43 @@ struct birth {
     const struct metric *metric;
     struct value *value; /* owned by the series once it is created; NULL: a counted series */
     bool added_to;       /* what it has is added to 0 */
+    struct series *created;
 };
 
-/* Create the series that the bucket does not hold.  RECORDED: another thread was faster, look again. */
+/* Create the series that the bucket does not hold: birth->created.  RECORDED: another thread was faster, look again. */
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint32_t hash, const struct birth *birth, const struct store_terms *terms);
+                                uint32_t hash, struct birth *birth, const struct store_terms *terms);
 
 /* Put a series, or a chain of them from newest to oldest, where the maintenance thread finds it: pairs with the
  * exchange in adopt_new(). */
 void series_list_new(struct stored_metric *metric, struct series *newest, struct series *oldest);
 
-/* Free a series at once: nobody may be able to reach it. */
-void series_free(struct series *series);
+/* Free a series (struct series) at once: nobody may be able to reach it. */
+void series_free(void *series);
 
 /* Is a counted series that was last seen then over? */
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now);
 
+/* Milliseconds for which a series outlives its entity: what was at 0 on the last page before the end has still to be
+ * seen with what it has. */
+static inline uint64_t series_more_time(const struct store *store, const struct series *series)
+{
+    return series->starts_at_zero ? store->settings.zero_time : 0;
+}
+
 /* Is a reported series with this value over? */
-bool series_has_outlived(const struct store *store, const struct series *series, const struct value *value,
-                         uint64_t now);
+static inline bool series_has_outlived(const struct store *store, const struct series *series,
+                                       const struct value *value, uint64_t now)
+{
+    return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
+           entities_is_over(store->settings.entities, series->entity, value->time,
+                            now - series_more_time(store, series));
+}
 
 /* Mark a counted series dead and take its weight back; false if another thread did, or has seen it meanwhile. */
 bool series_mark_dead(struct store *store, struct series *series, uint64_t seen);
 
 /* How old (milliseconds) the time that a counted series was last seen at must be before it is noted again. */
 uint64_t series_refresh_interval(const struct series *series);
-
-/* The cells of a slot's row, padding included. */
-size_t series_row_length(const struct metric *metric);
 
 #endif

@@ -1,6 +1,7 @@
 #include "commands/hash_password.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -41,13 +42,26 @@ static bool is_ended(const struct input *input, bool is_line)
            (is_line && input->length > 0 && input->text[input->length - 1] == '\n');
 }
 
-/* Read a line, or all there is, and take its final newline off.  False if that fails, or on a signal. */
-static bool read_input(struct input *input, bool is_line)
+/* Wait for something to read; false on a signal of those that are blocked but not in allowed, which comes only here. */
+static bool wait_for_input(const sigset_t *allowed)
+{
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+    while (ppoll(&input, 1, NULL, allowed) < 0)
+        if (errno != EINTR || caught != 0)
+            return false;
+    return true;
+}
+
+/* Read a line while signals are allowed, or, if allowed is NULL, all there is; and take its final newline off.  False
+ * if that fails, or on a signal. */
+static bool read_input(struct input *input, const sigset_t *allowed)
 {
     input->length = 0;
-    while (!is_ended(input, is_line)) {
+    while (!is_ended(input, allowed != NULL)) {
+        if (allowed != NULL && !wait_for_input(allowed))
+            return false;
         ssize_t more = read(STDIN_FILENO, input->text + input->length, sizeof input->text - input->length);
-        if (more < 0 && errno == EINTR && caught == 0)
+        if (more < 0 && errno == EINTR)
             continue;
         if (more < 0)
             return false;
@@ -62,10 +76,10 @@ static bool read_input(struct input *input, bool is_line)
     return true;
 }
 
-static bool ask(const char *question, struct input *input)
+static bool ask(const char *question, struct input *input, const sigset_t *allowed)
 {
     fprintf(stderr, "%s: ", question);
-    bool read = read_input(input, true);
+    bool read = read_input(input, allowed);
     fprintf(stderr, "\n");
     return read;
 }
@@ -75,18 +89,24 @@ static bool ask_twice(struct input *input, struct input *again)
 {
     struct termios shown, hidden;
     struct sigaction before[ENDING_COUNT];
+    sigset_t blocked, allowed;
     if (tcgetattr(STDIN_FILENO, &shown) != 0)
         return false;
+    sigemptyset(&blocked);
+    for (int i = 0; i < ENDING_COUNT; i++)
+        sigaddset(&blocked, ending[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &allowed);
     for (int i = 0; i < ENDING_COUNT; i++)
         sigaction(ending[i], &(struct sigaction){.sa_handler = on_signal}, &before[i]);
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    bool read = ask("Password", input) && ask("The same again", again);
+    bool read = ask("Password", input, &allowed) && ask("The same again", again, &allowed);
     int reason = errno;
     tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
     for (int i = 0; i < ENDING_COUNT; i++)
         sigaction(ending[i], &before[i], NULL);
+    sigprocmask(SIG_SETMASK, &allowed, NULL);
     if (caught != 0)
         raise(caught);
     errno = reason;
@@ -104,7 +124,7 @@ static int fail_reading(void)
 static int read_password(struct input *input)
 {
     if (isatty(STDIN_FILENO) != 1)
-        return read_input(input, false) ? 0 : fail_reading();
+        return read_input(input, NULL) ? 0 : fail_reading();
     struct input again;
     int status = 0;
     if (!ask_twice(input, &again))

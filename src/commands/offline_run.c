@@ -28,9 +28,7 @@ size_t offline_run_next(struct offline_run *run, struct batch_observer *observer
     batch.received = run->body.length;
     batch.time = clock_wall();
     batch.observer = observer;
-    /* As of a sender that writes no structured data. */
-    if (log_input_shape(log_input_form(input)) == SYSLOG_LOGPLEX)
-        batch.frame_id = SLICE("log");
+    batch.origin = (struct origin){.sender = "log", .shape = log_input_shape(log_input_form(input))};
     if (count > 0 || !run->taken)
         batch_process(run->offline.pipeline.intake, 0, &batch);
     run->taken = true;

@@ -103,7 +103,7 @@ static yaml_mark_t mark_at(struct slice text, size_t offset)
 
 static void note_syntax(struct reader *reader, const yaml_parser_t *parser)
 {
-    if (parser->error == YAML_MEMORY_ERROR)
+    if (parser->error == YAML_MEMORY_ERROR || parser->problem == NULL) /* it forgets to say so, here and there */
         reader->no_memory = true;
     else if (parser->error == YAML_READER_ERROR) {
         yaml_mark_t mark = mark_at(reader->text, parser->problem_offset);

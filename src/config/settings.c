@@ -322,7 +322,9 @@ static bool apply(struct settings *config, const struct setting *setting, const 
     if (value != NULL && file != NULL)
         return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
-        *(char **)file_of(config, setting) = strdup(file);
+        char **kept = (char **)file_of(config, setting);
+        if ((*kept = strdup(file)) == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
         return set_from_file(config, setting, file, error);
     }
     if (value == NULL)
@@ -353,7 +355,7 @@ static bool split_address(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "LISTEN_ADDRESS is not host:port or [address]:port with a port from 1 to 65535");
     config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
     config->listen_port = strdup(colon + 1);
-    return config->listen_host != NULL && config->listen_port != NULL;
+    return (config->listen_host != NULL && config->listen_port != NULL) || error_set(error, ERROR_NO_MEMORY);
 }
 
 static bool add_final_space(char **text)
@@ -416,7 +418,7 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->workers == 0)
         config->workers = usable_cores();
-    return add_final_space(&config->ingest_prefix);
+    return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
 }
 
 static enum settings_result apply_all(struct settings *config, const struct given *given, char error[ERROR_MAX])

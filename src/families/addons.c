@@ -149,20 +149,21 @@ static size_t read_pairs(struct slice text, const struct addon *addon, struct sa
 static enum verdict read_samples(const struct line *line, const struct family_context *context,
                                  const struct addon *addon, struct sample_output *output)
 {
-    struct label by_addon = {.name = SLICE("addon")};
+    struct label by_addon[] = {{.name = SLICE("addon")}, {SLICE("app"), context->app}};
     struct label by_source[] = {{SLICE("app"), context->app}, {.name = SLICE("source")}};
     struct keyvalue_reader reader;
     struct keyvalue pair;
     keyvalue_start(&reader, line->message);
-    while (by_addon.value.length == 0 && keyvalue_next(&reader, &pair)) {
-        if (slice_equals(pair.key, by_addon.name))
-            by_addon.value = pair.value;
+    while (by_addon[0].value.length == 0 && keyvalue_next(&reader, &pair)) {
+        if (slice_equals(pair.key, by_addon[0].name))
+            by_addon[0].value = pair.value;
         else if (slice_equals(pair.key, by_source[1].name) && by_source[1].value.length == 0)
             by_source[1].value = pair.value;
     }
-    bool has_addon = by_addon.value.length > 0;
-    struct sample sample = {
-        .namespace = addon->namespace, .labels = has_addon ? &by_addon : by_source, .label_count = has_addon ? 1 : 2};
+    bool has_addon = by_addon[0].value.length > 0;
+    struct sample sample = {.namespace = addon->namespace,
+                            .labels = has_addon ? by_addon : by_source,
+                            .label_count = has_addon && !context->addon_app ? 1 : 2};
     return read_pairs(line->message, addon, &sample, output) > 0 ? VERDICT_RECOGNISED : VERDICT_NOT_A_METRIC;
 }
 

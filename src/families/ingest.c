@@ -132,6 +132,7 @@ struct pair_names {
     const char *key;     /* the names in these objects; NULL: there is only the other spelling */
     const char *amount;
     bool amounts_count; /* the amounts count something */
+    bool open_end;      /* the last key may be null: the infinity that JSON has no number for */
 };
 
 static bool read_amount(const cJSON *item, bool counts, double *amount)
@@ -139,10 +140,12 @@ static bool read_amount(const cJSON *item, bool counts, double *amount)
     return counts ? read_count(item, amount) : read_number(item, amount);
 }
 
-/* The key of an object entry; Vector writes infinite bounds as "inf" and "-inf". */
-static bool read_key(const cJSON *item, double *key)
+/* A key; Vector writes infinite bounds as "inf" and "-inf". */
+static bool read_key(const cJSON *item, bool may_be_null, double *key)
 {
-    if (cJSON_IsString(item) && (strcmp(item->valuestring, "inf") == 0 || strcmp(item->valuestring, "+inf") == 0))
+    if (may_be_null && item != NULL && cJSON_IsNull(item))
+        *key = INFINITY;
+    else if (cJSON_IsString(item) && (strcmp(item->valuestring, "inf") == 0 || strcmp(item->valuestring, "+inf") == 0))
         *key = INFINITY;
     else if (cJSON_IsString(item) && strcmp(item->valuestring, "-inf") == 0)
         *key = -INFINITY;
@@ -174,12 +177,13 @@ static int read_pairs(const cJSON *object, const struct pair_names *names, struc
         if (count == VALUE_SIZE_MAX)
             return -2;
         struct pair *pair = &pairs[count++];
+        bool may_be_null = names->open_end && entry->next == NULL;
         if (objects) {
-            if (!read_key(member(entry, names->key), &pair->key) ||
+            if (!read_key(member(entry, names->key), may_be_null, &pair->key) ||
                 !read_amount(member(entry, names->amount), names->amounts_count, &pair->amount))
                 return -1;
         } else {
-            if (!read_key(entry, &pair->key) || !read_amount(amount, names->amounts_count, &pair->amount))
+            if (!read_key(entry, may_be_null, &pair->key) || !read_amount(amount, names->amounts_count, &pair->amount))
                 return -1;
             amount = amount->next;
         }
@@ -283,8 +287,8 @@ static enum sample_rejection read_set(struct ingest *ingest, const cJSON *object
 
 static enum sample_rejection read_distribution(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names lists = {"values", "sample_rates", NULL, NULL, true};
-    static const struct pair_names objects = {"samples", NULL, "value", "rate", true};
+    static const struct pair_names lists = {"values", "sample_rates", NULL, NULL, true, false};
+    static const struct pair_names objects = {"samples", NULL, "value", "rate", true, false};
     const cJSON *statistic = member(object, "statistic");
     if (!cJSON_IsString(statistic) ||
         (strcmp(statistic->valuestring, "histogram") != 0 && strcmp(statistic->valuestring, "summary") != 0))
@@ -334,7 +338,7 @@ static bool add_rest(const cJSON *list, int first, double *sum)
 
 static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"buckets", "counts", "upper_limit", "count", true};
+    static const struct pair_names names = {"buckets", "counts", "upper_limit", "count", true, true};
     struct pair *pairs = ingest->pairs;
     int count = read_pairs(object, &names, pairs);
     if (count < 0)
@@ -373,7 +377,7 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
 
 static enum sample_rejection read_summary(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"quantiles", "values", "quantile", "value", false};
+    static const struct pair_names names = {"quantiles", "values", "quantile", "value", false, false};
     struct pair *pairs = ingest->pairs;
     int count = read_pairs(object, &names, pairs);
     if (count < 0)
@@ -400,10 +404,13 @@ static enum sample_rejection read_summary(struct ingest *ingest, const cJSON *ob
     return ACCEPTED;
 }
 
+/* Three spellings: that of the Lua transform, {"type":"ddsketch","k":[...],"n":[...],...}; that of native_json,
+ * {"sketch":{"AgentDDSketch":{"bins":{"k":[...],"n":[...]},...}}}; and the latter without its outer "sketch". */
 static enum sample_rejection read_sketch(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"k", "n", NULL, NULL, true};
-    const cJSON *agent = member(object, "AgentDDSketch");
+    static const struct pair_names names = {"k", "n", NULL, NULL, true, false};
+    const cJSON *inner = member(object, "sketch");
+    const cJSON *agent = member(is_present(inner) ? inner : object, "AgentDDSketch");
     const cJSON *bins = object;
     if (agent != NULL) {
         object = agent;
@@ -421,7 +428,12 @@ static enum sample_rejection read_sketch(struct ingest *ingest, const cJSON *obj
     if (!read_count(member(object, "count"), &value->number) ||
         !read_number(member(object, "sum"), &value->words[0].number) ||
         !read_number(member(object, "min"), &value->words[1].number) ||
-        !read_number(member(object, "max"), &value->words[2].number) || value->words[1].number > value->words[2].number)
+        !read_number(member(object, "max"), &value->words[2].number))
+        return REJECTED_VALUE;
+    /* The sketch of no values has the greatest number as its minimum, and the least as its maximum. */
+    if (value->number == 0)
+        value->words[1].number = value->words[2].number = 0;
+    if (value->words[1].number > value->words[2].number)
         return REJECTED_VALUE;
     for (int i = 0; i < count; i++)
         if (pairs[i].key != trunc(pairs[i].key) || fabs(pairs[i].key) > 32767)

@@ -65,7 +65,7 @@ static const struct metric protocol_requests =
     COUNTER("protocol_requests_total", "Requests that the router has finished, by the client's protocol.");
 static const struct metric response_bytes = COUNTER("response_bytes_total", "Bytes of the responses to clients.");
 
-/* The router gives up after 30 s (H12) and calls it 30000 or 30001 ms; a WebSocket may last for hours. */
+/* The router gives up after 30 s (H12) and calls it 30000 or 30001 ms; a response that goes on may take longer. */
 static const double service_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 29, 35, 60, 300};
 /* It gives up to connect after 5 s (H19); a dyno that wakes up may take longer. */
 static const double connect_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
@@ -73,6 +73,10 @@ static const double connect_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 
 static const struct metric service_duration =
     HISTOGRAM("service_duration_seconds", "Time from the start of a request to a dyno to the end of its response.",
               service_bounds);
+/* A WebSocket may last for a day: then its dyno starts anew. */
+static const double websocket_bounds[] = {1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400};
+static const struct metric websocket_duration = HISTOGRAM(
+    "websocket_duration_seconds", "Time from the start of a WebSocket (status 101) to its end.", websocket_bounds);
 static const struct metric connect_duration =
     HISTOGRAM("connect_duration_seconds", "Time that it took the router to connect to a dyno.", connect_bounds);
 
@@ -88,11 +92,13 @@ struct dyno_series {
     struct slice dyno;
     bool known; /* the others were found */
     struct series *service;
+    struct series *websocket; /* NULL until there is one */
     struct series *connect;
     struct series *bytes;
 };
 struct request_series {
-    unsigned key; /* of method and status */
+    unsigned key;      /* of method and status */
+    struct slice dyno; /* by process */
     struct series *requests;
 };
 enum { DYNO_PLACES = 32, REQUEST_PLACES = 64 };
@@ -385,26 +391,55 @@ static bool is_status(struct slice text)
            slice_is_digit(text.at[2]);
 }
 
-static void count_request(const struct router_line *line, struct family_context *context, struct sample_output *output)
+/* Find the series of a metric that has these labels (at most 3, app first) and, where with_type or by process, those of
+ * the dyno that the requests went to; by process it ends with the dyno.  dyno is as the line says, and may be empty or
+ * none. */
+static struct series *find_series(const struct metric *metric, const struct label *given, size_t count,
+                                  struct slice dyno, bool with_type, const struct family_context *context,
+                                  struct sample_output *output)
 {
-    bool status = is_status(line->status);
+    struct label labels[5];
+    struct process process = {0};
+    struct sample sample = {.metric = metric, .name = slice_of(metric->name), .labels = labels};
+    bool is_process = (with_type || context->router_by_process) && process_read(dyno, &process);
+    if (is_process && context->router_by_process && !process.one_off)
+        sample.process = dyno;
+    memcpy(labels, given, count * sizeof labels[0]);
+    if (with_type || context->router_by_process)
+        labels[count++] = (struct label){SLICE("process_type"), process.type};
+    if (context->router_by_process)
+        labels[count++] = (struct label){SLICE("process"), sample.process};
+    sample.label_count = count;
+    return output->find(output, &sample);
+}
+
+/* A status as a number; 0 where there is none, 1 where it is none that we count as such. */
+static unsigned number_of_status(struct slice text)
+{
+    if (!is_status(text))
+        return text.length > 0;
+    return (unsigned)(text.at[0] - '0') * 100 + (unsigned)(text.at[1] - '0') * 10 + (unsigned)(text.at[2] - '0');
+}
+
+static void count_request(const struct router_line *line, unsigned status, struct family_context *context,
+                          struct sample_output *output)
+{
+    bool by_process = context->router_by_process;
     unsigned method = index_of(line->method, methods, METHODS);
-    unsigned key = status ? (unsigned)(line->status.at[0] - '0') * 100 + (unsigned)(line->status.at[1] - '0') * 10 +
-                                (unsigned)(line->status.at[2] - '0')
-                          : line->status.length > 0;
-    key = key * METHODS + method;
-    struct request_series *place = &router_of(context)->requests[key % REQUEST_PLACES];
-    if (place->requests == NULL || place->key != key) {
+    unsigned key = status * METHODS + method, place = key;
+    if (by_process && line->dyno.length > 0)
+        place += (unsigned char)line->dyno.at[line->dyno.length - 1] * METHODS;
+    struct request_series *series = &router_of(context)->requests[place % REQUEST_PLACES];
+    if (series->requests == NULL || series->key != key || (by_process && !slice_equals(series->dyno, line->dyno))) {
         struct label labels[] = {{SLICE("app"), context->app},
                                  {SLICE("method"), methods[method]},
-                                 {SLICE("status"), status || line->status.length == 0 ? line->status : SLICE("other")}};
-        struct sample sample = {
-            .metric = &requests, .name = slice_of(requests.name), .labels = labels, .label_count = 3};
-        place->key = key;
-        place->requests = output->find(output, &sample);
+                                 {SLICE("status"), status == 1 ? SLICE("other") : line->status}};
+        series->key = key;
+        series->dyno = line->dyno;
+        series->requests = find_series(&requests, labels, COUNT(labels), line->dyno, false, context, output);
     }
-    if (place->requests != NULL)
-        output->add(output, place->requests, 0, 1);
+    if (series->requests != NULL)
+        output->add(output, series->requests, 0, 1);
 }
 
 /* Router 2.0 tells protocol and tls; the older one http or https. */
@@ -430,15 +465,14 @@ static void count_protocol(const struct router_line *line, struct family_context
         output->add(output, *place, 0, 1);
 }
 
-static struct series *find_by_type(const struct metric *metric, struct slice type, struct family_context *context,
+static struct series *find_by_dyno(const struct metric *metric, struct slice dyno, struct family_context *context,
                                    struct sample_output *output)
 {
-    struct label labels[] = {{SLICE("app"), context->app}, {SLICE("process_type"), type}};
-    struct sample sample = {.metric = metric, .name = slice_of(metric->name), .labels = labels, .label_count = 2};
-    return output->find(output, &sample);
+    struct label app = {SLICE("app"), context->app};
+    return find_series(metric, &app, 1, dyno, true, context, output);
 }
 
-/* The series of a dyno's type; dyno is as the line says, and may be empty or none. */
+/* The series of a dyno, or of its type; dyno is as the line says, and may be empty or none. */
 static struct dyno_series *dyno_series_of(struct slice dyno, struct family_context *context,
                                           struct sample_output *output)
 {
@@ -447,22 +481,36 @@ static struct dyno_series *dyno_series_of(struct slice dyno, struct family_conte
                                            (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
     struct dyno_series *series = &router_of(context)->dynos[place % DYNO_PLACES];
     if (!series->known || !slice_equals(series->dyno, dyno)) {
-        struct process process = {0};
-        bool is_process = process_read(dyno, &process);
+        struct process process;
         series->dyno = dyno;
-        start_errors(is_process ? dyno : SLICE(""), context, output);
-        series->service = find_by_type(&service_duration, process.type, context, output);
-        series->connect = find_by_type(&connect_duration, process.type, context, output);
-        series->bytes = find_by_type(&response_bytes, process.type, context, output);
+        start_errors(process_read(dyno, &process) ? dyno : SLICE(""), context, output);
+        series->service = find_by_dyno(&service_duration, dyno, context, output);
+        series->websocket = NULL;
+        series->connect = find_by_dyno(&connect_duration, dyno, context, output);
+        series->bytes = find_by_dyno(&response_bytes, dyno, context, output);
         series->known = series->service != NULL && series->connect != NULL && series->bytes != NULL;
     }
     return series;
 }
 
-static void measure(const struct router_line *line, struct family_context *context, struct sample_output *output)
+/* How long a WebSocket was open.  Hours of that would be no time of a response. */
+static void measure_websocket(const struct router_line *line, struct dyno_series *series,
+                              struct family_context *context, struct sample_output *output)
 {
+    if (series->websocket == NULL)
+        series->websocket = find_by_dyno(&websocket_duration, line->dyno, context, output);
+    if (series->websocket != NULL)
+        output->observe(output, series->websocket, &websocket_duration, (double)line->service / 1000);
+}
+
+static void measure(const struct router_line *line, unsigned status, struct family_context *context,
+                    struct sample_output *output)
+{
+    enum { SWITCHING_PROTOCOLS = 101 };
     struct dyno_series *series = dyno_series_of(line->dyno, context, output);
-    if (series->service != NULL && line->service != NONE)
+    if (status == SWITCHING_PROTOCOLS && line->service != NONE)
+        measure_websocket(line, series, context, output);
+    else if (series->service != NULL && line->service != NONE)
         output->observe(output, series->service, &service_duration, (double)line->service / 1000);
     if (series->connect != NULL && line->connect != NONE)
         output->observe(output, series->connect, &connect_duration, (double)line->connect / 1000);
@@ -505,9 +553,10 @@ static enum verdict read_line(const struct line *line, struct family_context *co
         if (context->leave_out_self_drain)
             return VERDICT_NOT_A_METRIC;
     }
-    count_request(&fields, context, output);
+    unsigned status = number_of_status(fields.status);
+    count_request(&fields, status, context, output);
     count_protocol(&fields, context, output);
-    measure(&fields, context, output);
+    measure(&fields, status, context, output);
     if (fields.code.length > 0) {
         struct process process;
         count_code(&fields, process_read(fields.dyno, &process) ? fields.dyno : SLICE(""), context, output);

@@ -9,8 +9,8 @@
 enum {
     FIRST_ROOM = 64 * 1024,
     DETECT_MAX = 64 * 1024, /* what has shown no form within so many bytes has none */
-    /* With so many bytes ahead a count is known to be right or wrong: frame.c believes none over 9,999,999. */
-    LOOK_AHEAD = 10000000 + 64,
+    /* A count that would need more is wrong.  What is left of the window keeps the moves to its front few. */
+    LOOK_AHEAD_MAX = LOG_INPUT_WINDOW - (1 << 20),
 };
 
 struct log_input {
@@ -261,8 +261,10 @@ static size_t count_blanks(struct slice text)
 /* Could what follows the window change where its first message, found by frame_next(), ends? */
 static bool is_final(struct slice window, enum frame_result result, struct slice rest)
 {
-    if (result == FRAME_REPAIRED)
-        return window.length >= LOOK_AHEAD;
+    if (result == FRAME_REPAIRED) {
+        size_t needed = frame_look_ahead(window);
+        return rest.length > 0 && (needed > LOOK_AHEAD_MAX || needed <= window.length);
+    }
     bool has_count = slice_is_digit(window.at[count_blanks(window)]);
     return rest.length >= 2 || (!has_count && rest.at[-1] == '\n');
 }

@@ -13,8 +13,8 @@ uint64_t recorder_persistent(entity_id entity)
     return entity == ENTITY_NONE ? 24 * 60 * 60 * 1000 : 0;
 }
 
-/* The line's own time, so that the newest line wins whatever order batches come in; not later than now, or one line
- * from a clock that is ahead would keep all others out. */
+/* The line's own time, so that the newest line wins whatever order batches come in; not later than its arrival, or one
+ * line from a clock that is ahead would keep all others out. */
 static int64_t line_time(struct recorder *recorder)
 {
     int64_t arrival = recorder->batch.time;
@@ -42,41 +42,66 @@ void recorder_start_app(struct recorder *recorder)
                               recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
-        recorder_line(recorder, &nothing, (enum family_id)id);
+        recorder_line(recorder, &nothing, PROCIDS_MAX, (enum family_id)id);
         if (families[id]->start_app != NULL)
             families[id]->start_app(recorder->context, &recorder->output);
     }
 }
 
-/* The entity of what the process says and of what is said about it.  runs: it does, or the line would not be. */
-static entity_id meet(struct recorder *recorder, struct slice process, bool runs)
+/* The number of a process: mostly it is the line's own, else that of a procid of which nothing else is known. */
+static unsigned procid_of(struct recorder *recorder, struct slice process)
 {
-    if (process.length == 0 || recorder->batch.entity == ENTITY_NONE)
-        return recorder->batch.entity;
-    unsigned char first = (unsigned char)process.at[0], last = (unsigned char)process.at[process.length - 1];
-    struct recorder_process *met = &recorder->processes[(first * 7u + last + process.length) % RECORDER_PROCESSES];
-    if (slice_equals(met->name, process))
-        return met->entity;
+    const struct line *line = recorder->line;
+    if (process.at == line->procid.at && process.length == line->procid.length)
+        return recorder->procid;
+    return procids_find(recorder->procids, SLICE(""), process);
+}
+
+/* Where the entity with this number is kept. */
+static entity_id *entity_at(struct recorder *recorder, unsigned procid)
+{
+    while (recorder->entity_count <= procid)
+        recorder->entities[recorder->entity_count++] = ENTITY_NONE;
+    return &recorder->entities[procid];
+}
+
+/* The entity of a process that the batch speaks of for the first time.  runs: it does, or the line would not be. */
+static entity_id add_entity(struct recorder *recorder, struct slice process, bool runs, entity_id *kept)
+{
     struct entities *entities = recorder->settings.entities;
-    met->name = process;
-    met->entity = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
-    entity_id entity = met->entity;
+    entity_id entity = *kept = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
     if (runs && entities_has_ended(entities, entity, line_time(recorder)))
         entities_started(entities, entity, line_time(recorder));
     record_zeros(recorder, process, entity);
     return entity;
 }
 
+/* The entity of what the process says and of what is said about it. */
+static entity_id lookup_entity(struct recorder *recorder, struct slice process, bool runs)
+{
+    if (process.length == 0 || recorder->batch.entity == ENTITY_NONE)
+        return recorder->batch.entity;
+    entity_id unkept = ENTITY_NONE;
+    unsigned procid = procid_of(recorder, process);
+    entity_id *kept = procid < PROCIDS_MAX ? entity_at(recorder, procid) : &unkept;
+    return *kept != ENTITY_NONE ? *kept : add_entity(recorder, process, runs, kept);
+}
+
 static entity_id entity_of(struct recorder *recorder, struct slice process)
 {
-    return meet(recorder, process, true);
+    return lookup_entity(recorder, process, true);
+}
+
+void recorder_forget_procids(struct recorder *recorder)
+{
+    recorder->entity_count = 0;
 }
 
 static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     struct recorder *recorder = (struct recorder *)output;
     struct entities *entities = recorder->settings.entities;
-    entity_id entity = meet(recorder, process, event != PROCESS_EXITED && event != PROCESS_ENDED);
+    entity_id entity = lookup_entity(recorder, process, event != PROCESS_EXITED && event != PROCESS_ENDED);
     int64_t time = line_time(recorder);
     switch (event) {
     case PROCESS_STARTED:
@@ -225,34 +250,24 @@ static void count_result(struct recorder *recorder, enum store_result result)
 
 /* ---- overflow: a series over the bounds of its app or metric ---- */
 
-/* Labels: app, metric, label. */
-static const struct metric series_overflowed = SELF_COUNTER(
-    "series_overflowed_total",
-    "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
-
 static bool is_over_bounds(enum store_result result)
 {
     return result == STORE_CAPPED || result == STORE_APP_FULL;
 }
 
-/* Say whose bound it was, and which label is to blame.  The names that an app chooses are without bound, so that an app
- * that is full is to blame as a whole. */
 static void count_overflow(struct recorder *recorder, const struct sample *sample, const struct identity *refused,
                            enum store_result result)
 {
-    bool whole_app = result == STORE_APP_FULL && sample->metric == NULL;
-    struct label labels[] = {
-        recorder->batch.ledger_app, {SLICE("metric"), SLICE("__other__")}, {.name = SLICE("label")}};
-    if (!whole_app) {
-        labels[1].value = identity_name(refused);
-        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.entity);
-    }
-    struct self_terms terms = {.store = recorder->settings.store,
-                               .slot = recorder->settings.slot,
+    const struct recorder_settings *settings = &recorder->settings;
+    entity_id entity = recorder->batch.entity;
+    struct self_terms terms = {.store = settings->store,
+                               .slot = settings->slot,
                                .now = recorder->batch.now,
-                               .entity = recorder->batch.entity,
-                               .lifetime = recorder_persistent(recorder->batch.entity)};
-    self_count(&terms, &series_overflowed, labels, 3, 0, 1);
+                               .entity = entity,
+                               .lifetime = recorder_persistent(entity)};
+    overflow_count(settings->overflow_names, settings->entities, &terms, recorder->batch.ledger_app,
+                   &(struct overflow){
+                       .identity = refused, .app_chose = sample->metric == NULL, .app_full = result == STORE_APP_FULL});
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
@@ -451,7 +466,7 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 /* ---- batches ---- */
 
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
-                    const struct recorder_batch *batch, struct family_context *context)
+                    const struct recorder_batch *batch, struct family_context *context, struct procids *procids)
 {
     memset(recorder, 0, offsetof(struct recorder, met)); /* the rest is forgotten below */
     recorder->output = (struct sample_output){.record = record,
@@ -466,12 +481,14 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
     recorder->settings = *settings;
     recorder->batch = *batch;
     recorder->context = context;
+    recorder->procids = procids;
     forget_found(recorder);
 }
 
-void recorder_line(struct recorder *recorder, const struct line *line, enum family_id family)
+void recorder_line(struct recorder *recorder, const struct line *line, unsigned procid, enum family_id family)
 {
     recorder->line = line;
+    recorder->procid = procid;
     recorder->family = family;
     recorder->line_time = 0;
 }

@@ -1,5 +1,7 @@
 #include "server/http_internal.h"
 
+#include <sched.h>
+
 #include "base/clock.h"
 #include "base/gzip.h"
 #include "server/query.h"
@@ -43,6 +45,20 @@ static bool is_too_late(h2o_req_t *request)
     return worker->stopping && timercmp(&request->timestamps.request_begin_at, &worker->stopped_at, >=);
 }
 
+static struct origin origin_of_request(h2o_req_t *request)
+{
+    return origin_of(&(struct origin_headers){
+        .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
+        .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
+        .request_id = request_header_named(request, SLICE("x-request-id")),
+        .user_agent = request_header(request, H2O_TOKEN_USER_AGENT),
+        .content_type = request_header(request, H2O_TOKEN_CONTENT_TYPE),
+        .message_count = request_header_named(request, SLICE("logplex-msg-count")),
+        .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
+        .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
+    });
+}
+
 static void take_batch(h2o_req_t *request, const struct poster *poster, struct slice query, struct slice body)
 {
     struct worker *worker = worker_of(request);
@@ -50,8 +66,8 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
     struct slice url_app = query_value(query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(query, SLICE("app"), app_text, sizeof app_text);
-    struct slice drain_token = request_header_named(request, SLICE("logplex-drain-token"));
-    struct slice app = accounts_app(poster->accounts, poster->account, url_app, drain_token);
+    struct origin origin = origin_of_request(request);
+    struct slice app = accounts_app(poster->accounts, poster->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(poster->accounts, poster->account, app);
     struct batch batch = {
@@ -65,18 +81,14 @@ static void take_batch(h2o_req_t *request, const struct poster *poster, struct s
         .rules = poster->rules,
         .router_by_process = entry->router_by_process,
         .addon_app = entry->addon_app,
-        .drain_token = drain_token,
-        .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
-        .request_id = request_header_named(request, SLICE("x-request-id")),
-        .user_agent = request_header(request, H2O_TOKEN_USER_AGENT),
+        .origin = origin,
         .host = host_of(request),
-        .message_count = request_header_named(request, SLICE("logplex-msg-count")),
-        .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
-        .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
         .time = clock_wall(),
         .now = now,
     };
-    batch_process(worker->server->rooms.intake, worker->slot, &batch);
+    /* While another thread takes the same batch: the answer to a duplicate must not come before that is done. */
+    while (batch_process(worker->server->rooms.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
+        sched_yield();
     response_send(request, &(struct response){.path = "drain", .status = 204, .reason = "No Content"});
 }
 

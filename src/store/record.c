@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "store/store_internal.h"
 
 /* ---- counted series ---- */
@@ -8,9 +10,9 @@
 static bool refresh(struct series *series, uint64_t now)
 {
     uint64_t interval = series_refresh_interval(series);
-    uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+    uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
     while (seen != DEAD_SEEN && seen + interval <= now)
-        if (atomic_compare_exchange_weak_explicit(&series->cells->seen, &seen, now, memory_order_acq_rel,
+        if (atomic_compare_exchange_weak_explicit(series_seen(series), &seen, now, memory_order_acq_rel,
                                                   memory_order_relaxed))
             return true;
     return seen != DEAD_SEEN;
@@ -21,7 +23,7 @@ static bool end_series(struct store *store, struct series *series)
 {
     if (series->counted == NULL || !metric_has_ended(series->counted))
         return false;
-    series_mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
+    series_mark_dead(store, series, atomic_load_explicit(series_seen(series), memory_order_relaxed));
     return true;
 }
 
@@ -32,7 +34,7 @@ static bool evict(struct store *store, struct series *series, const struct store
     if (series->entity == terms->entity || !entities_is_over(entities, series->entity, ENTITY_COUNTED, terms->now) ||
         entities_is_over(entities, terms->entity, ENTITY_COUNTED, terms->now))
         return false;
-    series_mark_dead(store, series, atomic_load_explicit(&series->cells->seen, memory_order_relaxed));
+    series_mark_dead(store, series, atomic_load_explicit(series_seen(series), memory_order_relaxed));
     return true;
 }
 
@@ -54,31 +56,29 @@ enum store_result store_counter(struct store *store, const struct identity *iden
 {
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
-    struct birth birth = {.metric = metric, .added_to = true};
-    enum store_result result = STORE_RECORDED;
     for (;;) {
         *counter = series_find(bucket, hash, identity);
-        if (*counter != NULL) {
-            if (!counts_alike((*counter)->counted, metric)) {
-                if (end_series(store, *counter))
-                    continue;
-                return STORE_OUTDATED; /* a series of another kind has this identity */
-            }
-            if (evict(store, *counter, terms))
-                continue;
-            if (refresh(*counter, terms->now))
+        if (*counter == NULL) {
+            struct birth birth = {.metric = metric, .added_to = true};
+            enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
+            *counter = birth.created;
+            if (result != STORE_RECORDED)
                 return result;
             continue;
         }
-        result = series_create(store, bucket, identity, hash, &birth, terms);
-        if (result != STORE_RECORDED && result != STORE_CREATED)
-            return result;
+        if (!counts_alike((*counter)->counted, metric)) {
+            if (end_series(store, *counter))
+                continue;
+            return STORE_OUTDATED; /* a series of another kind has this identity */
+        }
+        if (!evict(store, *counter, terms) && refresh(*counter, terms->now))
+            return STORE_RECORDED;
     }
 }
 
 void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
 {
-    _Atomic(double) *own = &counter->cells->rows[slot * series_row_length(counter->counted) + cell];
+    _Atomic(double) *own = &cells_of_slot(counter->cells, slot)[cell];
     /* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
     atomic_store_explicit(own, atomic_load_explicit(own, memory_order_relaxed) + amount, memory_order_relaxed);
 }
@@ -135,7 +135,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                                                     memory_order_acquire)) {
             if (needed < weight)
                 limits_charge(store, series->group, (long)needed - (long)weight);
-            epoch_retire(&store->epochs, slot, old, value_bytes(old));
+            epoch_retire(&store->epochs, slot, old, value_bytes(old), free);
             return STORE_RECORDED;
         }
         if (needed > weight)

@@ -5,35 +5,21 @@
 /* A counted series notes at most once in this time (milliseconds) that it was seen; see refresh(). */
 enum { REFRESH_INTERVAL = 1000 };
 
-#define ROW_CELLS (CACHE_LINE / sizeof(double))
-
 struct value store_dead_value;
 
 /* ---- is it over? ---- */
 
-/* What was at 0 on the last page before its entity ended has still to be seen with what it has. */
-static uint64_t more_time(const struct store *store, const struct series *series)
-{
-    return series->starts_at_zero ? store->settings.zero_time : 0;
-}
-
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
     return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED, now - more_time(store, series));
-}
-
-bool series_has_outlived(const struct store *store, const struct series *series, const struct value *value,
-                         uint64_t now)
-{
-    return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time, now - more_time(store, series));
+           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED,
+                            now - series_more_time(store, series));
 }
 
 static bool series_is_dead(const struct series *series)
 {
     if (series->counted != NULL)
-        return atomic_load_explicit(&series->cells->seen, memory_order_relaxed) == DEAD_SEEN;
+        return atomic_load_explicit(series_seen(series), memory_order_relaxed) == DEAD_SEEN;
     return atomic_load_explicit(&series->value, memory_order_relaxed) == &store_dead_value;
 }
 
@@ -44,12 +30,6 @@ uint64_t series_refresh_interval(const struct series *series)
 }
 
 /* ---- find ---- */
-
-_Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity, uint32_t *hash)
-{
-    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length});
-    return &store->buckets[*hash & store->bucket_mask];
-}
 
 struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, const struct identity *identity)
 {
@@ -64,21 +44,10 @@ struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, cons
 
 /* ---- create and free ---- */
 
-size_t series_row_length(const struct metric *metric)
+static void free_cells(struct series *series)
 {
-    return (metric->cells + ROW_CELLS - 1) / ROW_CELLS * ROW_CELLS;
-}
-
-static struct cells *allocate_cells(const struct store *store, const struct metric *metric, uint64_t now)
-{
-    size_t count = series_row_length(metric) * store->epochs.slot_count;
-    struct cells *cells = aligned_alloc(CACHE_LINE, sizeof *cells + count * sizeof cells->rows[0]);
-    if (cells == NULL)
-        return NULL;
-    atomic_init(&cells->seen, now);
-    for (size_t i = 0; i < count; i++)
-        atomic_init(&cells->rows[i], 0);
-    return cells;
+    if (series->counted != NULL)
+        cells_free((struct cells){series->cells, series->position}, series->counted->cells);
 }
 
 /* Has a page shown the app of an entity?  Or any page, if it has none. */
@@ -92,20 +61,26 @@ static struct series *allocate_series(struct store *store, const struct identity
                                       const struct birth *birth, const struct store_terms *terms)
 {
     struct slice labels = identity_labels(identity);
-    struct series *series = malloc(offsetof(struct series, labels) + labels.length);
+    bool counted = birth->value == NULL;
+    size_t offset = series_labels_offset(counted);
+    struct cells cells = {0};
+    size_t size = offset + labels.length;
+    struct series *series = malloc(size > sizeof *series ? size : sizeof *series);
     if (series == NULL)
         return NULL;
-    if (birth->value != NULL) {
+    if (counted && !cells_take(&store->cells, birth->metric->cells, &cells)) {
+        free(series);
+        return NULL;
+    }
+    if (counted) {
+        series->counted = birth->metric;
+        series->cells = cells.first;
+        atomic_init(series_seen(series), terms->now);
+    } else {
         series->counted = NULL;
         atomic_init(&series->value, birth->value);
-    } else {
-        series->counted = birth->metric;
-        series->cells = allocate_cells(store, birth->metric, terms->now);
-        if (series->cells == NULL) {
-            free(series);
-            return NULL;
-        }
     }
+    series->position = cells.position & (CELLS_ROW - 1);
     series->hash = hash;
     series->lifetime = (uint32_t)terms->lifetime;
     series->entity = terms->entity;
@@ -114,8 +89,8 @@ static struct series *allocate_series(struct store *store, const struct identity
     series->overflow = terms->overflow;
     series->born = terms->now;
     series->starts_at_zero = birth->added_to && is_scraped(store, terms->entity);
-    series->labels_length = (uint16_t)labels.length;
-    memcpy(series->labels, labels.at, labels.length);
+    series->labels_length = labels.length & 0x1FFF;
+    memcpy((char *)series + offset, labels.at, labels.length);
     return series;
 }
 
@@ -128,7 +103,7 @@ void series_list_new(struct stored_metric *metric, struct series *newest, struct
 }
 
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
-                                uint32_t hash, const struct birth *birth, const struct store_terms *terms)
+                                uint32_t hash, struct birth *birth, const struct store_terms *terms)
 {
     unsigned weight = birth->value != NULL ? value_weight(birth->value) : birth->metric->cells;
     /* The weight is added when the series is there: who is slower at making the same one must not be refused for it. So
@@ -175,11 +150,11 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
         limits_note_labels(store, group, identity);
     }
     series_list_new(metric, series, series);
+    birth->created = series;
     return STORE_CREATED;
 
 free_series:
-    if (series->counted != NULL)
-        free(series->cells);
+    free_cells(series);
     free(series);
 release_group:
     count_release(&group->series);
@@ -188,18 +163,18 @@ release_metric:
     return result;
 }
 
-void series_free(struct series *series)
+void series_free(void *item)
 {
-    if (series->counted != NULL)
-        free(series->cells);
-    else if (atomic_load(&series->value) != &store_dead_value)
+    struct series *series = item;
+    free_cells(series);
+    if (series->counted == NULL && atomic_load(&series->value) != &store_dead_value)
         free(atomic_load(&series->value));
     free(series);
 }
 
 bool series_mark_dead(struct store *store, struct series *series, uint64_t seen)
 {
-    if (seen == DEAD_SEEN || !atomic_compare_exchange_strong_explicit(&series->cells->seen, &seen, DEAD_SEEN,
+    if (seen == DEAD_SEEN || !atomic_compare_exchange_strong_explicit(series_seen(series), &seen, DEAD_SEEN,
                                                                       memory_order_acq_rel, memory_order_relaxed))
         return false;
     if (!series->exempt) {

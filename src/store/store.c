@@ -32,6 +32,7 @@ struct store *store_create(const struct store_settings *settings)
     store->bucket_mask = buckets - 1;
     store->metric_mask = metric_buckets - 1;
     store->settings = *settings;
+    store->cells.slots = settings->slots;
     store->buckets = map_zeroes(buckets * sizeof store->buckets[0]);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
     bool started = epochs_start(&store->epochs, settings->slots);
@@ -74,6 +75,7 @@ void store_free(struct store *store)
         metric = next;
     }
     epochs_stop(&store->epochs);
+    cell_pool_free(&store->cells);
     if (store->buckets != NULL)
         munmap((void *)store->buckets, (store->bucket_mask + 1) * sizeof store->buckets[0]);
     if (store->metric_buckets != NULL)

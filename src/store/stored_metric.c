@@ -47,11 +47,7 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
         if (atomic_compare_exchange_strong_explicit(bucket, &head, fresh, memory_order_release, memory_order_relaxed))
             break;
     }
-    struct stored_metric *first = atomic_load_explicit(&store->metrics, memory_order_relaxed);
-    do {
-        atomic_store_explicit(&fresh->next, first, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak_explicit(&store->metrics, &first, fresh, memory_order_release,
-                                                    memory_order_relaxed));
+    LIST_PUSH(&store->metrics, fresh, next);
     atomic_fetch_add_explicit(&store->metric_count, 1, memory_order_relaxed);
     return fresh;
 }

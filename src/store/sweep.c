@@ -16,13 +16,13 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
     return count;
 }
 
-static void add_rows(const struct store *store, const struct series *series, double *sums)
+static void add_up(const struct store *store, const struct series *series, double *sums)
 {
-    size_t row = series_row_length(series->counted);
-    for (unsigned cell = 0; cell < series->counted->cells; cell++) {
-        sums[cell] = 0;
-        for (unsigned slot = 0; slot < store->epochs.slot_count; slot++)
-            sums[cell] += atomic_load_explicit(&series->cells->rows[slot * row + cell], memory_order_relaxed);
+    memset(sums, 0, series->counted->cells * sizeof sums[0]);
+    for (unsigned slot = 0; slot < store->settings.slots; slot++) {
+        _Atomic(double) *cells = cells_of_slot(series->cells, slot);
+        for (unsigned cell = 0; cell < series->counted->cells; cell++)
+            sums[cell] += atomic_load_explicit(&cells[cell], memory_order_relaxed);
     }
 }
 
@@ -100,10 +100,10 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
         struct store_series_view view = describe(series);
         bool alive;
         if (series->counted != NULL) {
-            uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+            uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
             alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
             if (alive) {
-                add_rows(store, series, sums);
+                add_up(store, series, sums);
                 view.metric = series->counted;
                 view.cells = sums;
             }
@@ -129,7 +129,7 @@ void store_note_page(struct store *store)
 static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
 {
     if (series->counted != NULL) {
-        uint64_t seen = atomic_load_explicit(&series->cells->seen, memory_order_relaxed);
+        uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
         /* One that was seen just now may be refreshed without a note of it; see refresh(). */
         return seen == DEAD_SEEN || (seen + series_refresh_interval(series) <= now &&
                                      series_is_over(store, series, seen, now) && series_mark_dead(store, series, seen));
@@ -143,27 +143,9 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
         limits_charge(store, series->group, -(long)value_weight(value));
         limits_count_series(store, series->group, series, -1);
     }
-    epoch_retire(&store->epochs, slot, value, value_bytes(value));
+    epoch_retire(&store->epochs, slot, value, value_bytes(value), free);
     return true;
 }
-
-/* Unlink an item from a list that others push to at the head and only the maintenance thread cuts. */
-#define UNLINK(list_head, item, link)                                                                             \
-    do {                                                                                                          \
-        __auto_type unlink_after = atomic_load_explicit(&(item)->link, memory_order_acquire);                     \
-        __auto_type unlink_at = (item);                                                                           \
-        if (!atomic_compare_exchange_strong_explicit((list_head), &unlink_at, unlink_after, memory_order_acq_rel, \
-                                                     memory_order_acquire)) {                                     \
-            for (;;) {                                                                                            \
-                __auto_type unlink_next = atomic_load_explicit(&unlink_at->link, memory_order_acquire);           \
-                if (unlink_next == (item)) {                                                                      \
-                    atomic_store_explicit(&unlink_at->link, unlink_after, memory_order_release);                  \
-                    break;                                                                                        \
-                }                                                                                                 \
-                unlink_at = unlink_next;                                                                          \
-            }                                                                                                     \
-        }                                                                                                         \
-    } while (0)
 
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
 {
@@ -175,12 +157,10 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
             metric->known[kept++] = series;
             continue;
         }
-        UNLINK(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        LIST_CUT(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
-        if (series->counted != NULL)
-            epoch_retire(&store->epochs, slot, series->cells, 0);
         count_release(&series->group->series);
-        epoch_retire(&store->epochs, slot, series, 0);
+        epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);
     }
     metric->known_count = kept;
@@ -189,8 +169,8 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         long none = 0;
         if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
-            UNLINK(&metric->groups, group, next);
-            epoch_retire(&store->epochs, slot, group, 0);
+            LIST_CUT(&metric->groups, group, next);
+            epoch_retire(&store->epochs, slot, group, sizeof *group, free);
         }
         group = next;
     }
@@ -216,19 +196,17 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
         long none = 0;
         if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
-            UNLINK(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
-            if (previous != NULL)
-                atomic_store_explicit(&previous->next, next, memory_order_release);
-            else
-                UNLINK(&store->metrics, metric, next);
+            LIST_CUT(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
+            LIST_CUT_AFTER(&store->metrics, previous, metric, next);
             free(metric->known);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
             for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
                  group = atomic_load_explicit(&group->next, memory_order_acquire))
-                epoch_retire(&store->epochs, slot, group, 0);
-            epoch_retire(&store->epochs, slot, metric, 0);
+                epoch_retire(&store->epochs, slot, group, sizeof *group, free);
+            epoch_retire(&store->epochs, slot, metric, sizeof *metric, free);
         } else
             previous = metric;
         metric = next;
     }
+    cells_sweep(&store->cells, &store->epochs, slot);
 }

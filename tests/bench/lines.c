@@ -58,9 +58,10 @@ static void take(const struct job *job, unsigned long time)
         .received = job->body.length,
         .app = SLICE("bench"),
         .rules = job->rules,
-        .drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
-        .frame_id = {frame, (size_t)length},
-        .user_agent = SLICE("Logplex/v93"),
+        .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
+                                                     .frame_id = {frame, (size_t)length},
+                                                     .user_agent = SLICE("Logplex/v93"),
+                                                     .content_type = SLICE("application/logplex-1")}),
         .time = clock_wall(),
         .now = clock_monotonic(),
     };

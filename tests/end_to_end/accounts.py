@@ -3,11 +3,13 @@ import os
 import signal
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
 from start import command_line, refused, run
 from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
 from support.exposition import ledger
+from support.http_client import basic
 from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of
 from support.waiting import wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"

@@ -1,5 +1,4 @@
 """The commands: explain, convert and replay, alone and beside a server."""
-import http.server
 import os
 import pty
 import re
@@ -7,16 +6,18 @@ import select
 import signal
 import subprocess
 import termios
-import threading
 import time
 
 from harness import test
 from ledger import AUTHORS, samples
-from server import DRAIN_PASSWORD, SANITIZER_REPORT, basic, environment
 from transport import certificate, client
 from support.checks import check, equal
+from support.exporter import DRAIN_PASSWORD
 from support.exposition import ledger
+from support.http_client import basic
 from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
+from support.processes import environment, run_to_end
+from support.scripted_server import ScriptedServer
 from support.waiting import patient
 
 TIME = "2026-02-03T04:05:06.123456+00:00"
@@ -24,11 +25,9 @@ TIME = "2026-02-03T04:05:06.123456+00:00"
 
 def command(context, *arguments, data=b"", status=0, **settings):
     """Run a command to its end and insist on the status; what it printed, and what it said on stderr."""
-    done = subprocess.run([context.program, *arguments], env=environment(**settings), input=data, capture_output=True, timeout=patient(60))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
-    equal(done.returncode, status, "the exit status of %r (%s)" % (arguments, err[:300]))
-    return out, err
+    done = run_to_end([context.program, *arguments], data, **settings)
+    equal(done.status, status, "the exit status of %r (%s)" % (arguments, done.err[:300]))
+    return done.out, done.err
 
 
 def series(page):
@@ -59,7 +58,7 @@ def convert_equals_the_server(context):
     bodies = {"frames": b"".join(samples("frames-*.txt").values()), "empty": b"", "metrics": metrics + line("hello")}
     bodies.update(samples("frames-*.txt"))
     for name, body in bodies.items():
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")  # what has ended is shown as long as by convert
         server.post(body, None)
         out, err = command(context, "convert", "-", data=body)
         equal(err, "", "stderr of convert")
@@ -76,7 +75,7 @@ def convert_reads_what_heroku_logs_shows(context):
         if name not in AUTHORS or name.startswith("cloudfoundry"):
             continue
         shown, sent = shown_log(name, text)
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")
         server.post(sent, "shop", {"Logplex-Frame-Id": "x"})
         want = series(server.scrape().body.decode())
         server.stop()
@@ -362,43 +361,8 @@ def replay_keeps_a_rate(context):
     equal(server.page().value("drain_exporter_batches_total", app="app", result="taken"), 10, "batches")
 
 
-class Scripted:
-    """A server that answers POSTs as a list says, and keeps what it was sent: a status, "close" to hang up, "slow" to say nothing."""
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.requests = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.path, dict(self.headers), body))
-                step = outer.script.pop(0) if outer.script else 204
-                if step == "slow":
-                    time.sleep(6)
-                if step in ("slow", "close"):
-                    self.close_connection = True
-                    return
-                self.send_response(step)
-                self.send_header("Content-Length", "0" if step == 204 else "5")
-                self.end_headers()
-                if step != 204:
-                    self.wfile.write(b"later")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = "http://drain:p%%20w@127.0.0.1:%d/some/drain?x=1#fragment" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+def scripted_url(server):
+    return "http://drain:p%%20w@127.0.0.1:%d/some/drain?x=1#fragment" % server.port
 
 
 @test
@@ -407,33 +371,27 @@ def replay_tries_again_as_logplex_does(context):
              (("close", 204), 0, 2, 1), (("close", "close", "close"), 1, 3, 2), ((302, 204), 0, 2, 1), (("slow", 204), 0, 2, 1)]
     log = line("one") + line("two")
     for script, status, requests, retries in cases:
-        server = Scripted(*script)
-        try:
-            out, err = command(context, "replay", "--token", TOKEN, server.url, data=log, status=status)
-        finally:
-            server.close()
+        with ScriptedServer(*script) as server:
+            out, err = command(context, "replay", "--token", TOKEN, scripted_url(server), data=log, status=status)
         equal(len(server.requests), requests, "requests with %r" % (script,))
         check(" %d retries, %d batches failed" % (retries, status) in out, "with %r: %r", script, out)
         check(err.count("\n") == status and (status == 0 or "a batch was given up" in err), "with %r: %r", script, err)
-        equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 1, "frame ids of one batch with %r" % (script,))
-    path, headers, body = server.requests[0]
+        equal(len({request.headers["Logplex-Frame-Id"] for request in server.requests}), 1, "frame ids of one batch with %r" % (script,))
+    path, headers, body, _ = server.requests[0]
     equal((path, body), ("/some/drain?x=1", log), "target and body")
     check(re.fullmatch("[0-9A-F]{32}", headers["Logplex-Frame-Id"]), "the frame id is %r", headers["Logplex-Frame-Id"])
     check(headers["User-Agent"].startswith("Logplex/"), "the user agent is %r", headers["User-Agent"])
     wanted = {"Content-Type": "application/logplex-1", "Logplex-Msg-Count": "2", "Logplex-Drain-Token": TOKEN,
-              "Authorization": "Basic ZHJhaW46cCUyMHc=", "Host": "127.0.0.1:%d" % server.server.server_address[1]}
+              "Authorization": "Basic ZHJhaW46cCUyMHc=", "Host": "127.0.0.1:%d" % server.port}
     equal({name: headers.get(name) for name in wanted}, wanted, "the headers")
 
 
 @test
 def replay_goes_on_after_a_failure(context):
-    server = Scripted(204, 400, 204)
-    try:
-        out, _ = command(context, "replay", "--batch", "2", server.url, data=line("x") * 6, status=1)
-    finally:
-        server.close()
+    with ScriptedServer(204, 400, 204) as server:
+        out, _ = command(context, "replay", "--batch", "2", scripted_url(server), data=line("x") * 6, status=1)
     check(out.startswith("4 messages in 2 batches delivered, 0 retries, 1 batches failed"), "it says %r", out)
-    equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 3, "frame ids of three batches")
+    equal(len({request.headers["Logplex-Frame-Id"] for request in server.requests}), 3, "frame ids of three batches")
 
 
 @test
@@ -466,9 +424,7 @@ def mistakes_of_replay(context):
 
 def hashed(context, password, *arguments):
     """(status, what it printed, what it said) of hash-password with this on stdin."""
-    done = subprocess.run([context.program, "hash-password", *arguments], env=environment(), input=password, capture_output=True,
-                          timeout=patient(20))
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return run_to_end([context.program, "hash-password", *arguments], password, 20)
 
 
 @test

@@ -13,10 +13,11 @@ import uuid
 
 from harness import test
 from scraping import REFERENCE_NAMES, Prometheus, promtool
-from server import METRICS_PASSWORD, Raw, post_of
 from support.checks import check, equal
+from support.exporter import METRICS_PASSWORD
 from support.exposition import ledgers
 from support.lines import counter, gauge, ingest, line, logplex, postgres
+from support.raw_connection import Raw, post_of
 from support.waiting import patient, wait_for
 
 CONNECTIONS = 3

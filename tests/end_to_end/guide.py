@@ -7,7 +7,7 @@ import sys
 from documentation import README, ROOT
 from harness import Skip, test
 from support.checks import check, equal
-from support.waiting import patient
+from support.processes import run_to_end
 
 EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd")
 
@@ -20,8 +20,7 @@ def examples():
 
 
 def run(context, *arguments):
-    return subprocess.run([context.program, *arguments], capture_output=True, text=True, timeout=patient(20),
-                          env={"PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b"})
+    return run_to_end([context.program, *arguments], seconds=20, PASSWORD_DRAIN="a", PASSWORD_METRICS="b")
 
 
 def without_app(line):
@@ -36,10 +35,10 @@ def examples_give_what_they_say(context):
     for number, (title, rules, lines, result) in enumerate(found):
         config = context.file("%d.yaml" % number, rules)
         checked = run(context, "--check-config", "--config-file", config)
-        equal((checked.returncode, checked.stderr), (0, ""), "--check-config of %s" % title)
+        equal((checked.status, checked.err), (0, ""), "--check-config of %s" % title)
         page = run(context, "convert", "--config", config, context.file("%d.log" % number, lines))
-        equal((page.returncode, page.stderr), (0, ""), "convert of %s" % title)
-        shown = {without_app(line) for line in page.stdout.split("\n")}
+        equal((page.status, page.err), (0, ""), "convert of %s" % title)
+        shown = {without_app(line) for line in page.out.split("\n")}
         for line in result.strip().split("\n"):
             check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
 
@@ -106,4 +105,4 @@ def schema_agrees_with_the_program(context):
     for text in WRONG:
         equal(verdicts[text], "invalid", "what the schema says of %s" % text)
         refused = run(context, "--check-config", "--config", text)
-        check(refused.returncode == 1 and "CONFIG:1:" in refused.stderr, "the program says %r of %s", refused.stderr, text)
+        check(refused.status == 1 and "CONFIG:1:" in refused.err, "the program says %r of %s", refused.err, text)

@@ -10,10 +10,11 @@ import time
 import zlib
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, Raw, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN
 from support.exposition import ledger, ledgers
 from support.lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of, post_of
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
 
@@ -169,6 +170,19 @@ def structured_data_of_log_shuttle(context):
     # Logplex itself leaves it out: there, "- " is text.
     server.post(line("- crates-io-heroku-metrics:ingest x"), "plain", logplex(1))
     equal(ledger(server.page(), "plain")["ignored"], 1, "ignored messages")
+
+
+@test
+def a_message_of_ten_megabytes(context):
+    """However long a message is in a body that was compressed, what stands in it starts no message."""
+    server = context.server()
+    forged = b"\n" + router_error() + b"<158>1 2026-02-03T04:05:06Z host heroku router - at=error code=H12 dyno=web.1\n"
+    body = line(b"x" * 6000000 + forged + b"y" * 6000000) + ingest([gauge("g", 1)])
+    server.post(gzip.compress(body, 1), "a", {**logplex(2), "Content-Encoding": "gzip"})
+    page = server.page()
+    equal(ledger(page, "a"), {"received": 2, "recognised": 1, "ignored": 0, "malformed": 1, "duplicate": 0}, "the ledger")
+    equal((page.value("g", app="a", process="web.1"), page.total("heroku_router_errors", app="a")), (1, 0), "the gauge, and errors")
+    equal(page.value("drain_exporter_count_mismatches_total", app="a"), 0, "batches with another count than their header says")
 
 
 @test

@@ -3,17 +3,17 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import urllib.parse
 import urllib.request
 
 from harness import Skip, test
-from server import METRICS_PASSWORD, environment
 from support.checks import Failure, check, equal
+from support.exporter import METRICS_PASSWORD
 from support.exposition import Page
 from support.lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.ports import free_port
+from support.processes import Process, environment
 from support.waiting import patient, wait_for
 
 
@@ -30,21 +30,10 @@ class Prometheus:
              "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()]}
         path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
         self.log = os.path.join(context.folder, "prometheus.log")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
-                                             "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=context.folder)
-        context.closers.append(self.close)
+        self.process = Process([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
+                                "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"], output_path=self.log, folder=context.folder)
+        context.closers.append(self.process.end)
         wait_for(self._is_ready, "prometheus is ready", 30)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
 
     def _get(self, path):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -52,9 +41,8 @@ class Prometheus:
             with opener.open("http://127.0.0.1:%d%s" % (self.port, path), timeout=20) as answer:
                 return answer.read()
         except OSError as problem:
-            if self.process.poll() is not None:
-                with open(self.log) as log:
-                    raise Failure("prometheus ended: %s" % log.read()[-500:])
+            if not self.process.is_running():
+                raise Failure("prometheus ended: %s" % self.process.log()[-500:])
             raise Failure("prometheus: %s" % problem)
 
     def _is_ready(self):

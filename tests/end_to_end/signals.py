@@ -1,24 +1,17 @@
 """Stopping and reloading.  (Not Python's module signal.)"""
 import os
 import signal
-import socket
 import time
 
 from harness import test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
+from support.http_client import basic
 from support.lines import gauge, ingest, logplex, router_error
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
-
-
-def refuses(server):
-    try:
-        socket.create_connection((server.host, server.port), 1).close()
-        return False
-    except OSError:
-        return True
 
 
 def begin_batch(server, app="flight"):
@@ -42,7 +35,7 @@ def finishes_what_is_in_flight(context, number):
         wait_for_arrival(server)
         start = time.monotonic()
         server.tell(number)
-        wait_for(lambda: refuses(server), "new connections are refused")
+        wait_for(lambda: not server.listens(), "new connections are refused")
         time.sleep(0.7)  # longer than the grace for idle connections: an open request is not idle
         check(server.is_running(), "the program ended while a request was in flight")
         raw.send(rest)
@@ -119,7 +112,7 @@ def later_requests_are_told_503(context):
         equal(probe.ask(HEALTH).status, 200, "health before the stop")
         wait_for_arrival(server)
         server.tell(signal.SIGTERM)
-        wait_for(lambda: refuses(server), "new connections are refused")
+        wait_for(lambda: not server.listens(), "new connections are refused")
         # Each worker is told in its turn, so the first request or two may still be served.
         for connection, data in ((kept, post_of(ingest([gauge("g", 2)]), "kept")), (probe, HEALTH)):
             wait_for(lambda: is_turned_away(connection, data), "a request after SIGTERM is turned away", 5, 0)

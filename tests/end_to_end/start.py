@@ -4,10 +4,13 @@ import socket
 import subprocess
 
 from harness import Skip, test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment
 from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD
+from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
+from support.processes import environment, run_to_end
+from support.raw_connection import Raw
 from support.waiting import patient, wait_for
 
 SECRETS = (DRAIN_PASSWORD, METRICS_PASSWORD, "old-Secret.3", "file-Secret.4")
@@ -17,13 +20,10 @@ def run(context, *arguments, **settings):
     """Run the program to its end: (status, what it printed, what it said on stderr).  With good settings but for those given."""
     values = {"LISTEN_ADDRESS": "127.0.0.1:%d" % free_port(), "PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD}
     values.update(settings)
-    done = subprocess.run([context.program, *arguments], env=environment(**values), stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=patient(15))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
+    done = run_to_end([context.program, *arguments], seconds=15, **values)
     for secret in SECRETS:
-        check(secret not in out + err, "a secret is printed: %r", (out + err)[:300])
-    return done.returncode, out, err
+        check(secret not in done.out + done.err, "a secret is printed: %r", (done.out + done.err)[:300])
+    return done
 
 
 def refused(context, status, about, *arguments, **settings):

@@ -71,7 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct intake *intake = intake_create(
         store, &(struct intake_settings){
                    .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
-    struct batch batch = {.body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
+    struct batch batch = {.body = {(const char *)data, size},
+                          .app = SLICE("app"),
+                          .origin = origin_of(&(struct origin_headers){.drain_token = {NULL, 0}}),
+                          .time = 1670428500000000,
+                          .now = 1};
     batch_process(intake, 0, &batch);
     struct buffer page = {0};
     store_enter(store, 1);

@@ -91,13 +91,13 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 
 /* A found series is the sample itself, kept to be written when it is added to. */
 static struct sample found[64];
-static struct label found_labels[64][4];
+static struct label found_labels[64][5];
 static size_t found_count;
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
     (void)output;
-    assert_true(found_count < 64 && sample->label_count <= 4);
+    assert_true(found_count < 64 && sample->label_count <= 5);
     found[found_count] = *sample;
     memcpy(found_labels[found_count], sample->labels, sample->label_count * sizeof sample->labels[0]);
     found[found_count].labels = found_labels[found_count];

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,14 +43,19 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Those of the batch that batch_of() made last, until it is taken. */
+static struct origin_headers headers;
+
 static struct batch batch_of(const char *body)
 {
+    headers = (struct origin_headers){0};
     return (struct batch){
         .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
 }
 
 static enum batch_result take(struct batch batch)
 {
+    batch.origin = origin_of(&headers);
     return batch_process(intake, 0, &batch);
 }
 
@@ -64,7 +70,8 @@ static void write_page(void)
         &buffer);
     store_leave(store, THREADS);
     assert_true(buffer.length < sizeof page);
-    memcpy(page, buffer.at, buffer.length);
+    if (buffer.length > 0)
+        memcpy(page, buffer.at, buffer.length);
     page[buffer.length] = '\0';
     buffer_free(&buffer);
 }
@@ -119,7 +126,7 @@ static void ledger(void **state)
                          LINE("heroku-postgres", "addon=x sample#tables=1 sample#y=5%"));
     memset(body + length, 'x', 70000); /* one line too long */
     struct batch batch = batch_of(body);
-    batch.message_count = SLICE("9");
+    headers.message_count = SLICE("9");
     assert_int_equal(take(batch), BATCH_TAKEN);
     has("drain_exporter_messages_received_total{app=\"a\"} 9");
     has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
@@ -150,11 +157,11 @@ static void mismatch(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x"));
-    batch.message_count = SLICE("2");
+    headers.message_count = SLICE("2");
     take(batch);
-    batch.message_count = SLICE("+1");
+    headers.message_count = SLICE("+1");
     take(batch);
-    batch.message_count = SLICE("1");
+    headers.message_count = SLICE("1");
     take(batch);
     has("drain_exporter_count_mismatches_total{app=\"a\"} 2");
 }
@@ -163,34 +170,34 @@ static void duplicates(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("other"); /* no matter where Logplex's own are there */
+    headers.request_id = SLICE("other"); /* no matter where Logplex's own are there */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
     has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
     has("drain_exporter_batches_total{app=\"a\",result=\"duplicate\"} 2");
 
-    batch.drain_token = SLICE("d.2");
+    headers.drain_token = SLICE("d.2");
     assert_int_equal(take(batch), BATCH_TAKEN);
     batch.app = SLICE("b");
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.drain_token = SLICE("");
+    headers.drain_token = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* a frame id without a drain names nothing */
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.frame_id = SLICE("");
+    headers.frame_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* log-shuttle */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("");
+    headers.request_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_TAKEN);
     now += 5 * 60 * 1000;
     batch = batch_of(LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN); /* senders that count from 1 start again */
 }
 
@@ -203,8 +210,8 @@ static void losses(void **state)
 {
     (void)state;
     struct batch batch = batch_of(L10("5") LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
     for (int i = 0; i < 2; i++) {
@@ -214,14 +221,14 @@ static void losses(void **state)
     }
     /* log-shuttle says it by a line and by a header. */
     batch = batch_of("<172>1 t host app log-shuttle - - Error L12: 7 messages dropped since x\n");
-    batch.drop_count = SLICE("7");
-    batch.lost_count = SLICE("2");
+    headers.drop_count = SLICE("7");
+    headers.lost_count = SLICE("2");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 7");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
     batch = batch_of(LINE("web.1", "x"));
-    batch.drop_count = SLICE("3");
-    batch.lost_count = SLICE("-9");
+    headers.drop_count = SLICE("3");
+    headers.lost_count = SLICE("-9");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 10");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
@@ -309,6 +316,22 @@ static void dynos(void **state)
     has("g1{app=\"a\",process=\"web.1\"} 1");
 }
 
+/* The series of requests of one dyno, which a drain may ask for, end with it. */
+static void router_by_process(void **state)
+{
+    (void)state;
+    struct batch batch =
+        batch_of(ROUTER("1", "web.1") ROUTER("1", "web.2") STATE("2", "web.2", "State changed from up to down"));
+    batch.router_by_process = true;
+    take(batch);
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"503\"} "
+        "1");
+    now += 60 * 1000;
+    has_not("process=\"web.2\",process_type=\"web\",status=");
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.1\",process_type=\"web\",status=\"503\"} "
+        "1");
+}
+
 static void quiet_apps(void **state)
 {
     (void)state;
@@ -363,10 +386,10 @@ static void shapes(void **state)
     has("g1{app=\"a\",process=\"web.1\"} 1");
     /* Logplex writes no structured data, so here the "- " is the message's own. */
     batch = batch_of("<190>1 t host app web.2 - - " G1 "\n");
-    batch.frame_id = SLICE("F1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has_not("web.2");
-    batch.user_agent = SLICE("log-shuttle/0.18");
+    headers.user_agent = SLICE("log-shuttle/0.18");
     take(batch);
     has("g1{app=\"a\",process=\"web.2\"} 1");
     take(batch_of(G1)); /* without any header: no process, but the metric */
@@ -397,6 +420,58 @@ static void newest_line_wins(void **state)
     wall += 1;
     set_gauge("nonsense", "9");
     has("heroku_postgres_tables{addon=\"x\"} 9");
+}
+
+static void set_gauge_at(int second, const char *value)
+{
+    char timestamp[64];
+    sprintf(timestamp, "2022-12-07T15:%02d:%02d+00:00", 55 + second / 60, second % 60);
+    set_gauge(timestamp, value);
+    char line[64];
+    sprintf(line, "heroku_postgres_tables{addon=\"x\"} %s", value);
+    has(line);
+}
+
+/* The wall clock is set back by an hour, to what is wrong: lines go on to count. */
+static void clock_set_back(void **state)
+{
+    (void)state;
+    set_gauge_at(0, "1");
+    wall -= 3600 * INT64_C(1000000);
+    for (int second = 1; second <= 120; second++) {
+        char value[16];
+        sprintf(value, "%d", second + 1);
+        wall += 1000000;
+        now += 1000;
+        set_gauge_at(second, value);
+        set_gauge("2022-12-07T15:54:59+00:00", "0"); /* an older line does not */
+        has_not("heroku_postgres_tables{addon=\"x\"} 0");
+    }
+    /* Nor is a line without a time, or one that is ahead, later than those that follow. */
+    set_gauge("nonsense", "500");
+    has("heroku_postgres_tables{addon=\"x\"} 500");
+    set_gauge("2099-12-07T15:54:56+00:00", "501");
+    has("heroku_postgres_tables{addon=\"x\"} 501");
+    set_gauge_at(121, "502");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 120");
+    /* What is told of the clock itself is what it says. */
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670425020");
+}
+
+/* The wall clock was ahead by an hour and is set right: what came meanwhile keeps nothing out. */
+static void clock_set_right(void **state)
+{
+    (void)state;
+    wall += 3600 * INT64_C(1000000);
+    set_gauge_at(0, "1");
+    set_gauge("nonsense", "2");
+    has("heroku_postgres_tables{addon=\"x\"} 2");
+    wall -= 3600 * INT64_C(1000000);
+    set_gauge("nonsense", "3");
+    has("heroku_postgres_tables{addon=\"x\"} 3");
+    set_gauge("2099-12-07T15:54:56+00:00", "4");
+    has("heroku_postgres_tables{addon=\"x\"} 4");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 0");
 }
 
 /* An app cannot speak for the platform, for us, or for another app. */
@@ -458,32 +533,102 @@ static void *take_same(void *slot)
             at += sprintf(at, "<190>1 t host app web.1 - - %s\n", G1);
     }
     pthread_barrier_wait(&barrier);
-    struct batch batch = batch_of(body);
+    struct batch batch = {
+        .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
     for (int i = 0; i < 20; i++) {
         char id[16];
         sprintf(id, "F%d", i);
-        batch.drain_token = SLICE("d.1");
-        batch.frame_id = slice_of(id);
-        if (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
+        batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = slice_of(id)});
+        enum batch_result result;
+        while ((result = batch_process(intake, (unsigned)(size_t)slot, &batch)) == BATCH_IN_PROGRESS)
+            sched_yield();
+        if (result == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
 
-static void concurrent_duplicates(void **state)
+static void on_all_threads(void *(*run)(void *slot))
 {
-    (void)state;
     pthread_t threads[THREADS];
-    taken = 0;
     pthread_barrier_init(&barrier, NULL, THREADS);
     for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take_same, (void *)i), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, run, (void *)i), 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&barrier);
+}
+
+static void concurrent_duplicates(void **state)
+{
+    (void)state;
+    taken = 0;
+    on_all_threads(take_same);
     assert_int_equal(taken, 20);
     has("drain_exporter_messages_received_total{app=\"a\"} 80000");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 60000");
+}
+
+/* Several threads get a batch that was taken, each with the same loss that is new: it counts once. */
+static void *take_growth(void *slot)
+{
+    pthread_barrier_wait(&barrier);
+    for (int i = 1; i <= 200; i++) {
+        char body[256];
+        snprintf(body, sizeof body, L10("%d"), i);
+        struct batch batch = {
+            .body = slice_of(body),
+            .app = SLICE("a"),
+            .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = SLICE("F1")}),
+            .time = wall,
+            .now = now};
+        while (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_IN_PROGRESS)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void concurrent_losses(void **state)
+{
+    (void)state;
+    on_all_threads(take_growth);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 200");
+}
+
+/* Whoever takes a batch is asked in the middle: the same batch is in progress then, and nothing of it counts. */
+struct meddler {
+    struct batch_observer observer; /* first */
+    enum batch_result result;
+};
+static struct sample_output *meddle(struct batch_observer *observer, struct recorder *recorder)
+{
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.origin = origin_of(&headers);
+    ((struct meddler *)observer)->result = batch_process(intake, 1, &batch);
+    return &recorder->output;
+}
+
+static void ignore_verdict(struct batch_observer *observer, const struct batch_judgement *judgement)
+{
+    (void)observer;
+    (void)judgement;
+}
+
+static void in_progress(void **state)
+{
+    (void)state;
+    struct meddler meddler = {{meddle, ignore_verdict}, BATCH_TAKEN};
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.observer = &meddler.observer;
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    assert_int_equal(meddler.result, BATCH_IN_PROGRESS);
+    has("drain_exporter_messages_received_total{app=\"a\"} 1");
+    batch.observer = NULL;
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
 }
 
 /* [{"metric":{"name":"g2","gauge":{"value":1.0},"kind":"absolute","tags":{"te-am":"x","other":"y"}}}] */
@@ -685,8 +830,7 @@ static void foreign(void **state)
     (void)state;
     struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
     batch.foreign = true;
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("1");
+    batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = SLICE("1")});
     for (int i = 0; i < 2; i++)
         assert_int_equal(take(batch), BATCH_FOREIGN);
     has("drain_exporter_messages_received_total{app=\"a\"} 4");
@@ -770,14 +914,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(volume, setup, teardown),
         cmocka_unit_test_setup_teardown(many_speakers, setup, teardown),
         cmocka_unit_test_setup_teardown(dynos, setup, teardown),
+        cmocka_unit_test_setup_teardown(router_by_process, setup, teardown),
         cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_right, setup, teardown),
         cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrent_losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_progress, setup, teardown),
         cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_names, setup, teardown_rules),

@@ -200,6 +200,47 @@ static void batches(void **state)
     log_input_close(other);
 }
 
+/* As in frame.c: however long a message is, as long as it fits the window. */
+static void long_messages(void **state)
+{
+    (void)state;
+    enum { SIZE = 12345678 };
+    char *bytes = malloc(SIZE + 64);
+    assert_non_null(bytes);
+    size_t prefix = (size_t)sprintf(bytes, "%d ", SIZE);
+    memset(bytes + prefix, 'x', SIZE);
+    memcpy(bytes + prefix, "<1>1 a\n9 <158>1 b\n<158>1 bad\n", 30);
+    memcpy(bytes + prefix + SIZE, "9 <1>1 def\n", 12);
+    struct text text = {.rest = {bytes, prefix + SIZE + 11}, .piece = 65536, .further = 65536};
+    struct log_input *input = open_text(&text);
+    struct slice message;
+    assert_true(log_input_next(input, &message));
+    assert_int_equal(message.length, SIZE);
+    assert_true(log_input_next(input, &message));
+    assert_slice(message, "<1>1 def");
+    assert_false(log_input_next(input, &message));
+    log_input_close(input);
+    free(bytes);
+}
+
+/* A wrong count is known as such as soon as what it counts is there, or at once if that could never be. */
+static void wrong_counts(void **state)
+{
+    (void)state;
+    static char log[512] = "99 <1>1 abc\n9 <1>1 def\n";
+    memset(log + strlen(log), 'x', 200);
+    const char *const logs[] = {log, "99999999 <1>1 abc\n9 <1>1 def\n9 "};
+    for (size_t i = 0; i < 2; i++) {
+        struct text text = {.rest = slice_of(logs[i]), .error = EIO};
+        struct log_input *input = open_text(&text);
+        struct slice message;
+        assert_true(log_input_next(input, &message));
+        assert_slice(message, "<1>1 abc");
+        assert_int_equal(log_input_error(input), 0);
+        log_input_close(input);
+    }
+}
+
 /* Endless lines, endless blanks, counts without end: what is kept is bounded, and time is linear. */
 static void hostile_input(void **state)
 {
@@ -251,6 +292,8 @@ int main(void)
         cmocka_unit_test(errors_are_told),
         cmocka_unit_test(positions),
         cmocka_unit_test(batches),
+        cmocka_unit_test(long_messages),
+        cmocka_unit_test(wrong_counts),
         cmocka_unit_test(hostile_input),
     };
     return cmocka_run_group_tests_name("log_input", tests, NULL, NULL);

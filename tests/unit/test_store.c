@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "store/store.h"
 #include "support.h"
 
@@ -488,6 +489,101 @@ static void the_first_is_the_last(void **state)
     assert_int_equal(store_metrics(store, NULL, 0), 0);
 }
 
+/* ---- memory ---- */
+
+enum { MANY = 20000 };
+
+static const struct metric requests = {.name = "counted", .help = "", .type = METRIC_COUNTER, .cells = 1};
+static const struct metric wide = {.name = "counted", .help = "", .type = METRIC_HISTOGRAM, .cells = 14};
+
+/* Count in every step-th of many series; step 2 leaves gaps. */
+static void count_many(const struct metric *metric, unsigned slots, int step, uint64_t lifetime)
+{
+    for (int i = 0; i < MANY; i += step) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        enum store_result result = count((unsigned)i % slots, metric, label, metric->cells - 1, i, lifetime);
+        assert_in_range(result, STORE_RECORDED, STORE_CREATED);
+    }
+}
+
+static void sweep_and_free(void)
+{
+    for (int i = 0; i < 3; i++) {
+        store_sweep(store, 0, now);
+        store_leave(store, 0);
+        store_enter(store, 0);
+    }
+}
+
+static bool check_cells(void *context, const struct store_series_view *series)
+{
+    const char *number = series->labels.at + series->labels.length - 1;
+    while (number[-1] != '.')
+        number--;
+    int expected = atoi(number);
+    for (unsigned i = 0; i < series->metric->cells; i++)
+        assert_true(series->cells[i] == (i == series->metric->cells - 1 ? expected : 0));
+    ++*(int *)context;
+    return true;
+}
+
+/* How many series there are; each has what was counted in it since it was born, and nothing that another had before. */
+static int check_many(void)
+{
+    int seen = 0;
+    struct store_metric_view view;
+    if (store_metrics(store, &view, 1) > 0)
+        assert_true(store_each_series(store, 0, view.handle, now, check_cells, &seen));
+    return seen;
+}
+
+/* Bytes of a counted series: cells of all slots lie together.  slots: workers and the maintenance thread. */
+static void check_memory(const struct metric *metric, unsigned slots, double most)
+{
+    now = 1000;
+    store = store_create(&(struct store_settings){.max_series = MANY * 14, .slots = slots});
+    store_enter(store, 0);
+    count_many(metric, slots, MANY, 1); /* what is made once */
+    size_t before = allocator_allocated();
+    count_many(metric, slots, 1, 1000);
+    double bytes = (double)(allocator_allocated() - before) / MANY + 2 * sizeof(void *); /* and the buckets */
+    print_message("%u cells, %u slots: %.0f bytes a series\n", metric->cells, slots, bytes);
+    assert_true(bytes < most);
+    assert_int_equal(check_many(), MANY);
+    size_t peak = allocator_allocated();
+
+    /* Half of them leave: what comes next takes their place. */
+    now += 900;
+    for (int i = 1; i < MANY; i += 2) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        count(0, metric, label, 0, 0, 1000);
+    }
+    now += 900;
+    sweep_and_free();
+    assert_int_equal(check_many(), MANY / 2);
+    count_many(metric, slots, 2, 1000);
+    assert_int_equal(check_many(), MANY);
+    assert_true(allocator_allocated() <= peak + peak / 20); /* both are 0 in builds with sanitizers */
+
+    now += 10000;
+    sweep_and_free();
+    assert_int_equal(check_many(), 0);
+    assert_true(allocator_allocated() < before + (1 << 18)); /* of millions: what the allocator keeps for the thread */
+    store_leave(store, 0);
+    store_free(store);
+}
+
+static void packed(void **state)
+{
+    (void)state;
+    check_memory(&requests, 3, 200);
+    check_memory(&requests, 9, 400);
+    check_memory(&wide, 3, 130 + 14 * 3 * 8 * 1.25);
+    check_memory(&wide, 9, 130 + 14 * 9 * 8 * 1.25);
+}
+
 /* Series leave with their process, each by its own time. */
 static void owned(void **state)
 {
@@ -531,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
+        cmocka_unit_test(packed),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
