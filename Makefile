@@ -126,7 +126,7 @@ $(BUILD)/rooms.a: $(ROOMS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)

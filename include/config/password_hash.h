@@ -12,9 +12,12 @@ enum {
 /* Is it a whole hash of a kind that crypt(3) knows and that starts with '$'? */
 bool password_hash_is_whole(const char *hash);
 
+/* Can a hash be of this password?  It is neither empty nor too long, and holds no NUL. */
+bool password_hash_can_be_of(struct slice password);
+
 enum password_hash_result {
     PASSWORD_HASH_MATCHES,
-    PASSWORD_HASH_DIFFERS, /* also where no hash can be of this password, since it is too long or holds a NUL */
+    PASSWORD_HASH_DIFFERS, /* also if no hash can be of this password */
     PASSWORD_HASH_NO_MEMORY,
 };
 
@@ -22,8 +25,8 @@ enum password_hash_result {
  */
 enum password_hash_result password_hash_verify(const char *hash, struct slice password);
 
-/* Hash a password with yescrypt, under a new random salt, as costly as crypt(3) has it.  False if it is empty, too
- * long or holds a NUL, or if memory is short. */
+/* Hash a password with yescrypt, under a new random salt, as costly as crypt(3) has it.  False if no hash
+ * can be of it, or if memory is short. */
 bool password_hash_make(struct slice password, char hash[PASSWORD_HASH_MAX + 1]);
 
 #endif

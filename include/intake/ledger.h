@@ -29,6 +29,7 @@ extern const struct metric ledger_series_refused;   /* a cell for each family_id
 extern const struct metric ledger_self_drain;
 extern const struct metric ledger_rule_lines; /* label: rule, as of the next two */
 extern const struct metric ledger_rule_errors;
+extern const struct metric ledger_rule_unread;
 extern const struct metric ledger_rule_disabled; /* gauge */
 extern const struct metric ledger_line_lag;      /* histogram, seconds */
 extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */

@@ -6,13 +6,8 @@
 #include "families/family.h"
 #include "intake/overflow.h"
 #include "intake/procids.h"
+#include "intake/series_cache.h"
 #include "store/store.h"
-
-enum {
-    RECORDER_MET = 128,
-    RECORDER_MET_LABELS = 4,
-    RECORDER_MET_TEXT = 16 * 1024,
-};
 
 struct recorder_settings {
     struct store *store;
@@ -42,15 +37,6 @@ struct recorder_tally {
     double refused[FAMILY_COUNT];
 };
 
-/* The counted series that a batch has met: a batch of similar lines speaks of few.  What they are known by points into
- * the batch, and they may be added to until the store is left. */
-struct recorder_met {
-    const struct metric *metric; /* NULL: free */
-    size_t label_count;
-    struct slice values[RECORDER_MET_LABELS];
-    struct series *counter;
-};
-
 /* A batch's way to the store.  Only output, tally and batch are for others to see. */
 struct recorder {
     struct sample_output output; /* first: the families know only this */
@@ -60,14 +46,12 @@ struct recorder {
     struct family_context *context; /* for the families' zeros */
     const struct line *line;        /* the one that is read now */
     enum family_id family;
-    int64_t line_time; /* of that line; 0 until it is wanted */
+    int64_t line_time; /* of that line; 0: not read yet */
     struct procids *procids;
-    unsigned procid;       /* of that line, or PROCIDS_MAX */
-    unsigned entity_count; /* entities that are used */
-    struct recorder_met met[RECORDER_MET];
-    entity_id entities[PROCIDS_MAX];  /* those of processes, by the number of the procid; NONE: not looked up yet */
-    size_t met_used;                  /* of the next, which is not cleared */
-    char met_text[RECORDER_MET_TEXT]; /* copies of transient label values */
+    unsigned procid;                 /* of that line, or PROCIDS_MAX */
+    unsigned entity_count;           /* entities that are used */
+    entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
+    struct series_cache series;
 };
 
 /* Begin a batch; context and procids must be valid for as long as the recorder is used. */
@@ -84,10 +68,10 @@ void recorder_forget_procids(struct recorder *recorder);
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity);
 
-/* How long a series that lives with its entity lives, where it has none: a day (milliseconds). */
+/* How long a series that lives with its entity lives, if it has none: a day (milliseconds). */
 uint64_t recorder_persistent(entity_id entity);
 
-/* Record the app's counters that are 0 at first, where it is time to. */
+/* Record the app's counters that are 0 at first, if it is time to. */
 void recorder_start_app(struct recorder *recorder);
 
 #endif

@@ -62,8 +62,9 @@ size_t http_connections(const struct http_server *server);
 /* GET /health answers 503 from now on; all else goes on. */
 void http_unhealthy(struct http_server *server);
 
-/* Stop: the listener is closed, requests that have begun are finished, later ones answered 503, idle connections
- * closed. Returns when all workers have ended, or after timeout milliseconds; whether all have ended. */
+/* Stop: the listener is closed, requests that have begun are answered, as are those that come on open connections
+ * within half a second; each response closes its connection, and idle ones are closed then.  Returns when all workers
+ * have ended, or after timeout milliseconds; whether all have ended. */
 bool http_stop(struct http_server *server, uint64_t timeout);
 
 /* Free all; only where http_stop() returned true or http_start() was never called. */

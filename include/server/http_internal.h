@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "server/http.h"
+#include "server/verifier.h"
 
 /* ---- structures ---- */
 
@@ -29,6 +30,7 @@ struct connection {
     uint64_t requests_seen; /* by the last check */
     uint64_t partial_since; /* when a check first found the present request incomplete; 0: it did not */
     bool responding;        /* a response is being prepared or sent */
+    bool waiting;           /* for something without which there can be no response */
 };
 
 struct worker {
@@ -39,13 +41,15 @@ struct worker {
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t hand_offs; /* connections, and the order to stop */
     h2o_multithread_receiver_t pages;
-    uint64_t next_check; /* milliseconds of the monotonic clock */
+    h2o_multithread_receiver_t verified; /* passwords */
+    uint64_t next_check;                 /* milliseconds of the monotonic clock */
     h2o_linklist_t connections;
-    unsigned scrapes; /* requests for a page that wait or are being answered */
-    unsigned pending; /* pages that others have still to deliver, also for requests that are gone */
+    h2o_linklist_t waiting; /* POST requests that wait */
+    unsigned retries;       /* of them, those that try again until another thread is done */
+    unsigned scrapes;       /* requests for a page that wait or are being answered */
+    unsigned pending;       /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
-    struct timeval stopped_at;
     _Alignas(64) atomic_size_t connection_count;
 };
 
@@ -54,6 +58,7 @@ struct http_server {
     struct http_rooms rooms;
     h2o_globalconf_t config;
     SSL_CTX *tls; /* NULL: none */
+    struct verifier *verifier;
     int listener;
     struct worker *workers;
     unsigned started;
@@ -99,6 +104,12 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
 /* All requests come in here. */
 int routes_on_request(h2o_handler_t *handler, h2o_req_t *request);
 
+/* Passwords were verified for requests that wait. */
+void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* Try again what waits for another thread, and give up what has waited for too long. */
+void post_drain_check(struct worker *worker, uint64_t now);
+
 bool request_is(h2o_req_t *request, const char *method);
 
 /* The value of a header; empty if there is none. */
@@ -121,7 +132,12 @@ void response_send(h2o_req_t *request, const struct response *response);
 void response_send_text(h2o_req_t *request, const char *path, int status, const char *reason, const char *body);
 void response_send_unauthorized(h2o_req_t *request, const char *path, const char *challenge);
 
-/* Count a response as one of all requests. */
+/* Close the connection without a response.  For a batch that was not taken, but not because of what it is: log-shuttle
+ * takes any status from 400 on for the end of a batch, and Logplex most of them, but all send again what got no
+ * response.  It is counted with the status "none". */
+void response_withhold(h2o_req_t *request, const char *path);
+
+/* Count a response as one of all requests; status 0: there is none. */
 void response_count(struct worker *worker, const char *path, int status);
 
 #endif

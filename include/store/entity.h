@@ -96,6 +96,10 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 #define ENTITY_COUNTED INT64_MAX
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
 
+/* The same for a series that stays to be seen for more milliseconds than others after an end; after silence it does
+ * not. */
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more);
+
 /* What an app has in the store: the lines of its series, and the names among them that are limited.  Add amount (may be
  * negative) to either and get the sum.  0 where the app is over or NONE. */
 enum entity_account { ENTITY_LINES, ENTITY_NAMES, ENTITY_ACCOUNTS };

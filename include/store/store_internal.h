@@ -203,8 +203,8 @@ static inline bool series_has_outlived(const struct store *store, const struct s
                                        const struct value *value, uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time,
-                            now - series_more_time(store, series));
+           entities_is_over_after(store->settings.entities, series->entity, value->time, now,
+                                  series_more_time(store, series));
 }
 
 /* Mark a counted series dead and take its weight back; false if another thread did, or has seen it meanwhile. */

@@ -22,8 +22,7 @@ bool password_hash_is_whole(const char *hash)
     return tail >= 27 || (is_short && tail == 22);
 }
 
-/* Can a hash be of this password? */
-static bool is_hashable(struct slice password)
+bool password_hash_can_be_of(struct slice password)
 {
     return password.length > 0 && password.length <= PASSWORD_HASH_INPUT_MAX &&
            slice_index(password, '\0') == password.length;
@@ -50,7 +49,7 @@ static void free_data(struct crypt_data *data)
 
 enum password_hash_result password_hash_verify(const char *hash, struct slice password)
 {
-    if (!is_hashable(password))
+    if (!password_hash_can_be_of(password))
         return PASSWORD_HASH_DIFFERS;
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB */
     if (data == NULL)
@@ -68,7 +67,7 @@ enum password_hash_result password_hash_verify(const char *hash, struct slice pa
 bool password_hash_make(struct slice password, char hash[PASSWORD_HASH_MAX + 1])
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-    if (!is_hashable(password) || crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof setting) == NULL)
+    if (!password_hash_can_be_of(password) || crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof setting) == NULL)
         return false;
     struct crypt_data *data = calloc(1, sizeof *data);
     if (data == NULL)

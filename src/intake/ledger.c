@@ -66,6 +66,9 @@ const struct metric ledger_rule_lines =
     SELF_COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
 const struct metric ledger_rule_errors =
     SELF_COUNTER("rule_errors_total", "Messages that a rule gave up because its expression took too many steps.");
+const struct metric ledger_rule_unread =
+    SELF_COUNTER("rule_values_unread_total",
+                 "Values that a rule could not use: missing, no number, negative, or of an unknown unit.");
 const struct metric ledger_rule_disabled = {.name = "drain_exporter_rule_disabled",
                                             .help = "1 where a rule is switched off because of its errors.",
                                             .type = METRIC_GAUGE,
@@ -111,14 +114,6 @@ static void count_one(const struct ledger *ledger, const struct metric *metric, 
         count_cell(ledger, metric, 0, amount);
 }
 
-static void raise_time(_Atomic int64_t *last, int64_t time)
-{
-    int64_t before = atomic_load_explicit(last, memory_order_relaxed);
-    while (before < time &&
-           !atomic_compare_exchange_weak_explicit(last, &before, time, memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
 static void count_messages_and_bytes(const struct ledger *ledger, const struct ledger_batch *batch,
                                      const double *batches)
 {
@@ -137,7 +132,7 @@ void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *
     if (batch->foreign)
         return;
     if (batch->last_batch != NULL)
-        raise_time(batch->last_batch, batch->time);
+        atomic_store_explicit(batch->last_batch, batch->time, memory_order_relaxed);
     else
         self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, (double)batch->time / 1e6);
 }
@@ -183,8 +178,10 @@ static void adopt_last_batch(const struct store *store, const struct label *app,
     struct identity identity;
     struct store_series_view view;
     identity_build(&identity, SLICE(""), slice_of(ledger_last_batch.name), app, 1);
+    int64_t never = 0; /* or a batch has arrived meanwhile */
     if (store_look_up(store, &identity, &view) && view.value != NULL)
-        raise_time(last_batch, (int64_t)(view.value->number * 1e6));
+        atomic_compare_exchange_strong_explicit(last_batch, &never, (int64_t)(view.value->number * 1e6),
+                                                memory_order_relaxed, memory_order_relaxed);
 }
 
 static void record_zeros(const struct ledger *ledger)
@@ -232,6 +229,7 @@ void ledger_count_rules(struct rules_reader *reader, struct store *store, unsign
         struct label label = {SLICE("rule"), tally.name};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, tally.lines);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, tally.errors);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, tally.unread);
     }
 }
 
@@ -242,6 +240,7 @@ void ledger_describe_rules(const struct rules *rules, struct store *store, unsig
         struct label label = {SLICE("rule"), rules_name(rules, i)};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, 0);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, 0);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, 0);
         self_set(&terms, &ledger_rule_disabled, &label, 1, rules_is_off(rules, i));
     }
 }

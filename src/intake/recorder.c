@@ -1,8 +1,5 @@
 #include "intake/recorder.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
@@ -183,7 +180,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }
 
-/* Build the sample's identity; false where it has none that we accept. */
+/* Build the sample's identity; false if it has none that we accept. */
 static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
 {
     double *rejected = recorder->tally.rejected;
@@ -304,61 +301,8 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 
 /* ---- counted samples ---- */
 
-/* Where a counted sample's series is kept for the rest of the batch; NULL where it has too many labels for that. */
-static struct recorder_met *find_met(struct recorder *recorder, const struct sample *sample)
-{
-    if (sample->label_count > RECORDER_MET_LABELS)
-        return NULL;
-    uint64_t hash = (uintptr_t)sample->metric >> 4;
-    for (size_t i = 0; i < sample->label_count; i++)
-        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
-    return &recorder->met[hash % RECORDER_MET];
-}
-
-static bool is_same_series(const struct recorder_met *met, const struct sample *sample)
-{
-    if (met->metric != sample->metric || met->label_count != sample->label_count)
-        return false;
-    for (size_t i = 0; i < sample->label_count; i++)
-        if (!slice_equals(met->values[i], sample->labels[i].value))
-            return false;
-    return true;
-}
-
-static void forget_met(struct recorder *recorder)
-{
-    memset(recorder->met, 0, sizeof recorder->met);
-    recorder->met_used = 0;
-}
-
-/* A label's value that lasts: there is room, see keep_met(). */
-static struct slice persistent(struct recorder *recorder, const struct sample *sample, struct slice value)
-{
-    if (!sample->transient || value.length == 0)
-        return value;
-    char *copy = recorder->met_text + recorder->met_used;
-    memcpy(copy, value.at, value.length);
-    recorder->met_used += value.length;
-    return (struct slice){copy, value.length};
-}
-
-static void keep_met(struct recorder *recorder, struct recorder_met *met, const struct sample *sample,
-                     struct series *counter)
-{
-    size_t length = 0;
-    for (size_t i = 0; sample->transient && i < sample->label_count; i++)
-        length += sample->labels[i].value.length; /* an identity was made of them, so each is short */
-    if (length > sizeof recorder->met_text - recorder->met_used)
-        forget_met(recorder);
-    met->metric = sample->metric;
-    met->label_count = sample->label_count;
-    for (size_t i = 0; i < sample->label_count; i++)
-        met->values[i] = persistent(recorder, sample, sample->labels[i].value);
-    met->counter = counter;
-}
-
-/* Find the sample's series, or make it; the one for overflow where there is no room for it.  NULL: it is refused, and
- * counted as such where a line said it. */
+/* Find the sample's series, or make it; the one for overflow if it is over a bound.  NULL: it is refused, and counted
+ * as such if a line said it. */
 static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
     struct identity identity;
@@ -377,21 +321,21 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
     return NULL;
 }
 
-/* The same through what the batch has met. */
-static struct series *locate(struct recorder *recorder, const struct sample *sample, bool is_said)
+/* The same through what the batch has looked up already. */
+static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
-    struct recorder_met *met = find_met(recorder, sample);
-    if (met != NULL && is_same_series(met, sample))
-        return met->counter;
+    struct cached_series *slot = series_cache_find(&recorder->series, sample);
+    if (slot != NULL && slot->series != NULL)
+        return slot->series;
     struct series *counter = find_counter(recorder, sample, is_said);
-    if (counter != NULL && met != NULL)
-        keep_met(recorder, met, sample, counter);
+    if (counter != NULL && slot != NULL)
+        series_cache_keep(&recorder->series, slot, sample, counter);
     return counter;
 }
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
-    return locate((struct recorder *)output, sample, true);
+    return lookup_counter((struct recorder *)output, sample, true);
 }
 
 static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
@@ -401,10 +345,11 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
     store_add(counter, recorder->settings.slot, cell, amount);
 }
 
-static void record_count(struct recorder *recorder, const struct sample *sample)
+/* Not inlined: record() would save registers that reported samples, which are many more, do not need. */
+__attribute__((noinline)) static void record_count(struct recorder *recorder, const struct sample *sample)
 {
     bool is_said = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
-    struct series *counter = locate(recorder, sample, is_said);
+    struct series *counter = lookup_counter(recorder, sample, is_said);
     if (counter == NULL)
         return;
     store_add(counter, recorder->settings.slot, sample->cell, sample->amount);
@@ -426,7 +371,7 @@ static void forget_found(struct recorder *recorder)
 {
     static _Thread_local uint64_t generation;
     recorder->output.generation = ++generation;
-    forget_met(recorder);
+    series_cache_forget(&recorder->series);
 }
 
 static void record_value(struct recorder *recorder, const struct sample *sample)
@@ -468,7 +413,7 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
                     const struct recorder_batch *batch, struct family_context *context, struct procids *procids)
 {
-    memset(recorder, 0, offsetof(struct recorder, met)); /* the rest is forgotten below */
+    memset(recorder, 0, offsetof(struct recorder, entities)); /* the rest is forgotten below */
     recorder->output = (struct sample_output){.record = record,
                                               .reject = reject,
                                               .find = find,

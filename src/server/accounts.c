@@ -11,8 +11,6 @@
 enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
     WRONG_MAX = 8,
-    SLOW_MAX = 2, /* verifications of a user in each */
-    SLOW_TIME = 1000,
     WARN_INTERVAL = 60 * 1000, /* milliseconds */
 };
 
@@ -22,10 +20,8 @@ struct memory {
     pthread_mutex_t lock; /* guards the rest */
     unsigned char right[RIGHT_MAX][DIGEST_SIZE];
     unsigned char wrong[WRONG_MAX][DIGEST_SIZE];
-    unsigned right_count; /* that were ever put in: the next one takes the place of the oldest */
+    unsigned right_count; /* that were ever put in: the next one replaces the oldest */
     unsigned wrong_count;
-    uint64_t slow[SLOW_MAX]; /* when the last verifications began, milliseconds of the monotonic clock; 0: never */
-    unsigned slow_count;
 };
 
 struct account {
@@ -189,14 +185,14 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct configu
 
 struct accounts *accounts_ref(struct accounts *accounts)
 {
-    /* Relaxed: who references has a share, so nothing can be freed meanwhile. */
+    /* Relaxed: the caller has a reference, so nothing can be freed meanwhile. */
     atomic_fetch_add_explicit(&accounts->references, 1, memory_order_relaxed);
     return accounts;
 }
 
 void accounts_unref(struct accounts *accounts)
 {
-    /* Release what was done with this share to who frees, and acquire what was done with all others. */
+    /* Release what was done with this reference to who frees, and acquire what was done with all others. */
     if (accounts == NULL || atomic_fetch_sub_explicit(&accounts->references, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
@@ -228,18 +224,15 @@ static bool holds(const unsigned char (*digests)[DIGEST_SIZE], unsigned count, u
     return held;
 }
 
-/* What is known without a verification; BUSY: nothing.  Under the memory's lock. */
-static enum accounts_result look_up(const struct memory *memory, const unsigned char *digest)
-{
-    if (holds(memory->right, memory->right_count, RIGHT_MAX, digest))
-        return ACCOUNTS_ALLOWED;
-    return holds(memory->wrong, memory->wrong_count, WRONG_MAX, digest) ? ACCOUNTS_DENIED : ACCOUNTS_BUSY;
-}
-
+/* What is known without a verification; PENDING: nothing. */
 static enum accounts_result recall(struct memory *memory, const unsigned char *digest)
 {
+    enum accounts_result known = ACCOUNTS_PENDING;
     pthread_mutex_lock(&memory->lock);
-    enum accounts_result known = look_up(memory, digest);
+    if (holds(memory->right, memory->right_count, RIGHT_MAX, digest))
+        known = ACCOUNTS_ALLOWED;
+    else if (holds(memory->wrong, memory->wrong_count, WRONG_MAX, digest))
+        known = ACCOUNTS_DENIED;
     pthread_mutex_unlock(&memory->lock);
     return known;
 }
@@ -247,90 +240,145 @@ static enum accounts_result recall(struct memory *memory, const unsigned char *d
 static void remember(struct memory *memory, const unsigned char *digest, bool right)
 {
     pthread_mutex_lock(&memory->lock);
-    unsigned char *place =
+    unsigned char *slot =
         right ? memory->right[memory->right_count++ % RIGHT_MAX] : memory->wrong[memory->wrong_count++ % WRONG_MAX];
-    memcpy(place, digest, DIGEST_SIZE);
+    memcpy(slot, digest, DIGEST_SIZE);
     pthread_mutex_unlock(&memory->lock);
 }
 
-/* May a user have another verification?  If so, it counts.  False also where the answer became known meanwhile, which
- * is then in *known. */
-static bool begin_slow(struct memory *memory, const unsigned char *digest, uint64_t now, enum accounts_result *known)
+/* ---- verifications ---- */
+
+/* One spelling of a password. */
+struct attempt {
+    struct account *account;
+    unsigned char digest[DIGEST_SIZE]; /* of "user:password" */
+    size_t length;
+    char password[PASSWORD_HASH_INPUT_MAX];
+};
+
+struct verification {
+    struct accounts *accounts; /* a reference */
+    unsigned count;
+    struct attempt attempts[2];
+};
+
+static enum accounts_result run_attempt(struct attempt *attempt)
 {
-    pthread_mutex_lock(&memory->lock);
-    *known = look_up(memory, digest);
-    uint64_t *oldest = &memory->slow[memory->slow_count % SLOW_MAX];
-    bool begun = *known == ACCOUNTS_BUSY && (*oldest == 0 || now - *oldest >= SLOW_TIME);
-    if (begun) {
-        *oldest = now;
-        memory->slow_count++;
+    struct memory *memory = &attempt->account->memory;
+    enum accounts_result known = recall(memory, attempt->digest);
+    if (known != ACCOUNTS_PENDING) /* another verification has shown it */
+        return known;
+    switch (password_hash_verify(attempt->account->drain->password_hash,
+                                 (struct slice){attempt->password, attempt->length})) {
+    case PASSWORD_HASH_MATCHES:
+        remember(memory, attempt->digest, true);
+        return ACCOUNTS_ALLOWED;
+    case PASSWORD_HASH_DIFFERS:
+        remember(memory, attempt->digest, false);
+        return ACCOUNTS_DENIED;
+    case PASSWORD_HASH_NO_MEMORY:
+        break;
     }
-    pthread_mutex_unlock(&memory->lock);
-    return begun;
+    return ACCOUNTS_NO_MEMORY;
 }
 
-/* Who holds this verifies; all others are busy. */
-static pthread_mutex_t verifying = PTHREAD_MUTEX_INITIALIZER;
-
-/* ALLOWED, DENIED, or BUSY where there is no memory for it.  Only who holds the lock above. */
-static enum accounts_result compute(const char *hash, struct slice password)
+enum accounts_result verification_run(struct verification *verification, const struct account **account)
 {
-    static const enum accounts_result results[] = {[PASSWORD_HASH_MATCHES] = ACCOUNTS_ALLOWED,
-                                                   [PASSWORD_HASH_DIFFERS] = ACCOUNTS_DENIED,
-                                                   [PASSWORD_HASH_NO_MEMORY] = ACCOUNTS_BUSY};
-    return results[password_hash_verify(hash, password)];
-}
-
-static enum accounts_result verify(struct account *account, struct slice pair, const unsigned char *digest,
-                                   uint64_t now)
-{
-    enum accounts_result result = ACCOUNTS_BUSY;
-    if (pthread_mutex_trylock(&verifying) != 0)
-        return ACCOUNTS_BUSY;
-    if (begin_slow(&account->memory, digest, now, &result)) {
-        result = compute(account->drain->password_hash, auth_password(pair));
-        if (result != ACCOUNTS_BUSY)
-            remember(&account->memory, digest, result == ACCOUNTS_ALLOWED);
+    enum accounts_result result = ACCOUNTS_DENIED;
+    for (unsigned i = 0; i < verification->count && result != ACCOUNTS_ALLOWED; i++) {
+        enum accounts_result one = run_attempt(&verification->attempts[i]);
+        if (one == ACCOUNTS_ALLOWED)
+            *account = verification->attempts[i].account;
+        if (one != ACCOUNTS_DENIED)
+            result = one;
     }
-    pthread_mutex_unlock(&verifying);
     return result;
+}
+
+const struct account *verification_user(const struct verification *verification)
+{
+    return verification->attempts[0].account;
+}
+
+bool verification_equals(const struct verification *a, const struct verification *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (unsigned i = 0; i < a->count; i++)
+        if (a->attempts[i].account != b->attempts[i].account ||
+            !digest_equals(a->attempts[i].digest, b->attempts[i].digest, DIGEST_SIZE))
+            return false;
+    return true;
+}
+
+void verification_free(struct verification *verification)
+{
+    if (verification == NULL)
+        return;
+    accounts_unref(verification->accounts);
+    explicit_bzero(verification, sizeof *verification);
+    free(verification);
+}
+
+/* Add a pair to what must be verified; false if memory is short. */
+static bool add_attempt(struct verification **verification, struct accounts *accounts, struct account *account,
+                        struct slice password, const unsigned char *digest)
+{
+    if (*verification == NULL && (*verification = calloc(1, sizeof **verification)) == NULL)
+        return false;
+    struct attempt *attempt = &(*verification)->attempts[(*verification)->count++];
+    if ((*verification)->accounts == NULL)
+        (*verification)->accounts = accounts_ref(accounts);
+    attempt->account = account;
+    attempt->length = password.length;
+    memcpy(attempt->digest, digest, DIGEST_SIZE);
+    memcpy(attempt->password, password.at, password.length);
+    return true;
 }
 
 /* ---- requests ---- */
 
-/* Is the pair right?  quickly: BUSY where that would need a verification. */
-static enum accounts_result check_pair(struct account *account, struct slice pair, uint64_t now, bool quickly)
+/* Is the pair right?  On PENDING it was added to what must be verified. */
+static enum accounts_result check_pair(struct accounts *accounts, struct account *account, struct slice pair,
+                                       struct verification **verification)
 {
     if (!is_hashed(account))
         return auth_admits(&account->realm, pair) ? ACCOUNTS_ALLOWED : ACCOUNTS_DENIED;
+    struct slice password = auth_password(pair);
+    if (!password_hash_can_be_of(password))
+        return ACCOUNTS_DENIED;
     unsigned char digest[DIGEST_SIZE];
     if (!make_digest(pair, digest))
-        return ACCOUNTS_BUSY; /* out of memory */
-    enum accounts_result result = recall(&account->memory, digest);
-    return result != ACCOUNTS_BUSY || quickly ? result : verify(account, pair, digest, now);
+        return ACCOUNTS_NO_MEMORY;
+    enum accounts_result known = recall(&account->memory, digest);
+    if (known == ACCOUNTS_PENDING && !add_attempt(verification, accounts, account, password, digest))
+        return ACCOUNTS_NO_MEMORY;
+    return known;
 }
 
-enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization, uint64_t now,
-                                    const struct account **account)
+enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
+                                    const struct account **account, struct verification **verification)
 {
     struct auth_credentials credentials;
+    *verification = NULL;
     if (!auth_read(&credentials, authorization))
         return ACCOUNTS_DENIED;
-    enum accounts_result result = ACCOUNTS_BUSY;
-    /* First all that is known: no spelling of a password is verified where another one is known to be right. */
-    for (int round = 0; round < 2 && result == ACCOUNTS_BUSY; round++) {
-        result = ACCOUNTS_DENIED;
-        for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
-            struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
-            enum accounts_result checked =
-                found == NULL ? ACCOUNTS_DENIED : check_pair(found, credentials.pairs[i], now, round == 0);
-            if (checked == ACCOUNTS_ALLOWED)
-                *account = found;
-            if (checked != ACCOUNTS_DENIED)
-                result = checked;
-        }
+    enum accounts_result result = ACCOUNTS_DENIED;
+    for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
+        struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
+        enum accounts_result checked =
+            found == NULL ? ACCOUNTS_DENIED : check_pair(accounts, found, credentials.pairs[i], verification);
+        if (checked == ACCOUNTS_ALLOWED)
+            *account = found;
+        if (checked != ACCOUNTS_DENIED)
+            result = checked;
     }
     auth_forget(&credentials);
+    /* No spelling of a password is verified if another one is known to be right. */
+    if (result != ACCOUNTS_PENDING) {
+        verification_free(*verification);
+        *verification = NULL;
+    }
     return result;
 }
 
@@ -358,7 +406,8 @@ static void warn(struct account *account, uint64_t now)
         atomic_compare_exchange_strong_explicit(&account->warned, &warned, now, memory_order_relaxed,
                                                 memory_order_relaxed))
         log_write(LOG_WARN,
-                  "the user " SHARED_USER " may not post for the app %s, which has the user %s: its batches are counted as "
+                  "the user " SHARED_USER
+                  " may not post for the app %s, which has the user %s: its batches are counted as "
                   "foreign; shared: true in that drain's entry allows them",
                   account->drain->app, account->drain->name);
 }

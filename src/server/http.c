@@ -84,6 +84,9 @@ struct rules *http_rules(struct http_server *server)
 bool http_start(struct http_server *server, const struct http_rooms *rooms)
 {
     server->rooms = *rooms;
+    server->verifier = verifier_start();
+    if (server->verifier == NULL)
+        return false;
     pthread_barrier_init(&server->ready, NULL, server->settings.workers + 1);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -93,6 +96,7 @@ bool http_start(struct http_server *server, const struct http_rooms *rooms)
         worker->server = server;
         worker->slot = server->started;
         h2o_linklist_init_anchor(&worker->connections);
+        h2o_linklist_init_anchor(&worker->waiting);
         if (pthread_create(&worker->thread, &attributes, worker_run, worker) != 0)
             break;
         server->started++;
@@ -123,6 +127,10 @@ bool http_stop(struct http_server *server, uint64_t timeout)
         /* Asked again and again, since a join with a deadline follows a clock that can be set. */
         while (!(ended = pthread_tryjoin_np(server->workers[i].thread, NULL) == 0) && clock_monotonic() < deadline)
             usleep(2000);
+    }
+    if (ended) {
+        verifier_stop(server->verifier);
+        server->verifier = NULL;
     }
     return ended;
 }

@@ -1,5 +1,7 @@
 #include "server/http_internal.h"
 
+#include <sys/socket.h>
+
 #include "base/clock.h"
 #include "server/http_metrics.h"
 
@@ -40,4 +42,16 @@ void response_send_unauthorized(h2o_req_t *request, const char *path, const char
 {
     response_send(request, &(struct response){path, 401, "Unauthorized", "text/plain; charset=utf-8",
                                               "wrong user or password\n", H2O_TOKEN_WWW_AUTHENTICATE, challenge});
+}
+
+void response_withhold(h2o_req_t *request, const char *path)
+{
+    response_count(worker_of(request), path, 0);
+    /* libh2o has no way to end a connection from here, but does when it finds that it cannot write to it. */
+    shutdown(h2o_socket_get_fd(connection_of(request)->socket), SHUT_RDWR);
+    request->http1_is_persistent = 0;
+    request->res.status = 503;
+    request->res.reason = "Service Unavailable";
+    request->res.content_length = 0;
+    h2o_send_inline(request, "", 0);
 }

@@ -10,9 +10,11 @@
 enum {
     /* A request's bytes fit the first buffer, mostly: libh2o doubles a buffer by copying it. */
     SOCKET_BUFFER = 128 * 1024,
-    /* How long idle connections stay open after a stop (milliseconds), so that a request on one gets its 503. */
+    /* How long idle connections stay open after a stop (milliseconds).  A busy sender's next request comes within this
+     * time and is told to close the connection, which is better than finding it closed while sending. */
     STOP_GRACE = 500,
     CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
+    RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
 };
 
 /* A message to a worker: a connection, or stop. */
@@ -68,7 +70,6 @@ static void accept_connection(struct worker *worker, int fd)
 static void begin_stop(struct worker *worker)
 {
     worker->stopping = true;
-    gettimeofday(&worker->stopped_at, NULL);
     /* Not h2o_context_request_shutdown(): it starts a timer for HTTP/2 that cannot be taken back. */
     worker->context.shutdown_requested = 1;
 }
@@ -100,6 +101,8 @@ static bool has_header(const h2o_buffer_t *input)
 static bool is_overdue(struct connection *connection, const struct http_settings *settings, uint64_t now)
 {
     const h2o_buffer_t *input = connection->socket->input;
+    if (connection->waiting) /* see post_drain_check() */
+        return false;
     if (connection->responding)
         return now - connection->changed > settings->request_timeout;
     bool partial = input != NULL && input->size > 0;
@@ -149,6 +152,7 @@ static void check_connections(struct worker *worker)
                (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
     store_leave(store, worker->slot);
     count_errors(worker);
+    post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
 }
 
@@ -175,11 +179,13 @@ static void open_context(struct worker *worker)
         .ctx = &worker->context, .hosts = worker->server->config.hosts, .ssl_ctx = worker->server->tls};
     h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);
     h2o_multithread_register_receiver(worker->context.queue, &worker->pages, get_metrics_on_pages);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->verified, post_drain_on_verified);
     check_connections(worker);
 }
 
 static void close_context(struct worker *worker)
 {
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->pages);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->hand_offs);
     h2o_context_dispose(&worker->context);
@@ -189,7 +195,9 @@ static void close_context(struct worker *worker)
  * since these follow the wall clock, which can be set. */
 static void run_loop(struct worker *worker, int32_t wait)
 {
-    h2o_evloop_run(worker->context.loop, wait);
+    h2o_evloop_run(worker->context.loop, worker->retries > 0 ? RETRY_INTERVAL : wait);
+    if (worker->retries > 0)
+        post_drain_check(worker, clock_monotonic());
     if (clock_monotonic() >= worker->next_check)
         check_connections(worker);
 }

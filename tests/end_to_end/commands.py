@@ -126,7 +126,7 @@ def rules_are_seen_before_they_are_deployed(context):
     out, _ = command(context, "explain", "--summary", "--config", path, "-", data=body)
     for text in ("taken, by rule:\n  noise            2\n  jobs             3\n  pairs            3\n", "such as something else"):
         check(text in out, "the summary does not say %r but %s", text, out)
-    check("such as heartbeat" not in out, "what a rule drops is among the shapes: %s", out)
+    check("such as heartbeat" not in out, "what a rule drops is among the patterns: %s", out)
 
 
 CONFIGURATION = """
@@ -254,13 +254,13 @@ def explain_sums_up(context):
                  "\n  base64           1  (malformed: an ingest line whose payload is not base64)\n", "\n  recorded         4\n", "\n  value            1  (rejected)\n",
                  "\n     300  app[web]: took <n> ms for <ip>, id <hex>\n", "\n          such as took 0 ms for 10.0.0.0, id a10"):
         check(text in out, "the summary lacks %r: %s", text, out)
-    # Every line has a shape of its own: what finds no room is told.
+    # Every line has a pattern of its own: what the table cannot hold is told.
     letters = [chr(97 + i % 26) + chr(97 + i // 26 % 26) + chr(97 + i // 676 % 26) + chr(97 + i // 17576) for i in range(count)]
     out, _ = command(context, "explain", "--summary", data=b"".join(line("free text %s" % text) for text in letters))
-    more = re.search(r"\n  and (\d+) more shapes, of (\d+) lines\n", out)
-    check(more is not None, "no more shapes: %s", out)
-    without_room = re.search(r"\n  and (\d+) lines of further shapes", out)
-    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all shapes")
+    more = re.search(r"\n  and (\d+) more patterns, of (\d+) lines\n", out)
+    check(more is not None, "no more patterns: %s", out)
+    without_room = re.search(r"\n  and (\d+) lines of further patterns", out)
+    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all patterns")
     check(count < 5000 or without_room, "the table has no bound")
 
 

@@ -59,11 +59,11 @@ class Context:
         """Fewer of something for the slow builds."""
         return count if self.sanitizer is None else max(1, count // divisor)
 
-    def server(self, arguments=(), host="127.0.0.1", tls=None, **settings):
+    def server(self, arguments=(), host="127.0.0.1", port=None, tls=None, **settings):
         """Start the program.  Settings are environment variables; None leaves one out."""
         settings = {"SCRAPE_INTERVAL": SHORT_INTERVAL, **settings}
         path = os.path.join(self.folder, "server-%d.log" % next(self.numbers))
-        server = Exporter(self.program, arguments, host, settings, tls=tls, output_path=path).wait_until_listening()
+        server = Exporter(self.program, arguments, host, settings, port, tls=tls, output_path=path).wait_until_listening()
         self.closers.append(server.close)
         return server
 

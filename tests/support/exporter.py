@@ -22,8 +22,9 @@ AUTH_METRICS = {"Authorization": basic("metrics", METRICS_PASSWORD)}
 class Exporter(Server):
     """Settings are environment variables; None leaves one out."""
 
-    def __init__(self, program, arguments=(), host="127.0.0.1", settings=None, **server):
-        port = free_port(host)
+    def __init__(self, program, arguments=(), host="127.0.0.1", settings=None, port=None, **server):
+        """port: a free one unless it is given."""
+        port = port or free_port(host)
         self.settings = {
             "LISTEN_ADDRESS": ("[%s]:%d" if ":" in host else "%s:%d") % (host, port),
             "PASSWORD_DRAIN": DRAIN_PASSWORD,

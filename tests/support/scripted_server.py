@@ -17,6 +17,7 @@ class ScriptedServer:
     def __init__(self, *script):
         self.script = collections.deque(script)
         self.requests = []
+        self.ended = 0  # connections
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,8 +59,14 @@ class ScriptedServer:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Threads(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def shutdown_request(self, request):
+                super().shutdown_request(request)
+                outer.ended += 1
+
+        self.server = Threads(("127.0.0.1", 0), Handler)
         self.host, self.port = self.server.server_address
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -6,7 +6,7 @@
 #include "config/configuration.h"
 #include "intake/batch.h"
 #include "intake/ledger.h"
-#include "output/page.h"
+#include "page_support.h"
 #include "support.h"
 
 /* A whole way without a socket: bytes in, page out. */
@@ -59,55 +59,17 @@ static enum batch_result take(struct batch batch)
     return batch_process(intake, 0, &batch);
 }
 
-static char page[256 * 1024];
-static void write_page(void)
-{
-    struct buffer buffer = {0};
-    store_enter(store, THREADS);
-    page_write(
-        &(struct page_terms){
-            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
-        &buffer);
-    store_leave(store, THREADS);
-    assert_true(buffer.length < sizeof page);
-    if (buffer.length > 0)
-        memcpy(page, buffer.at, buffer.length);
-    page[buffer.length] = '\0';
-    buffer_free(&buffer);
-}
-
-/* The lines of the page that contain text. */
-static const char *lines_with(const char *text)
-{
-    static char found[900]; /* cmocka shows no more */
-    found[0] = '\0';
-    for (char *line = page, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = '\0';
-        if (strstr(line, text) != NULL && strlen(found) + strlen(line) + 2 < sizeof found)
-            strcat(strcat(found, line), "\n");
-        *end = '\n';
-    }
-    return found;
-}
-
 /* The page has this line. */
 static void has(const char *line)
 {
-    write_page();
-    char text[512] = "\n";
-    strcat(text, line);
-    strcat(text, "\n");
-    if (strstr(page, text) == NULL) {
-        text[strcspn(text, "{")] = '\0';
-        fail_msg("no line %s but\n%s", line, lines_with(text + 1));
-    }
+    page_take(store, THREADS, now);
+    page_has(line);
 }
 
 static void has_not(const char *text)
 {
-    write_page();
-    if (strstr(page, text) != NULL)
-        fail_msg("%s stands in\n%s", text, lines_with(text));
+    page_take(store, THREADS, now);
+    page_has_not(text);
 }
 
 #define LINE(procid, text) "<190>1 2022-12-07T15:54:57.5+00:00 host app " procid " - " text "\n"
@@ -501,24 +463,16 @@ static void many_apps(void **state)
         batch.app = slice_of(app);
         take(batch);
     }
-    store_enter(store, THREADS);
-    struct buffer buffer = {0};
-    page_write(
-        &(struct page_terms){
-            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
-        &buffer);
-    store_leave(store, THREADS);
-    buffer_append(&buffer, (struct slice){"", 1});
+    page_take(store, THREADS, now);
     size_t apps = 0;
     double messages = 0;
-    for (char *at = buffer.at; (at = strstr(at, "\ndrain_exporter_messages_received_total{")) != NULL; at++) {
+    for (char *at = page_text; (at = strstr(at, "\ndrain_exporter_messages_received_total{")) != NULL; at++) {
         apps++;
         messages += strtod(strchr(at, ' '), NULL);
     }
     assert_int_equal(apps, 1025);
     assert_true(messages == 5000); /* the rest is counted, under one name */
-    assert_non_null(strstr(buffer.at, "\ndrain_exporter_messages_received_total{app=\"__other__\"} "));
-    buffer_free(&buffer);
+    assert_int_equal(page_count("\ndrain_exporter_messages_received_total{app=\"__other__\"} "), 1);
 }
 
 /* The same batch on several threads at a time is taken once, and the others are answered after it. */
@@ -830,7 +784,8 @@ static void foreign(void **state)
     (void)state;
     struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
     batch.foreign = true;
-    batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = SLICE("1")});
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("1");
     for (int i = 0; i < 2; i++)
         assert_int_equal(take(batch), BATCH_FOREIGN);
     has("drain_exporter_messages_received_total{app=\"a\"} 4");

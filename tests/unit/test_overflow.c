@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "output/encoder.h"
-#include "output/page.h"
+#include "page_support.h"
 #include "support.h"
 
 enum { THREADS = 4, SILENCE = 1000 };
@@ -63,30 +62,11 @@ static void refuse_numbered(const char *app, unsigned first, unsigned count, boo
     }
 }
 
-static char page[64 * 1024];
-static void write_page(void)
-{
-    struct buffer buffer = {0};
-    store_enter(store, THREADS);
-    page_write(
-        &(struct page_terms){
-            .store = store, .slot = THREADS, .now = now, .all_saw = UINT64_MAX, .encoder = &text_encoder},
-        &buffer);
-    store_leave(store, THREADS);
-    assert_true(buffer.length < sizeof page);
-    memcpy(page, buffer.at, buffer.length);
-    page[buffer.length] = '\0';
-    buffer_free(&buffer);
-}
-
 /* How many lines of the page have this text. */
 static unsigned lines_with(const char *text)
 {
-    unsigned count = 0;
-    write_page();
-    for (const char *at = page; (at = strstr(at, text)) != NULL; at++)
-        count++;
-    return count;
+    page_take(store, THREADS, now);
+    return page_count(text);
 }
 
 #define NAME "drain_exporter_series_overflowed_total"
@@ -183,7 +163,7 @@ static void threads(void **state)
         pthread_join(all[i], NULL);
     assert_int_equal(lines_with(NAME "{app=\"a\",label=\"user\",metric=\"m"), OVERFLOW_NAMES);
     double sum = 0;
-    for (const char *at = page; (at = strstr(at, NAME "{")) != NULL; at++)
+    for (const char *at = page_text; (at = strstr(at, NAME "{")) != NULL; at++)
         sum += strtod(strchr(at, '}') + 1, NULL);
     assert_true(sum == 1000 * THREADS);
 }

@@ -626,8 +626,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
-        cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test(packed),
+        cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
