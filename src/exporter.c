@@ -363,7 +363,7 @@ void exporter_accept(struct exporter *exporter)
 
 /* ---- reload ---- */
 
-/* Series with fixed labels that no entry gives any more have ended; all others are kept. */
+/* Series with fixed labels that no entry has any more have ended; all others are kept. */
 static void end_unlisted(struct entities *entities, const struct configuration *configuration)
 {
     static uint64_t hashes[CONFIGURATION_DRAINS_MAX];

@@ -211,7 +211,7 @@ static bool check_drain(struct reader *reader, const yaml_node_t *node, unsigned
                     "there may be one of password, password_file and password_hash, not several");
     if (!(seen & 1U << APP) && passwords == 0)
         config_note(reader, &node->start_mark,
-                    "there is neither an app nor a password, so nothing can be told to be of it");
+                    "there is neither an app nor a password, so no batch can be known to be of it");
     else if (!(seen & 1U << APP) && seen & 1U << TOKENS)
         config_note(reader, &config_value(reader, node, "tokens")->start_mark,
                     "there are tokens, but no app that they mean");

@@ -64,7 +64,7 @@ static bool read_literal(struct reader *reader, const yaml_node_t *node, const c
 
 static bool read_expression(struct reader *reader, const yaml_node_t *node, const char *what, struct rule_test *test)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct slice text;
     if (!config_read_text(reader, node, what, RULE_PATTERN_MAX, &text))
         return false;

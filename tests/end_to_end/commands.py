@@ -219,7 +219,7 @@ def explain_tells_why_not(context):
                  "I am a router\n  family router, malformed, pairs: a router line without router fields\n", "no header\n  malformed, header: no syslog header\n",
                  "... (70000 bytes)\n  malformed, too_long: longer than 64 KiB\n",
                  'heroku_router_errors{process="web.1"} 5  # rejected, reserved_name: the name belongs to this program\n',
-                 "# rejected, value: no value, or one that is not a finite number\n", '    good{process="web.1"} 1\n',
+                 "# rejected, value: no value, one that is not a finite number, or less than 0 for a counter\n", '    good{process="web.1"} 1\n',
                  "  # rejected, name: the metric's name is missing, empty or too long\n", '    c{process="web.1"} +2\n', '    h_count{process="web.1"} 3\n',
                  '    h_sum{process="web.1"} 3.5  # 2 buckets\n', '    good{process="web.1"} 7  # outdated: '):
         check(text in out, "the explanation lacks %r:\n%s", text, out[:3000])

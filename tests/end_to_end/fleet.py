@@ -31,7 +31,7 @@ FROM_ZERO = re.compile(r"heroku_router_errors|heroku_router_error_lines_total|he
 
 
 class Dyno:
-    """A place in the formation (web.1), or a one-off dyno."""
+    """A position in the formation (web.1), or a one-off dyno."""
 
     def __init__(self, name, runtime):
         self.name = name
