@@ -26,7 +26,7 @@ static void configure(struct http_server *server)
     handler->on_req = routes_on_request;
 }
 
-struct http_server *http_open(const struct http_settings *settings, char error[256])
+struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
     struct http_server *server = aligned_alloc(64, (sizeof *server + 63) / 64 * 64);
     if (server == NULL)
@@ -55,7 +55,7 @@ free_workers:
 free_server:
     free(server);
 no_memory:
-    snprintf(error, 256, "there is no memory");
+    error_set(error, ERROR_NO_MEMORY);
     return NULL;
 }
 
@@ -81,9 +81,9 @@ struct rules *http_rules(struct http_server *server)
     return rules;
 }
 
-bool http_start(struct http_server *server, const struct http_rooms *rooms)
+bool http_start(struct http_server *server, const struct http_modules *modules)
 {
-    server->rooms = *rooms;
+    server->modules = *modules;
     server->verifier = verifier_start();
     if (server->verifier == NULL)
         return false;
