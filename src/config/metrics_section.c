@@ -17,8 +17,6 @@ static bool is_metric_name(struct slice name)
     return name.length > 0;
 }
 
-/* Names that mean something else, or will. */
-
 static void read_metric_name(struct document_reader *reader, struct rule_reading *reading, const yaml_node_t *value,
                              enum rule_action action)
 {

@@ -66,7 +66,7 @@ static bool read_literal(struct document_reader *reader, const yaml_node_t *node
 static bool read_expression(struct document_reader *reader, const yaml_node_t *node, const char *what,
                             struct rule_test *test)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct slice text;
     if (!config_read_text(reader, node, what, RULE_PATTERN_MAX, &text))
         return false;

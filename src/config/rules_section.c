@@ -68,7 +68,7 @@ static void read_process(struct document_reader *reader, void *into, const yaml_
 static struct rule_pattern *read_pattern(struct document_reader *reader, const yaml_node_t *value, const char *what,
                                          struct slice *text)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     if (!config_read_text(reader, value, what, RULE_PATTERN_MAX, text))
         return NULL;
     struct rule_pattern *pattern = rule_pattern_create(*text, error);
