@@ -36,9 +36,6 @@ struct http_server *http_open(const struct http_settings *settings, char error[2
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
 
-/* A share of those rules, or NULL.  Any thread. */
-struct rules *http_rules(struct http_server *server);
-
 /* What requests are given to.  All three must live until http_close(). */
 struct http_rooms {
     struct intake *intake;
