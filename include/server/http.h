@@ -37,9 +37,6 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
 
-/* A reference to those rules, or NULL.  Any thread. */
-struct rules *http_rules(struct http_server *server);
-
 /* What requests are given to.  All three must live until http_close(). */
 struct http_modules {
     struct intake *intake;

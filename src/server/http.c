@@ -73,14 +73,6 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     rules_unref(old_rules);
 }
 
-struct rules *http_rules(struct http_server *server)
-{
-    pthread_rwlock_rdlock(&server->access_lock);
-    struct rules *rules = rules_ref(server->rules);
-    pthread_rwlock_unlock(&server->access_lock);
-    return rules;
-}
-
 bool http_start(struct http_server *server, const struct http_modules *modules)
 {
     server->modules = *modules;
