@@ -348,7 +348,7 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 bool exporter_start(struct exporter *exporter)
 {
     return http_start(exporter->server,
-                      &(struct http_rooms){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
+                      &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
 }
 
 int exporter_listener(const struct exporter *exporter)

@@ -98,6 +98,10 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 #define ENTITY_COUNTED INT64_MAX
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
 
+/* The same for a series that stays to be seen for more milliseconds than others after an end; after silence it does
+ * not. */
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more);
+
 /* Are lines of these two times of two instances of an entity, the earlier of which is over, grace or not? */
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later);
 

@@ -566,31 +566,38 @@ static bool is_silent(const struct entities *entities, const struct entity *enti
     return entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now;
 }
 
-static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now)
+static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now, uint64_t more)
 {
     return is_silent(entities, entity, now) ||
            (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
-            LOAD(entity->leaves) <= now);
+            LOAD(entity->leaves) + more <= now);
 }
 
-static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now)
+static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now,
+                    uint64_t more)
 {
     if (is_silent(entities, entity, now))
         return true;
     int64_t until = time == ENTITY_COUNTED ? atomic_load_explicit(&entity->ended, memory_order_acquire)
                                            : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
     int64_t since = time == ENTITY_COUNTED ? LOAD(entity->started) + 1 : time;
-    return until > 0 && until >= since && LOAD(entity->leaves) <= now;
+    return until > 0 && until >= since && LOAD(entity->leaves) + more <= now;
 }
 
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now)
 {
+    return entities_is_over_after(entities, id, time, now, 0);
+}
+
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more)
+{
     if (id == ENTITY_NONE)
         return false;
     const struct entity *entity = entity_of(entities, id);
-    if ((id & POSITION_BIT) != 0 ? is_position_over(entities, entity, now) : is_over(entities, entity, time, now))
+    if ((id & POSITION_BIT) != 0 ? is_position_over(entities, entity, now, more)
+                                 : is_over(entities, entity, time, now, more))
         return true;
-    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now);
+    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now, more);
 }
 
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
