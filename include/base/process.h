@@ -27,7 +27,7 @@ enum process_instance {
 /* Is it the type of a process: letters, digits, "_" and "-", and short enough for a name with a number? */
 bool process_is_type(struct slice text);
 
-/* Read a name: letters, digits, "_" and "-", a dot, a number.  False where it is none. */
+/* Read a name: letters, digits, "_" and "-", a dot, a number.  False if it is none. */
 bool process_read(struct slice name, struct process *process);
 
 #endif

@@ -23,7 +23,7 @@ struct sample {
     struct value *value; /* its time and seen are filled in by who takes the sample */
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
-    bool of_place;        /* it is of the place of that process in the formation: it stays when the process ends */
+    bool of_position;     /* it is of the position of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
     bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
     bool name_limited;    /* the app may choose only so many names of this kind */

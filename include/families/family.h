@@ -43,9 +43,9 @@ enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 /* What a family needs beside the line.  One for each batch. */
 struct family_context {
     void *const *states;        /* for each family_id, what this thread has for it: see families_open() */
-    struct slice app;           /* the app of the drain, empty where it is unknown */
-    struct slice drain_token;   /* of the request, empty where it has none */
-    struct slice host;          /* of the request: where the drain posts to; empty where it is unknown */
+    struct slice app;           /* the app of the drain, empty if it is unknown */
+    struct slice drain_token;   /* of the request, empty if it has none */
+    struct slice host;          /* of the request: where the drain posts to; empty if it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
     struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
@@ -107,12 +107,12 @@ enum { FAMILY_PREFIXES_MAX = 3 };
 
 /* The row of a family.  Its file defines it, as <name>_family. */
 struct family {
-    /* What the names of its metrics start with, up to a "_"; NULL behind the last.  None where others choose them. */
+    /* What the names of its metrics start with, up to a "_"; NULL behind the last.  None if others choose them. */
     const char *prefixes[FAMILY_PREFIXES_MAX];
     enum family_lifetime lifetime;
     bool rules_after;      /* do the users' rules see a line that it owns but has no use for? */
     bool reads_duplicates; /* is a line also read in a batch that was taken before?  Then without any output. */
-    /* What a thread needs to read its lines with: created once (NULL where memory is short), found in the context, and
+    /* What a thread needs to read its lines with: created once (NULL if memory is short), found in the context, and
      * freed at last.  Both NULL: nothing. */
     void *(*create_state)(void);
     void (*free_state)(void *state);
@@ -134,7 +134,7 @@ enum family_id family_of(const struct line *line, const struct family_context *c
 /* The family that sees a line that the family before it owns but has no use for, or FAMILY_COUNT. */
 enum family_id family_after(enum family_id before, const struct line *line, const struct family_context *context);
 
-/* Create the states of all families, for one thread; false where memory is short, and then there are none.  NULL for
+/* Create the states of all families, for one thread; false if memory is short, and then there are none.  NULL for
  * those that have none. */
 bool families_open(void *states[FAMILY_COUNT]);
 void families_close(void *states[FAMILY_COUNT]);

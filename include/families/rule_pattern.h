@@ -8,6 +8,7 @@
 #ifndef RULE_PATTERN_H
 #define RULE_PATTERN_H
 
+#include "base/error.h"
 #include "base/slice.h"
 
 enum {
@@ -19,14 +20,13 @@ enum {
     RULE_LONG = 1024,             /* bytes from which on a line is long; no shorter one can take much more */
     RULE_HEAP_MAX = 1024,         /* KiB, of the interpreter */
     RULE_STACK_MAX = 1024 * 1024, /* bytes, of the machine's code */
-    RULE_PATTERN_ERROR_MAX = 256,
 };
 
 /* A compiled expression.  Immutable: any number of threads. */
 struct rule_pattern;
 
 /* NULL if the text is no expression that we take: error says why not in one sentence, and where in the text. */
-struct rule_pattern *rule_pattern_create(struct slice text, char error[RULE_PATTERN_ERROR_MAX]);
+struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX]);
 void rule_pattern_free(struct rule_pattern *pattern);
 
 /* The number of the group of this name, or 0. */

@@ -17,14 +17,14 @@ struct intake_settings {
 
 struct intake;
 
-/* NULL where memory is short.  The store must outlive the intake. */
+/* NULL if memory is short.  The store must outlive the intake. */
 struct intake *intake_create(struct store *store, const struct intake_settings *settings);
 void intake_free(struct intake *intake);
 
 /* What became of a message. */
 struct batch_judgement {
     struct slice message;
-    const struct line *line; /* its parts; empty ones where it was not read */
+    const struct line *line; /* its parts; empty ones if it was not read */
     enum family_id family;   /* which read it; FAMILY_COUNT: none */
     enum verdict verdict;
     const struct family_context *context;
@@ -44,7 +44,7 @@ struct batch_observer {
 struct batch {
     struct slice body;           /* decompressed */
     size_t received;             /* its size before decompression, in bytes */
-    struct slice app;            /* whose batch it is; empty where that is unknown */
+    struct slice app;            /* whose batch it is; empty: unknown */
     bool foreign;                /* the sender may not speak for the app: only counted */
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
     const struct label *labels;  /* of all series that it makes, beside those that the families give; may be NULL */

@@ -37,7 +37,7 @@ extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
 /* The ledger that a batch is counted in.  A plain value, valid as long as its app's name is. */
 struct ledger {
     struct self_terms terms;
-    struct label app; /* "__other__" where there are too many apps */
+    struct label app; /* "__other__" if there are too many apps */
     bool zeros;       /* record also what is 0 */
 };
 

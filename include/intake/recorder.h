@@ -9,6 +9,9 @@
 #include "intake/series_cache.h"
 #include "store/store.h"
 
+/* Milliseconds that a batch waits at most until the values that it has replaced can be freed, if these are many. */
+enum { RECORDER_WAIT_MAX = 100 };
+
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
@@ -50,6 +53,7 @@ struct recorder {
     struct procids *procids;
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
     unsigned entity_count;           /* entities that are used */
+    unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
     struct series_cache series;
 };

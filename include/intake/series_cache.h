@@ -31,8 +31,8 @@ struct series_cache {
 
 void series_cache_forget(struct series_cache *cache);
 
-/* The slot of a counted sample.  Its series is the sample's, or NULL: then it is for series_cache_keep(), once the series
- * was found elsewhere.  NULL: it cannot be kept. */
+/* The slot of a counted sample.  Its series is the sample's, or NULL: then it is for series_cache_keep(), once the
+ * series was found elsewhere.  NULL: it cannot be kept. */
 struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample);
 
 /* Keep a series in the slot that was found for it.  The sample's label values must be valid until all is

@@ -204,7 +204,8 @@ void series_free(void *series);
 /* Is a counted series that was last seen then over? */
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now);
 
-/* What was at 0 on the last page before its entity ended has still to be seen with what it has. */
+/* Milliseconds for which a series outlives its entity: what was at 0 on the last page before the end has still to be
+ * seen with what it has. */
 static inline uint64_t series_more_time(const struct store *store, const struct series *series)
 {
     return series->starts_at_zero ? store->settings.zero_time : 0;
@@ -215,8 +216,8 @@ static inline bool series_has_outlived(const struct store *store, const struct s
                                        const struct value *value, uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time,
-                            now - series_more_time(store, series));
+           entities_is_over_after(store->settings.entities, series->entity, value->time, now,
+                                  series_more_time(store, series));
 }
 
 /* Mark a counted series dead that was last seen then, and take its weight back; false if another thread did, or has

@@ -475,11 +475,11 @@ static bool is_right(struct slice rule, struct slice message)
     struct buffer text = {0}, mistakes = {0};
     add(&text, "rules:\n");
     buffer_append(&text, rule);
-    struct configuration *file = text.failed ? NULL
-                                             : configuration_parse((struct slice){text.at, text.length}, "suggestion",
-                                                                   PASSWORDS_UNKNOWN, &mistakes);
-    bool right = file != NULL && takes(file->rules, message);
-    configuration_free(file);
+    struct configuration *configuration = text.failed ? NULL
+                                                      : configuration_parse((struct slice){text.at, text.length},
+                                                                            "suggestion", PASSWORDS_UNKNOWN, &mistakes);
+    bool right = configuration != NULL && takes(configuration->rules, message);
+    configuration_free(configuration);
     buffer_free(&text);
     buffer_free(&mistakes);
     return right;

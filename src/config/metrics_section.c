@@ -17,9 +17,7 @@ static bool is_metric_name(struct slice name)
     return name.length > 0;
 }
 
-/* Names that mean something else, or will. */
-
-static void read_metric_name(struct reader *reader, struct rule_reading *reading, const yaml_node_t *value,
+static void read_metric_name(struct document_reader *reader, struct rule_reading *reading, const yaml_node_t *value,
                              enum rule_action action)
 {
     struct slice name;
@@ -39,27 +37,27 @@ static void read_metric_name(struct reader *reader, struct rule_reading *reading
     }
 }
 
-static void read_counter(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_counter(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     read_metric_name(reader, into, value, RULE_COUNTER);
 }
 
-static void read_gauge(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_gauge(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     read_metric_name(reader, into, value, RULE_GAUGE);
 }
 
-static void read_histogram(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_histogram(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     read_metric_name(reader, into, value, RULE_HISTOGRAM);
 }
 
-static void read_total(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_total(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     read_metric_name(reader, into, value, RULE_EXTERNAL_COUNTER);
 }
 
-static void read_help(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_help(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     struct slice help;
@@ -71,7 +69,7 @@ static void read_help(struct reader *reader, void *into, const yaml_node_t *valu
         reading->metric->help = config_keep(reader, help);
 }
 
-static void read_scale(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_scale(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     double scale;
@@ -91,7 +89,7 @@ static bool has_label(const struct rule_metric *metric, struct slice name)
     return false;
 }
 
-static void read_label(struct reader *reader, const struct rule_reading *reading, const yaml_node_t *key,
+static void read_label(struct document_reader *reader, const struct rule_reading *reading, const yaml_node_t *key,
                        const yaml_node_t *value)
 {
     struct slice name;
@@ -113,7 +111,7 @@ static int compare_labels(const void *left, const void *right)
     return strcmp(((const struct rule_label *)left)->name, ((const struct rule_label *)right)->name);
 }
 
-static void read_labels(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_labels(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     struct rule_metric *metric = reading->metric;
@@ -131,7 +129,7 @@ static void read_labels(struct reader *reader, void *into, const yaml_node_t *va
         qsort(metric->labels, metric->label_count, sizeof metric->labels[0], compare_labels);
 }
 
-static void read_buckets(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_buckets(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     struct rule_metric *metric = reading->metric;
@@ -155,7 +153,7 @@ static void read_buckets(struct reader *reader, void *into, const yaml_node_t *v
     }
 }
 
-static void read_unit(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_unit(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     struct slice unit;
@@ -169,7 +167,7 @@ static void read_unit(struct reader *reader, void *into, const yaml_node_t *valu
         config_note(reader, &value->start_mark, "unit must be bytes or seconds");
 }
 
-static void read_with(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_with(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     static const struct {
         struct slice name;
@@ -193,7 +191,7 @@ static void read_with(struct reader *reader, void *into, const yaml_node_t *valu
     }
 }
 
-static void read_add(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_add(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     config_read_truth(reader, value, "add", &((struct rule_reading *)into)->metric->add);
 }
@@ -207,7 +205,7 @@ static const struct config_key metric_keys[METRIC_KEYS] = {
 };
 
 /* What one key alone cannot tell. */
-static void check_metric(struct reader *reader, const yaml_node_t *node, const struct rule_metric *metric,
+static void check_metric(struct document_reader *reader, const yaml_node_t *node, const struct rule_metric *metric,
                          unsigned seen)
 {
     unsigned kinds = seen & (1U << COUNTER | 1U << GAUGE | 1U << HISTOGRAM | 1U << TOTAL);
@@ -228,7 +226,7 @@ static void check_metric(struct reader *reader, const yaml_node_t *node, const s
 }
 
 /* A value that is not of the line. */
-static void check_constant(struct reader *reader, const yaml_node_t *node, const struct rule_metric *metric,
+static void check_constant(struct document_reader *reader, const yaml_node_t *node, const struct rule_metric *metric,
                            unsigned seen)
 {
     if (!(seen & 1U << VALUE) || metric->value.name != NULL)
@@ -251,7 +249,7 @@ static bool is_other_array(const struct rule_field *field, const char **array)
 }
 
 /* A sample is of one element. */
-static void check_arrays(struct reader *reader, const yaml_node_t *node, const struct rule_metric *metric)
+static void check_arrays(struct document_reader *reader, const yaml_node_t *node, const struct rule_metric *metric)
 {
     const char *array = NULL;
     bool several = is_other_array(&metric->value, &array);
@@ -263,7 +261,7 @@ static void check_arrays(struct reader *reader, const yaml_node_t *node, const s
 }
 
 /* What the metric has if nothing is said. */
-static void add_defaults(struct reader *reader, struct rule_metric *metric)
+static void add_defaults(struct document_reader *reader, struct rule_metric *metric)
 {
     if (metric->help == NULL)
         metric->help = config_keep(reader, SLICE(RULE_HELP));
@@ -276,7 +274,7 @@ static void add_defaults(struct reader *reader, struct rule_metric *metric)
     metric->bound_count = RULE_DEFAULT_BOUNDS;
 }
 
-void rules_read_metrics(struct reader *reader, void *into, const yaml_node_t *value)
+void rules_read_metrics(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct rule_reading *reading = into;
     struct rule *rule = reading->rule;
@@ -314,12 +312,12 @@ static bool has_same_bounds(const struct rule_metric *a, const struct rule_metri
            (a->bound_count == 0 || memcmp(a->bounds, b->bounds, a->bound_count * sizeof a->bounds[0]) == 0);
 }
 
-void rules_check_metrics(struct reader *reader)
+void rules_check_metrics(struct document_reader *reader)
 {
-    struct places *metrics = &reader->metrics;
-    config_sort_places(metrics);
+    struct locations *metrics = &reader->metrics;
+    config_sort_locations(metrics);
     for (size_t i = 1; i < metrics->count; i++) {
-        const struct place *first = &metrics->list[i - 1], *second = &metrics->list[i];
+        const struct location *first = &metrics->list[i - 1], *second = &metrics->list[i];
         const struct rule_metric *a = first->item, *b = second->item;
         const char *other = NULL;
         if (!slice_equals(first->text, second->text) || reader->no_memory)

@@ -30,7 +30,7 @@ static size_t find_comparison(struct slice text, enum rule_test_kind *kind)
     return 0;
 }
 
-bool rules_read_test(struct reader *reader, const yaml_node_t *node, const char *what, const char *otherwise,
+bool rules_read_test(struct document_reader *reader, const yaml_node_t *node, const char *what, const char *otherwise,
                      struct rule_test *test)
 {
     struct slice text, unit;
@@ -53,7 +53,8 @@ bool rules_read_test(struct reader *reader, const yaml_node_t *node, const char 
     return true;
 }
 
-static bool read_literal(struct reader *reader, const yaml_node_t *node, const char *what, struct rule_test *test)
+static bool read_literal(struct document_reader *reader, const yaml_node_t *node, const char *what,
+                         struct rule_test *test)
 {
     struct slice text;
     if (!config_read_text(reader, node, what, RULES_TEXT_MAX, &text))
@@ -62,9 +63,10 @@ static bool read_literal(struct reader *reader, const yaml_node_t *node, const c
     return true;
 }
 
-static bool read_expression(struct reader *reader, const yaml_node_t *node, const char *what, struct rule_test *test)
+static bool read_expression(struct document_reader *reader, const yaml_node_t *node, const char *what,
+                            struct rule_test *test)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct slice text;
     if (!config_read_text(reader, node, what, RULE_PATTERN_MAX, &text))
         return false;
@@ -81,10 +83,12 @@ struct condition_reading {
     const struct rule_field *field; /* as each condition has it */
 };
 
-typedef bool (*read_test)(struct reader *reader, const yaml_node_t *node, const char *what, struct rule_test *test);
+typedef bool (*read_test)(struct document_reader *reader, const yaml_node_t *node, const char *what,
+                          struct rule_test *test);
 
 /* One test or a list of them. */
-static void read_tests(struct reader *reader, const yaml_node_t *node, read_test read, struct rule_condition *condition)
+static void read_tests(struct document_reader *reader, const yaml_node_t *node, read_test read,
+                       struct rule_condition *condition)
 {
     bool is_list = node->type == YAML_SEQUENCE_NODE && config_is_kind(reader, node, YAML_SEQUENCE_NODE, "values");
     size_t count = is_list ? config_list_length(node) : 1;
@@ -99,8 +103,8 @@ static void read_tests(struct reader *reader, const yaml_node_t *node, read_test
             condition->test_count++;
 }
 
-static void add_condition(struct reader *reader, const struct condition_reading *reading, const yaml_node_t *node,
-                          read_test read, bool negated)
+static void add_condition(struct document_reader *reader, const struct condition_reading *reading,
+                          const yaml_node_t *node, read_test read, bool negated)
 {
     struct rule *rule = reading->rule;
     struct rule_condition *condition = &rule->conditions[rule->condition_count++];
@@ -110,28 +114,29 @@ static void add_condition(struct reader *reader, const struct condition_reading 
     read_tests(reader, node, read, condition);
 }
 
-static bool read_value(struct reader *reader, const yaml_node_t *node, const char *what, struct rule_test *test)
+static bool read_value(struct document_reader *reader, const yaml_node_t *node, const char *what,
+                       struct rule_test *test)
 {
     return rules_read_test(reader, node, what, "for != there is {not: ...}, and a text that starts so is {text: ...}",
                            test);
 }
 
-static void read_is(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_is(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     add_condition(reader, into, node, read_value, false);
 }
 
-static void read_not(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_not(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     add_condition(reader, into, node, read_value, true);
 }
 
-static void read_match(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_match(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     add_condition(reader, into, node, read_expression, false);
 }
 
-static void read_text(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_text(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     add_condition(reader, into, node, read_literal, false);
 }
@@ -143,7 +148,7 @@ static const struct config_key condition_keys[KINDS_MAX] = {
     {"text", read_text},
 };
 
-static void read_condition(struct reader *reader, const struct rule_reading *reading, const yaml_node_t *key,
+static void read_condition(struct document_reader *reader, const struct rule_reading *reading, const yaml_node_t *key,
                            const yaml_node_t *value)
 {
     struct slice name;
@@ -162,7 +167,7 @@ static void read_condition(struct reader *reader, const struct rule_reading *rea
     free(field.name);
 }
 
-void rules_read_when(struct reader *reader, void *into, const yaml_node_t *node)
+void rules_read_when(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     struct rule_reading *reading = into;
     struct rule *rule = reading->rule;

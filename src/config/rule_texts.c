@@ -32,7 +32,7 @@ static const char *field_mistake(const struct rule *rule, const char *name)
     return NULL;
 }
 
-static void check_group(struct reader *reader, const yaml_node_t *node, const char *name)
+static void check_group(struct document_reader *reader, const yaml_node_t *node, const char *name)
 {
     if (!is_word(name))
         config_note(reader, &node->start_mark,
@@ -41,7 +41,7 @@ static void check_group(struct reader *reader, const yaml_node_t *node, const ch
         config_note(reader, &node->start_mark, "the expression has no group (?<%.32s>...)", name);
 }
 
-void rules_read_field(struct reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
+void rules_read_field(struct document_reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
                       struct slice name, struct rule_field *field)
 {
     const struct rule *rule = reading->rule;
@@ -94,7 +94,7 @@ static size_t last_colon(struct slice text)
 }
 
 /* What stands between "${" and "}". */
-static void read_braces(struct reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
+static void read_braces(struct document_reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
                         struct slice text, struct rule_part *part)
 {
     size_t colon = last_colon(text);
@@ -104,7 +104,7 @@ static void read_braces(struct reader *reader, const yaml_node_t *node, const st
 }
 
 /* Take the part that text starts with: its length, or 0 with a mistake.  "$$" is one '$' that stands for itself. */
-static size_t take_part(struct reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
+static size_t take_part(struct document_reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
                         struct slice text, struct rule_part *part)
 {
     if (slice_starts_with(text, SLICE("$$"))) {
@@ -135,7 +135,7 @@ static bool is_field_alone(struct slice text)
 }
 
 /* A text of 1 to RULES_TEXT_MAX bytes. */
-static bool read_parts(struct reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
+static bool read_parts(struct document_reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
                        struct slice text, struct rule_label *label)
 {
     label->parts = config_allocate(reader, RULE_PARTS_MAX, sizeof label->parts[0]);
@@ -161,7 +161,7 @@ static bool read_parts(struct reader *reader, const yaml_node_t *node, const str
 
 /* ---- a metric's value ---- */
 
-void rules_read_value(struct reader *reader, void *into, const yaml_node_t *node)
+void rules_read_value(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     struct rule_reading *reading = into;
     struct slice text;
@@ -182,7 +182,7 @@ struct label_reading {
     struct rule_label *label;
 };
 
-static void read_text(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_text(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     struct label_reading *reading = into;
     struct slice text;
@@ -190,7 +190,7 @@ static void read_text(struct reader *reader, void *into, const yaml_node_t *node
         read_parts(reader, node, reading->reading, text, reading->label);
 }
 
-static void read_entry(struct reader *reader, struct rule_mapping *entry, const yaml_node_t *key,
+static void read_entry(struct document_reader *reader, struct rule_mapping *entry, const yaml_node_t *key,
                        const yaml_node_t *value)
 {
     struct slice text;
@@ -199,7 +199,7 @@ static void read_entry(struct reader *reader, struct rule_mapping *entry, const 
         entry->text = config_keep(reader, text);
 }
 
-static void read_map(struct reader *reader, void *into, const yaml_node_t *node)
+static void read_map(struct document_reader *reader, void *into, const yaml_node_t *node)
 {
     struct rule_label *label = ((struct label_reading *)into)->label;
     if (!config_is_kind(reader, node, YAML_MAPPING_NODE, "map"))
@@ -221,7 +221,7 @@ static const struct config_key label_keys[LABEL_KEYS] = {
     [MAP] = {"map", read_map},
 };
 
-bool rules_read_label_value(struct reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
+bool rules_read_label_value(struct document_reader *reader, const yaml_node_t *node, const struct rule_reading *reading,
                             struct rule_label *label)
 {
     struct label_reading into = {reading, label};

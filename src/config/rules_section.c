@@ -8,7 +8,7 @@ enum { GLOB_MAX = 128 };
 
 /* ---- values ---- */
 
-bool rules_read_number(struct reader *reader, const yaml_node_t *node, const char *what, double *number)
+bool rules_read_number(struct document_reader *reader, const yaml_node_t *node, const char *what, double *number)
 {
     char digits[64], *end = digits;
     *number = 0;
@@ -28,8 +28,8 @@ bool rules_read_number(struct reader *reader, const yaml_node_t *node, const cha
     return true;
 }
 
-void rules_check_key(struct reader *reader, const yaml_node_t *node, const struct config_key *keys, unsigned seen,
-                     int key, const char *why)
+void rules_check_key(struct document_reader *reader, const yaml_node_t *node, const struct config_key *keys,
+                     unsigned seen, int key, const char *why)
 {
     if (seen & 1U << key)
         config_note(reader, &config_value(reader, node, keys[key].name)->start_mark, "%s %s", keys[key].name, why);
@@ -37,7 +37,7 @@ void rules_check_key(struct reader *reader, const yaml_node_t *node, const struc
 
 /* ---- a rule ---- */
 
-static void read_name(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct slice name;
     if (!config_read_text(reader, value, "name", USER_MAX, &name))
@@ -50,14 +50,14 @@ static void read_name(struct reader *reader, void *into, const yaml_node_t *valu
     config_remember(reader, &reader->rules, name, &value->start_mark, NULL);
 }
 
-static void read_app(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_app(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct slice app;
     if (config_read_text(reader, value, "app", CONFIGURATION_APP_MAX, &app))
         ((struct rule_reading *)into)->rule->app = config_keep(reader, app);
 }
 
-static void read_process(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_process(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct slice process;
     if (config_read_text(reader, value, "process", GLOB_MAX, &process))
@@ -65,10 +65,10 @@ static void read_process(struct reader *reader, void *into, const yaml_node_t *v
 }
 
 /* NULL with a mistake. */
-static struct rule_pattern *read_pattern(struct reader *reader, const yaml_node_t *value, const char *what,
+static struct rule_pattern *read_pattern(struct document_reader *reader, const yaml_node_t *value, const char *what,
                                          struct slice *text)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     if (!config_read_text(reader, value, what, RULE_PATTERN_MAX, text))
         return NULL;
     struct rule_pattern *pattern = rule_pattern_create(*text, error);
@@ -77,14 +77,14 @@ static struct rule_pattern *read_pattern(struct reader *reader, const yaml_node_
     return pattern;
 }
 
-static void read_match(struct reader *reader, struct rule_reading *reading, const yaml_node_t *value)
+static void read_match(struct document_reader *reader, struct rule_reading *reading, const yaml_node_t *value)
 {
     struct slice text;
     reading->rule->pattern = read_pattern(reader, value, "match", &text);
     reading->knows_fields &= reading->rule->pattern != NULL;
 }
 
-static void read_after(struct reader *reader, struct rule_reading *reading, const yaml_node_t *value)
+static void read_after(struct document_reader *reader, struct rule_reading *reading, const yaml_node_t *value)
 {
     struct slice text;
     reading->rule->after = read_pattern(reader, value, "after", &text);
@@ -92,7 +92,7 @@ static void read_after(struct reader *reader, struct rule_reading *reading, cons
         reading->rule->after_text = config_keep(reader, text);
 }
 
-static void read_fields(struct reader *reader, struct rule_reading *reading, const yaml_node_t *value)
+static void read_fields(struct document_reader *reader, struct rule_reading *reading, const yaml_node_t *value)
 {
     struct slice text = config_text(value);
     reading->rule->fields = slice_equals(text, SLICE("json"))     ? RULE_JSON
@@ -106,17 +106,17 @@ static void read_fields(struct reader *reader, struct rule_reading *reading, con
 }
 
 /* Which lines a rule is for is read before all else, since the rest speaks of their fields. */
-static void skip(struct reader *reader, void *into, const yaml_node_t *value)
+static void skip(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     (void)reader, (void)into, (void)value;
 }
 
-static void read_drop(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_drop(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     config_read_truth(reader, value, "drop", &((struct rule_reading *)into)->rule->drop);
 }
 
-static void read_continue(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_continue(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     config_read_truth(reader, value, "continue", &((struct rule_reading *)into)->rule->continues);
 }
@@ -135,7 +135,7 @@ static const struct config_key rule_keys[RULE_KEYS] = {
     [CONTINUE] = {"continue", read_continue},
 };
 
-static void check_rule(struct reader *reader, const yaml_node_t *node, const struct rule *rule, unsigned seen)
+static void check_rule(struct document_reader *reader, const yaml_node_t *node, const struct rule *rule, unsigned seen)
 {
     bool has_match = seen & 1U << MATCH, has_fields = seen & 1U << FIELDS;
     if (!(seen & 1U << NAME))
@@ -154,7 +154,7 @@ static void check_rule(struct reader *reader, const yaml_node_t *node, const str
         config_note(reader, &node->start_mark, "no rule can go on with a line that is dropped");
 }
 
-static void read_rule(struct reader *reader, struct rule *rule, const yaml_node_t *node)
+static void read_rule(struct document_reader *reader, struct rule *rule, const yaml_node_t *node)
 {
     struct rule_reading reading = {.rule = rule};
     if (!config_is_kind(reader, node, YAML_MAPPING_NODE, "a rule"))
@@ -182,7 +182,7 @@ static void read_rule(struct reader *reader, struct rule *rule, const yaml_node_
 
 /* ---- the list of rules ---- */
 
-void config_read_rules(struct reader *reader, void *none, const yaml_node_t *node)
+void config_read_rules(struct document_reader *reader, void *none, const yaml_node_t *node)
 {
     (void)none;
     if (!config_is_kind(reader, node, YAML_SEQUENCE_NODE, "rules"))
@@ -198,6 +198,6 @@ void config_read_rules(struct reader *reader, void *none, const yaml_node_t *nod
     reader->rule_count = count;
     for (size_t i = 0; i < count; i++)
         read_rule(reader, &reader->rule_list[i], config_list_item(reader, node, i));
-    config_check_places(reader, &reader->rules, "this name");
+    config_check_locations(reader, &reader->rules, "this name");
     rules_check_metrics(reader);
 }

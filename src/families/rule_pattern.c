@@ -189,14 +189,14 @@ static void try_jit(void)
     pcre2_code_free(code);
 }
 
-static pcre2_code *compile(struct slice text, char error[RULE_PATTERN_ERROR_MAX])
+static pcre2_code *compile(struct slice text, char error[ERROR_MAX])
 {
     int number;
     size_t offset;
     unsigned char reason[160];
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (context == NULL) {
-        snprintf(error, RULE_PATTERN_ERROR_MAX, "there is no memory for it");
+        snprintf(error, ERROR_MAX, "there is no memory for it");
         return NULL;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
@@ -207,7 +207,7 @@ static pcre2_code *compile(struct slice text, char error[RULE_PATTERN_ERROR_MAX]
     pcre2_compile_context_free(context);
     if (code == NULL) {
         pcre2_get_error_message(number, reason, sizeof reason);
-        snprintf(error, RULE_PATTERN_ERROR_MAX, "%s (at character %zu)", (const char *)reason, offset + 1);
+        snprintf(error, ERROR_MAX, "%s (at character %zu)", (const char *)reason, offset + 1);
     }
     return code;
 }
@@ -232,23 +232,23 @@ static const char *find_mistake(pcre2_code *code)
     return size > 0 ? NULL : "it is of a kind, or so long, that no fast code can be made of it";
 }
 
-struct rule_pattern *rule_pattern_create(struct slice text, char error[RULE_PATTERN_ERROR_MAX])
+struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX])
 {
     struct rule_pattern *pattern = calloc(1, sizeof *pattern);
-    snprintf(error, RULE_PATTERN_ERROR_MAX, "there is no memory for it");
+    snprintf(error, ERROR_MAX, "there is no memory for it");
     if (pattern == NULL)
         return NULL;
     if (text.length > RULE_PATTERN_MAX)
-        snprintf(error, RULE_PATTERN_ERROR_MAX, "it is longer than %d bytes", RULE_PATTERN_MAX);
+        snprintf(error, ERROR_MAX, "it is longer than %d bytes", RULE_PATTERN_MAX);
     else if (text.length == 0 || text.at[0] != '^')
-        snprintf(error, RULE_PATTERN_ERROR_MAX,
+        snprintf(error, ERROR_MAX,
                  "it must start with '^', so that the work for a line is bounded; what may stand before the rest is "
                  "written too, as in ^.*?rest");
     else
         pattern->code = compile(text, error);
     const char *found = pattern->code == NULL ? NULL : find_mistake(pattern->code);
     if (found != NULL)
-        snprintf(error, RULE_PATTERN_ERROR_MAX, "%s", found);
+        snprintf(error, ERROR_MAX, "%s", found);
     if (pattern->code == NULL || found != NULL) {
         rule_pattern_free(pattern);
         return NULL;

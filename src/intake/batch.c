@@ -93,8 +93,8 @@ static struct sample_output *output_of(struct batch_run *run)
     return observer != NULL ? observer->on_line(observer, &run->recorder) : &run->recorder.output;
 }
 
-static void judge(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
-                  enum verdict verdict)
+static void conclude(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
+                     enum verdict verdict)
 {
     struct batch_observer *observer = run->batch->observer;
     count_verdict(&run->tally, family, verdict);
@@ -120,7 +120,7 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
         family = after;
         verdict = read_line(run, line, family);
     }
-    judge(run, message, line, family, verdict);
+    conclude(run, message, line, family, verdict);
 }
 
 /* Use what is kept by numbers of procids before they begin anew. */
@@ -146,9 +146,9 @@ static void take_message(struct batch_run *run, struct slice message)
     bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
     find_procid(run, &line);
     if (message.length == 0) {
-        judge(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+        conclude(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
-        judge(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+        conclude(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
         int64_t time, arrival = run->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))

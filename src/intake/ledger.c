@@ -100,7 +100,7 @@ static void count_cell(const struct ledger *ledger, const struct metric *metric,
     self_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
 }
 
-/* The first cell makes the whole series, so it is recorded also where it is 0. */
+/* The first cell makes the whole series, so it is recorded also if it is 0. */
 static void count_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
 {
     for (unsigned i = 0; i < metric->cells; i++)

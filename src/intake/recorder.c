@@ -1,5 +1,7 @@
 #include "intake/recorder.h"
 
+#include <time.h>
+
 #include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
@@ -205,8 +207,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
-    if (sample->of_place)
-        entity = entities_place(recorder->settings.entities, entity);
+    if (sample->of_position)
+        entity = entities_position(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
@@ -378,6 +380,27 @@ static void forget_found(struct recorder *recorder)
     series_cache_forget(&recorder->series);
 }
 
+static void wait_a_millisecond(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Leave the store for a moment, so that what was replaced can be freed.  That cannot be while another thread is inside
+ * that does not get to run, as on a busy machine; meanwhile memory would grow as fast as we record. */
+static void quiesce(struct recorder *recorder)
+{
+    struct store *store = recorder->settings.store;
+    unsigned slot = recorder->settings.slot;
+    store_leave(store, slot);
+    for (; recorder->waited < RECORDER_WAIT_MAX && store_should_quiesce(store, slot); recorder->waited++) {
+        wait_a_millisecond();
+        store_enter(store, slot);
+        store_leave(store, slot);
+    }
+    store_enter(store, slot);
+    forget_found(recorder);
+}
+
 static void record_value(struct recorder *recorder, const struct sample *sample)
 {
     struct identity identity;
@@ -392,11 +415,8 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
     if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
         result = store_update(store, slot, &identity, sample->metric, sample->value, true, &terms);
     count_result(recorder, result);
-    if (store_should_quiesce(store, slot)) {
-        store_leave(store, slot);
-        store_enter(store, slot);
-        forget_found(recorder);
-    }
+    if (store_should_quiesce(store, slot))
+        quiesce(recorder);
 }
 
 static void record(struct sample_output *output, const struct sample *sample)

@@ -12,8 +12,8 @@ struct value store_dead_value;
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
     return metric_has_ended(series_metric(series)) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED,
-                            now - series_more_time(store, series));
+           entities_is_over_after(store->settings.entities, series->entity, ENTITY_COUNTED, now,
+                                  series_more_time(store, series));
 }
 
 static bool series_is_dead(const struct series *series)

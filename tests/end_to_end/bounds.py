@@ -136,7 +136,7 @@ def an_app_at_its_bound(context):
 
 
 @test
-def room_of_an_app_comes_back(context):
+def series_of_an_app_become_free_again(context):
     server = context.server(MAX_APP_SERIES=300, MAX_METRIC_SERIES=0, EXPIRE_AFTER="1s")
     post(server, "app", [ingest([gauge("old", i, number=str(i))]) for i in range(500)])
     check(server.page().total("drain_exporter_series_refused_total", app="app") > 200, "nothing was refused")

@@ -58,7 +58,7 @@ def convert_equals_the_server(context):
     bodies = {"frames": b"".join(samples("frames-*.txt").values()), "empty": b"", "metrics": metrics + line("hello")}
     bodies.update(samples("frames-*.txt"))
     for name, body in bodies.items():
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")  # what has ended is shown as long as by convert
         server.post(body, None)
         out, err = command(context, "convert", "-", data=body)
         equal(err, "", "stderr of convert")
@@ -75,7 +75,7 @@ def convert_reads_what_heroku_logs_shows(context):
         if name not in AUTHORS or name.startswith("cloudfoundry"):
             continue
         shown, sent = shown_log(name, text)
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")
         server.post(sent, "shop", {"Logplex-Frame-Id": "x"})
         want = series(server.scrape().body.decode())
         server.stop()

@@ -60,17 +60,17 @@ def suggestions_take_the_lines_they_are_made_of(context):
     log = "".join("2026-02-03T04:05:06.%06d+00:00 %s\n" % (n, text % ((n,) * text.replace("%%", "").count("%d"))) for n in range(1, 6) for text in LINES.strip().split("\n"))
     log = context.file("some.log", log)
     done = run(context, "explain", "--suggest", log)
-    equal((done.returncode, done.stderr), (0, ""), "explain --suggest")
-    printed = done.stdout.split("\n")[:-1]
-    check(all(line == "#" or line.startswith("# ") for line in printed), "not all lines are comments: %s", done.stdout)
+    equal((done.status, done.err), (0, ""), "explain --suggest")
+    printed = done.out.split("\n")[:-1]
+    check(all(line == "#" or line.startswith("# ") for line in printed), "not all lines are comments: %s", done.out)
     config = context.file("suggested.yaml", "\n".join(line[2:] for line in printed) + "\n")
     checked = run(context, "--check-config", "--config-file", config)
-    equal((checked.returncode, checked.stderr), (0, ""), "--check-config of %s" % open(config).read())
-    check("6 rules" in checked.stdout, "there are not 6 rules but %s", done.stdout)
+    equal((checked.status, checked.err), (0, ""), "--check-config of %s" % open(config).read())
+    check("6 rules" in checked.out, "there are not 6 rules but %s", done.out)
     explained = run(context, "explain", "--config", config, log)
-    equal((explained.returncode, explained.stderr), (0, ""), "explain under the suggestions")
-    equal(explained.stdout.count("\n  family rules: suggestion-"), 30, "lines that the suggestions take, of 30")
-    equal(run(context, "explain", "--suggest", "--config", config, log).stdout.split("\n")[-2], "#   [] # all lines gave something", "suggestions under the suggestions")
+    equal((explained.status, explained.err), (0, ""), "explain under the suggestions")
+    equal(explained.out.count("\n  family rules: suggestion-"), 30, "lines that the suggestions take, of 30")
+    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines gave something", "suggestions under the suggestions")
     equal([valid for valid in validate([open(config).read()])], ["valid"], "what the schema says of the suggestions")
 
 

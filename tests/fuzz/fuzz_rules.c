@@ -115,7 +115,7 @@ static void observe(struct sample_output *output, struct series *histogram, cons
 /* An input that starts with ^ is one expression, and lines for it. */
 static void check_pattern(struct slice text, struct slice lines, struct rule_matcher *matcher)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct rule_pattern *pattern = rule_pattern_create(text, error);
     while (pattern != NULL && lines.length > 0) {
         struct slice line = {lines.at, slice_index(lines, '\n')};

@@ -75,10 +75,17 @@ class Process:
 
     # ---- what the kernel says of it ----
 
+    def _memory(self, name):
+        with open("/proc/%d/status" % self.process.pid) as status:
+            return int(re.search(name + r":\s+(\d+) kB", status.read()).group(1)) * 1024
+
     def resident(self):
         """Resident memory in bytes."""
-        with open("/proc/%d/status" % self.process.pid) as status:
-            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1)) * 1024
+        return self._memory("VmRSS")
+
+    def peak(self):
+        """The most that it ever was."""
+        return self._memory("VmHWM")
 
     def cpu_seconds(self):
         """User and system time so far."""

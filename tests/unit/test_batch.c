@@ -136,7 +136,7 @@ static void duplicates(void **state)
     headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    headers.request_id = SLICE("other"); /* no matter where Logplex's own are there */
+    headers.request_id = SLICE("other"); /* no matter if Logplex's own are there */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
@@ -212,7 +212,7 @@ static void volume(void **state)
 }
 
 /* Each line from a source of its own: the memory of a batch is small, the numbers are right all the same. */
-static void many_speakers(void **state)
+static void many_sources(void **state)
 {
     (void)state;
     static char body[64 * 1024];
@@ -710,7 +710,7 @@ static void rule_names(void **state)
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 1");
 }
 
-/* The help is that of the rules in force, also where the labels have changed with it; rules that are only read have
+/* The help is that of the rules in force, also if the labels have changed with it; rules that are only read have
  * none of their own yet. */
 static void rule_help(void **state)
 {
@@ -743,7 +743,7 @@ static void other_rules(void **state)
     post(job);
     has("jobs_total{app=\"a\",job=\"mail\"} 2");
     has("added_total{app=\"a\"} 1");
-    /* Other buckets are another metric, which takes the place of the old one at once. */
+    /* Other buckets are another metric, which replaces the old one at once. */
     use("rules: [{name: jobs, match: '^job \\w+ (?<ms>\\d+)', metrics: [{histogram: job_seconds, value: $ms, scale: "
         "0.001, "
         "buckets: [3]}]}]");
@@ -867,7 +867,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(losses, setup, teardown),
         cmocka_unit_test_setup_teardown(volume, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_speakers, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_sources, setup, teardown),
         cmocka_unit_test_setup_teardown(dynos, setup, teardown),
         cmocka_unit_test_setup_teardown(router_by_process, setup, teardown),
         cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),

@@ -186,7 +186,7 @@ static void apart(void **state)
     now += GRACE;
     assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
     assert_false(entities_are_apart(entities, app, LINE(10), LINE(11)));
-    assert_false(entities_are_apart(entities, entities_place(entities, web), LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, entities_position(entities, web), LINE(10), LINE(11)));
     assert_false(entities_are_apart(entities, ENTITY_NONE, LINE(10), LINE(11)));
 }
 
@@ -300,31 +300,31 @@ static void restarts_by_two(void **state)
     assert_int_equal(restarts_counted, RESTARTS);
 }
 
-/* What a place in the formation has stays when the process ends, until the app is scaled down. */
-static void places(void **state)
+/* What a position in the formation has stays when the process ends, until the app is scaled down. */
+static void positions(void **state)
 {
     (void)state;
-    entity_id app = app_of("a"), web = process_of(app, "web.3"), place = entities_place(entities, web);
-    assert_int_equal(entities_place(entities, app), app);
-    assert_int_equal(entities_place(entities, ENTITY_NONE), ENTITY_NONE);
-    assert_int_equal(entities_app_of(entities, place), app);
+    entity_id app = app_of("a"), web = process_of(app, "web.3"), position = entities_position(entities, web);
+    assert_int_equal(entities_position(entities, app), app);
+    assert_int_equal(entities_position(entities, ENTITY_NONE), ENTITY_NONE);
+    assert_int_equal(entities_app_of(entities, position), app);
     entities_started(entities, web, LINE(1));
     entities_ended(entities, web, LINE(2), now);
     entities_exited(entities, web, LINE(3), now);
     now += GRACE;
     assert_true(reported_over(web, LINE(2)));
-    assert_false(reported_over(place, LINE(2)));
-    assert_false(counted_over(place));
+    assert_false(reported_over(position, LINE(2)));
+    assert_false(counted_over(position));
     entities_started(entities, web, LINE(4));
     entities_scale(entities, app, SLICE("web"), 2, LINE(5), now);
-    assert_false(reported_over(place, LINE(5)));
+    assert_false(reported_over(position, LINE(5)));
     entities_ended(entities, web, LINE(6), now); /* how scaling down goes on */
     now += GRACE;
-    assert_true(reported_over(place, LINE(6)));
+    assert_true(reported_over(position, LINE(6)));
     entities_started(entities, process_of(app, "web.3"), LINE(7));
-    assert_false(reported_over(place, LINE(7)));
+    assert_false(reported_over(position, LINE(7)));
     now += SILENCE;
-    assert_true(reported_over(place, LINE(7))); /* the app's silence */
+    assert_true(reported_over(position, LINE(7))); /* the app's silence */
 }
 
 static void scale(void **state)
@@ -546,7 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
-        cmocka_unit_test_setup_teardown(places, setup, teardown),
+        cmocka_unit_test_setup_teardown(positions, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),

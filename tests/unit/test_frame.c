@@ -6,14 +6,14 @@
 #include "support.h"
 
 /* Split a body and write each message in brackets, repaired ones with a "!" before them. */
-static void split(struct slice body, char *out, size_t room)
+static void split(struct slice body, char *out, size_t capacity)
 {
     struct slice message;
     enum frame_result result;
     size_t length = 0;
     out[0] = '\0';
     while ((result = frame_next(&body, &message)) != FRAME_END) {
-        assert_true(length + message.length + 8 < room);
+        assert_true(length + message.length + 8 < capacity);
         if (result == FRAME_REPAIRED)
             out[length++] = '!';
         out[length++] = '[';

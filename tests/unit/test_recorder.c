@@ -261,6 +261,27 @@ static void long_batches(void **state)
     page_has("heroku_level{app=\"a\"} 199999");
 }
 
+/* While another thread stays inside, it waits for that, but not for ever; memory is freed as soon as that has left. */
+static void long_batches_beside_others(void **state)
+{
+    (void)state;
+    store_enter(store, MAINTENANCE);
+    start();
+    for (int i = 0; i < 200000; i++)
+        set(&level, level.name, "web.1", i);
+    assert_int_equal(recorder.waited, RECORDER_WAIT_MAX);
+    assert_true(store_should_quiesce(store, SLOT));
+    store_leave(store, SLOT);
+    store_leave(store, MAINTENANCE);
+    start();
+    for (int i = 0; i < 200000; i++)
+        set(&level, level.name, "web.1", i);
+    assert_int_equal(recorder.waited, 0);
+    assert_false(store_should_quiesce(store, SLOT));
+    end();
+    page_has("heroku_level{app=\"a\"} 199999");
+}
+
 /* ---- processes ---- */
 
 static void ends_with_its_process(void **state)
@@ -345,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(over_the_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(gauges_over_the_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(long_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_batches_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_with_its_process, setup, teardown),
         cmocka_unit_test_setup_teardown(same_process, setup, teardown),
         cmocka_unit_test_setup_teardown(many_processes, setup, teardown),

@@ -401,7 +401,7 @@ static void beginnings(void **state)
                                         "x", "a|b", "a|c", "{a", "1", "]",  "ab c", " ",  "b ", "c"};
     struct rule_matcher *matcher = rule_matcher_create();
     for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
-        char error[RULE_PATTERN_ERROR_MAX];
+        char error[ERROR_MAX];
         struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), error);
         if (pattern == NULL)
             fail_msg("%s: %s", expressions[i], error);
@@ -424,7 +424,7 @@ static void beginnings(void **state)
 
 static void check_start(const char *expression, const char *start)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_start(pattern), start);
@@ -433,7 +433,7 @@ static void check_start(const char *expression, const char *start)
 
 static void check_part(const char *expression, const char *part)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_part(pattern), part);
@@ -463,7 +463,7 @@ static void starts(void **state)
 
 static void refuse(const char *expression, size_t length, const char *expected)
 {
-    char error[RULE_PATTERN_ERROR_MAX];
+    char error[ERROR_MAX];
     struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, error);
     if (pattern != NULL || strstr(error, expected) == NULL)
         fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : error, expected);
@@ -504,7 +504,7 @@ static void refused(void **state)
         strcat(text, "(a)");
     refuse(text, strlen(text), "more than 64 groups");
     text[strlen(text) - 3] = '\0';
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[RULE_PATTERN_ERROR_MAX]){0});
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[ERROR_MAX]){0});
     assert_non_null(pattern);
     rule_pattern_free(pattern);
 }
@@ -552,7 +552,7 @@ static void evil_expressions(void **state)
         for (; length + step + 8 < sizeof line; length += step)
             memcpy(line + length, evil[i].repeated, step);
         strcpy(line + length, evil[i].end);
-        char error[RULE_PATTERN_ERROR_MAX];
+        char error[ERROR_MAX];
         struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), error);
         if (pattern == NULL)
             fail_msg("%s: %s", evil[i].expression, error);
