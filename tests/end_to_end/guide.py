@@ -127,7 +127,7 @@ def suggestions_take_the_lines_they_are_made_of(context):
     explained = run(context, "explain", "--config", config, log)
     equal((explained.status, explained.err), (0, ""), "explain under the suggestions")
     equal(explained.out.count("\n  family rules: suggestion-"), 30, "lines that the suggestions take, of 30")
-    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines gave something", "suggestions under the suggestions")
+    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines yield something", "suggestions under the suggestions")
     equal([valid for valid in validate([open(config).read()])], ["valid"], "what the schema says of the suggestions")
 
 
