@@ -17,11 +17,11 @@ enum {
     RULE_PARTS_MAX = 16,       /* constants and fields that a label's value is made of */
     RULE_ELEMENTS_MAX = 100,   /* of an array in a line */
     RULE_FIELD_MAX = 128,      /* bytes of a field's name */
-    RULE_LINE_MAX = 16 * 1024, /* bytes of a message; no rule is given a longer one */
+    RULE_LINE_MAX = 16 * 1024, /* bytes of a message; no rule reads a longer one */
     RULES_ERRORS_MAX = 10,
 };
 
-/* ---- where values come from ---- */
+/* ---- the sources of values ---- */
 
 enum rule_source {
     RULE_OF_GROUP,   /* of the rule's expression */
@@ -158,12 +158,12 @@ struct rule {
     bool drop;      /* no later rule sees the line, and it is no metric */
     bool continues; /* later rules see the line too */
     /* Set by rules_create(). */
-    unsigned scope;     /* where its fields are read, see rule_set.h */
+    unsigned scope;     /* the part of the line that its fields are read in, see rule_set.h */
     struct slice start; /* what each line that matches starts with, if that is more than rule_index.h looks at */
     struct slice part;  /* and what it holds */
 };
 
-/* The help of a metric whose rule gives none, and the bounds of a histogram whose rule has none. */
+/* The help of a metric whose rule has none, and the bounds of a histogram whose rule has none. */
 #define RULE_HELP "Made from log lines by a rule."
 enum { RULE_DEFAULT_BOUNDS = 11 };
 extern const double rule_default_bounds[RULE_DEFAULT_BOUNDS];

@@ -8,8 +8,8 @@
  * the last, unless it says "continue".  A rule whose matches are given up at a limit RULES_ERRORS_MAX times is switched
  * off until the configuration is read again.
  *
- * COST  A line is given to those rules only that its first bytes allow: for each first byte there is a list of them,
- *       and of each the first eight bytes that it wants are compared in one step.  Fields are read once for all rules.
+ * COST  Only rules that a line's first bytes allow see it: for each first byte there is a list of them, and the first
+ *       eight bytes that a rule wants are compared in one step.  Fields are read once for all rules.
  *
  * Rules do not change once created, but for their errors: any number of threads. */
 #ifndef RULES_H
@@ -81,7 +81,7 @@ enum rules_unread_reason {
     RULES_UNREAD_NEGATIVE,
     RULES_UNREAD_TOO_LARGE,
 };
-enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are told */
+enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are kept */
 struct rules_unread {
     struct slice rule;
     const char *metric;

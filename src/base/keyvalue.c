@@ -121,7 +121,7 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
 }
 
 /* A plain decimal number of up to 15 digits at the start of text: as an integer it is an exact double, as is the power
- * of ten that makes a fraction of it, so that their quotient is what strtod would give.  How many bytes it takes; 0:
+ * of ten that makes a fraction of it, so that their quotient is what strtod would return.  How many bytes it takes; 0:
  * there is none, or more than that. */
 static size_t read_plain(struct slice text, double *number)
 {

@@ -344,12 +344,12 @@ static void print_suggestions(const struct line_patterns *patterns)
     struct line_pattern_count counts[SUGGESTIONS_SHOWN];
     size_t shown = line_patterns_most(patterns, counts, SUGGESTIONS_SHOWN);
     printf(
-        "# # Rules for the commonest lines that gave nothing.  Take away the \"# \" before those that you want, and\n"
+        "# # Rules for the commonest lines that yield nothing.  Take away the \"# \" before those that you want, and\n"
         "# # give them names of your own.\n# rules:\n");
     for (size_t i = 0; i < shown; i++)
         print_suggestion(&counts[i], (unsigned)i + 1);
     if (shown == 0)
-        printf("#   [] # all lines gave something\n");
+        printf("#   [] # all lines yield something\n");
 }
 
 static void print_summary(const struct explainer *explainer, enum log_input_form form)
@@ -407,15 +407,16 @@ int explain(int argc, char **argv)
         {"--summary", NULL, "counts by family and reason, and the most frequent patterns of lines that are not metrics",
          NULL, &options.summary},
         {"--suggest", NULL,
-         "a rule, ready to be edited, for each of the most frequent patterns of lines that gave nothing", NULL,
+         "a rule, ready to be edited, for each of the most frequent patterns of lines that yield nothing", NULL,
          &options.suggest},
     };
     const struct command command = {
         "explain",
         "[LOGFILE]",
-        "Print for each line of a log which family reads it and what samples it gives, with + before what is added, or "
+        "Print for each line of a log which family reads it and what samples it yields, with + before what is added, "
+        "or "
         "why\n"
-        "it gives none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
+        "it yields none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
         "logs.\n"
         "Settings are taken from the environment, as by the server.",
         rows,

@@ -99,6 +99,23 @@ def settings_are_documented(context):
             check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
 
 
+@test
+def every_module_is_on_the_map(context):
+    """src/README.md says of every module what it does, once."""
+    table = re.search(r"\n## Which module does what\?\n(.*?)\n## ", open(os.path.join(ROOT, "src", "README.md")).read(), re.S).group(1)
+    named, folder = [], ""
+    for line in re.findall(r"^\| .*$", table, re.M):
+        first, modules = [cell.strip() for cell in line.split("|")[1:3]]
+        folder = first.strip("`") or folder
+        named += [(folder if modules not in ("`main`", "`exporter`") else "", module) for module in re.findall(r"`(\w+)`", modules)]
+    there = set()
+    for top in ("src", "include"):
+        for directory, _, names in os.walk(os.path.join(ROOT, top)):
+            folder = os.path.relpath(directory, os.path.join(ROOT, top)).replace(".", "")
+            there |= {(folder, name[:-2]) for name in names if name[-2:] in (".c", ".h")}
+    equal(sorted(named), sorted(there), "the modules that src/README.md names")
+
+
 LOCALLY = os.path.join(os.path.dirname(README), "docker", "run-locally")
 
 
