@@ -13,10 +13,10 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -lb64 -lyaml -lpcre2-8 -lcrypt -lz -lm
-JEMALLOC ?= -ljemalloc
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lz -lm
+JEMALLOC ?= -l:libjemalloc_pic.a
 
-SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c
+SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 

@@ -3,7 +3,7 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
-#include "config/config.h"
+#include "config/settings.h"
 #include "intake/batch.h"
 
 struct pipeline {
@@ -14,7 +14,7 @@ struct pipeline {
 };
 
 /* False where memory is short: then there is nothing to close.  config must live until pipeline_close(). */
-bool pipeline_open(struct pipeline *pipeline, const struct config *config);
+bool pipeline_open(struct pipeline *pipeline, const struct settings *config);
 
 /* Free all; no thread may use them any more. */
 void pipeline_close(struct pipeline *pipeline);

@@ -1,6 +1,6 @@
 #include "exporter.h"
 
-static struct store *open_store(const struct config *config, struct entities *entities, unsigned slots)
+static struct store *open_store(const struct settings *config, struct entities *entities, unsigned slots)
 {
     return store_create(&(struct store_settings){.max_series = config->max_series,
                                                  .max_app_series = config->max_app_series,
@@ -10,7 +10,7 @@ static struct store *open_store(const struct config *config, struct entities *en
                                                  .entities = entities});
 }
 
-static struct intake *open_intake(const struct config *config, struct entities *entities, struct store *store,
+static struct intake *open_intake(const struct settings *config, struct entities *entities, struct store *store,
                                   unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
@@ -27,7 +27,7 @@ static struct intake *open_intake(const struct config *config, struct entities *
     return intake_create(store, &settings);
 }
 
-bool pipeline_open(struct pipeline *pipeline, const struct config *config)
+bool pipeline_open(struct pipeline *pipeline, const struct settings *config)
 {
     unsigned workers = (unsigned)config->workers;
     *pipeline = (struct pipeline){.maintenance_slot = workers};

@@ -9,8 +9,9 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "commands/command.h"
-#include "config/config.h"
+#include "config/settings.h"
 #include "exporter.h"
+#include "intake/ledger.h"
 #include "output/health_check.h"
 #include "server/http.h"
 
@@ -64,7 +65,7 @@ static int open_signals(void)
 /* ---- who may post ---- */
 
 /* Set *file to what CONFIG_FILE or CONFIG holds, NULL where neither is set.  False with mistakes where it has some. */
-static bool read_config_file(const struct config *config, struct config_file **file, struct buffer *mistakes)
+static bool read_config_file(const struct settings *config, struct config_file **file, struct buffer *mistakes)
 {
     bool has_shared = config->password_drain != NULL;
     *file = NULL;
@@ -91,13 +92,13 @@ static void unref_access(struct access *access)
 
 /* Without accounts, but with mistakes, where the configuration has some.  previous: the accounts that these replace, or
  * NULL. */
-static struct access load_access(const struct config *config, struct accounts *previous, struct buffer *mistakes)
+static struct access load_access(const struct settings *config, struct accounts *previous, struct buffer *mistakes)
 {
     struct config_file *file;
     struct access access = {0};
     if (!read_config_file(config, &file, mistakes))
         return access;
-    struct auth_realm shared = config_drain_realm(config);
+    struct auth_realm shared = auth_realm_of(SHARED_USER, config->password_drain, config->password_drain_previous);
     access.rules = rules_ref(file == NULL ? NULL : file->rules);
     access.accounts = accounts_create(&shared, file, previous);
     if (access.accounts == NULL)
@@ -105,9 +106,10 @@ static struct access load_access(const struct config *config, struct accounts *p
     return access;
 }
 
-static void allow(struct http_server *server, const struct config *config, const struct access *access)
+static void allow(struct http_server *server, const struct settings *config, const struct access *access)
 {
-    struct auth_realm metrics = config_metrics_realm(config);
+    struct auth_realm metrics =
+        auth_realm_of(METRICS_USER, config->password_metrics, config->password_metrics_previous);
     rules_enforce(access->rules);
     http_allow(server, access->accounts, access->rules, &metrics);
 }
@@ -128,7 +130,7 @@ static void end_unlisted(struct entities *entities, const struct accounts *accou
 /* What a signal can change. */
 struct service {
     struct entities *entities;
-    struct config *config;
+    struct settings *config;
     struct access access;
     struct http_server *server;
 };
@@ -148,11 +150,11 @@ static void log_mistakes(struct buffer *mistakes)
 static void reload(struct service *service)
 {
     struct buffer mistakes = {0};
-    struct config fresh = {0};
+    struct settings fresh = {0};
     char error[256];
-    bool has_secrets = config_read_secrets(service->config, &fresh, error);
+    bool has_secrets = settings_read_secrets(service->config, &fresh, error);
     if (has_secrets)
-        config_exchange_secrets(service->config, &fresh);
+        settings_exchange_secrets(service->config, &fresh);
     else {
         buffer_append(&mistakes, slice_of(error));
         buffer_append(&mistakes, SLICE("\n"));
@@ -166,11 +168,11 @@ static void reload(struct service *service)
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
-            config_exchange_secrets(service->config, &fresh);
+            settings_exchange_secrets(service->config, &fresh);
         unref_access(&access);
         log_mistakes(&mistakes);
     }
-    config_free(&fresh);
+    settings_free(&fresh);
     buffer_free(&mistakes);
 }
 
@@ -202,7 +204,7 @@ static void serve(struct service *service, int signals)
     }
 }
 
-static struct http_server *open_server(const struct config *config, const struct access *access, char error[256])
+static struct http_server *open_server(const struct settings *config, const struct access *access, char error[256])
 {
     struct http_settings settings = {
         .host = config->listen_host,
@@ -230,12 +232,12 @@ static size_t count_connections(void *server)
 static void describe(void *server, struct store *store, unsigned slot, uint64_t now)
 {
     struct rules *rules = http_rules(server);
-    rules_describe(rules, store, slot, now);
+    ledger_describe_rules(rules, store, slot, now);
     rules_unref(rules);
 }
 
 /* The shortest time after which something may have to leave. */
-static uint64_t shortest_life(const struct config *config)
+static uint64_t shortest_life(const struct settings *config)
 {
     const uint64_t lives[] = {config->expire_after,         config->postgres_expire_after, config->redis_expire_after,
                               config->runtime_expire_after, 2 * config->scrape_interval,   config->app_expire_after};
@@ -246,7 +248,7 @@ static uint64_t shortest_life(const struct config *config)
     return shortest;
 }
 
-static struct maintenance *start_keeper(const struct config *config, const struct pipeline *pipeline,
+static struct maintenance *start_keeper(const struct settings *config, const struct pipeline *pipeline,
                                         struct http_server *server)
 {
     return maintenance_start(&(struct maintenance_settings){.store = pipeline->store,
@@ -258,7 +260,7 @@ static struct maintenance *start_keeper(const struct config *config, const struc
 }
 
 /* Build the rooms, serve, and take them down in reverse order. */
-static int run(struct config *config)
+static int run(struct settings *config)
 {
     int status = EXIT_INVALID;
     char error[256];
@@ -303,13 +305,13 @@ done:
 }
 
 /* Check all that can be without opening anything, and print it. */
-static int check_config(const struct config *config)
+static int check_config(const struct settings *config)
 {
     struct buffer mistakes = {0};
     struct config_file *file;
     if (!read_config_file(config, &file, &mistakes))
         return fail_lines(&mistakes);
-    config_print(config, stdout);
+    settings_print(config, stdout);
     if (file != NULL) {
         size_t with_password = 0;
         for (size_t i = 0; i < file->drain_count; i++)
@@ -322,7 +324,7 @@ static int check_config(const struct config *config)
     return EXIT_SUCCESS;
 }
 
-static int check_health(const struct config *config)
+static int check_health(const struct settings *config)
 {
     char problem[256];
     if (health_check(config->listen_host, config->listen_port, config->tls_cert_file != NULL, problem))
@@ -332,40 +334,40 @@ static int check_health(const struct config *config)
 
 int main(int argc, char **argv)
 {
-    struct config config;
+    struct settings config;
     char error[256];
     command_run *command = argc > 1 ? command_find(argv[1]) : NULL;
     if (command != NULL)
         return command(argc - 2, argv + 2);
-    switch (config_load(&config, argc, argv, error)) {
-    case CONFIG_OK:
+    switch (settings_load(&config, argc, argv, error)) {
+    case SETTINGS_OK:
         break;
-    case CONFIG_INVALID:
+    case SETTINGS_INVALID:
         return fail(EXIT_INVALID, error);
-    case CONFIG_USAGE:
+    case SETTINGS_USAGE:
         return fail(EXIT_USAGE, error);
     }
     int status = EXIT_SUCCESS;
     switch (config.action) {
-    case CONFIG_HELP:
-        config_print_help(stdout);
+    case SETTINGS_HELP:
+        settings_print_help(stdout);
         break;
-    case CONFIG_VERSION:
+    case SETTINGS_VERSION:
         printf("drain_exporter " VERSION "\n");
         break;
-    case CONFIG_CHECK:
+    case SETTINGS_CHECK:
         status = check_config(&config);
         break;
-    case CONFIG_HEALTH_CHECK:
+    case SETTINGS_HEALTH_CHECK:
         status = check_health(&config);
         break;
-    case CONFIG_COMMAND:
+    case SETTINGS_COMMAND:
         break;
-    case CONFIG_RUN:
+    case SETTINGS_RUN:
         log_set_level(config.log_level);
         status = run(&config);
         break;
     }
-    config_free(&config);
+    settings_free(&config);
     return status;
 }

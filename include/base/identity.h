@@ -19,6 +19,8 @@ enum {
     IDENTITY_ROOM = 4096,      /* bytes of the whole text */
 };
 
+enum { FIXED_LABELS_MAX = 8 }; /* labels that the configuration gives to all series of an app */
+
 struct label {
     struct slice name;
     struct slice value;

@@ -23,7 +23,7 @@ struct reading_options {
 
 struct reading {
     struct log_file file;
-    struct config config;
+    struct settings config;
     struct config_file *config_file; /* NULL: none */
     struct pipeline pipeline;
     struct batch batch; /* what all batches have in common */

@@ -16,9 +16,9 @@
 #define CONFIG_FILE_H
 
 #include "base/buffer.h"
+#include "base/identity.h"
+#include "config/secret.h"
 #include "families/rules.h"
-#include "intake/batch.h"
-#include "server/auth.h"
 
 enum {
     CONFIG_FILE_SIZE_MAX = 1 << 20,
@@ -35,7 +35,7 @@ struct config_drain {
     char *password_hash; /* NULL: none; never beside a password; crypt(3) knows its kind */
     char **tokens;       /* each stands in one entry only, and that has an app */
     size_t token_count;
-    struct label labels[BATCH_LABELS_MAX]; /* legal names, each once */
+    struct label labels[FIXED_LABELS_MAX]; /* legal names, each once */
     size_t label_count;
 };
 
@@ -51,7 +51,7 @@ static inline bool config_drain_has_password(const struct config_drain *drain)
     return drain->password != NULL || drain->password_hash != NULL;
 }
 
-/* Read text.  source is what mistakes are said to be in; has_shared: the user AUTH_SHARED_USER exists besides those of
+/* Read text.  source is what mistakes are said to be in; has_shared: the user SHARED_USER exists besides those of
  * the file, so that none of these may have its name, nor need any have a password.
  *
  * NULL where there is a mistake.  Then each was appended to mistakes as a line "source:line:column: what is wrong".

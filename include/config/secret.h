@@ -2,10 +2,17 @@
 #ifndef SECRET_H
 #define SECRET_H
 
-#include "server/auth.h"
+#include "base/slice.h"
 
-/* Longer than any password, so that one that is too long is found to be. */
-enum { SECRET_ROOM = AUTH_PASSWORD_MAX + 4 };
+enum {
+    PASSWORD_MAX = 1024, /* bytes of a password, and of the name of a user */
+    USER_MAX = 64,
+    SECRET_ROOM = PASSWORD_MAX + 4, /* longer than any password, so that one that is too long is found to be */
+};
+
+/* The two users that there are without a list of drains: who posts for all apps, and who scrapes. */
+#define SHARED_USER "drain"
+#define METRICS_USER "metrics"
 
 /* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_ROOM - 1
  * bytes.  False where it cannot be read or holds a NUL byte; problem then says so ("cannot be opened: ..."). */

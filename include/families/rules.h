@@ -15,8 +15,8 @@
 #ifndef RULES_H
 #define RULES_H
 
+#include "families/family.h"
 #include "families/rule_pattern.h"
-#include "store/self_metrics.h"
 
 enum {
     RULES_MAX = 500,
@@ -119,8 +119,10 @@ size_t rules_count(const struct rules *rules); /* NULL has none */
  * time. */
 void rules_enforce(const struct rules *rules);
 
-/* Record what is known of each rule whether it takes lines or not.  Inside the store. */
-void rules_describe(const struct rules *rules, struct store *store, unsigned slot, uint64_t now);
+/* Of the rule with this number, below rules_count(): its name, valid as long as the rules, and whether it was switched
+ * off. */
+struct slice rules_name(const struct rules *rules, size_t rule);
+bool rules_is_off(const struct rules *rules, size_t rule);
 
 /* ---- lines ---- */
 
@@ -128,11 +130,18 @@ void rules_describe(const struct rules *rules, struct store *store, unsigned slo
 struct rules_reader *rules_reader_create(void);
 void rules_reader_free(struct rules_reader *reader);
 
-/* Begin a batch of an app; rules may be NULL, and must live until the end. */
+/* Begin a batch of an app; rules may be NULL, and must live until the next begin. */
 void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app);
 
-/* Record how many lines each rule took, and how often it was given up.  Inside the store. */
-void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now);
+/* What a rule did in the lines that were read since it was asked last. */
+struct rules_tally {
+    struct slice name; /* valid as long as the rules */
+    double lines;      /* that it took */
+    double errors;     /* lines that it was given up for */
+};
+
+/* Take the tally of the next rule that did something, from number *rule (0 at first) on; false behind the last. */
+bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *tally);
 
 /* Do the rules of the batch make a metric of this name?  Then no app may choose it. */
 bool rules_reader_makes(const struct rules_reader *reader, struct slice name);

@@ -6,8 +6,6 @@
 #include "intake/dedup.h"
 #include "intake/recorder.h"
 
-enum { BATCH_LABELS_MAX = RECORDER_LABELS_MAX };
-
 struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
@@ -49,7 +47,7 @@ struct batch {
     size_t received;            /* its size before decompression, in bytes */
     struct slice app;           /* whose batch it is; empty where that is unknown */
     const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
-    size_t label_count;         /* at most BATCH_LABELS_MAX */
+    size_t label_count;         /* at most FIXED_LABELS_MAX */
     const struct rules *rules;  /* for its lines; may be NULL */
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */

@@ -7,7 +7,6 @@
 #include "store/store.h"
 
 enum {
-    RECORDER_LABELS_MAX = 8, /* fixed labels */
     RECORDER_MET = 128,
     RECORDER_MET_LABELS = 4,
     RECORDER_MET_TEXT = 16 * 1024,
@@ -26,7 +25,7 @@ struct recorder_settings {
 struct recorder_batch {
     struct slice app;
     const struct label *labels; /* of all its series; they win over labels of these names */
-    size_t label_count;         /* at most RECORDER_LABELS_MAX */
+    size_t label_count;         /* at most FIXED_LABELS_MAX */
     entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
     int64_t time;               /* of arrival, microseconds since 1970 */

@@ -11,7 +11,7 @@ struct accounts;
 /* One user: that for all apps, or an entry of the configuration.  Lives as long as its accounts. */
 struct account;
 
-/* shared: the passwords of AUTH_SHARED_USER; of count 0 where there is no such user.  file may be NULL; it becomes the
+/* shared: the passwords of SHARED_USER; of count 0 where there is no such user.  file may be NULL; it becomes the
  * accounts', also where creation fails, and the passwords in it are wiped.  previous may be NULL: where a user has the
  * same hash as there, what is known about passwords is taken over.  NULL where memory or randomness is short. */
 struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous);

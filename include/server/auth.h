@@ -2,17 +2,12 @@
 #ifndef AUTH_H
 #define AUTH_H
 
-#include "base/slice.h"
+#include "config/secret.h"
 
 enum {
     AUTH_DIGEST = 32,
-    AUTH_PASSWORD_MAX = 1024,
-    AUTH_USER_MAX = 64,
-    AUTH_PAIR_ROOM = 3 * AUTH_PASSWORD_MAX + AUTH_USER_MAX, /* a password may be percent-encoded */
+    AUTH_PAIR_ROOM = 3 * PASSWORD_MAX + USER_MAX, /* a password may be percent-encoded */
 };
-
-/* Who posts with the password that is for all apps. */
-#define AUTH_SHARED_USER "drain"
 
 /* What an Authorization header says.  Secret: auth_forget() it. */
 struct auth_credentials {
@@ -38,8 +33,11 @@ struct auth_realm {
 };
 
 /* Let user in with this password (at most two of them).  False where there are two already, the user's name is longer
- * than AUTH_USER_MAX, or the password is empty or longer than AUTH_PASSWORD_MAX. */
+ * than USER_MAX, or the password is empty or longer than PASSWORD_MAX. */
 bool auth_allow(struct auth_realm *realm, const char *user, const char *password);
+
+/* The realm of a user with a password and the one before it; each may be NULL. */
+struct auth_realm auth_realm_of(const char *user, const char *password, const char *previous);
 
 /* Is the pair let in?  The time it takes tells nothing about the passwords. */
 bool auth_admits(const struct auth_realm *realm, struct slice pair);

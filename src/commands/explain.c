@@ -9,7 +9,7 @@
 #include "base/process.h"
 #include "commands/explanation.h"
 #include "commands/reading.h"
-#include "store/self_metrics.h"
+#include "intake/ledger.h"
 
 enum {
     TEXT_SHOWN = 400,          /* bytes of a line */
@@ -122,13 +122,13 @@ static void print_verdict(const struct batch_judgement *judgement)
                  !(judgement->family == FAMILY_RULES && verdict == VERDICT_NOT_A_METRIC && !taken_by_rule(judgement));
     printf("  ");
     if (owned)
-        printf("family %s", self_messages_recognised.label_values[judgement->family]);
+        printf("family %s", ledger_messages_recognised.label_values[judgement->family]);
     bool taken = owned && print_rules(judgement);
     if (verdict == VERDICT_NOT_A_METRIC && !taken)
         printf("%snot a metric", owned ? ", " : "");
     else if (verdict >= VERDICT_MALFORMED)
         printf("%smalformed, %s: %s", owned ? ", " : "",
-               self_messages_malformed.label_values[verdict - VERDICT_MALFORMED],
+               ledger_messages_malformed.label_values[verdict - VERDICT_MALFORMED],
                malformation_meanings[verdict - VERDICT_MALFORMED]);
     putchar('\n');
 }
@@ -140,8 +140,8 @@ static void print_lost(struct explainer *explainer, const struct family_context 
         double lost = context->lost[code] - explainer->lost[code];
         char number[NUMBER_ROOM];
         if (lost > 0)
-            printf("    %s{%s=\"%s\"} +%.*s\n", self_upstream_lost.name, self_upstream_lost.label,
-                   self_upstream_lost.label_values[code], (int)number_spell(lost, number), number);
+            printf("    %s{%s=\"%s\"} +%.*s\n", ledger_upstream_lost.name, ledger_upstream_lost.label,
+                   ledger_upstream_lost.label_values[code], (int)number_spell(lost, number), number);
     }
 }
 
@@ -222,12 +222,12 @@ static void print_counts(const struct count *count)
 {
     printf("recognised, by family:\n");
     for (int family = 0; family < FAMILY_COUNT; family++)
-        print_count(self_messages_recognised.label_values[family], (double)count->recognised[family]);
+        print_count(ledger_messages_recognised.label_values[family], (double)count->recognised[family]);
     printf("not used, by reason:\n");
     print_count("not a metric", (double)count->ignored);
     for (int reason = 0; reason < MALFORMATION_COUNT; reason++)
         if (count->malformed[reason] > 0)
-            printf("  %-16s %" PRIu64 "  (malformed: %s)\n", self_messages_malformed.label_values[reason],
+            printf("  %-16s %" PRIu64 "  (malformed: %s)\n", ledger_messages_malformed.label_values[reason],
                    count->malformed[reason], malformation_meanings[reason]);
 }
 
@@ -255,7 +255,7 @@ static void print_samples(const struct recorder_tally *tally)
     print_count("over a bound", refused);
     for (int reason = 0; reason < REJECTED_REASONS; reason++)
         if (tally->rejected[reason] > 0)
-            printf("  %-16s %.0f  (rejected)\n", self_samples_rejected.label_values[reason], tally->rejected[reason]);
+            printf("  %-16s %.0f  (rejected)\n", ledger_samples_rejected.label_values[reason], tally->rejected[reason]);
 }
 
 static void print_shapes(const struct line_patterns *shapes)

@@ -18,7 +18,7 @@ static bool read_settings(struct reading *reading, const struct reading_options 
 {
     char error[256];
     struct buffer mistakes = {0};
-    if (config_load_for_command(&reading->config, error) != CONFIG_OK) {
+    if (settings_load_for_command(&reading->config, error) != SETTINGS_OK) {
         command_fail("%s", error);
         return false;
     }
@@ -106,7 +106,7 @@ int reading_close(struct reading *reading)
     int status = log_file_close(&reading->file);
     pipeline_close(&reading->pipeline);
     config_file_free(reading->config_file);
-    config_free(&reading->config);
+    settings_free(&reading->config);
     buffer_free(&reading->body);
     return status;
 }

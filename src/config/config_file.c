@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_reader.h"
+#include "config/document.h"
 #include "config/secret.h"
 
 /* ---- a drain ---- */
@@ -14,13 +14,13 @@ static void read_name(struct reader *reader, void *into, const yaml_node_t *valu
 {
     struct config_drain *drain = into;
     struct slice name;
-    if (!config_read_text(reader, value, "name", AUTH_USER_MAX, &name))
+    if (!config_read_text(reader, value, "name", USER_MAX, &name))
         return;
     if (config_has_control(name))
         config_note(reader, &value->start_mark, "name holds a control character");
     else if (slice_index(name, ':') < name.length)
         config_note(reader, &value->start_mark, "name holds a ':', which ends the user in a request");
-    else if (reader->has_shared && slice_equals(name, SLICE(AUTH_SHARED_USER)))
+    else if (reader->has_shared && slice_equals(name, SLICE(SHARED_USER)))
         config_note(reader, &value->start_mark, "this name is the user of PASSWORD_DRAIN");
     else {
         drain->name = config_keep(reader, name);
@@ -44,7 +44,7 @@ static void read_password(struct reader *reader, void *into, const yaml_node_t *
 {
     struct config_drain *drain = into;
     struct slice password;
-    if (config_read_text(reader, value, "password", AUTH_PASSWORD_MAX, &password))
+    if (config_read_text(reader, value, "password", PASSWORD_MAX, &password))
         drain->password = config_keep(reader, password);
 }
 
@@ -65,8 +65,8 @@ static void read_password_file(struct reader *reader, void *into, const yaml_nod
     size_t length = strlen(secret);
     if (length == 0)
         config_note(reader, &value->start_mark, "the password_file is empty");
-    else if (length > AUTH_PASSWORD_MAX)
-        config_note(reader, &value->start_mark, "the password_file holds more than %d bytes", AUTH_PASSWORD_MAX);
+    else if (length > PASSWORD_MAX)
+        config_note(reader, &value->start_mark, "the password_file holds more than %d bytes", PASSWORD_MAX);
     else
         drain->password = config_keep(reader, slice_of(secret));
     explicit_bzero(secret, sizeof secret);
@@ -162,8 +162,8 @@ static void read_labels(struct reader *reader, void *into, const yaml_node_t *va
     if (!config_is_kind(reader, value, YAML_MAPPING_NODE, "labels"))
         return;
     const yaml_node_pair_t *start = value->data.mapping.pairs.start, *top = value->data.mapping.pairs.top;
-    if (top - start > BATCH_LABELS_MAX) {
-        config_note(reader, &value->start_mark, "there are more than %d labels", BATCH_LABELS_MAX);
+    if (top - start > FIXED_LABELS_MAX) {
+        config_note(reader, &value->start_mark, "there are more than %d labels", FIXED_LABELS_MAX);
         return;
     }
     for (const yaml_node_pair_t *pair = start; pair < top; pair++)

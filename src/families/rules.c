@@ -17,11 +17,10 @@
 enum {
     FIRST_BYTES = 256,
     HEAD = sizeof(uint64_t),
-    PROCESS_MAX = 128,          /* bytes of a procid that a rule can be for */
-    JSON_DEPTH = 8,             /* of members of members */
-    BLOCK = 16 * 1024,          /* bytes of memory for label values, at least */
-    NO_FIELD = UINT32_MAX,      /* a name that no rule wants */
-    DESCRIBED = 10 * 60 * 1000, /* milliseconds that our metrics of a rule outlive it */
+    PROCESS_MAX = 128,     /* bytes of a procid that a rule can be for */
+    JSON_DEPTH = 8,        /* of members of members */
+    BLOCK = 16 * 1024,     /* bytes of memory for label values, at least */
+    NO_FIELD = UINT32_MAX, /* a name that no rule wants */
     ALL_LABELS = RULE_LABELS_MAX + 3,
 };
 
@@ -355,25 +354,14 @@ void rules_enforce(const struct rules *rules)
     rule_metrics_keep(rules == NULL ? NULL : rules->metrics, rules == NULL ? 0 : rules->metric_count);
 }
 
-static bool is_off(const struct rules *rules, size_t rule)
+struct slice rules_name(const struct rules *rules, size_t rule)
+{
+    return slice_of(rules->list[rule].name);
+}
+
+bool rules_is_off(const struct rules *rules, size_t rule)
 {
     return atomic_load_explicit(&rules->errors[rule], memory_order_relaxed) >= RULES_ERRORS_MAX;
-}
-
-static struct self_terms terms_of(struct store *store, unsigned slot, uint64_t now)
-{
-    return (struct self_terms){.store = store, .slot = slot, .now = now, .lifetime = DESCRIBED, .entity = ENTITY_NONE};
-}
-
-void rules_describe(const struct rules *rules, struct store *store, unsigned slot, uint64_t now)
-{
-    struct self_terms terms = terms_of(store, slot, now);
-    for (size_t i = 0; i < rules_count(rules); i++) {
-        struct label label = {SLICE("rule"), slice_of(rules->list[i].name)};
-        self_count(&terms, &self_rule_lines, &label, 1, 0, 0);
-        self_count(&terms, &self_rule_errors, &label, 1, 0, 0);
-        self_set(&terms, &self_rule_disabled, &label, 1, is_off(rules, i));
-    }
 }
 
 /* ---- a thread's reading ---- */
@@ -477,19 +465,18 @@ void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, 
     free_blocks(reader);
 }
 
-void rules_reader_end(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now)
+bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *result)
 {
-    struct self_terms terms = terms_of(store, slot, now);
-    for (size_t i = 0; i < rules_count(reader->rules); i++) {
-        struct tally *tally = &reader->tallies[i];
+    for (; *rule < rules_count(reader->rules); (*rule)++) {
+        struct tally *tally = &reader->tallies[*rule];
         if (tally->lines == 0 && tally->errors == 0)
             continue;
-        struct label label = {SLICE("rule"), slice_of(reader->rules->list[i].name)};
-        self_count(&terms, &self_rule_lines, &label, 1, 0, tally->lines);
-        self_count(&terms, &self_rule_errors, &label, 1, 0, tally->errors);
+        *result = (struct rules_tally){rules_name(reader->rules, *rule), tally->lines, tally->errors};
         *tally = (struct tally){0, 0};
+        (*rule)++;
+        return true;
     }
-    reader->rules = NULL;
+    return false;
 }
 
 bool rules_reader_makes(const struct rules_reader *reader, struct slice name)
@@ -808,7 +795,7 @@ static bool takes(struct rules_reader *reader, size_t index)
 {
     const struct rule *rule = &reader->rules->list[index];
     struct slice procid = reader->line->procid;
-    if ((rule->app != NULL && !slice_equals(reader->app, slice_of(rule->app))) || is_off(reader->rules, index))
+    if ((rule->app != NULL && !slice_equals(reader->app, slice_of(rule->app))) || rules_is_off(reader->rules, index))
         return false;
     if (rule->process != NULL && (procid.length > PROCESS_MAX || !fits(rule->process, procid)))
         return false;

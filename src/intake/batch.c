@@ -7,9 +7,9 @@
 #include "families/logplex.h"
 #include "families/router.h"
 #include "intake/frame.h"
+#include "intake/ledger.h"
 #include "intake/log_volume.h"
 #include "intake/recorder.h"
-#include "store/self_metrics.h"
 
 /* What a worker needs to read lines with. */
 struct readers {
@@ -60,16 +60,6 @@ void intake_free(struct intake *intake)
     free(intake);
 }
 
-/* What became of a batch's messages. */
-struct tally {
-    double messages;
-    double recognised[FAMILY_COUNT];
-    double ignored;
-    double malformed[MALFORMATION_COUNT];
-    double repaired;
-    double lag; /* seconds that the first line with a time needed to reach us, or -1 */
-};
-
 /* A batch on its way. */
 struct batch_run {
     const struct batch *batch;
@@ -77,12 +67,13 @@ struct batch_run {
     struct family_context context;
     struct recorder recorder;
     struct log_volume volume;
-    struct tally tally;
+    double messages;
+    struct ledger_messages tally;
 };
 
 /* ---- messages ---- */
 
-static void count_verdict(struct tally *tally, enum family_id family, enum verdict verdict)
+static void count_verdict(struct ledger_messages *tally, enum family_id family, enum verdict verdict)
 {
     if (verdict == VERDICT_RECOGNISED)
         tally->recognised[family]++;
@@ -133,7 +124,7 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
 
 static void take_message(struct batch_run *run, struct slice message)
 {
-    struct tally *tally = &run->tally;
+    struct ledger_messages *tally = &run->tally;
     struct line line = {0};
     if (message.length == 0) {
         judge(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
@@ -162,51 +153,14 @@ static void take_messages(struct batch_run *run)
     struct slice message;
     enum frame_result frame;
     while ((frame = frame_next(&body, &message)) != FRAME_END) {
-        run->tally.messages++;
+        run->messages++;
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
     }
     log_volume_record(&run->volume, run->batch->app, &run->recorder.output);
 }
 
-/* ---- the ledger ---- */
-
-struct ledger {
-    struct self_terms terms;
-    struct label app;
-    bool zeros; /* record also what is 0 */
-};
-
-static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
-{
-    struct entities *entities = intake->settings.entities;
-    entity_id entity = entities_app(entities, batch->app, NULL, 0, batch->now);
-    return (struct ledger){.terms = {.store = intake->store,
-                                     .slot = slot,
-                                     .now = batch->now,
-                                     .lifetime = recorder_persistent(entity),
-                                     .entity = entity},
-                           .app = {SLICE("app"), entity != ENTITY_NONE ? batch->app : SLICE("__other__")},
-                           .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, batch->now)};
-}
-
-static void enter(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
-{
-    self_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
-}
-
-static void enter_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
-{
-    for (unsigned i = 0; i < metric->cells; i++)
-        if (amounts[i] != 0 || (i == 0 && ledger->zeros))
-            enter(ledger, metric, i, amounts[i]);
-}
-
-static void enter_one(const struct ledger *ledger, const struct metric *metric, double amount)
-{
-    if (amount != 0 || ledger->zeros)
-        enter(ledger, metric, 0, amount);
-}
+/* ---- what the headers say ---- */
 
 /* The number that a header spells; false where it spells none. */
 static bool read_header(struct slice text, double *number)
@@ -226,14 +180,6 @@ static bool announced_other_count(const struct batch *batch, double messages)
     return batch->message_count.length > 0 && !(read_header(batch->message_count, &announced) && announced == messages);
 }
 
-static void enter_lag(const struct ledger *ledger, double lag)
-{
-    double cells[METRIC_CELLS_MAX] = {0};
-    cells[metric_bucket(&self_line_lag, lag)] = lag >= 0;
-    cells[self_line_lag.cells - 1] = lag >= 0 ? lag : 0;
-    enter_cells(ledger, &self_line_lag, cells);
-}
-
 /* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
 static void add_announced_losses(const struct batch *batch, double *lost)
 {
@@ -244,37 +190,31 @@ static void add_announced_losses(const struct batch *batch, double *lost)
         lost[LOGPLEX_L13] = announced;
 }
 
-/* What every batch enters. */
-static void enter_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
-                        double messages)
+/* ---- the ledger ---- */
+
+static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    const double batches[] = {result == BATCH_TAKEN, result == BATCH_DUPLICATE};
-    const double bytes[] = {(double)batch->received, (double)batch->body.length};
-    double time = (double)batch->time / 1e6;
-    enter_one(ledger, &self_messages_received, messages);
-    enter_one(ledger, &self_messages_duplicate, result == BATCH_DUPLICATE ? messages : 0);
-    enter_cells(ledger, &self_batches, batches);
-    enter_cells(ledger, &self_body_bytes, bytes);
-    self_set(&ledger->terms, &self_last_batch, &ledger->app, 1, time);
+    return ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
 }
 
-/* What became of the messages of one that was taken. */
-static void enter_messages(const struct ledger *ledger, struct batch_run *run)
+static void count_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
+                        double messages)
 {
-    const struct tally *tally = &run->tally;
-    const struct recorder_tally *samples = &run->recorder.tally;
-    enter_cells(ledger, &self_messages_recognised, tally->recognised);
-    enter_one(ledger, &self_messages_ignored, tally->ignored);
-    enter_cells(ledger, &self_messages_malformed, tally->malformed);
-    enter_one(ledger, &self_frames_repaired, tally->repaired);
-    enter_one(ledger, &self_count_mismatches, announced_other_count(run->batch, tally->messages));
-    enter_one(ledger, &self_samples_recorded, samples->recorded);
-    enter_one(ledger, &self_samples_outdated, samples->outdated);
-    enter_cells(ledger, &self_samples_rejected, samples->rejected);
-    enter_cells(ledger, &self_series_refused, samples->refused);
-    enter_one(ledger, &self_drain_messages, run->context.self_drain);
-    enter_cells(ledger, &self_upstream_lost, run->context.lost);
-    enter_lag(ledger, tally->lag);
+    ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
+                                                      .messages = messages,
+                                                      .received_bytes = (double)batch->received,
+                                                      .decoded_bytes = (double)batch->body.length,
+                                                      .time = batch->time});
+}
+
+static void count_messages(const struct ledger *ledger, struct batch_run *run)
+{
+    struct ledger_messages *tally = &run->tally;
+    tally->mismatched = announced_other_count(run->batch, run->messages);
+    tally->self_drain = run->context.self_drain;
+    memcpy(tally->lost, run->context.lost, sizeof tally->lost);
+    ledger_count_messages(ledger, tally);
+    ledger_count_samples(ledger, &run->recorder.tally);
 }
 
 /* ---- batches ---- */
@@ -310,9 +250,9 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     double more = context.lost[LOGPLEX_L10] - lost_before;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
-    enter_batch(&ledger, batch, BATCH_DUPLICATE, messages);
+    count_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
-        enter(&ledger, &self_upstream_lost, LOGPLEX_L10, more);
+        ledger_count_lost(&ledger, LOGPLEX_L10, more);
     store_leave(intake->store, slot);
     dedup_taken(intake->dedup, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
 }
@@ -341,7 +281,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .router = intake->readers[slot].router,
                                            .rules = intake->readers[slot].rules,
                                            .leave_out_self_drain = settings->leave_out_self_drain};
-    run->tally = (struct tally){.lag = -1};
+    run->messages = 0;
+    run->tally = (struct ledger_messages){.lag = -1};
     memset(&run->volume, 0, sizeof run->volume);
     rules_reader_begin(run->context.rules, batch->rules, batch->app);
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
@@ -369,9 +310,9 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     recorder_start_app(&run.recorder);
     take_messages(&run);
     add_announced_losses(batch, run.context.lost);
-    enter_batch(&ledger, batch, BATCH_TAKEN, run.tally.messages);
-    enter_messages(&ledger, &run);
-    rules_reader_end(run.context.rules, intake->store, slot, batch->now);
+    count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
+    count_messages(&ledger, &run);
+    ledger_count_rules(run.context.rules, intake->store, slot, batch->now);
     store_leave(intake->store, slot);
     if (identified)
         dedup_taken(intake->dedup, id, batch->now, run.context.lost[LOGPLEX_L10]);

@@ -124,7 +124,7 @@ static bool is_reserved(const struct identity *identity)
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
  * the app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
 static size_t add_fixed_labels(const struct recorder *recorder, const struct sample *sample,
-                               struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX])
+                               struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX])
 {
     const struct metric *metric = sample->metric;
     size_t count = 0;
@@ -147,7 +147,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     bool self = sample->metric != NULL && sample->metric->self;
     if (recorder->batch.label_count == 0 || self || sample->label_count > IDENTITY_LABELS_MAX)
         return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
-    struct label all[IDENTITY_LABELS_MAX + RECORDER_LABELS_MAX];
+    struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX];
     size_t count = add_fixed_labels(recorder, sample, all);
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }
@@ -217,6 +217,11 @@ static void count_result(struct recorder *recorder, enum store_result result)
 
 /* ---- overflow: a series over the bounds of its app or metric ---- */
 
+/* Labels: app, metric, label. */
+static const struct metric series_overflowed = SELF_COUNTER(
+    "series_overflowed_total",
+    "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
+
 static bool is_over_bounds(enum store_result result)
 {
     return result == STORE_CAPPED || result == STORE_APP_FULL;
@@ -239,7 +244,7 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
                                .now = recorder->batch.now,
                                .entity = recorder->batch.entity,
                                .lifetime = recorder_persistent(recorder->batch.entity)};
-    self_count(&terms, &self_series_overflowed, labels, 3, 0, 1);
+    self_count(&terms, &series_overflowed, labels, 3, 0, 1);
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */

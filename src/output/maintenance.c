@@ -1,19 +1,13 @@
 #include "output/maintenance.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "allocator.h"
 #include "base/clock.h"
 #include "output/exposition.h"
-#include "store/self_metrics.h"
+#include "output/self_gauges.h"
 
 struct maintenance {
     struct maintenance_settings settings;
@@ -53,90 +47,18 @@ static struct page *create_page(bool gzip)
     return page;
 }
 
-/* ---- readings about the process ---- */
-
-static double count_entries(const char *path)
+static void record_gauges(struct maintenance *maintenance, uint64_t now)
 {
-    DIR *directory = opendir(path);
-    if (directory == NULL)
-        return NAN;
-    double count = -1; /* the directory itself is open */
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        count += entry->d_name[0] != '.';
-    closedir(directory);
-    return count;
-}
-
-struct process_readings {
-    double virtual_memory;
-    double resident;
-    double threads;
-};
-
-/* proc_pid_stat(5): field 20 is num_threads, 23 vsize in bytes, 24 rss in pages; the name, field 2, may hold blanks. */
-static struct process_readings read_process(void)
-{
-    struct process_readings readings = {NAN, NAN, NAN};
-    char text[1024];
-    FILE *file = fopen("/proc/self/stat", "re");
-    if (file == NULL)
-        return readings;
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = '\0';
-    char *at = strrchr(text, ')');
-    if (at == NULL)
-        return readings;
-    double fields[25] = {0};
-    char *rest = NULL;
-    int field = 3;
-    for (char *word = strtok_r(at + 1, " ", &rest); word != NULL && field < 25; word = strtok_r(NULL, " ", &rest))
-        fields[field++] = strtod(word, NULL);
-    readings.threads = fields[20];
-    readings.virtual_memory = fields[23];
-    readings.resident = fields[24] * (double)sysconf(_SC_PAGESIZE);
-    return readings;
-}
-
-static double seconds_of(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
-}
-
-static void write_readings(struct maintenance *maintenance, uint64_t now)
-{
-    struct store *store = maintenance->settings.store;
-    struct store_usage usage;
-    store_usage(store, &usage);
-    struct rusage resources = {0};
-    getrusage(RUSAGE_SELF, &resources);
-    struct rlimit files = {0};
-    getrlimit(RLIMIT_NOFILE, &files);
-    struct process_readings process = read_process();
-    const double readings[SELF_READING_COUNT] = {
-        [SELF_CONNECTIONS] = (double)maintenance->settings.count_connections(maintenance->settings.context),
-        [SELF_SERIES] = (double)usage.series,
-        [SELF_SERIES_LIMIT] = (double)usage.limit,
-        [SELF_SERIES_EXPIRED] = (double)usage.expired,
-        [SELF_SERIES_HIDDEN] = (double)maintenance->last.hidden,
-        [SELF_SCRAPE_DURATION] = maintenance->last_duration,
-        [SELF_SCRAPE_SIZE] = maintenance->last_size,
-        [SELF_SCRAPE_SAMPLES] = (double)maintenance->last.lines,
-        [SELF_MEMORY_ALLOCATED] = (double)allocator_allocated(),
-        [SELF_CPU] = seconds_of(resources.ru_utime) + seconds_of(resources.ru_stime),
-        [SELF_RESIDENT] = process.resident,
-        [SELF_VIRTUAL] = process.virtual_memory,
-        [SELF_START_TIME] = maintenance->start_time,
-        [SELF_OPEN_FDS] = count_entries("/proc/self/fd"),
-        [SELF_MAX_FDS] = (double)files.rlim_cur,
-        [SELF_THREADS] = process.threads,
-    };
-    for (int reading = 0; reading < SELF_READING_COUNT; reading++)
-        if (!isnan(readings[reading])) /* without /proc some cannot be known */
-            self_read(store, maintenance->settings.slot, (enum self_reading)reading, readings[reading], now);
-    self_build_info(store, maintenance->settings.slot, now);
-    if (maintenance->settings.describe != NULL)
-        maintenance->settings.describe(maintenance->settings.context, store, maintenance->settings.slot, now);
+    const struct maintenance_settings *settings = &maintenance->settings;
+    self_gauges_record(settings->store, settings->slot, now,
+                       &(struct self_gauges){.connections = (double)settings->count_connections(settings->context),
+                                             .start_time = maintenance->start_time,
+                                             .page_duration = maintenance->last_duration,
+                                             .page_size = maintenance->last_size,
+                                             .page_samples = (double)maintenance->last.lines,
+                                             .page_hidden = (double)maintenance->last.hidden});
+    if (settings->describe != NULL)
+        settings->describe(settings->context, settings->store, settings->slot, now);
 }
 
 /* ---- pages ---- */
@@ -151,7 +73,7 @@ static struct page *write_page(struct maintenance *maintenance)
     /* A page is about as large as the last one: no growing by copying. */
     buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
     store_enter(maintenance->settings.store, maintenance->settings.slot);
-    write_readings(maintenance, now);
+    record_gauges(maintenance, now);
     maintenance->last = exposition_write(maintenance->settings.store, maintenance->settings.slot, now, &page->text);
     store_leave(maintenance->settings.store, maintenance->settings.slot);
     maintenance->last_duration = ((double)clock_wall() - start) / 1e6;

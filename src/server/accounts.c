@@ -171,7 +171,7 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     if (shared->count > 0) {
         struct account *account = add_account(accounts, NULL);
         account->realm = *shared;
-        add(&accounts->users, SLICE(AUTH_SHARED_USER), account);
+        add(&accounts->users, SLICE(SHARED_USER), account);
     }
     sort(&accounts->users);
     sort(&accounts->apps);

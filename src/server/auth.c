@@ -50,7 +50,7 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
 {
     size_t user_length = strlen(user);
     size_t password_length = strlen(password);
-    if (realm->count == 2 || password_length == 0 || password_length > AUTH_PASSWORD_MAX || user_length > AUTH_USER_MAX)
+    if (realm->count == 2 || password_length == 0 || password_length > PASSWORD_MAX || user_length > USER_MAX)
         return false;
     char pair[AUTH_PAIR_ROOM];
     memcpy(pair, user, user_length);
@@ -59,6 +59,16 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
     SHA256((const unsigned char *)pair, user_length + 1 + password_length, realm->digests[realm->count++]);
     OPENSSL_cleanse(pair, sizeof pair);
     return true;
+}
+
+struct auth_realm auth_realm_of(const char *user, const char *password, const char *previous)
+{
+    struct auth_realm realm = {0};
+    if (password != NULL)
+        auth_allow(&realm, user, password);
+    if (previous != NULL)
+        auth_allow(&realm, user, previous);
+    return realm;
 }
 
 /* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */

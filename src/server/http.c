@@ -15,8 +15,8 @@
 #include "base/decompress.h"
 #include "base/log.h"
 #include "output/exposition.h"
+#include "server/http_metrics.h"
 #include "server/query.h"
-#include "store/self_metrics.h"
 
 enum {
     /* A request's bytes fit the first buffer, mostly: libh2o doubles a buffer by copying it. */
@@ -123,8 +123,7 @@ static void count_request(struct worker *worker, const char *path, int status)
     struct store *store = worker->server->rooms.store;
     store_enter(store, worker->slot);
     struct self_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .entity = ENTITY_NONE};
-    self_count(&terms, &self_http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, self_status_cell(status),
-               1);
+    self_count(&terms, &http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, http_status_cell(status), 1);
     store_leave(store, worker->slot);
 }
 
@@ -643,8 +642,8 @@ static void check_connections(struct worker *worker)
     }
     store_enter(store, worker->slot);
     struct self_terms terms = {.store = store, .slot = worker->slot, .now = now, .entity = ENTITY_NONE};
-    self_count(&terms, &self_connections_timed_out, NULL, 0, 0, ended);
-    self_count(&terms, &self_connections_refused, NULL, 0, 0,
+    self_count(&terms, &http_connections_timed_out, NULL, 0, 0, ended);
+    self_count(&terms, &http_connections_refused, NULL, 0, 0,
                (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
     store_leave(store, worker->slot);
     count_errors(worker);

@@ -6,6 +6,7 @@
 #include "config/config_file.h"
 #include "families/rules.h"
 #include "fuzz.h"
+#include "intake/ledger.h"
 
 enum { KEPT_MAX = 512, LABELS_MAX = RULE_LABELS_MAX + 3 };
 
@@ -179,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_lines(lines, &context, &checker);
     check_kept(&checker);
     store_enter(store, 0);
-    rules_reader_end(reader, store, 0, 1);
+    ledger_count_rules(reader, store, 0, 1);
     store_leave(store, 0);
     config_file_free(file);
     return 0;

@@ -10,7 +10,7 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
 {
     struct auth_realm shared = {0};
     if (shared_password != NULL)
-        assert_true(auth_allow(&shared, AUTH_SHARED_USER, shared_password));
+        assert_true(auth_allow(&shared, SHARED_USER, shared_password));
     struct config_file *file = NULL;
     if (yaml != NULL) {
         struct buffer mistakes = {0};

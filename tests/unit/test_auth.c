@@ -45,14 +45,14 @@ static void bounds(void **state)
 {
     (void)state;
     realm = (struct auth_realm){0};
-    char password[AUTH_PASSWORD_MAX + 2];
+    char password[PASSWORD_MAX + 2];
     memset(password, 'x', sizeof password);
-    password[AUTH_PASSWORD_MAX + 1] = '\0';
+    password[PASSWORD_MAX + 1] = '\0';
     assert_false(auth_allow(&realm, "drain", ""));
     assert_false(auth_allow(&realm, "drain", password));
-    password[AUTH_PASSWORD_MAX] = '\0';
+    password[PASSWORD_MAX] = '\0';
     assert_true(auth_allow(&realm, "drain", password));
-    char pair[AUTH_PASSWORD_MAX + 16];
+    char pair[PASSWORD_MAX + 16];
     sprintf(pair, "drain:%s", password);
     assert_true(check("Basic ", pair));
     static char long_header[100000];

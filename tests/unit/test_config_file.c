@@ -317,9 +317,9 @@ static void check_bound(const char *start, size_t limit, const char *message)
 static void bounds(void **state)
 {
     (void)state;
-    check_bound("drains: [{app: a, name: ", AUTH_USER_MAX, "name is longer than 64 bytes");
+    check_bound("drains: [{app: a, name: ", USER_MAX, "name is longer than 64 bytes");
     check_bound("drains: [{name: a, app: ", CONFIG_FILE_APP_MAX, "app is longer than 256 bytes");
-    check_bound("drains: [{name: a, password: ", AUTH_PASSWORD_MAX, "password is longer than 1024 bytes");
+    check_bound("drains: [{name: a, password: ", PASSWORD_MAX, "password is longer than 1024 bytes");
     assert_null(parse_long("drains: [{name: a, app: a, labels: {x: ", 1025, "}}]"));
     assert_string_equal(messages, "CONFIG:1:40: drain \"a\": a label's value is longer than 1024 bytes\n");
     char two[2048];
@@ -434,9 +434,9 @@ static void files(void **state)
     check_password_file("s3cret one\n", "s3cret one");
     check_password_file("s3cret\r\n", "s3cret");
     check_password_file("\n", "CONFIG:1:35: drain \"a\": the password_file is empty\n");
-    char large[AUTH_PASSWORD_MAX + 2];
+    char large[PASSWORD_MAX + 2];
     memset(large, 'x', sizeof large);
-    large[AUTH_PASSWORD_MAX + 1] = '\0';
+    large[PASSWORD_MAX + 1] = '\0';
     check_password_file(large, "CONFIG:1:35: drain \"a\": the password_file holds more than 1024 bytes\n");
 
     struct buffer found = {0};

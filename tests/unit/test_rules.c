@@ -1,4 +1,5 @@
 #include "families/rules.h"
+#include "intake/ledger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static int open_store(void **state)
 static void end_rules(void)
 {
     store_enter(store, 0);
-    rules_reader_end(reader, store, 0, 1);
+    ledger_count_rules(reader, store, 0, 1);
     store_leave(store, 0);
     config_file_free(file);
     file = NULL;

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "config/config_reader.h"
+#include "config/document.h"
 #include "families/rules.h"
 
 enum { TEXT_MAX = 1024, HELP_MAX = 512, GLOB_MAX = 128 };
@@ -374,7 +374,7 @@ static void read_metrics(struct reader *reader, void *into, const yaml_node_t *v
 static void read_name(struct reader *reader, void *into, const yaml_node_t *value)
 {
     struct slice name;
-    if (!config_read_text(reader, value, "name", AUTH_USER_MAX, &name))
+    if (!config_read_text(reader, value, "name", USER_MAX, &name))
         return;
     if (config_has_control(name)) {
         config_note(reader, &value->start_mark, "name holds a control character");

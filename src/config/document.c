@@ -1,4 +1,4 @@
-#include "config/config_reader.h"
+#include "config/document.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -272,7 +272,7 @@ bool config_has_control(struct slice text)
 
 bool config_is_name(struct slice name)
 {
-    return name.length > 0 && name.length <= AUTH_USER_MAX && !config_has_control(name);
+    return name.length > 0 && name.length <= USER_MAX && !config_has_control(name);
 }
 
 static bool is_label_name(struct slice name)

@@ -1,4 +1,4 @@
-#include "config/config.h"
+#include "config/settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,14 +14,14 @@ enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
 struct setting {
     const char *variable;
     enum kind kind;
-    size_t offset;        /* in struct config */
-    const char *standard; /* the default as a user would write it; NULL: none */
-    uint64_t low;         /* the range of numbers */
+    size_t offset;             /* in struct settings */
+    const char *default_value; /* the default as a user would write it; NULL: none */
+    uint64_t low;              /* the range of numbers */
     uint64_t high;
     const char *meaning;
 };
 
-#define AT(member) offsetof(struct config, member)
+#define AT(member) offsetof(struct settings, member)
 #define SECONDS(count) ((count)*UINT64_C(1000))
 #define DAYS(count) SECONDS((count)*UINT64_C(86400))
 
@@ -131,12 +131,12 @@ static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
         snprintf(out, 32, "%llu%s", (unsigned long long)(quantity / best->factor), best->name);
 }
 
-static void *place_of(struct config *config, const struct setting *setting)
+static void *place_of(struct settings *config, const struct setting *setting)
 {
     return (char *)config + setting->offset;
 }
 
-static bool set_number(struct config *config, const struct setting *setting, const char *text, char error[256])
+static bool set_number(struct settings *config, const struct setting *setting, const char *text, char error[256])
 {
     static const char *const examples[] = {[DURATION] = "a duration such as 500ms, 30s, 10m or 1h",
                                            [SIZE] = "a size such as 500kB or 4MiB",
@@ -155,7 +155,7 @@ static bool set_number(struct config *config, const struct setting *setting, con
     return true;
 }
 
-static bool set_value(struct config *config, const struct setting *setting, const char *text, char error[256])
+static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[256])
 {
     switch (setting->kind) {
     case TEXT:
@@ -163,7 +163,7 @@ static bool set_value(struct config *config, const struct setting *setting, cons
     case SECRET: {
         if (text[0] == '\0')
             return fail(error, "%s is empty%s", setting->variable, "");
-        if (setting->kind == SECRET && strlen(text) > AUTH_PASSWORD_MAX)
+        if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return fail(error, "%s is longer than 1024 bytes%s", setting->variable, "");
         char **place = place_of(config, setting);
         free(*place);
@@ -194,7 +194,7 @@ static bool set_value(struct config *config, const struct setting *setting, cons
     return false;
 }
 
-static bool set_from_file(struct config *config, const struct setting *setting, const char *path, char error[256])
+static bool set_from_file(struct settings *config, const struct setting *setting, const char *path, char error[256])
 {
     char text[SECRET_ROOM];
     char problem[128];
@@ -238,17 +238,18 @@ static int find_flag(const char *name, size_t length, bool *file)
     return -1;
 }
 
-static enum config_result read_flags(struct config *config, int argc, char **argv, struct given *given, char error[256])
+static enum settings_result read_flags(struct settings *config, int argc, char **argv, struct given *given,
+                                       char error[256])
 {
     static const struct {
         const char *flag;
-        enum config_action action;
+        enum settings_action action;
     } actions[] = {
-        {"--help", CONFIG_HELP},
-        {"-h", CONFIG_HELP},
-        {"--version", CONFIG_VERSION},
-        {"--check-config", CONFIG_CHECK},
-        {"--health-check", CONFIG_HEALTH_CHECK},
+        {"--help", SETTINGS_HELP},
+        {"-h", SETTINGS_HELP},
+        {"--version", SETTINGS_VERSION},
+        {"--check-config", SETTINGS_CHECK},
+        {"--health-check", SETTINGS_HEALTH_CHECK},
     };
     for (int i = 1; i < argc; i++) {
         bool is_action = false;
@@ -262,7 +263,7 @@ static enum config_result read_flags(struct config *config, int argc, char **arg
             continue;
         if (strncmp(argv[i], "--", 2) != 0) {
             fail(error, "there is no argument \"%s\"; see %s", argv[i], "--help");
-            return CONFIG_USAGE;
+            return SETTINGS_USAGE;
         }
         char *name = argv[i] + 2;
         size_t length = strcspn(name, "=");
@@ -271,16 +272,16 @@ static enum config_result read_flags(struct config *config, int argc, char **arg
         if (setting < 0) {
             name[length] = '\0'; /* what follows may be a secret */
             fail(error, "there is no flag --%s; see %s", name, "--help");
-            return CONFIG_USAGE;
+            return SETTINGS_USAGE;
         }
         if (name[length] == '\0' && i + 1 == argc) {
             fail(error, "--%s needs a value%s", name, "");
-            return CONFIG_USAGE;
+            return SETTINGS_USAGE;
         }
         const char *value = name[length] == '=' ? name + length + 1 : argv[++i];
         *(file ? &given[setting].flag_file : &given[setting].flag) = value;
     }
-    return CONFIG_OK;
+    return SETTINGS_OK;
 }
 
 static const char *environment_file(const struct setting *setting)
@@ -297,7 +298,7 @@ static bool is_secret(const struct setting *setting)
 }
 
 /* Which of config->secret_files belongs to a secret. */
-static char *const *file_of(const struct config *config, const struct setting *setting)
+static char *const *file_of(const struct settings *config, const struct setting *setting)
 {
     int secret = 0;
     for (const struct setting *other = settings; other < setting; other++)
@@ -305,7 +306,7 @@ static char *const *file_of(const struct config *config, const struct setting *s
     return &config->secret_files[secret];
 }
 
-static bool apply(struct config *config, const struct setting *setting, const struct given *given, char error[256])
+static bool apply(struct settings *config, const struct setting *setting, const struct given *given, char error[256])
 {
     const char *value = given->flag;
     const char *file = given->flag_file;
@@ -320,7 +321,7 @@ static bool apply(struct config *config, const struct setting *setting, const st
         return set_from_file(config, setting, file, error);
     }
     if (value == NULL)
-        value = setting->standard;
+        value = setting->default_value;
     return value == NULL || set_value(config, setting, value, error);
 }
 
@@ -334,7 +335,7 @@ static void hide_secrets(const struct given *given)
 
 /* ---- what one setting alone cannot tell ---- */
 
-static bool split_address(struct config *config, char error[256])
+static bool split_address(struct settings *config, char error[256])
 {
     const char *text = config->listen_address;
     const char *colon = strrchr(text, ':');
@@ -373,12 +374,12 @@ static uint64_t usable_cores(void)
 }
 
 /* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
-static bool needs_secrets(const struct config *config)
+static bool needs_secrets(const struct settings *config)
 {
-    return config->action != CONFIG_HEALTH_CHECK && config->action != CONFIG_COMMAND;
+    return config->action != SETTINGS_HEALTH_CHECK && config->action != SETTINGS_COMMAND;
 }
 
-static bool complete(struct config *config, char error[256])
+static bool complete(struct settings *config, char error[256])
 {
     if (!split_address(config, error))
         return false;
@@ -400,50 +401,50 @@ static bool complete(struct config *config, char error[256])
     return add_final_space(&config->ingest_prefix);
 }
 
-static enum config_result apply_all(struct config *config, const struct given *given, char error[256])
+static enum settings_result apply_all(struct settings *config, const struct given *given, char error[256])
 {
     for (int i = 0; i < SETTING_COUNT; i++)
         if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
-            return CONFIG_INVALID;
-    return complete(config, error) ? CONFIG_OK : CONFIG_INVALID;
+            return SETTINGS_INVALID;
+    return complete(config, error) ? SETTINGS_OK : SETTINGS_INVALID;
 }
 
-enum config_result config_load(struct config *config, int argc, char **argv, char error[256])
+enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[256])
 {
-    *config = (struct config){0};
+    *config = (struct settings){0};
     struct given given[SETTING_COUNT] = {0};
-    enum config_result result = read_flags(config, argc, argv, given, error);
-    if (result == CONFIG_OK && config->action != CONFIG_HELP && config->action != CONFIG_VERSION)
+    enum settings_result result = read_flags(config, argc, argv, given, error);
+    if (result == SETTINGS_OK && config->action != SETTINGS_HELP && config->action != SETTINGS_VERSION)
         result = apply_all(config, given, error);
     hide_secrets(given);
-    if (result != CONFIG_OK)
-        config_free(config);
+    if (result != SETTINGS_OK)
+        settings_free(config);
     return result;
 }
 
-enum config_result config_load_for_command(struct config *config, char error[256])
+enum settings_result settings_load_for_command(struct settings *config, char error[256])
 {
-    *config = (struct config){.action = CONFIG_COMMAND};
+    *config = (struct settings){.action = SETTINGS_COMMAND};
     struct given given[SETTING_COUNT] = {0};
-    enum config_result result = apply_all(config, given, error);
-    if (result != CONFIG_OK)
-        config_free(config);
+    enum settings_result result = apply_all(config, given, error);
+    if (result != SETTINGS_OK)
+        settings_free(config);
     return result;
 }
 
-bool config_read_secrets(const struct config *config, struct config *fresh, char error[256])
+bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[256])
 {
-    *fresh = (struct config){0};
+    *fresh = (struct settings){0};
     bool read = true;
     for (int i = 0; read && i < SETTING_COUNT; i++)
         if (settings[i].kind == SECRET && *file_of(config, &settings[i]) != NULL)
             read = set_from_file(fresh, &settings[i], *file_of(config, &settings[i]), error);
     if (!read)
-        config_free(fresh);
+        settings_free(fresh);
     return read;
 }
 
-void config_exchange_secrets(struct config *config, struct config *fresh)
+void settings_exchange_secrets(struct settings *config, struct settings *fresh)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != SECRET || *file_of(config, &settings[i]) == NULL)
@@ -456,7 +457,7 @@ void config_exchange_secrets(struct config *config, struct config *fresh)
     }
 }
 
-void config_free(struct config *config)
+void settings_free(struct settings *config)
 {
     for (size_t i = 0; i < sizeof config->secret_files / sizeof config->secret_files[0]; i++) {
         free(config->secret_files[i]);
@@ -476,27 +477,7 @@ void config_free(struct config *config)
     config->listen_host = config->listen_port = NULL;
 }
 
-static struct auth_realm make_realm(const char *user, const char *password, const char *previous)
-{
-    struct auth_realm realm = {0};
-    if (password != NULL)
-        auth_allow(&realm, user, password);
-    if (previous != NULL)
-        auth_allow(&realm, user, previous);
-    return realm;
-}
-
-struct auth_realm config_drain_realm(const struct config *config)
-{
-    return make_realm(AUTH_SHARED_USER, config->password_drain, config->password_drain_previous);
-}
-
-struct auth_realm config_metrics_realm(const struct config *config)
-{
-    return make_realm("metrics", config->password_metrics, config->password_metrics_previous);
-}
-
-void config_print_help(FILE *out)
+void settings_print_help(FILE *out)
 {
     fprintf(
         out,
@@ -514,13 +495,13 @@ void config_print_help(FILE *out)
         char flag[64];
         spell_flag(settings[i].variable, flag);
         fprintf(out, "  %s, --%s=...\n        %s", settings[i].variable, flag, settings[i].meaning);
-        if (settings[i].standard != NULL)
-            fprintf(out, " [%s]", settings[i].standard);
+        if (settings[i].default_value != NULL)
+            fprintf(out, " [%s]", settings[i].default_value);
         fprintf(out, "\n");
     }
 }
 
-void config_print(const struct config *config, FILE *out)
+void settings_print(const struct settings *config, FILE *out)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
         const void *place = (const char *)config + settings[i].offset;

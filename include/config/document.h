@@ -1,7 +1,7 @@
 /* What reads the sections of the configuration: mistakes with their places, and YAML nodes that are checked as they are
  * read.  For config_file.c and its sections only. */
-#ifndef CONFIG_READER_H
-#define CONFIG_READER_H
+#ifndef DOCUMENT_H
+#define DOCUMENT_H
 
 #include <stdint.h>
 #include <yaml.h>

@@ -2,15 +2,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "config/config.h"
+#include "config/settings.h"
 #include "support.h"
 
-static struct config config;
+static struct settings config;
 static char error[256];
 
 /* Load with these flags ("a b c", cut at blanks) and variables ("X=1"), besides both passwords where they are not among
  * them. */
-static enum config_result load(const char *flags, ...)
+static enum settings_result load(const char *flags, ...)
 {
     clearenv();
     setenv("PASSWORD_DRAIN", "d", 1);
@@ -35,7 +35,7 @@ static enum config_result load(const char *flags, ...)
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
         argv[argc++] = word;
     error[0] = '\0';
-    enum config_result result = config_load(&config, argc, argv, error);
+    enum settings_result result = settings_load(&config, argc, argv, error);
     for (int i = 1; i < argc; i++)
         if (strstr(argv[i], "s3cret") != NULL)
             fail_msg("the argument %s still shows a password", argv[i]);
@@ -45,8 +45,8 @@ static enum config_result load(const char *flags, ...)
 static void defaults(void **state)
 {
     (void)state;
-    assert_int_equal(load("", NULL), CONFIG_OK);
-    assert_int_equal(config.action, CONFIG_RUN);
+    assert_int_equal(load("", NULL), SETTINGS_OK);
+    assert_int_equal(config.action, SETTINGS_RUN);
     assert_string_equal(config.listen_host, "0.0.0.0");
     assert_string_equal(config.listen_port, "8080");
     assert_string_equal(config.password_drain, "d");
@@ -58,7 +58,7 @@ static void defaults(void **state)
     assert_in_range(config.workers, 1, 8);
     assert_string_equal(config.ingest_prefix, "crates-io-heroku-metrics:ingest ");
     assert_int_equal(config.log_level, LOG_INFO);
-    config_free(&config);
+    settings_free(&config);
 }
 
 static void values(void **state)
@@ -67,7 +67,7 @@ static void values(void **state)
     assert_int_equal(load("--expire-after=2h --max-body-size 512kB --listen-address [::1]:80 --log-level=debug",
                           "EXPIRE_AFTER=1s", "MAX_SERIES=500", "WORKERS=3", "INGEST_PREFIX=my ", "IDLE_TIMEOUT=1500ms",
                           NULL),
-                     CONFIG_OK);
+                     SETTINGS_OK);
     assert_int_equal(config.expire_after, 7200000); /* the flag wins */
     assert_int_equal(config.max_body_size, 512000);
     assert_string_equal(config.listen_host, "::1");
@@ -77,25 +77,26 @@ static void values(void **state)
     assert_string_equal(config.ingest_prefix, "my ");
     assert_int_equal(config.idle_timeout, 1500);
     assert_int_equal(config.log_level, LOG_DEBUG);
-    config_free(&config);
-    assert_int_equal(load("", "EXPIRE_AFTER=0", "LISTEN_ADDRESS=:9", NULL), CONFIG_OK);
+    settings_free(&config);
+    assert_int_equal(load("", "EXPIRE_AFTER=0", "LISTEN_ADDRESS=:9", NULL), SETTINGS_OK);
     assert_int_equal(config.expire_after, 0);
     assert_string_equal(config.listen_host, "");
-    config_free(&config);
-    static const enum config_action actions[] = {CONFIG_CHECK, CONFIG_HEALTH_CHECK, CONFIG_HELP, CONFIG_VERSION};
+    settings_free(&config);
+    static const enum settings_action actions[] = {SETTINGS_CHECK, SETTINGS_HEALTH_CHECK, SETTINGS_HELP,
+                                                   SETTINGS_VERSION};
     static const char *const flags[] = {"--check-config", "--health-check", "--help", "--version"};
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(load(flags[i], NULL), CONFIG_OK);
+        assert_int_equal(load(flags[i], NULL), SETTINGS_OK);
         assert_int_equal(config.action, actions[i]);
-        config_free(&config);
+        settings_free(&config);
     }
-    assert_int_equal(load("--health-check", "PASSWORD_DRAIN", "PASSWORD_METRICS", NULL), CONFIG_OK);
-    config_free(&config);
+    assert_int_equal(load("--health-check", "PASSWORD_DRAIN", "PASSWORD_METRICS", NULL), SETTINGS_OK);
+    settings_free(&config);
 }
 
 static void invalid(const char *variable, const char *part)
 {
-    assert_int_equal(load("", variable, NULL), CONFIG_INVALID);
+    assert_int_equal(load("", variable, NULL), SETTINGS_INVALID);
     if (strstr(error, part) == NULL)
         fail_msg("%s: \"%s\" does not say \"%s\"", variable, error, part);
 }
@@ -130,7 +131,7 @@ static void refusals(void **state)
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
         char variable[64];
         snprintf(variable, sizeof variable, "LISTEN_ADDRESS=%s", addresses[i]);
-        if (load("", variable, NULL) != CONFIG_INVALID)
+        if (load("", variable, NULL) != SETTINGS_INVALID)
             fail_msg("%s was accepted", addresses[i]);
         assert_non_null(strstr(error, "LISTEN_ADDRESS"));
     }
@@ -139,39 +140,39 @@ static void refusals(void **state)
 static void configuration(void **state)
 {
     (void)state;
-    assert_int_equal(load("--config-file /x", NULL), CONFIG_OK);
+    assert_int_equal(load("--config-file /x", NULL), SETTINGS_OK);
     assert_string_equal(config.config_file, "/x");
     assert_null(config.config_text);
-    config_free(&config);
+    settings_free(&config);
     /* It may hold the passwords of all users. */
-    assert_int_equal(load("--config=drains:s3cret", "PASSWORD_DRAIN", NULL), CONFIG_OK);
+    assert_int_equal(load("--config=drains:s3cret", "PASSWORD_DRAIN", NULL), SETTINGS_OK);
     assert_string_equal(config.config_text, "drains:s3cret");
-    assert_int_equal(config_drain_realm(&config).count, 0);
+    assert_null(config.password_drain);
     char text[8192];
     FILE *out = fmemopen(text, sizeof text, "w");
-    config_print(&config, out);
+    settings_print(&config, out);
     fclose(out);
     assert_non_null(strstr(text, "CONFIG=(set)\n"));
     assert_null(strstr(text, "s3cret"));
-    config_free(&config);
-    assert_int_equal(load("", "CONFIG=x", "CONFIG_FILE=/x", NULL), CONFIG_INVALID);
+    settings_free(&config);
+    assert_int_equal(load("", "CONFIG=x", "CONFIG_FILE=/x", NULL), SETTINGS_INVALID);
     assert_string_equal(error, "both CONFIG and CONFIG_FILE are given");
-    assert_int_equal(load("", "CONFIG=x", "PASSWORD_DRAIN", "PASSWORD_DRAIN_PREVIOUS=x", NULL), CONFIG_INVALID);
+    assert_int_equal(load("", "CONFIG=x", "PASSWORD_DRAIN", "PASSWORD_DRAIN_PREVIOUS=x", NULL), SETTINGS_INVALID);
     assert_string_equal(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
-    assert_int_equal(load("--health-check", "CONFIG=x", "PASSWORD_DRAIN", NULL), CONFIG_OK);
-    config_free(&config);
+    assert_int_equal(load("--health-check", "CONFIG=x", "PASSWORD_DRAIN", NULL), SETTINGS_OK);
+    settings_free(&config);
 }
 
 static void usage(void **state)
 {
     (void)state;
-    assert_int_equal(load("--nonsense", NULL), CONFIG_USAGE);
+    assert_int_equal(load("--nonsense", NULL), SETTINGS_USAGE);
     assert_string_equal(error, "there is no flag --nonsense; see --help");
-    assert_int_equal(load("--nonsense=s3cre", NULL), CONFIG_USAGE);
+    assert_int_equal(load("--nonsense=s3cre", NULL), SETTINGS_USAGE);
     assert_null(strstr(error, "s3cre"));
-    assert_int_equal(load("--max-series", NULL), CONFIG_USAGE);
-    assert_int_equal(load("file", NULL), CONFIG_USAGE);
-    assert_int_equal(load("--max-series-file x", NULL), CONFIG_USAGE); /* only secrets */
+    assert_int_equal(load("--max-series", NULL), SETTINGS_USAGE);
+    assert_int_equal(load("file", NULL), SETTINGS_USAGE);
+    assert_int_equal(load("--max-series-file x", NULL), SETTINGS_USAGE); /* only secrets */
 }
 
 static void secrets(void **state)
@@ -183,7 +184,7 @@ static void secrets(void **state)
     char variable[128], flag[128];
     snprintf(variable, sizeof variable, "PASSWORD_DRAIN_FILE=%s", path);
     snprintf(flag, sizeof flag, "--password-metrics s3cret --password-drain-previous-file %s", path);
-    assert_int_equal(load(flag, "PASSWORD_DRAIN", variable, NULL), CONFIG_OK);
+    assert_int_equal(load(flag, "PASSWORD_DRAIN", variable, NULL), SETTINGS_OK);
     assert_string_equal(config.password_drain, "s3cret one");
     assert_string_equal(config.password_drain_previous, "s3cret one");
     assert_string_equal(config.password_metrics, "s3cret");
@@ -191,8 +192,8 @@ static void secrets(void **state)
     /* Nothing of them is ever printed. */
     char text[8192];
     FILE *out = fmemopen(text, sizeof text, "w");
-    config_print(&config, out);
-    config_print_help(out);
+    settings_print(&config, out);
+    settings_print_help(out);
     fclose(out);
     assert_non_null(strstr(text, "PASSWORD_DRAIN=(set)\n"));
     assert_non_null(strstr(text, "PASSWORD_METRICS_PREVIOUS=(not set)\n"));
@@ -201,25 +202,25 @@ static void secrets(void **state)
 
     /* Read again: what came from files changes, what did not stays, and a file that cannot be used changes nothing. */
     assert_int_equal(pwrite(fd, "s3cret two", 10, 0), 10);
-    struct config fresh;
-    assert_true(config_read_secrets(&config, &fresh, error));
+    struct settings fresh;
+    assert_true(settings_read_secrets(&config, &fresh, error));
     assert_string_equal(config.password_drain, "s3cret one");
-    config_exchange_secrets(&config, &fresh);
+    settings_exchange_secrets(&config, &fresh);
     assert_string_equal(fresh.password_drain, "s3cret one");
-    config_free(&fresh);
+    settings_free(&fresh);
     assert_string_equal(config.password_drain, "s3cret two");
     assert_string_equal(config.password_drain_previous, "s3cret two");
     assert_string_equal(config.password_metrics, "s3cret");
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_false(config_read_secrets(&config, &fresh, error));
+    assert_false(settings_read_secrets(&config, &fresh, error));
     assert_string_equal(error, "PASSWORD_DRAIN is empty");
     assert_string_equal(config.password_drain, "s3cret two");
-    config_free(&config);
+    settings_free(&config);
 
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), CONFIG_INVALID);
+    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), SETTINGS_INVALID);
     assert_int_equal(ftruncate(fd, 5000), 0);
-    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), CONFIG_INVALID);
+    assert_int_equal(load("", "PASSWORD_DRAIN", variable, NULL), SETTINGS_INVALID);
     close(fd);
     unlink(path);
 }

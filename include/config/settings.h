@@ -1,26 +1,26 @@
 /* The settings: one table of names, defaults, ranges and meanings; from environment variables and flags.
  * Nothing is opened but the files that hold secrets. */
-#ifndef CONFIG_H
-#define CONFIG_H
+#ifndef SETTINGS_H
+#define SETTINGS_H
 
 #include <stdint.h>
 #include <stdio.h>
 
 #include "base/log.h"
-#include "server/auth.h"
+#include "config/secret.h"
 
-enum config_action {
-    CONFIG_RUN,
-    CONFIG_CHECK,        /* --check-config */
-    CONFIG_HEALTH_CHECK, /* --health-check: passwords are not needed */
-    CONFIG_COMMAND,      /* a command that does not serve: nor are they here */
-    CONFIG_HELP,
-    CONFIG_VERSION,
+enum settings_action {
+    SETTINGS_RUN,
+    SETTINGS_CHECK,        /* --check-config */
+    SETTINGS_HEALTH_CHECK, /* --health-check: passwords are not needed */
+    SETTINGS_COMMAND,      /* a command that does not serve: nor are they here */
+    SETTINGS_HELP,
+    SETTINGS_VERSION,
 };
 
 /* All settings, in base units.  Strings are owned by the struct. */
-struct config {
-    enum config_action action;
+struct settings {
+    enum settings_action action;
     char *listen_address;
     char *listen_host; /* empty: all addresses */
     char *listen_port;
@@ -54,35 +54,31 @@ struct config {
     char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
 };
 
-enum config_result {
-    CONFIG_OK,
-    CONFIG_INVALID, /* a bad or missing value: exit status 1 */
-    CONFIG_USAGE,   /* a flag that does not exist or lacks its value: exit status 2 */
+enum settings_result {
+    SETTINGS_OK,
+    SETTINGS_INVALID, /* a bad or missing value: exit status 1 */
+    SETTINGS_USAGE,   /* a flag that does not exist or lacks its value: exit status 2 */
 };
 
 /* Read the settings; a flag wins over its variable, and a secret may be in the file that <variable>_FILE names.  On any
  * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
  * that no process list shows them. */
-enum config_result config_load(struct config *config, int argc, char **argv, char error[256]);
+enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[256]);
 
 /* The settings of a command that does not serve: from environment variables alone, and without secrets. */
-enum config_result config_load_for_command(struct config *config, char error[256]);
+enum settings_result settings_load_for_command(struct settings *config, char error[256]);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
  * error where one of them cannot be read; there is nothing to free then. */
-bool config_read_secrets(const struct config *config, struct config *fresh, char error[256]);
+bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[256]);
 
 /* Exchange the secrets that came from files with those in fresh; all others stay.  Doing it again undoes it. */
-void config_exchange_secrets(struct config *config, struct config *fresh);
+void settings_exchange_secrets(struct settings *config, struct settings *fresh);
 
-void config_free(struct config *config);
-
-/* The two realms that the passwords make. */
-struct auth_realm config_drain_realm(const struct config *config);
-struct auth_realm config_metrics_realm(const struct config *config);
+void settings_free(struct settings *config);
 
 /* The help text, and a list of all settings with their values, but no secrets. */
-void config_print_help(FILE *out);
-void config_print(const struct config *config, FILE *out);
+void settings_print_help(FILE *out);
+void settings_print(const struct settings *config, FILE *out);
 
 #endif

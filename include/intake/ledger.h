@@ -1,0 +1,80 @@
+/* The ledger of an app: what became of each message that arrived for it.  It balances:
+ *
+ *     received = recognised + ignored + malformed + duplicate
+ *
+ * and beside it stands what upstream says that it lost. */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include "families/family.h"
+#include "families/rules.h"
+#include "intake/recorder.h"
+#include "store/self_metrics.h"
+
+extern const struct metric ledger_messages_received;
+extern const struct metric ledger_messages_recognised; /* a cell for each family_id */
+extern const struct metric ledger_messages_ignored;
+extern const struct metric ledger_messages_malformed; /* a cell for each malformation */
+extern const struct metric ledger_messages_duplicate;
+extern const struct metric ledger_upstream_lost; /* a cell for each logplex_code */
+extern const struct metric ledger_frames_repaired;
+extern const struct metric ledger_count_mismatches;
+extern const struct metric ledger_batches;    /* cells: taken, duplicate */
+extern const struct metric ledger_body_bytes; /* cells: received, decoded */
+extern const struct metric ledger_samples_recorded;
+extern const struct metric ledger_samples_outdated;
+extern const struct metric ledger_samples_rejected; /* a cell for each sample_rejection */
+extern const struct metric ledger_series_refused;   /* a cell for each family_id */
+extern const struct metric ledger_self_drain;
+extern const struct metric ledger_rule_lines; /* label: rule, as of the next two */
+extern const struct metric ledger_rule_errors;
+extern const struct metric ledger_rule_disabled; /* gauge */
+extern const struct metric ledger_line_lag;      /* histogram, seconds */
+extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
+
+/* The ledger that a batch is counted in.  A plain value, valid as long as its app's name is. */
+struct ledger {
+    struct self_terms terms;
+    struct label app; /* "__other__" where there are too many apps */
+    bool zeros;       /* record also what is 0 */
+};
+
+/* Inside the store, as all of these. */
+struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app,
+                          uint64_t now);
+
+/* What every batch has. */
+struct ledger_batch {
+    bool duplicate; /* it had been taken before */
+    double messages;
+    double received_bytes;
+    double decoded_bytes;
+    int64_t time; /* of arrival, microseconds since 1970 */
+};
+void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch);
+
+/* What became of the messages of one that was not a duplicate. */
+struct ledger_messages {
+    double recognised[FAMILY_COUNT];
+    double ignored;
+    double malformed[MALFORMATION_COUNT];
+    double repaired;
+    double mismatched; /* 1: the batch held more or fewer messages than its header says */
+    double self_drain;
+    double lost[LOGPLEX_CODES];
+    double lag; /* seconds that the first line with a time needed to reach us, or -1 */
+};
+void ledger_count_messages(const struct ledger *ledger, const struct ledger_messages *messages);
+
+void ledger_count_samples(const struct ledger *ledger, const struct recorder_tally *samples);
+
+/* Losses that a second sending of a batch told of. */
+void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages);
+
+/* What each rule took, and how often it was given up, since the reader was asked last. */
+void ledger_count_rules(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now);
+
+/* Record what is known of each rule, whether it takes lines or not.  rules may be NULL. */
+void ledger_describe_rules(const struct rules *rules, struct store *store, unsigned slot, uint64_t now);
+
+#endif

@@ -1,0 +1,17 @@
+/* The metrics about requests and connections. */
+#ifndef HTTP_METRICS_H
+#define HTTP_METRICS_H
+
+#include "store/self_metrics.h"
+
+/* Requests, for each path; a cell for each status, and one for all others. */
+enum { HTTP_STATUSES = 12 };
+extern const struct metric http_requests;
+
+/* The cell that a status is counted in. */
+unsigned http_status_cell(int status);
+
+extern const struct metric http_connections_refused;
+extern const struct metric http_connections_timed_out;
+
+#endif
