@@ -104,6 +104,11 @@ UNIT_OBJECTS := $(BUILD)/tests/unit/support.o
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
+# Memory that fails, see tests/unit/allocation.h: our own calls of these go through it.
+WRAP := malloc calloc realloc aligned_alloc strdup strndup free mmap munmap
+$(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
+
 $(BUILD)/stress_store: $(BUILD)/tests/unit/stress_store.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
