@@ -69,12 +69,35 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 
 # ---- tests ----
 
-.PHONY: test check unit stress corpus conformance end-to-end asan tsan fuzz
+.PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
 test: test-deps ## install what is missing and run all tests, also under the sanitizers
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: unit stress corpus conformance end-to-end ## all tests of this build
+check: includes layers unit stress corpus conformance end-to-end ## all tests of this build
+
+includes: ## each folder of the sources includes only what it may
+	$(Q)tests/check_includes
+
+# Each folder links with those that it may include, and no other: an undefined symbol would be a call upwards.
+LAYERS         := base store families config intake output server exporter commands
+BELOW_store    := base
+BELOW_families := base
+BELOW_config   := base families
+BELOW_intake   := base families store
+BELOW_output   := base store
+BELOW_server   := base families store config intake output
+BELOW_exporter := $(BELOW_server) server
+BELOW_commands := $(BELOW_exporter) exporter
+objects_of = $(filter $(foreach folder,$(1),$(BUILD)/src/$(folder)/% $(BUILD)/src/$(folder).o) $(BUILD)/vendor/%,$(OBJECTS))
+define layer
+$(BUILD)/layers/$(1): $(call objects_of,$(1) $(BELOW_$(1)))
+	@mkdir -p $$(@D)
+	$$(Q)echo 'int main(void) { return 0; }' | $$(CC) $$(ALL_CFLAGS) -pie $$(LDFLAGS) -o $$@ -x c - -x none $$^ $$(JEMALLOC) $$(LIBS)
+endef
+$(foreach folder,$(LAYERS),$(eval $(call layer,$(folder))))
+
+layers: $(LAYERS:%=$(BUILD)/layers/%) ## each folder links without those above it
 
 conformance: build ## the conformance cases
 	$(Q)tests/conformance/run --program $(BUILD)/drain_exporter tests/conformance/*.json
@@ -82,8 +105,12 @@ conformance: build ## the conformance cases
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-stress: $(BUILD)/stress_store ## the store under several threads
+stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
+	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
+
+stress-long: ## the same with a million pages
+	@$(MAKE) --no-print-directory stress STRESS_PAGES=1000000
 
 # ASan and TSan replace the allocator, so jemalloc stays out.
 asan: ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -99,7 +126,7 @@ $(BUILD)/rooms.a: $(ROOMS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
@@ -109,7 +136,7 @@ WRAP := malloc calloc realloc aligned_alloc strdup strndup free mmap munmap
 $(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
-$(BUILD)/stress_store: $(BUILD)/tests/unit/stress_store.o $(BUILD)/rooms.a
+$(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 .SECONDARY:
@@ -122,7 +149,8 @@ unit: $(UNIT_TESTS) ## the unit tests of all rooms
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-ROOM_SOURCES := $(filter-out src/main.c src/server/http.c src/output/maintenance.c src/output/health_check.c,$(SOURCES))
+ROOM_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c $(wildcard src/commands/*.c) \
+                  $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

@@ -1,11 +1,19 @@
-/* The rooms between a batch and a page, made as the settings say.  Whoever takes batches makes them here, so that the
- * same batch means the same to all. */
-#ifndef PIPELINE_H
-#define PIPELINE_H
+/* Makes everything from the configuration: what takes batches, who may post them, the server.  The server and the
+ * commands load and make the same things here, so that the same batch means the same to all.
+ *
+ *     main.c:   exporter_open -> exporter_start -> exporter_accept, exporter_reload ... -> exporter_stop ->
+ * exporter_close commands: offline_open  -> batch_process ...                                      -> offline_close
+ */
+#ifndef EXPORTER_H
+#define EXPORTER_H
 
+#include "config/configuration.h"
 #include "config/settings.h"
 #include "intake/batch.h"
 
+/* ---- without a server ---- */
+
+/* What is between a batch and a page. */
 struct pipeline {
     struct entities *entities;
     struct store *store;
@@ -13,10 +21,51 @@ struct pipeline {
     unsigned maintenance_slot; /* of the store; those below are the workers' */
 };
 
-/* False where memory is short: then there is nothing to close.  config must live until pipeline_close(). */
-bool pipeline_open(struct pipeline *pipeline, const struct settings *config);
+/* What a command needs that reads batches itself, on one thread, with slot 0. */
+struct offline {
+    struct settings settings;
+    struct configuration *configuration;
+    struct pipeline pipeline;
+};
 
-/* Free all; no thread may use them any more. */
-void pipeline_close(struct pipeline *pipeline);
+/* Load the settings of the environment, and the configuration from config_file, or, if that is NULL, from where the
+ * settings say; no password is needed.  False with mistakes; then there is nothing to close. */
+bool offline_open(struct offline *offline, const char *config_file, struct buffer *mistakes);
+
+/* A batch without a body, but with all that the configuration says of this app; app may be NULL.  It is posted
+ * by the shared user or, if that cannot speak for the app, by the first drain that can. */
+struct batch offline_batch(const struct offline *offline, const char *app);
+
+void offline_close(struct offline *offline);
+
+/* ---- the server ---- */
+
+struct exporter;
+
+/* Load the configuration and make everything; the socket is open then, but nobody is served yet.  NULL with mistakes.
+ * The settings must live until exporter_close(). */
+struct exporter *exporter_open(struct settings *settings, struct buffer *mistakes);
+
+/* Start the threads that serve.  False if one of them cannot be created: others may run already, and nothing is left
+ * but to end the process. */
+bool exporter_start(struct exporter *exporter);
+
+/* The listening socket, for poll(); and accept what waits there.  On one thread. */
+int exporter_listener(const struct exporter *exporter);
+void exporter_accept(struct exporter *exporter);
+
+/* Read again what can change while we serve, and take all of it or nothing: the passwords in files, and the
+ * configuration.  What came of it is logged.  On the thread that accepts. */
+void exporter_reload(struct exporter *exporter);
+
+/* GET /health answers 503 from now on; all else goes on. */
+void exporter_unhealthy(struct exporter *exporter);
+
+/* Stop: requests that have begun are finished.  False if not all of them are after so many milliseconds; then nothing
+ * is left but to end the process. */
+bool exporter_stop(struct exporter *exporter, uint64_t timeout);
+
+/* Free all, after exporter_stop() returned true, or if exporter_start() was never called. */
+void exporter_close(struct exporter *exporter);
 
 #endif

@@ -1,13 +1,43 @@
 #include "exporter.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/mistakes.h"
+#include "intake/ledger.h"
+#include "output/maintenance.h"
+#include "server/accounts.h"
+#include "server/http.h"
+
+/* ---- between a batch and a page ---- */
+
 static struct store *open_store(const struct settings *config, struct entities *entities, unsigned slots)
 {
     return store_create(&(struct store_settings){.max_series = config->max_series,
                                                  .max_app_series = config->max_app_series,
                                                  .max_metric_series = config->max_metric_series,
                                                  .max_names = config->max_l2met_names,
+                                                 .zero_time = config->scrape_interval,
                                                  .slots = slots,
                                                  .entities = entities});
+}
+
+static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings *config)
+{
+    switch (lifetime) {
+    case LIFETIME_DEFAULT:
+        return config->expire_after;
+    case LIFETIME_POSTGRES:
+        return config->postgres_expire_after;
+    case LIFETIME_REDIS:
+        return config->redis_expire_after;
+    case LIFETIME_RUNTIME:
+        return config->runtime_expire_after;
+    }
+    return config->expire_after;
 }
 
 static struct intake *open_intake(const struct settings *config, struct entities *entities, struct store *store,
@@ -17,17 +47,22 @@ static struct intake *open_intake(const struct settings *config, struct entities
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
-    for (int family = 0; family < FAMILY_COUNT; family++)
-        settings.lifetimes[family] = config->expire_after;
-    settings.lifetimes[FAMILY_POSTGRES] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_PGBOUNCER] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_ADDON] = config->postgres_expire_after;
-    settings.lifetimes[FAMILY_REDIS] = config->redis_expire_after;
-    settings.lifetimes[FAMILY_DYNO] = config->runtime_expire_after;
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        settings.lifetimes[id] = lifetime_of(families[id]->lifetime, config);
     return intake_create(store, &settings);
 }
 
-bool pipeline_open(struct pipeline *pipeline, const struct settings *config)
+/* No thread may use them any more. */
+static void close_pipeline(struct pipeline *pipeline)
+{
+    intake_free(pipeline->intake);
+    store_free(pipeline->store);
+    entities_free(pipeline->entities);
+    *pipeline = (struct pipeline){0};
+}
+
+/* False if memory is short: then there is nothing to close. */
+static bool open_pipeline(struct pipeline *pipeline, const struct settings *config)
 {
     unsigned workers = (unsigned)config->workers;
     *pipeline = (struct pipeline){.maintenance_slot = workers};
@@ -39,14 +74,360 @@ bool pipeline_open(struct pipeline *pipeline, const struct settings *config)
         pipeline->intake = open_intake(config, pipeline->entities, pipeline->store, workers);
     if (pipeline->intake != NULL)
         return true;
-    pipeline_close(pipeline);
+    close_pipeline(pipeline);
     return false;
 }
 
-void pipeline_close(struct pipeline *pipeline)
+/* ---- without a server ---- */
+
+bool offline_open(struct offline *offline, const char *config_file, struct buffer *mistakes)
 {
-    intake_free(pipeline->intake);
-    store_free(pipeline->store);
-    entities_free(pipeline->entities);
-    *pipeline = (struct pipeline){0};
+    char error[ERROR_MAX];
+    *offline = (struct offline){0};
+    if (settings_load_for_command(&offline->settings, config_file, error) != SETTINGS_OK) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
+    offline->settings.workers = 1;
+    if (configuration_load(&offline->settings, &offline->configuration, mistakes)) {
+        if (open_pipeline(&offline->pipeline, &offline->settings)) {
+            rules_enforce(offline->configuration->rules);
+            return true;
+        }
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+    }
+    offline_close(offline);
+    return false;
+}
+
+/* The entry whose drains have this app: that of the shared user, else the first one. */
+static const struct config_drain *find_entry(const struct configuration *configuration, const char *app)
+{
+    const struct config_drain *found = NULL;
+    for (size_t i = 0; app != NULL && i < configuration->drain_count; i++) {
+        const struct config_drain *entry = &configuration->drains[i];
+        if (entry->app == NULL || strcmp(entry->app, app) != 0)
+            continue;
+        if (!config_drain_has_password(entry) || entry->shared)
+            return entry;
+        found = found == NULL ? entry : found;
+    }
+    return found;
+}
+
+struct batch offline_batch(const struct offline *offline, const char *app)
+{
+    const struct config_drain *entry = find_entry(offline->configuration, app);
+    if (entry == NULL)
+        entry = &offline->configuration->others;
+    return (struct batch){.app = slice_of(app == NULL ? "" : app),
+                          .labels = entry->labels,
+                          .label_count = entry->label_count,
+                          .rules = offline->configuration->rules,
+                          .router_by_process = entry->router_by_process,
+                          .addon_app = entry->addon_app};
+}
+
+void offline_close(struct offline *offline)
+{
+    close_pipeline(&offline->pipeline);
+    configuration_free(offline->configuration);
+    settings_free(&offline->settings);
+    *offline = (struct offline){0};
+}
+
+/* ---- the server ---- */
+
+/* Who may post, and the rules for what is posted. */
+struct access {
+    struct accounts *accounts; /* a reference of each */
+    struct rules *rules;       /* NULL: there are none */
+};
+
+/* An app that is or was configured, and when its last batch arrived.  It stays through reloads, so that a batch can
+ * still note its time while the configuration changes. */
+struct known_app {
+    struct known_app *next;
+    _Atomic int64_t last_batch; /* see struct config_drain */
+    char name[];
+};
+
+struct exporter {
+    struct settings *settings;
+    struct pipeline pipeline;
+    pthread_mutex_t lock; /* guards access, which a reload changes */
+    struct access access;
+    struct known_app *known_apps; /* of the thread that loads */
+    struct http_server *server;
+    struct maintenance *maintenance;
+};
+
+static struct access ref_access(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    struct access access = {accounts_ref(exporter->access.accounts), rules_ref(exporter->access.rules)};
+    pthread_mutex_unlock(&exporter->lock);
+    return access;
+}
+
+static void unref_access(struct access *access)
+{
+    accounts_unref(access->accounts);
+    rules_unref(access->rules);
+}
+
+/* The app of this name, added if it is new; NULL if memory is short. */
+static struct known_app *know_app(struct exporter *exporter, const char *name)
+{
+    for (struct known_app *app = exporter->known_apps; app != NULL; app = app->next)
+        if (strcmp(app->name, name) == 0)
+            return app;
+    struct known_app *app = calloc(1, sizeof *app + strlen(name) + 1);
+    if (app == NULL)
+        return NULL;
+    strcpy(app->name, name);
+    app->next = exporter->known_apps;
+    exporter->known_apps = app;
+    return app;
+}
+
+static bool know_apps(struct exporter *exporter, struct configuration *configuration)
+{
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        struct config_drain *drain = &configuration->drains[i];
+        struct known_app *app = drain->app == NULL ? NULL : know_app(exporter, drain->app);
+        if (drain->app != NULL && app == NULL)
+            return false;
+        drain->last_batch = app == NULL ? NULL : &app->last_batch;
+    }
+    return true;
+}
+
+/* Without accounts, but with mistakes, if the configuration has some.  What is known about passwords is taken over from
+ * the accounts that there are. */
+static struct access load_access(struct exporter *exporter, struct buffer *mistakes)
+{
+    const struct settings *settings = exporter->settings;
+    struct configuration *configuration;
+    struct access access = {0};
+    if (!configuration_load(settings, &configuration, mistakes))
+        return access;
+    struct auth_realm shared = auth_realm_of(SHARED_USER, settings->password_drain, settings->password_drain_previous);
+    access.rules = rules_ref(configuration->rules);
+    if (know_apps(exporter, configuration))
+        access.accounts = accounts_create(&shared, configuration, exporter->access.accounts);
+    else
+        configuration_free(configuration);
+    if (access.accounts == NULL)
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+    return access;
+}
+
+/* Let this access be in force. */
+static void allow(struct exporter *exporter, struct access *access)
+{
+    const struct settings *settings = exporter->settings;
+    struct auth_realm metrics =
+        auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
+    rules_enforce(access->rules);
+    http_allow(exporter->server, access->accounts, access->rules, &metrics);
+    pthread_mutex_lock(&exporter->lock);
+    struct access old = exporter->access;
+    exporter->access = *access;
+    pthread_mutex_unlock(&exporter->lock);
+    unref_access(&old);
+}
+
+static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
+{
+    return http_open(
+        &(struct http_settings){
+            .host = settings->listen_host,
+            .port = settings->listen_port,
+            .workers = (unsigned)settings->workers,
+            .max_body_size = settings->max_body_size,
+            .max_connections = settings->max_connections,
+            .header_timeout = settings->header_timeout,
+            .request_timeout = settings->request_timeout,
+            .idle_timeout = settings->idle_timeout,
+            .tls_cert_file = settings->tls_cert_file,
+            .tls_key_file = settings->tls_key_file,
+        },
+        error);
+}
+
+static size_t count_connections(void *context)
+{
+    return http_connections(((struct exporter *)context)->server);
+}
+
+static void describe_apps(struct exporter *exporter, const struct configuration *configuration, unsigned slot,
+                          uint64_t now)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        const struct config_drain *drain = &configuration->drains[i];
+        if (drain->app != NULL)
+            ledger_describe_app(pipeline->store, pipeline->entities, slot, slice_of(drain->app), drain->last_batch,
+                                now);
+    }
+}
+
+/* Record what the configuration says that there is, on the maintenance thread. */
+static void describe(void *context, struct store *store, unsigned slot, uint64_t now)
+{
+    struct exporter *exporter = context;
+    struct access access = ref_access(exporter);
+    ledger_describe_rules(access.rules, store, slot, now);
+    describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    unref_access(&access);
+}
+
+/* The shortest time after which something may have to leave. */
+static uint64_t shortest_life(const struct settings *settings)
+{
+    const uint64_t lives[] = {settings->expire_after,        settings->postgres_expire_after,
+                              settings->redis_expire_after,  settings->runtime_expire_after,
+                              2 * settings->scrape_interval, settings->app_expire_after};
+    uint64_t shortest = 0;
+    for (size_t i = 0; i < sizeof lives / sizeof lives[0]; i++)
+        if (lives[i] != 0 && (shortest == 0 || lives[i] < shortest))
+            shortest = lives[i];
+    return shortest;
+}
+
+static struct maintenance *start_maintenance(struct exporter *exporter)
+{
+    return maintenance_start(&(struct maintenance_settings){.store = exporter->pipeline.store,
+                                                            .slot = exporter->pipeline.maintenance_slot,
+                                                            .scrape_interval = exporter->settings->scrape_interval,
+                                                            .shortest_life = shortest_life(exporter->settings),
+                                                            .count_connections = count_connections,
+                                                            .describe = describe,
+                                                            .context = exporter});
+}
+
+/* All in order; false, with mistakes, at the first that cannot be made. */
+static bool make_all(struct exporter *exporter, struct buffer *mistakes)
+{
+    char error[ERROR_MAX];
+    struct access access = load_access(exporter, mistakes);
+    if (access.accounts == NULL) {
+        unref_access(&access);
+        return false;
+    }
+    exporter->server = open_server(exporter->settings, error);
+    if (exporter->server == NULL) {
+        mistakes_add(mistakes, "%s", error);
+        unref_access(&access);
+        return false;
+    }
+    allow(exporter, &access);
+    if (open_pipeline(&exporter->pipeline, exporter->settings))
+        exporter->maintenance = start_maintenance(exporter);
+    if (exporter->maintenance == NULL)
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+    return exporter->maintenance != NULL;
+}
+
+struct exporter *exporter_open(struct settings *settings, struct buffer *mistakes)
+{
+    struct exporter *exporter = calloc(1, sizeof *exporter);
+    if (exporter == NULL) {
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+        return NULL;
+    }
+    exporter->settings = settings;
+    pthread_mutex_init(&exporter->lock, NULL);
+    if (make_all(exporter, mistakes))
+        return exporter;
+    exporter_close(exporter);
+    return NULL;
+}
+
+bool exporter_start(struct exporter *exporter)
+{
+    return http_start(exporter->server,
+                      &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
+}
+
+int exporter_listener(const struct exporter *exporter)
+{
+    return http_listener(exporter->server);
+}
+
+void exporter_accept(struct exporter *exporter)
+{
+    http_accept(exporter->server);
+}
+
+/* ---- reload ---- */
+
+/* Series with fixed labels that no entry has any more have ended; all others are kept. */
+static void end_unlisted(struct entities *entities, const struct configuration *configuration)
+{
+    static uint64_t hashes[CONFIGURATION_DRAINS_MAX];
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        hashes[i] =
+            entities_hash_labels(entities, configuration->drains[i].labels, configuration->drains[i].label_count);
+    entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
+}
+
+static void log_mistake(struct slice mistake)
+{
+    log_write(LOG_ERROR, "reload: %.*s", (int)mistake.length, mistake.at);
+}
+
+void exporter_reload(struct exporter *exporter)
+{
+    struct buffer mistakes = {0};
+    struct settings fresh = {0};
+    char error[ERROR_MAX];
+    bool has_secrets = settings_read_secrets(exporter->settings, &fresh, error);
+    if (has_secrets)
+        settings_exchange_secrets(exporter->settings, &fresh);
+    else
+        mistakes_add(&mistakes, "%s", error);
+    struct access access = load_access(exporter, &mistakes);
+    if (has_secrets && access.accounts != NULL) {
+        allow(exporter, &access);
+        end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
+        log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
+    } else {
+        if (has_secrets)
+            settings_exchange_secrets(exporter->settings, &fresh);
+        unref_access(&access);
+        log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
+    }
+    mistakes_tell(&mistakes, log_mistake);
+    settings_free(&fresh);
+}
+
+/* ---- the end ---- */
+
+void exporter_unhealthy(struct exporter *exporter)
+{
+    http_unhealthy(exporter->server);
+}
+
+bool exporter_stop(struct exporter *exporter, uint64_t timeout)
+{
+    return http_stop(exporter->server, timeout);
+}
+
+void exporter_close(struct exporter *exporter)
+{
+    if (exporter->maintenance != NULL)
+        maintenance_stop(exporter->maintenance);
+    if (exporter->server != NULL)
+        http_close(exporter->server);
+    close_pipeline(&exporter->pipeline);
+    unref_access(&exporter->access);
+    while (exporter->known_apps != NULL) {
+        struct known_app *next = exporter->known_apps->next;
+        free(exporter->known_apps);
+        exporter->known_apps = next;
+    }
+    pthread_mutex_destroy(&exporter->lock);
+    free(exporter);
 }

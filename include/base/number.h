@@ -1,8 +1,11 @@
-/* Spell numbers as the exposition wants them.  Pure: no I/O, no allocation. */
+/* Read decimal numbers, and spell numbers as the exposition wants them.  Pure: no I/O, no allocation. */
 #ifndef NUMBER_H
 #define NUMBER_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
 
 /* The longest text that number_spell writes: 5e-324 is "0." with 324 decimals, and a sign. */
 enum { NUMBER_ROOM = 352 };
@@ -12,5 +15,12 @@ enum { NUMBER_ROOM = 352 };
  * length; there is no NUL.  The text of a histogram's le label is made this way too, so its spelling is part of a
  * series' identity. */
 size_t number_spell(double number, char out[NUMBER_ROOM]);
+
+/* Take the digits that text starts with off it ("600s": 600, and "s" is left).  False, with nothing taken, where it
+ * starts with none or they are a number above most. */
+bool number_cut_decimal(struct slice *text, uint64_t most, uint64_t *number);
+
+/* The same for a text that is nothing but digits ("0", "007", "1024"): no sign, blank or exponent. */
+bool number_read_decimal(struct slice text, uint64_t most, uint64_t *number);
 
 #endif

@@ -19,15 +19,15 @@ struct process {
 
 /* Whom a line comes from that says which instance of a process it is of. */
 enum process_instance {
-    INSTANCE_SAME,   /* the one that the last such line was of, or the first that is known */
-    INSTANCE_NEXT,   /* a new one, that takes the place of that one */
+    INSTANCE_SAME,   /* the one that the last such line was of, the first that is known, or the one that was told of */
+    INSTANCE_NEXT,   /* a new one, that takes the place of that one, as no other line has told */
     INSTANCE_FORMER, /* the one whose place was taken: it still runs for a while */
 };
 
 /* Is it the type of a process: letters, digits, "_" and "-", and short enough for a name with a number? */
 bool process_is_type(struct slice text);
 
-/* Read a name: letters, digits, "_" and "-", a dot, a number.  False where it is none. */
+/* Read a name: letters, digits, "_" and "-", a dot, a number.  False if it is none. */
 bool process_read(struct slice name, struct process *process);
 
 #endif

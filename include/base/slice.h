@@ -60,6 +60,14 @@ static inline size_t slice_index(struct slice text, char byte)
     return found == NULL ? text.length : (size_t)(found - text.at);
 }
 
+/* Take the first line off text, which must not be empty; the line is without its newline, which is gone as well. */
+static inline struct slice slice_cut_line(struct slice *text)
+{
+    struct slice line = {text->at, slice_index(*text, '\n')};
+    *text = slice_after(*text, line.length < text->length ? line.length + 1 : line.length);
+    return line;
+}
+
 /* At most so many bytes from the start of text, and whole characters where it is UTF-8. */
 static inline struct slice slice_beginning(struct slice text, size_t most)
 {

@@ -60,11 +60,18 @@ bool value_adds(const struct value *old, const struct value *update);
 /* Does an absolute value that is told later go on from the old one?  A total does. */
 bool value_continues(const struct value *old, const struct value *update);
 
-/* A new value (malloc) that is update alone, where old is NULL, or both together: counters, gauges and
- * histograms with the same bounds are added, sets united, sketches merged, and a total grows by what was counted since,
- * which is all of it where it was told to be less than before.  Where the two cannot be added (another
- * type, other bounds, summaries) it is update alone.  time is the later of the two, seen is update's.
- * NULL where memory is short or the result would hold more than the bounds above allow. */
+/* Does it tell how much there is now, as a gauge does, and not how much has been counted? */
+bool value_is_level(const struct value *value);
+
+/* Can a value be recorded?  What is counted elsewhere (VALUE_EXTERNAL_COUNTER) must not be negative, nor must what is
+ * added to a counter, a histogram or a sketch; and all that is added must be finite. */
+bool value_is_fit(const struct value *value, bool incremental);
+
+/* A new value (malloc) that is update alone, if old is NULL, or both together: counters, gauges and histograms with the
+ * same bounds are added, sets united, sketches merged, and an external counter grows by what was counted since, which
+ * is all of it if it was told to be less than before.  If the two cannot be added (another type, other bounds,
+ * summaries) it is update alone.  time is the later of the two, seen is update's.  NULL if memory is short, the result
+ * would hold more than the bounds above allow, or a sum would not be finite. */
 struct value *value_merge(const struct value *old, const struct value *update);
 
 #endif

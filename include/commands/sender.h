@@ -18,7 +18,7 @@
     X(HABIT_DROP_HEADERS, "drop-headers",                                                                              \
       "Logplex-Drop-Count and Logplex-Lost-Count say that one message was lost each")                                  \
     X(HABIT_DUPLICATE, "duplicate", "each batch is sent again after it was taken")                                     \
-    X(HABIT_NO_WAIT, "no-wait", "each batch is sent without waiting for the answer, and then again")                   \
+    X(HABIT_NO_WAIT, "no-wait", "each batch is sent without waiting for the response, and then again")                 \
     X(HABIT_CUT, "cut-connection", "the connection is cut in the middle of each batch, which is then sent again")
 
 enum bad_habit {
@@ -49,8 +49,8 @@ struct sender_batch {
     size_t messages; /* of the log; what a habit adds is not counted */
 };
 
-/* Make a batch, which is empty but for room in its buffers, of the messages framed in body as by log_input_batch().
- * False where memory is short. */
+/* Make a batch, which is empty but for the capacity of its buffers, of the messages framed in body as by
+ * log_input_batch(). False if memory is short. */
 bool sender_write(const struct sender *sender, struct slice body, struct sender_batch *batch);
 
 #endif

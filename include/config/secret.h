@@ -2,6 +2,7 @@
 #ifndef SECRET_H
 #define SECRET_H
 
+#include "base/error.h"
 #include "base/slice.h"
 
 enum {
@@ -10,12 +11,12 @@ enum {
     SECRET_ROOM = PASSWORD_MAX + 4, /* longer than any password, so that one that is too long is found to be */
 };
 
-/* The two users that there are without a list of drains: who posts for all apps, and who scrapes. */
+/* The two users that there are without a list of drains: one posts for all apps, one scrapes. */
 #define SHARED_USER "drain"
 #define METRICS_USER "metrics"
 
 /* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_ROOM - 1
- * bytes.  False where it cannot be read or holds a NUL byte; problem then says so ("cannot be opened: ..."). */
-bool secret_read(const char *path, char text[SECRET_ROOM], char problem[128]);
+ * bytes.  False if it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
+bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX]);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum settings_action {
     SETTINGS_RUN,
-    SETTINGS_CHECK,        /* --check-config */
+    SETTINGS_CHECK,        /* --check-config: passwords are not needed if there is a configuration to check */
     SETTINGS_HEALTH_CHECK, /* --health-check: passwords are not needed */
     SETTINGS_COMMAND,      /* a command that does not serve: nor are they here */
     SETTINGS_HELP,
@@ -41,6 +41,7 @@ struct settings {
     uint64_t max_metric_series;
     uint64_t max_l2met_names;
     bool leave_out_self_drain;
+    bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
     uint64_t workers;
@@ -63,14 +64,15 @@ enum settings_result {
 /* Read the settings; a flag wins over its variable, and a secret may be in the file that <variable>_FILE names.  On any
  * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
  * that no process list shows them. */
-enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[256]);
+enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[ERROR_MAX]);
 
-/* The settings of a command that does not serve: from environment variables alone, and without secrets. */
-enum settings_result settings_load_for_command(struct settings *config, char error[256]);
+/* The settings of a command that does not serve: from environment variables, without passwords.  config_file, unless it
+ * is NULL, stands in for CONFIG_FILE and CONFIG. */
+enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX]);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
- * error where one of them cannot be read; there is nothing to free then. */
-bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[256]);
+ * error if one of them cannot be read; there is nothing to free then. */
+bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[ERROR_MAX]);
 
 /* Exchange the secrets that came from files with those in fresh; all others stay.  Doing it again undoes it. */
 void settings_exchange_secrets(struct settings *config, struct settings *fresh);

@@ -42,14 +42,15 @@ enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 
 /* What a family needs beside the line.  One for each batch. */
 struct family_context {
-    struct slice app;           /* the app of the drain, empty where it is unknown */
-    struct slice drain_token;   /* of the request, empty where it has none */
-    struct slice host;          /* of the request: where the drain posts to; empty where it is unknown */
+    void *const *states;        /* for each family_id, what this thread has for it: see families_open() */
+    struct slice app;           /* the app of the drain, empty if it is unknown */
+    struct slice drain_token;   /* of the request, empty if it has none */
+    struct slice host;          /* of the request: where the drain posts to; empty if it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
-    struct ingest *ingest;      /* ingest_create() */
-    struct router *router;      /* router_create() */
     struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
+    bool router_by_process;     /* the router's series have the label process as well */
+    bool addon_app;             /* add-ons' series have the label app as well */
 
     /* What the lines of the batch say beside samples; 0 at first. */
     double self_drain;          /* router lines about such requests */
@@ -94,8 +95,27 @@ static inline enum verdict verdict_malformed(enum malformation reason)
     return (enum verdict)(VERDICT_MALFORMED + (int)reason);
 }
 
-/* Each family's file defines one, <name>_family. */
+/* The setting that says how long a series that a family reports lives without an update. */
+enum family_lifetime {
+    LIFETIME_DEFAULT, /* EXPIRE_AFTER */
+    LIFETIME_POSTGRES,
+    LIFETIME_REDIS,
+    LIFETIME_RUNTIME,
+};
+
+enum { FAMILY_PREFIXES_MAX = 3 };
+
+/* The row of a family.  Its file defines it, as <name>_family. */
 struct family {
+    /* What the names of its metrics start with, up to a "_"; NULL behind the last.  None if others choose them. */
+    const char *prefixes[FAMILY_PREFIXES_MAX];
+    enum family_lifetime lifetime;
+    bool rules_after;      /* do the users' rules see a line that it owns but has no use for? */
+    bool reads_duplicates; /* is a line also read in a batch that was taken before?  Then without any output. */
+    /* What a thread needs to read its lines with: created once (NULL if memory is short), found in the context, and
+     * freed at last.  Both NULL: nothing. */
+    void *(*create_state)(void);
+    void (*free_state)(void *state);
     bool (*owns)(const struct line *line, const struct family_context *context);
     /* Hand the line's samples to output; only for lines that it owns. */
     enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
@@ -110,5 +130,13 @@ extern const struct family *const families[FAMILY_COUNT];
 
 /* The family that claims a line, or FAMILY_COUNT. */
 enum family_id family_of(const struct line *line, const struct family_context *context);
+
+/* The family that sees a line that the family before it owns but has no use for, or FAMILY_COUNT. */
+enum family_id family_after(enum family_id before, const struct line *line, const struct family_context *context);
+
+/* Create the states of all families, for one thread; false if memory is short, and then there are none.  NULL for
+ * those that have none. */
+bool families_open(void *states[FAMILY_COUNT]);
+void families_close(void *states[FAMILY_COUNT]);
 
 #endif

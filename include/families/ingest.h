@@ -11,10 +11,6 @@
 
 #include "families/family.h"
 
-/* Memory for reading ingest lines, for one thread; NULL where memory is short. */
-struct ingest *ingest_create(void);
-void ingest_free(struct ingest *ingest);
-
 extern const struct family ingest_family;
 
 #endif

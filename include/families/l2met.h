@@ -10,7 +10,7 @@
  *     sample#name   l2met_<name>_<unit>{app,process,source}         gauge
  *     unique#name   nothing
  *
- * measure.name is measure#name, where the line starts with it.  The unit is seconds or bytes, or left out; a name that
+ * measure.name is measure#name, if the line starts with it.  The unit is seconds or bytes, or left out; a name that
  * ends in it, or in total, does not get it twice.  Another unit than those of keyvalue.h is not converted.  Counts and
  * measurements are not negative.  A name has letters, digits, "." ":" "_" and "-".  The gauges of one-off dynos, whose
  * names are numbers that do not come again, have process_type in place of process.  Here source is what the app means

@@ -5,7 +5,7 @@
  *     Error L12: 222 messages dropped since 2013-11-04T21:31:32.125756+00:00.
  *
  * The numbers are added up in the context; there are no samples.  An L10 that names a drain tells of that drain: it
- * counts only where the drain is this one. */
+ * counts only if the drain is this one. */
 #ifndef FAMILY_LOGPLEX_H
 #define FAMILY_LOGPLEX_H
 

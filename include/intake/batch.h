@@ -3,7 +3,7 @@
 #define BATCH_H
 
 #include "families/rules.h"
-#include "intake/dedup.h"
+#include "intake/origin.h"
 #include "intake/recorder.h"
 
 struct intake_settings {
@@ -17,14 +17,14 @@ struct intake_settings {
 
 struct intake;
 
-/* NULL where memory is short.  The store must outlive the intake. */
+/* NULL if memory is short.  The store must outlive the intake. */
 struct intake *intake_create(struct store *store, const struct intake_settings *settings);
 void intake_free(struct intake *intake);
 
 /* What became of a message. */
 struct batch_judgement {
     struct slice message;
-    const struct line *line; /* its parts; empty ones where it was not read */
+    const struct line *line; /* its parts; empty ones if it was not read */
     enum family_id family;   /* which read it; FAMILY_COUNT: none */
     enum verdict verdict;
     const struct family_context *context;
@@ -40,35 +40,34 @@ struct batch_observer {
     void (*on_verdict)(struct batch_observer *observer, const struct batch_judgement *judgement);
 };
 
-/* A batch as it was posted.  Slices are views that must be valid during batch_process(); what the request did not have
- * is empty. */
+/* A batch as it was posted.  Slices are views that must be valid during batch_process(). */
 struct batch {
-    struct slice body;          /* decompressed */
-    size_t received;            /* its size before decompression, in bytes */
-    struct slice app;           /* whose batch it is; empty where that is unknown */
-    const struct label *labels; /* of all series that it makes, beside those that the families give; may be NULL */
-    size_t label_count;         /* at most FIXED_LABELS_MAX */
-    const struct rules *rules;  /* for its lines; may be NULL */
-    struct slice drain_token;   /* Logplex-Drain-Token */
-    struct slice frame_id;      /* Logplex-Frame-Id */
-    struct slice request_id;    /* X-Request-Id */
-    struct slice user_agent;
-    struct slice host;               /* Host: where the sender thinks that we are */
-    struct slice message_count;      /* Logplex-Msg-Count */
-    struct slice drop_count;         /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
-    struct slice lost_count;         /* Logplex-Lost-Count: what it could not deliver */
-    int64_t time;                    /* of arrival, microseconds since 1970 */
-    uint64_t now;                    /* of arrival, milliseconds of the monotonic clock */
+    struct slice body;           /* decompressed */
+    size_t received;             /* its size before decompression, in bytes */
+    struct slice app;            /* whose batch it is; empty: unknown */
+    bool foreign;                /* the sender may not speak for the app: only counted */
+    _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
+    const struct label *labels;  /* of all series that it makes, beside those that the families give; may be NULL */
+    size_t label_count;          /* at most FIXED_LABELS_MAX */
+    const struct rules *rules;   /* for its lines; may be NULL */
+    bool router_by_process;      /* see struct family_context, as of the next one */
+    bool addon_app;
+    struct origin origin;            /* who sent it */
+    struct slice host;               /* Host: where the sender thinks that we are; empty: unknown */
+    int64_t time;                    /* of arrival by the wall clock, which may go back; microseconds since 1970 */
+    uint64_t now;                    /* of arrival by the monotonic clock, milliseconds */
     struct batch_observer *observer; /* NULL: nobody */
 };
 
 enum batch_result {
     BATCH_TAKEN,
-    BATCH_DUPLICATE, /* it had been taken before; only counted */
+    BATCH_FOREIGN,     /* as struct batch says; only counted */
+    BATCH_DUPLICATE,   /* it had been taken before; only counted */
+    BATCH_IN_PROGRESS, /* another thread is taking the same batch now: nothing was done or counted; ask again later */
 };
 
-/* Take a batch on the thread that owns the slot.  When it returns, all that the batch says stands in the store. Nothing
- * in a batch can make this fail: what cannot be used is counted. */
+/* Take a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that the
+ * batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

@@ -1,6 +1,6 @@
 /* Which batches were taken lately.  A sender that got no answer in time sends a batch again under the same id.
- * Any number of threads; a short lock once per batch.  Memory is fixed: the last 32,768 ids, and none longer than five
- * minutes, since a retry comes within seconds and some senders count their ids from 1 at each start. */
+ * Any number of threads; a short lock once or twice a batch.  Memory is fixed: the last 32,768 ids, and none longer
+ * than five minutes, since a retry comes within seconds and some senders count their ids from 1 at each start. */
 #ifndef DEDUP_H
 #define DEDUP_H
 
@@ -10,7 +10,7 @@
 
 struct dedup;
 
-struct dedup *dedup_create(void); /* NULL where memory is short */
+struct dedup *dedup_create(void); /* NULL if memory is short */
 void dedup_free(struct dedup *dedup);
 
 struct batch_id {
@@ -22,14 +22,20 @@ struct batch_id {
 struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id);
 
 enum claim {
-    CLAIM_NEW,     /* it is the caller's now: take the batch, then call dedup_taken() */
-    CLAIM_RUNNING, /* another thread is taking it: ask again */
-    CLAIM_TAKEN,   /* it was taken in full */
+    CLAIM_NEW,         /* it is the caller's now: take the batch, then call dedup_taken() */
+    CLAIM_IN_PROGRESS, /* another thread is taking it: ask again later */
+    CLAIM_TAKEN,       /* it was taken in full */
 };
 
-/* now: milliseconds of the monotonic clock.  lost: the losses that the batch told of when it was taken; a second
- * sending may tell of more, and who counts these says so by dedup_taken() again.  On TAKEN *lost is filled in. */
-enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now, double *lost);
+/* now: milliseconds of the monotonic clock.  Never waits for another batch. */
+enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now);
+
+/* The batch was taken in full, and told of so many lost messages. */
 void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double lost);
+
+/* A second sending of a batch that was taken tells of so many lost messages.  Returns by how much that is more than all
+ * former ones have told, which is the caller's to count: of two threads that tell of the same growth, one gets it and
+ * the other one 0.  0 also if the batch is no longer known. */
+double dedup_raise_lost(struct dedup *dedup, struct batch_id id, double lost);
 
 #endif

@@ -1,6 +1,6 @@
 /* The ledger of an app: what became of each message that arrived for it.  It balances:
  *
- *     received = recognised + ignored + malformed + duplicate
+ *     received = recognised + ignored + malformed + duplicate + foreign
  *
  * and beside it stands what upstream says that it lost. */
 #ifndef LEDGER_H
@@ -16,10 +16,11 @@ extern const struct metric ledger_messages_recognised; /* a cell for each family
 extern const struct metric ledger_messages_ignored;
 extern const struct metric ledger_messages_malformed; /* a cell for each malformation */
 extern const struct metric ledger_messages_duplicate;
+extern const struct metric ledger_messages_foreign;
 extern const struct metric ledger_upstream_lost; /* a cell for each logplex_code */
 extern const struct metric ledger_frames_repaired;
 extern const struct metric ledger_count_mismatches;
-extern const struct metric ledger_batches;    /* cells: taken, duplicate */
+extern const struct metric ledger_batches;    /* cells: taken, duplicate, foreign */
 extern const struct metric ledger_body_bytes; /* cells: received, decoded */
 extern const struct metric ledger_samples_recorded;
 extern const struct metric ledger_samples_outdated;
@@ -28,6 +29,7 @@ extern const struct metric ledger_series_refused;   /* a cell for each family_id
 extern const struct metric ledger_self_drain;
 extern const struct metric ledger_rule_lines; /* label: rule, as of the next two */
 extern const struct metric ledger_rule_errors;
+extern const struct metric ledger_rule_unread;
 extern const struct metric ledger_rule_disabled; /* gauge */
 extern const struct metric ledger_line_lag;      /* histogram, seconds */
 extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
@@ -35,7 +37,7 @@ extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
 /* The ledger that a batch is counted in.  A plain value, valid as long as its app's name is. */
 struct ledger {
     struct self_terms terms;
-    struct label app; /* "__other__" where there are too many apps */
+    struct label app; /* "__other__" if there are too many apps */
     bool zeros;       /* record also what is 0 */
 };
 
@@ -45,7 +47,9 @@ struct ledger ledger_open(struct store *store, struct entities *entities, unsign
 
 /* What every batch has. */
 struct ledger_batch {
-    bool duplicate; /* it had been taken before */
+    bool duplicate;              /* it had been taken before */
+    bool foreign;                /* its sender may not speak for the app */
+    _Atomic int64_t *last_batch; /* where to note its time, for ledger_describe_app(); NULL: in the store at once */
     double messages;
     double received_bytes;
     double decoded_bytes;
@@ -70,6 +74,12 @@ void ledger_count_samples(const struct ledger *ledger, const struct recorder_tal
 
 /* Losses that a second sending of a batch told of. */
 void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages);
+
+/* Record what is known of an app that is configured, whether it was ever heard of or not: when its last batch arrived
+ * (*last_batch, or 0 for never), which stays as long as this is called, and, if it never was, its whole ledger as 0.
+ * Before each page, on the maintenance thread. */
+void ledger_describe_app(struct store *store, struct entities *entities, unsigned slot, struct slice app,
+                         _Atomic int64_t *last_batch, uint64_t now);
 
 /* What each rule took, and how often it was given up, since the reader was asked last. */
 void ledger_count_rules(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now);

@@ -5,7 +5,7 @@
  *     <174>1 2012-07-22T00:06:26+00:00 host heroku web.1 - Cycling                      syslog
  *     2012-07-22T00:06:26+00:00 heroku[web.1]: Cycling                                  heroku logs
  *
- * Lines of the last form become messages as Logplex sends them.  Where a terminal's colours are in such a line's
+ * Lines of the last form become messages as Logplex sends them.  If a terminal's colours are in such a line's
  * header, they are taken out of the whole line.  A line without a header is a message as it stands. Memory is bounded:
  * nothing is read further ahead than LOG_INPUT_WINDOW, and what is longer is cut there. */
 #ifndef LOG_INPUT_H
@@ -28,13 +28,13 @@ enum log_input_form {
 
 /* Where the bytes come from: as read(2), 0 at the end. */
 struct log_input_source {
-    ssize_t (*read)(void *context, char *place, size_t room);
+    ssize_t (*read)(void *context, char *buffer, size_t capacity);
     void *context;
 };
 
 struct log_input;
 
-/* NULL where memory is short.  What the source needs must live until log_input_close(). */
+/* NULL if memory is short.  What the source needs must live until log_input_close(). */
 struct log_input *log_input_open(const struct log_input_source *source);
 void log_input_close(struct log_input *input); /* NULL is harmless */
 
@@ -55,10 +55,10 @@ const char *log_input_form_name(enum log_input_form form);
 /* How messages of this form are to be read. */
 enum syslog_shape log_input_shape(enum log_input_form form);
 
-/* errno of a read that failed, which ends the input; ENOMEM where memory was short; 0: all is well. */
+/* errno of a read that failed, which ends the input; ENOMEM if memory was short; 0: all is well. */
 int log_input_error(const struct log_input *input);
 
-/* Bytes of the source that the messages given so far were made of. */
+/* Bytes of the source that the messages returned so far were made of. */
 uint64_t log_input_position(const struct log_input *input);
 
 #endif

@@ -7,28 +7,37 @@
 #define LOG_VOLUME_H
 
 #include "base/sample.h"
-#include "intake/syslog.h"
+#include "intake/procids.h"
 
-enum { LOG_SOURCES = 32 };
-
-/* What one appname and procid has said in a batch.  Slices of its lines. */
+/* What one appname and procid has said. */
 struct log_source {
-    struct slice appname;
-    struct slice procid;
-    double messages; /* 0: free */
+    double messages;
     double bytes;
 };
 
-/* A batch's volume; begin with all zero. */
+/* What a batch has said, by the numbers of procids.h. */
 struct log_volume {
-    struct log_source sources[LOG_SOURCES];
+    unsigned count; /* those that are used */
+    struct log_source sources[PROCIDS_MAX];
 };
 
-/* Count a message of so many bytes.  What has to make room for it goes to output. */
-void log_volume_add(struct log_volume *volume, const struct line *line, size_t bytes, struct slice app,
-                    struct sample_output *output);
+/* Forget all. */
+static inline void log_volume_start(struct log_volume *volume)
+{
+    volume->count = 0;
+}
+
+/* Count a message of so many bytes. */
+static inline void log_volume_add(struct log_volume *volume, unsigned procid, size_t bytes)
+{
+    while (volume->count <= procid)
+        volume->sources[volume->count++] = (struct log_source){0, 0};
+    volume->sources[procid].messages++;
+    volume->sources[procid].bytes += (double)bytes;
+}
 
 /* Record all that was counted. */
-void log_volume_record(struct log_volume *volume, struct slice app, struct sample_output *output);
+void log_volume_record(const struct log_volume *volume, const struct procids *procids, struct slice app,
+                       struct sample_output *output);
 
 #endif

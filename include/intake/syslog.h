@@ -18,11 +18,11 @@ enum syslog_shape {
     SYSLOG_RFC5424, /* MSGID is followed by "-" or "[id@number ...]" and then the message */
 };
 
-/* Split a message into its parts.  False where it has no syslog header: then line->message is the whole text and the
+/* Split a message into its parts.  False if it has no syslog header: then line->message is the whole text and the
  * other parts are empty. */
 bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line);
 
-/* Microseconds since 1970 (UTC) of an RFC 3339 timestamp: 0 to 9 digits of fraction, "Z" or an offset.  False where it
+/* Microseconds since 1970 (UTC) of an RFC 3339 timestamp: 0 to 9 digits of fraction, "Z" or an offset.  False if it
  * cannot be read; *microseconds is then untouched. */
 bool syslog_time(struct slice timestamp, int64_t *microseconds);
 

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "store/store.h"
 
-/* A finished page.  Shared: page_unref() each share.  */
+/* A finished page.  Counted: page_unref() each reference. */
 struct page {
     struct buffer text;
     bool gzip;
@@ -15,17 +15,19 @@ struct page {
 void page_unref(struct page *page);
 
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
-struct page_order {
+struct page_request {
     bool gzip;
-    /* Called once on the maintenance thread's thread, with a share of the page, or NULL where memory was short. */
-    void (*deliver)(struct page_order *order, struct page *page);
-    struct page_order *next; /* the maintenance thread's */
+    uint64_t scraper; /* who asks, as a hash; the same for each of his pages; 0: nobody who will ask again */
+    /* Called once, on the maintenance thread, with a reference to the page, or NULL if memory was short. */
+    void (*deliver)(struct page_request *request, struct page *page);
+    struct page_request *next; /* the maintenance thread's */
 };
 
 struct maintenance_settings {
     struct store *store;
-    unsigned slot;          /* of the store; the maintenance thread's own */
-    uint64_t shortest_life; /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
+    unsigned slot;            /* of the store; the maintenance thread's own */
+    uint64_t scrape_interval; /* milliseconds; see scrapers.h */
+    uint64_t shortest_life;   /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */
     size_t (*count_connections)(void *context);
@@ -35,13 +37,13 @@ struct maintenance_settings {
 
 struct maintenance;
 
-/* Start the thread; NULL where that fails. */
+/* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
 /* Ask for a page.  Any thread. */
-void maintenance_request_page(struct maintenance *maintenance, struct page_order *order);
+void maintenance_request_page(struct maintenance *maintenance, struct page_request *request);
 
-/* Deliver what is ordered, stop the thread and free the maintenance.  Nothing may be ordered any more. */
+/* Deliver what is asked for, stop the thread and free the maintenance.  Nobody may ask any more. */
 void maintenance_stop(struct maintenance *maintenance);
 
 #endif

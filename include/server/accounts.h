@@ -3,7 +3,7 @@
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "server/auth.h"
 
 struct accounts;
@@ -11,41 +11,66 @@ struct accounts;
 /* One user: that for all apps, or an entry of the configuration.  Lives as long as its accounts. */
 struct account;
 
-/* shared: the passwords of SHARED_USER; of count 0 where there is no such user.  file may be NULL; it becomes the
- * accounts', also where creation fails, and the passwords in it are wiped.  previous may be NULL: where a user has the
- * same hash as there, what is known about passwords is taken over.  NULL where memory or randomness is short. */
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous);
+/* shared: the passwords of SHARED_USER; of count 0 if there is no such user.  file may be NULL; it becomes the
+ * accounts', also if creation fails, and the passwords in it are wiped.  previous may be NULL: if a user has the same
+ * hash as there, what is known about passwords is taken over.  NULL if memory or randomness is short. */
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file,
+                                 struct accounts *previous);
 
-/* One share more, or one less; the last one frees.  accounts_unref(NULL) is harmless. */
+/* One reference more, or one less; the last one frees.  accounts_unref(NULL) is harmless. */
 struct accounts *accounts_ref(struct accounts *accounts);
 void accounts_unref(struct accounts *accounts);
 
 enum accounts_result {
     ACCOUNTS_ALLOWED,
-    ACCOUNTS_DENIED, /* the password is wrong, or there is no such user */
-    ACCOUNTS_BUSY,   /* it cannot be told now: ask again in a second */
+    ACCOUNTS_DENIED,    /* the password is wrong, or there is no such user */
+    ACCOUNTS_PENDING,   /* it must be verified first */
+    ACCOUNTS_NO_MEMORY, /* it cannot be told */
 };
 
-/* Whom does the value of an Authorization header let in?  On ALLOWED, *account is set.
+/* A password that must be compared with a hash of crypt(3) before it is known whether its request is let in.  Secret.
+ * Holds a reference to its accounts. */
+struct verification;
+
+/* Whom does the value of an Authorization header let in?  Returns at once.  On ALLOWED, *account is set.
  *
- * Against a hash of crypt(3) a password is verified once: then a keyed digest of it is remembered, as of a few wrong
- * ones.  A verification may take as long as a good part of a second, and anybody can ask for one; so there is one at a
- * time, and of each user two in a second.  Who would be over that is told BUSY, never DENIED. */
-enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization, uint64_t now,
-                                    const struct account **account);
+ * Against a hash a password is verified once: then a keyed digest of it is remembered, as of a few wrong ones.  A
+ * verification may take as long as some seconds.  So one that is needed becomes *verification on PENDING, the caller's
+ * to free, and who has the time runs it (verifier.h). */
+enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
+                                    const struct account **account, struct verification **verification);
+
+/* Verify and remember; never PENDING.  On ALLOWED, *account is set.  Any thread, as the next ones. */
+enum accounts_result verification_run(struct verification *verification, const struct account **account);
+
+/* The user that it is about: for comparison only. */
+const struct account *verification_user(const struct verification *verification);
+
+/* Are both about the same password of the same user? */
+bool verification_equals(const struct verification *a, const struct verification *b);
+
+void verification_free(struct verification *verification); /* NULL is harmless */
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
- * that the drain token means, else the token itself.  Empty where there is none.  Parts of the arguments, cut off at
- * CONFIG_FILE_APP_MAX bytes, or valid as long as the accounts. */
+ * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at
+ * CONFIGURATION_APP_MAX bytes, or valid as long as the accounts. */
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token);
 
-/* The fixed labels of all series of a batch; valid as long as the accounts.  Those of the account's entry; for the
- * shared user, those of the entry without a password that has this app. */
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count);
+/* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
+ * shared.  False is also logged, once a minute for each app. */
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
+                         uint64_t now);
 
-/* The fixed labels of one entry after the other, from 0 on; NULL behind the last. */
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count);
+/* What the configuration says of the series of a batch: the account's entry; for the shared user, the entry of the app
+ * that is shared or has no password; else configuration->others.  Valid as long as the accounts. */
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app);
+
+/* Where to note when a batch of the app arrived; NULL if the app is not configured. */
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app);
+
+/* The configuration that they were made of, without its passwords; NULL if there was none. */
+const struct configuration *accounts_configuration(const struct accounts *accounts);
 
 #endif

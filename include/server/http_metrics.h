@@ -4,11 +4,11 @@
 
 #include "store/self_metrics.h"
 
-/* Requests, for each path; a cell for each status, and one for all others. */
-enum { HTTP_STATUSES = 12 };
+/* Requests, for each path; a cell for each status, one for no response and one for all others. */
+enum { HTTP_STATUSES = 13 };
 extern const struct metric http_requests;
 
-/* The cell that a status is counted in. */
+/* The cell that a status is counted in; 0: no response. */
 unsigned http_status_cell(int status);
 
 extern const struct metric http_connections_refused;

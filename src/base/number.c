@@ -104,3 +104,24 @@ size_t number_spell(double number, char out[NUMBER_ROOM])
         length = spell_general(number, out + sign);
     return sign + length;
 }
+
+bool number_cut_decimal(struct slice *text, uint64_t most, uint64_t *number)
+{
+    uint64_t read = 0;
+    size_t length = 0;
+    for (; length < text->length && slice_is_digit(text->at[length]); length++) {
+        unsigned digit = (unsigned)(text->at[length] - '0');
+        if (__builtin_mul_overflow(read, 10u, &read) || __builtin_add_overflow(read, digit, &read) || read > most)
+            return false;
+    }
+    if (length == 0)
+        return false;
+    *text = slice_after(*text, length);
+    *number = read;
+    return true;
+}
+
+bool number_read_decimal(struct slice text, uint64_t most, uint64_t *number)
+{
+    return number_cut_decimal(&text, most, number) && text.length == 0;
+}

@@ -7,7 +7,9 @@
 
 #include "commands/convert.h"
 #include "commands/explain.h"
+#include "commands/hash_password.h"
 #include "commands/replay.h"
+#include "config/mistakes.h"
 
 command_run *command_find(const char *name)
 {
@@ -18,6 +20,7 @@ command_run *command_find(const char *name)
         {"explain", explain},
         {"convert", convert},
         {"replay", replay},
+        {"hash-password", hash_password},
     };
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(name, commands[i].name) == 0)
@@ -36,6 +39,17 @@ int command_fail(const char *format, ...)
     return COMMAND_FAILED;
 }
 
+static void fail_with(struct slice mistake)
+{
+    command_fail("%.*s", (int)mistake.length, mistake.at);
+}
+
+int command_fail_all(struct buffer *mistakes)
+{
+    mistakes_tell(mistakes, fail_with);
+    return COMMAND_FAILED;
+}
+
 int command_finish(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout))
@@ -51,7 +65,9 @@ static int misuse(const char *format, const char *what, const char *command)
 
 static int print_help(const struct command *command)
 {
-    printf("drain_exporter %s [OPTION]... %s\n\n%s\n\n", command->name, command->operands, command->purpose);
+    printf("drain_exporter %s%s%s%s\n\n%s\n%s", command->name, command->option_count > 0 ? " [OPTION]..." : "",
+           command->operands[0] != '\0' ? " " : "", command->operands, command->purpose,
+           command->option_count > 0 ? "\n" : "");
     for (size_t i = 0; i < command->option_count; i++) {
         const struct command_option *option = &command->options[i];
         printf("  %s%s%s\n        %s\n", option->name, option->argument == NULL ? "" : " ",
@@ -62,7 +78,7 @@ static int print_help(const struct command *command)
     return command_finish();
 }
 
-/* The option that an argument names: "--app", or "--app=...", where *value is set to what follows. */
+/* The option that an argument names: "--app", or "--app=...", with *value set to what follows. */
 static const struct command_option *find_option(const struct command *command, const char *argument, const char **value)
 {
     size_t length = strcspn(argument, "=");
@@ -73,7 +89,7 @@ static const struct command_option *find_option(const struct command *command, c
     return NULL;
 }
 
-/* Take the option at *at, and its argument where that is the next one. */
+/* Take the option at *at, and its argument if that is the next one. */
 static int take_option(const struct command *command, int argc, char **argv, int *at)
 {
     const char *value;
@@ -86,14 +102,14 @@ static int take_option(const struct command *command, int argc, char **argv, int
         value = argv[++*at];
     if (option->argument != NULL && value == NULL)
         return misuse("%s needs a value; see drain_exporter %s --help", option->name, command->name);
-    char problem[128];
+    char error[ERROR_MAX];
     if (option->take != NULL) {
-        if (!option->take(option->place, value, problem))
-            return misuse("%s: %s", option->name, problem);
+        if (!option->take(option->destination, value, error))
+            return misuse("%s: %s", option->name, error);
     } else if (option->argument != NULL)
-        *(const char **)option->place = value;
+        *(const char **)option->destination = value;
     else
-        *(bool *)option->place = true;
+        *(bool *)option->destination = true;
     return COMMAND_GO_ON;
 }
 

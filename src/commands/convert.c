@@ -2,16 +2,16 @@
 
 #include <stdio.h>
 
-#include "commands/reading.h"
-#include "output/exposition.h"
+#include "commands/offline_run.h"
+#include "output/page.h"
 
 struct options {
-    struct reading_options reading;
+    struct offline_run_options run;
     bool all;
 };
 
 /* Is it a line about one of our own metrics? */
-static bool is_own(struct slice line)
+static bool is_self_metric(struct slice line)
 {
     static const struct slice comments[] = {{"# HELP ", 7}, {"# TYPE ", 7}};
     for (size_t i = 0; i < 2; i++)
@@ -23,23 +23,27 @@ static bool is_own(struct slice line)
 static void print_page(struct slice page, bool all)
 {
     while (page.length > 0) {
-        struct slice line = {page.at, slice_index(page, '\n') + 1};
-        if (all || !is_own(line))
-            fwrite(line.at, 1, line.length, stdout);
-        page = slice_after(page, line.length);
+        struct slice line = slice_cut_line(&page);
+        if (all || !is_self_metric(line))
+            printf("%.*s\n", (int)line.length, line.at);
     }
 }
 
-static int write_page(const struct reading *reading, bool all)
+static int write_page(const struct offline_run *run, bool all)
 {
-    struct store *store = reading->pipeline.store;
+    struct store *store = run->offline.pipeline.store;
     struct buffer page = {0};
     int status = 0;
-    store_enter(store, reading->pipeline.maintenance_slot);
-    exposition_write(store, reading->pipeline.maintenance_slot, reading->batch.now, &page);
-    store_leave(store, reading->pipeline.maintenance_slot);
+    store_enter(store, run->offline.pipeline.maintenance_slot);
+    page_write(&(struct page_terms){.store = store,
+                                    .slot = run->offline.pipeline.maintenance_slot,
+                                    .now = run->batch.now,
+                                    .all_saw = UINT64_MAX,
+                                    .encoder = &text_encoder},
+               &page);
+    store_leave(store, run->offline.pipeline.maintenance_slot);
     if (page.failed)
-        status = command_fail("there is not enough memory for the page");
+        status = command_fail(ERROR_NO_MEMORY);
     else
         print_page((struct slice){page.at, page.length}, all);
     buffer_free(&page);
@@ -50,7 +54,7 @@ int convert(int argc, char **argv)
 {
     struct options options = {0};
     const struct command_option rows[] = {
-        READING_OPTIONS(options.reading),
+        OFFLINE_RUN_OPTIONS(options.run),
         {"--all", NULL, "also our own metrics: what became of the messages", NULL, &options.all},
     };
     const struct command command = {
@@ -64,16 +68,16 @@ int convert(int argc, char **argv)
         NULL,
     };
     const char *path;
-    struct reading reading;
+    struct offline_run offline;
     int status = command_read(&command, argc, argv, &path, 0, 1);
     if (status != COMMAND_GO_ON)
         return status;
-    if (!reading_open(&reading, &options.reading, path))
+    if (!offline_run_open(&offline, &options.run, path))
         return COMMAND_FAILED;
-    while (reading_take(&reading, NULL) > 0)
+    while (offline_run_next(&offline, NULL) > 0)
         ;
-    status = log_input_error(reading.file.input) == 0 ? write_page(&reading, options.all) : 0;
-    int closed = reading_close(&reading);
+    status = log_input_error(offline.file.input) == 0 ? write_page(&offline, options.all) : 0;
+    int closed = offline_run_close(&offline);
     int finished = command_finish();
     return status != 0 ? status : closed != 0 ? closed : finished;
 }

@@ -146,7 +146,7 @@ static void append_sample(struct explanation *explanation, const struct sample *
 
 /* ---- what a family calls ---- */
 
-/* Nothing of what was found before may be used where the recorder has forgotten it. */
+/* Nothing of what was found before may be used if the recorder has forgotten it. */
 static void forget_found(struct explanation *explanation)
 {
     static uint64_t generation;
@@ -250,6 +250,12 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     next->notify(next, process, event);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    struct sample_output *next = &((struct explanation *)output)->recorder->output;
+    return next->restart(next, process);
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct explanation *explanation = (struct explanation *)output;
@@ -280,6 +286,7 @@ void explanation_start_line(struct explanation *explanation, struct recorder *re
                                                  .add = add,
                                                  .observe = observe,
                                                  .notify = notify,
+                                                 .restart = restart,
                                                  .instance = instance,
                                                  .scale = scale};
     explanation->recorder = recorder;

@@ -8,9 +8,9 @@
 
 #include "commands/command.h"
 
-static ssize_t read_file(void *context, char *place, size_t room)
+static ssize_t read_file(void *context, char *bytes, size_t capacity)
 {
-    return read(((struct log_file *)context)->fd, place, room);
+    return read(((struct log_file *)context)->fd, bytes, capacity);
 }
 
 bool log_file_open(struct log_file *file, const char *path)
@@ -30,7 +30,7 @@ bool log_file_open(struct log_file *file, const char *path)
     file->input = log_input_open(&(struct log_input_source){.read = read_file, .context = file});
     if (file->input != NULL)
         return true;
-    command_fail("there is not enough memory");
+    command_fail(ERROR_NO_MEMORY);
     log_file_close(file);
     return false;
 }

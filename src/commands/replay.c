@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "commands/command.h"
 #include "commands/log_file.h"
 #include "commands/sender.h"
@@ -17,8 +18,8 @@ enum {
     BATCH_BYTES = 102400, /* what Logplex fills a batch with, as the next two */
     TRIES = 3,
     RETRY_PAUSE = 100,     /* milliseconds, more each time */
-    RETRY_AFTER_MAX = 5,   /* seconds that an answer may ask for */
-    BATCHES_A_SECOND = 10, /* where a rate is wanted: fewer messages each rather than longer pauses */
+    RETRY_AFTER_MAX = 5,   /* seconds that an response may ask for */
+    BATCHES_A_SECOND = 10, /* if a rate is wanted: fewer messages each rather than longer pauses */
     BATCH_MAX = 1000000,
     CONNECTIONS_MAX = 64,
     RATE_MAX = 100000000,
@@ -47,7 +48,7 @@ struct tally {
 /* The run: one thread reads, the others send.  A batch goes from the one to the others through next. */
 struct run {
     const struct options *options;
-    struct http_place place;
+    struct http_url url;
     struct log_file file;
     pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t changed; /* next or ended */
@@ -55,7 +56,7 @@ struct run {
     bool ended;
     struct tally tally;
     uint64_t begin;
-    uint64_t taken;       /* messages that were given to senders */
+    uint64_t taken;       /* messages that were handed to senders */
     uint64_t progress_at; /* when the bar was drawn; the reader's own */
     bool has_bar;
 };
@@ -75,15 +76,15 @@ static void clear_bar(const struct run *run)
 }
 
 /* With the lock held. */
-static void tell_failure(struct run *run, const struct http_answer *answer)
+static void tell_failure(struct run *run, const struct http_response *response)
 {
     if (++run->tally.failures > PROBLEMS_SHOWN)
         return;
     clear_bar(run);
-    if (answer->status != 0)
-        command_fail("a batch was given up: the server answered %d", answer->status);
+    if (response->status != 0)
+        command_fail("a batch was given up: the server answered %d", response->status);
     else
-        command_fail("a batch was given up: %s", answer->problem);
+        command_fail("a batch was given up: %s", response->error);
 }
 
 /* What Logplex tries again: all but success and what the request is to blame for. */
@@ -100,49 +101,50 @@ static void count_retry(struct run *run)
 }
 
 /* Send a batch until it is taken, refused for good, or was tried often enough. */
-static void deliver(struct run *run, struct http_client *client, const struct http_post *post,
-                    struct http_answer *answer)
+static void deliver(struct run *run, struct http_client *client, const struct http_request *post,
+                    struct http_response *response)
 {
     for (unsigned try = 1;; try++) {
-        http_client_post(client, post, answer);
-        if (!is_temporary(answer->status) || try == TRIES)
+        http_client_send(client, post, response);
+        if (!is_temporary(response->status) || try == TRIES)
             return;
         count_retry(run);
-        unsigned wanted = answer->retry_after < RETRY_AFTER_MAX ? answer->retry_after : RETRY_AFTER_MAX;
+        unsigned wanted = response->retry_after < RETRY_AFTER_MAX ? response->retry_after : RETRY_AFTER_MAX;
         pause_for(wanted > 0 ? wanted * 1000 : try * RETRY_PAUSE);
     }
 }
 
-static struct http_post post_of(const struct sender *sender, const struct sender_batch *batch)
+static struct http_request post_of(const struct sender *sender, const struct sender_batch *batch)
 {
-    return (struct http_post){.headers = {batch->headers.at, batch->headers.length},
-                              .body = {batch->body.at, batch->body.length},
-                              .chunked = sender_has(sender, HABIT_RFC5424),
-                              .close = sender_has(sender, HABIT_EXCON)};
+    return (struct http_request){.method = "POST",
+                                 .headers = {batch->headers.at, batch->headers.length},
+                                 .body = {batch->body.at, batch->body.length},
+                                 .chunked = sender_has(sender, HABIT_RFC5424),
+                                 .close = sender_has(sender, HABIT_EXCON)};
 }
 
 /* Send it as the sender's habits want it. */
 static void send_batch(struct run *run, struct http_client *client, const struct sender_batch *batch)
 {
     const struct sender *sender = &run->options->sender;
-    struct http_post post = post_of(sender, batch), broken = post;
-    struct http_answer answer;
+    struct http_request post = post_of(sender, batch), broken = post;
+    struct http_response response;
     broken.cut = sender_has(sender, HABIT_CUT);
-    broken.not_await = sender_has(sender, HABIT_NO_WAIT);
-    if (broken.cut || broken.not_await)
-        http_client_post(client, &broken, &answer);
-    deliver(run, client, &post, &answer);
-    bool taken = answer.status >= 200 && answer.status < 300;
+    broken.ignore_response = sender_has(sender, HABIT_NO_WAIT);
+    if (broken.cut || broken.ignore_response)
+        http_client_send(client, &broken, &response);
+    deliver(run, client, &post, &response);
+    bool taken = response.status >= 200 && response.status < 300;
     if (taken && sender_has(sender, HABIT_DUPLICATE)) {
-        deliver(run, client, &post, &answer);
-        taken = answer.status >= 200 && answer.status < 300;
+        deliver(run, client, &post, &response);
+        taken = response.status >= 200 && response.status < 300;
     }
     pthread_mutex_lock(&run->lock);
     if (taken) {
         run->tally.batches++;
         run->tally.messages += batch->messages;
     } else
-        tell_failure(run, &answer);
+        tell_failure(run, &response);
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -164,11 +166,11 @@ static bool take_messages(struct run *run, struct buffer *messages)
 static void *send_batches(void *context)
 {
     struct run *run = context;
-    struct http_client *client = http_client_create(&run->place, !run->options->insecure);
+    struct http_client *client = http_client_create(&run->url, !run->options->insecure);
     struct sender_batch batch = {0};
     struct buffer messages = {0};
     while (take_messages(run, &messages)) {
-        struct http_answer no_memory = {.problem = "there is not enough memory"};
+        struct http_response no_memory = {.error = ERROR_NO_MEMORY};
         if (client != NULL && sender_write(&run->options->sender, (struct slice){messages.at, messages.length}, &batch))
             send_batch(run, client, &batch);
         else {
@@ -223,7 +225,7 @@ static void keep_rate(const struct run *run)
 }
 
 /* Hand a batch of messages to whoever sends next. */
-static void give_messages(struct run *run, struct buffer *messages, uint64_t count)
+static void hand_over(struct run *run, struct buffer *messages, uint64_t count)
 {
     if (count == 0)
         return;
@@ -249,17 +251,17 @@ static void read_messages(struct run *run)
     uint64_t limit = batch_limit(run->options), count = 0;
     while (log_input_batch(input, 1, &one) > 0) {
         if (messages.length + one.length > BATCH_BYTES) {
-            give_messages(run, &messages, count);
+            hand_over(run, &messages, count);
             count = 0;
         }
         buffer_append(&messages, (struct slice){one.at, one.length});
         count++;
         if (count == limit || log_file_would_wait(&run->file)) {
-            give_messages(run, &messages, count);
+            hand_over(run, &messages, count);
             count = 0;
         }
     }
-    give_messages(run, &messages, count);
+    hand_over(run, &messages, count);
     buffer_free(&messages);
     buffer_free(&one);
 }
@@ -303,52 +305,46 @@ static int send_all(struct run *run)
 
 /* ---- the command ---- */
 
-static bool read_number(const char *text, uint64_t high, uint64_t *number, char problem[128])
+static bool read_number(const char *text, uint64_t most, uint64_t *number, char error[ERROR_MAX])
 {
-    char *end;
-    *number = strtoull(text, &end, 10);
-    bool valid = slice_is_digit(text[0]) && *end == '\0' && *number >= 1 && *number <= high;
-    if (!valid)
-        snprintf(problem, 128, "it must be a whole number from 1 to %" PRIu64, high);
-    return valid;
+    if (number_read_decimal(slice_of(text), most, number) && *number >= 1)
+        return true;
+    return error_set(error, "it must be a whole number from 1 to %" PRIu64, most);
 }
 
-static bool take_rate(void *place, const char *text, char problem[128])
+static bool take_rate(void *destination, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, RATE_MAX, place, problem);
+    return read_number(text, RATE_MAX, destination, error);
 }
 
-static bool take_batch(void *place, const char *text, char problem[128])
+static bool take_batch(void *destination, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, BATCH_MAX, place, problem);
+    return read_number(text, BATCH_MAX, destination, error);
 }
 
-static bool take_connections(void *place, const char *text, char problem[128])
+static bool take_connections(void *destination, const char *text, char error[ERROR_MAX])
 {
-    return read_number(text, CONNECTIONS_MAX, place, problem);
+    return read_number(text, CONNECTIONS_MAX, destination, error);
 }
 
-static bool take_token(void *place, const char *text, char problem[128])
+static bool take_token(void *destination, const char *text, char error[ERROR_MAX])
 {
     bool valid = text[0] != '\0' && strlen(text) <= 128;
     for (const char *at = text; *at != '\0'; at++)
         valid = valid && *at > ' ' && *at < 0x7f;
-    if (!valid)
-        snprintf(problem, 128, "it must be 1 to 128 characters of ASCII without blanks");
-    *(const char **)place = text;
-    return valid;
+    *(const char **)destination = text;
+    return valid || error_set(error, "it must be 1 to 128 characters of ASCII without blanks");
 }
 
-static bool take_habit(void *place, const char *text, char problem[128])
+static bool take_habit(void *destination, const char *text, char error[ERROR_MAX])
 {
     for (unsigned habit = 0; habit < BAD_HABIT_COUNT; habit++) {
         if (strcmp(text, bad_habit_names[habit]) == 0) {
-            *(unsigned *)place |= 1u << habit;
+            *(unsigned *)destination |= 1u << habit;
             return true;
         }
     }
-    snprintf(problem, 128, "there is no such bad habit; see --help");
-    return false;
+    return error_set(error, "there is no such bad habit; see --help");
 }
 
 static void print_habits(void)
@@ -413,17 +409,17 @@ int replay(int argc, char **argv)
         print_habits,
     };
     const char *operands[2];
-    char problem[128];
+    char error[ERROR_MAX];
     struct run run = {0};
     int status = command_read(&command, argc, argv, operands, 1, 2);
     if (status != COMMAND_GO_ON)
         return status;
-    if (!http_place_read(operands[0], &run.place, problem)) {
-        command_fail("%s", problem);
+    if (!http_url_read(operands[0], &run.url, error)) {
+        command_fail("%s", error);
         return COMMAND_USAGE;
     }
     hide_password((char *)(uintptr_t)operands[0]);
     status = run_replay(&options, operands[1], &run);
-    explicit_bzero(run.place.authorization, sizeof run.place.authorization);
+    explicit_bzero(run.url.authorization, sizeof run.url.authorization);
     return status;
 }

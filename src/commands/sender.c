@@ -2,10 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <time.h>
-#include <zlib.h>
 
+#include "base/digest.h"
+#include "base/gzip.h"
 #include "intake/frame.h"
 #include "intake/syslog.h"
 
@@ -109,20 +109,7 @@ static void append_messages(const struct sender *sender, struct slice messages, 
 static bool compress_body(struct buffer *body)
 {
     struct buffer compressed = {0};
-    z_stream stream = {.next_in = (unsigned char *)body->at, .avail_in = (unsigned)body->length};
-    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        return false;
-    size_t room = deflateBound(&stream, body->length);
-    char *place = buffer_reserve(&compressed, room);
-    int status = Z_MEM_ERROR;
-    if (place != NULL) {
-        stream.next_out = (unsigned char *)place;
-        stream.avail_out = (unsigned)room;
-        status = deflate(&stream, Z_FINISH);
-        compressed.length = room - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    if (status != Z_STREAM_END) {
+    if (!gzip_compress((struct slice){body->at, body->length}, 6, &compressed)) {
         buffer_free(&compressed);
         return false;
     }
@@ -133,19 +120,11 @@ static bool compress_body(struct buffer *body)
 
 /* ---- headers ---- */
 
-static void make_random(unsigned char bytes[16])
-{
-    for (size_t got = 0; got < 16;) {
-        ssize_t more = getrandom(bytes + got, 16 - got, 0);
-        got += more > 0 ? (size_t)more : 0;
-    }
-}
-
 /* A batch's id, the same whenever it is sent: 32 hexadecimal digits, or a UUID. */
 static void append_id(struct buffer *headers, const char *name, bool uuid)
 {
     unsigned char bytes[16];
-    make_random(bytes);
+    digest_random(bytes, sizeof bytes);
     append_text(headers, "%s: ", name);
     for (int i = 0; i < 16; i++)
         append_text(headers, uuid ? "%s%02x" : "%s%02X", uuid && (i == 4 || i == 6 || i == 8 || i == 10) ? "-" : "",

@@ -4,18 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
+#include "config/mistakes.h"
+
 /* ---- mistakes ---- */
 
-/* So many are told one by one; of the others only how many there are. */
+/* So many are listed one by one; of the others only how many there are. */
 enum { MISTAKES_MAX = 1000 };
 
 struct mistake {
-    size_t line; /* 0: of no place */
+    size_t line; /* 0: it has no location */
     size_t column;
     char *text;
 };
 
-void config_note(struct reader *reader, const yaml_mark_t *mark, const char *format, ...)
+void config_note(struct document_reader *reader, const yaml_mark_t *mark, const char *format, ...)
 {
     if (reader->mistake_count++ >= MISTAKES_MAX)
         return;
@@ -48,23 +51,11 @@ static int compare_mistakes(const void *left, const void *right)
     return strcmp(a->text, b->text);
 }
 
-void config_append_line(struct buffer *out, const char *source, const char *format, ...)
-{
-    char line[640];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    buffer_append(out, slice_of(source));
-    buffer_append(out, slice_of(line));
-    buffer_append(out, SLICE("\n"));
-}
-
-void config_tell_mistakes(struct reader *reader, struct buffer *out)
+void config_list_mistakes(struct document_reader *reader, struct buffer *out)
 {
     size_t count = reader->mistake_count < MISTAKES_MAX ? reader->mistake_count : MISTAKES_MAX;
     if (reader->no_memory) {
-        config_append_line(out, reader->source, ": there is no memory");
+        mistakes_add(out, "%s: " ERROR_NO_MEMORY, reader->source);
         return;
     }
     if (count > 0)
@@ -72,15 +63,15 @@ void config_tell_mistakes(struct reader *reader, struct buffer *out)
     for (size_t i = 0; i < count; i++) {
         const struct mistake *mistake = &reader->mistakes[i];
         if (mistake->line == 0)
-            config_append_line(out, reader->source, ": %s", mistake->text);
+            mistakes_add(out, "%s: %s", reader->source, mistake->text);
         else
-            config_append_line(out, reader->source, ":%zu:%zu: %s", mistake->line, mistake->column, mistake->text);
+            mistakes_add(out, "%s:%zu:%zu: %s", reader->source, mistake->line, mistake->column, mistake->text);
     }
     if (count < reader->mistake_count)
-        config_append_line(out, reader->source, ": and %zu more mistakes", reader->mistake_count - count);
+        mistakes_add(out, "%s: and %zu more mistakes", reader->source, reader->mistake_count - count);
 }
 
-void config_free_reader(struct reader *reader)
+void config_free_reader(struct document_reader *reader)
 {
     for (size_t i = 0; reader->mistakes != NULL && i < reader->mistake_count && i < MISTAKES_MAX; i++)
         free(reader->mistakes[i].text);
@@ -92,27 +83,188 @@ void config_free_reader(struct reader *reader)
     free(reader->metrics.list);
 }
 
+/* ---- the document ---- */
+
+enum { DEPTH_MAX = 16 };
+
+/* The location of a byte, which libyaml does not tell if it cannot read characters. */
+static yaml_mark_t mark_at(struct slice text, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < text.length; i++) {
+        mark.column += (text.at[i] & 0xC0) != 0x80; /* characters, not bytes */
+        if (text.at[i] == '\n') {
+            mark.line++;
+            mark.column = 0;
+        }
+    }
+    return mark;
+}
+
+static void note_syntax(struct document_reader *reader, const yaml_parser_t *parser)
+{
+    if (parser->error == YAML_MEMORY_ERROR || parser->problem == NULL) /* it forgets to say so, here and there */
+        reader->no_memory = true;
+    else if (parser->error == YAML_READER_ERROR) {
+        yaml_mark_t mark = mark_at(reader->text, parser->problem_offset);
+        config_note(reader, &mark, "%s", parser->problem);
+    } else if (parser->context != NULL)
+        config_note(reader, &parser->problem_mark, "%s (%s)", parser->problem, parser->context);
+    else
+        config_note(reader, &parser->problem_mark, "%s", parser->problem);
+}
+
+static bool open_parser(struct document_reader *reader, yaml_parser_t *parser)
+{
+    if (!yaml_parser_initialize(parser)) {
+        reader->no_memory = true;
+        return false;
+    }
+    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(parser, (const unsigned char *)reader->text.at, reader->text.length);
+    return true;
+}
+
+/* What the events of a document have shown so far. */
+struct events {
+    unsigned documents;
+    unsigned depth;
+    bool ended;
+    bool loadable;
+};
+
+static void check_anchor(struct document_reader *reader, const yaml_event_t *event)
+{
+    const yaml_char_t *anchor = NULL;
+    if (event->type == YAML_SCALAR_EVENT)
+        anchor = event->data.scalar.anchor;
+    else if (event->type == YAML_SEQUENCE_START_EVENT)
+        anchor = event->data.sequence_start.anchor;
+    else if (event->type == YAML_MAPPING_START_EVENT)
+        anchor = event->data.mapping_start.anchor;
+    if (anchor != NULL)
+        config_note(reader, &event->start_mark, "there are no anchors here; a text that starts with '&' needs quotes");
+}
+
+/* libyaml needs a time that grows with the square of the depth.  An alias makes one node stand in many positions, and a
+ * few lines of them as many nodes as one likes. */
+static void check_event(struct document_reader *reader, const yaml_event_t *event, struct events *events)
+{
+    check_anchor(reader, event);
+    switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        if (++events->documents > 1)
+            config_note(reader, &event->start_mark, "there is more than one YAML document");
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        if (++events->depth > DEPTH_MAX) {
+            config_note(reader, &event->start_mark, "nothing here is nested so deeply");
+            events->ended = true;
+            events->loadable = false;
+        }
+        break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        events->depth--;
+        break;
+    case YAML_ALIAS_EVENT:
+        config_note(reader, &event->start_mark, "there are no aliases here; a text that starts with '*' needs quotes");
+        events->loadable = false;
+        break;
+    case YAML_STREAM_END_EVENT:
+        events->ended = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* libyaml compares each directive with all before it, and we need none. */
+static bool has_directive(struct document_reader *reader)
+{
+    struct slice rest = reader->text;
+    while (rest.length > 0 && rest.at[0] != '%')
+        slice_cut_line(&rest);
+    if (rest.length == 0)
+        return false;
+    yaml_mark_t mark = mark_at(reader->text, (size_t)(rest.at - reader->text.at));
+    config_note(reader, &mark, "a line cannot start with '%%': there are no directives here");
+    return true;
+}
+
+/* Is the text a document that can be loaded? */
+static bool check_syntax(struct document_reader *reader)
+{
+    if (has_directive(reader))
+        return false;
+    yaml_parser_t parser;
+    if (!open_parser(reader, &parser))
+        return false;
+    struct events events = {.loadable = true};
+    while (!events.ended) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event)) {
+            note_syntax(reader, &parser);
+            events.loadable = false;
+            break;
+        }
+        check_event(reader, &event, &events);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return events.loadable;
+}
+
+/* Passwords stand in it. */
+void config_close_document(struct document_reader *reader)
+{
+    yaml_document_t *document = &reader->document;
+    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++)
+        if (node->type == YAML_SCALAR_NODE)
+            explicit_bzero(node->data.scalar.value, node->data.scalar.length);
+    yaml_document_delete(document);
+}
+
+const yaml_node_t *config_open_document(struct document_reader *reader)
+{
+    yaml_parser_t parser;
+    const yaml_node_t *root = NULL;
+    if (!check_syntax(reader) || !open_parser(reader, &parser))
+        return NULL;
+    if (yaml_parser_load(&parser, &reader->document)) {
+        root = yaml_document_get_root_node(&reader->document);
+        if (root == NULL) {
+            config_note(reader, NULL, "there is nothing in it");
+            config_close_document(reader);
+        }
+    } else
+        note_syntax(reader, &parser);
+    yaml_parser_delete(&parser);
+    return root;
+}
+
 /* ---- what must not stand twice ---- */
 
-void config_remember(struct reader *reader, struct places *places, struct slice text, const yaml_mark_t *mark,
-                     const void *item)
+void config_remember(struct document_reader *reader, struct locations *locations, struct slice text,
+                     const yaml_mark_t *mark, const void *item)
 {
-    if (places->count == places->room) {
-        size_t room = places->room == 0 ? 64 : 2 * places->room;
-        struct place *list = realloc(places->list, room * sizeof list[0]);
+    if (locations->count == locations->capacity) {
+        size_t capacity = locations->capacity == 0 ? 64 : 2 * locations->capacity;
+        struct location *list = realloc(locations->list, capacity * sizeof list[0]);
         if (list == NULL) {
             reader->no_memory = true;
             return;
         }
-        places->list = list;
-        places->room = room;
+        locations->list = list;
+        locations->capacity = capacity;
     }
-    places->list[places->count++] = (struct place){text, *mark, item};
+    locations->list[locations->count++] = (struct location){text, *mark, item};
 }
 
-static int compare_places(const void *left, const void *right)
+static int compare_locations(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct location *a = left, *b = right;
     size_t shorter = a->text.length < b->text.length ? a->text.length : b->text.length;
     int order = memcmp(a->text.at, b->text.at, shorter);
     if (order != 0)
@@ -122,17 +274,17 @@ static int compare_places(const void *left, const void *right)
     return a->mark.index < b->mark.index ? -1 : a->mark.index > b->mark.index;
 }
 
-void config_sort_places(struct places *places)
+void config_sort_locations(struct locations *locations)
 {
-    if (places->count > 0)
-        qsort(places->list, places->count, sizeof places->list[0], compare_places);
+    if (locations->count > 0)
+        qsort(locations->list, locations->count, sizeof locations->list[0], compare_locations);
 }
 
-void config_check_places(struct reader *reader, struct places *places, const char *what)
+void config_check_locations(struct document_reader *reader, struct locations *locations, const char *what)
 {
-    config_sort_places(places);
-    for (size_t i = 1; i < places->count; i++) {
-        const struct place *first = &places->list[i - 1], *second = &places->list[i];
+    config_sort_locations(locations);
+    for (size_t i = 1; i < locations->count; i++) {
+        const struct location *first = &locations->list[i - 1], *second = &locations->list[i];
         if (slice_equals(first->text, second->text))
             config_note(reader, &second->mark, "%s stands in line %zu already", what, first->mark.line + 1);
     }
@@ -140,7 +292,7 @@ void config_check_places(struct reader *reader, struct places *places, const cha
 
 /* ---- nodes ---- */
 
-yaml_node_t *config_node(struct reader *reader, int index)
+yaml_node_t *config_node(struct document_reader *reader, int index)
 {
     return yaml_document_get_node(&reader->document, index);
 }
@@ -163,7 +315,7 @@ static bool is_null(const yaml_node_t *node)
     return false;
 }
 
-bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what)
+bool config_is_kind(struct document_reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what)
 {
     static const struct {
         const char *name;
@@ -182,7 +334,7 @@ bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_ty
     return false;
 }
 
-bool config_read_text(struct reader *reader, const yaml_node_t *node, const char *what, size_t limit,
+bool config_read_text(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t limit,
                       struct slice *text)
 {
     if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
@@ -199,7 +351,16 @@ bool config_read_text(struct reader *reader, const yaml_node_t *node, const char
     return false;
 }
 
-char *config_keep(struct reader *reader, struct slice text)
+void config_read_truth(struct document_reader *reader, const yaml_node_t *node, const char *what, bool *truth)
+{
+    if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
+        return;
+    *truth = slice_equals(config_text(node), SLICE("true"));
+    if (!*truth && !slice_equals(config_text(node), SLICE("false")))
+        config_note(reader, &node->start_mark, "%s must be true or false", what);
+}
+
+char *config_keep(struct document_reader *reader, struct slice text)
 {
     char *copy = strndup(text.at, text.length);
     if (copy == NULL)
@@ -215,7 +376,7 @@ static size_t find_key(const struct config_key *keys, size_t count, struct slice
     return i;
 }
 
-unsigned config_read_mapping(struct reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
+unsigned config_read_mapping(struct document_reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
                              size_t count, const char *known, void *into)
 {
     unsigned seen = 0;
@@ -234,7 +395,7 @@ unsigned config_read_mapping(struct reader *reader, const yaml_node_t *mapping, 
     return seen;
 }
 
-const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mapping, const char *name)
+const yaml_node_t *config_value(struct document_reader *reader, const yaml_node_t *mapping, const char *name)
 {
     for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++)
         if (slice_equals(config_text(config_node(reader, pair->key)), slice_of(name)))
@@ -242,7 +403,7 @@ const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mappin
     return NULL;
 }
 
-void *config_allocate(struct reader *reader, size_t count, size_t size)
+void *config_allocate(struct document_reader *reader, size_t count, size_t size)
 {
     void *array = calloc(count + 1, size);
     if (array == NULL)
@@ -255,7 +416,7 @@ size_t config_list_length(const yaml_node_t *list)
     return (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
 }
 
-const yaml_node_t *config_list_item(struct reader *reader, const yaml_node_t *list, size_t item)
+const yaml_node_t *config_list_item(struct document_reader *reader, const yaml_node_t *list, size_t item)
 {
     return config_node(reader, list->data.sequence.items.start[item]);
 }
@@ -286,7 +447,7 @@ static bool is_label_name(struct slice name)
     return name.length > 0 && name.length <= IDENTITY_LABEL_MAX && !slice_starts_with(name, SLICE("__"));
 }
 
-bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const char *const *taken, size_t taken_count,
+bool config_read_label_name(struct document_reader *reader, const yaml_node_t *key, enum reserved_from who,
                             struct slice *name)
 {
     if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, name))
@@ -296,11 +457,9 @@ bool config_read_label_name(struct reader *reader, const yaml_node_t *key, const
                     "a label's name must be letters, digits and \"_\", and not start with \"__\"");
         return false;
     }
-    for (size_t i = 0; i < taken_count; i++) {
-        if (slice_equals(*name, slice_of(taken[i]))) {
-            config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name->length, name->at);
-            return false;
-        }
+    if (reserved_label(*name, who)) {
+        config_note(reader, &key->start_mark, "the label %.*s has a meaning already", (int)name->length, name->at);
+        return false;
     }
     return true;
 }

@@ -13,13 +13,11 @@ static size_t without_newline(const char *text, size_t length)
     return length;
 }
 
-bool secret_read(const char *path, char text[SECRET_ROOM], char problem[128])
+bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX])
 {
     FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        snprintf(problem, 128, "cannot be opened: %s", strerror(errno));
-        return false;
-    }
+    if (file == NULL)
+        return error_set(error, "cannot be opened: %s", strerror(errno));
     setvbuf(file, NULL, _IONBF, 0); /* no copy is left in a buffer */
     size_t length = fread(text, 1, SECRET_ROOM - 1, file);
     bool failed = ferror(file) != 0;
@@ -27,9 +25,9 @@ bool secret_read(const char *path, char text[SECRET_ROOM], char problem[128])
     length = without_newline(text, length);
     text[length] = '\0';
     if (failed)
-        snprintf(problem, 128, "cannot be read");
+        error_set(error, "cannot be read");
     else if (strlen(text) != length)
-        snprintf(problem, 128, "holds a NUL byte");
+        error_set(error, "holds a NUL byte");
     else
         return true;
     explicit_bzero(text, SECRET_ROOM);

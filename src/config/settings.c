@@ -1,11 +1,11 @@
 #include "config/settings.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/version.h"
 #include "config/secret.h"
 
@@ -26,45 +26,55 @@ struct setting {
 #define DAYS(count) SECONDS((count)*UINT64_C(86400))
 
 static const struct setting settings[] = {
-    {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0, "host:port or [address]:port to listen on"},
+    {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0,
+     "host:port, [address]:port or :port to listen on"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
-     "password of the user drain (required, unless CONFIG has one)"},
-    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics (required)"},
+     "password of the user drain; required, unless a drain of the configuration has a password"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
-    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file that lists several apps"},
-    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0, "the same YAML itself"},
+    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
+    {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
+     "the same YAML itself, for containers without files; it holds secrets"},
     {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
-     "a reported series not updated for this long leaves; 0: never"},
-    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
-     "the same for samples of Heroku Postgres, PgBouncer and add-ons that are not named here"},
-    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30), "the same for samples of Heroku Redis"},
+     "a series that the app reports leaves if it was not updated for this long; 0: never; up to 720h, as for the next "
+     "three"},
     {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
      "the same for samples of dynos (log-runtime-metrics)"},
-    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "30s", 10, SECONDS(3600),
-     "how often Prometheus scrapes; the series of a dyno that has ended stay for two of these"},
+    {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30),
+     "the same for samples of Heroku Key-Value Store"},
+    {"POSTGRES_EXPIRE_AFTER", DURATION, AT(postgres_expire_after), "15m", 0, DAYS(30),
+     "the same for samples of Heroku Postgres, PgBouncer and all other add-ons"},
+    {"SCRAPE_INTERVAL", DURATION, AT(scrape_interval), "60s", 10, SECONDS(3600),
+     "how often Prometheus scrapes, which must agree with its scrape_interval; a new counter stands at 0 for that "
+     "long, and the series of a dyno that has ended stay for two of these"},
     {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
      "an app that has been silent for this long leaves with all its series; 0: never"},
+    {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000,
+     "how many series may exist, counted in lines of the page; what a set or sketch holds counts too"},
     {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
     {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
      "how many of them one metric of an app may have; 0: all"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
-     "how many names of count#, measure# and sample# metrics an app may choose; 0: any"},
+     "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
+     "whether requests are counted by dyno (web.1) and not only by process type; an entry of drains may say otherwise"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
-    {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000, "how many series may exist"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
-     "largest request body; four times this when decompressed"},
+     "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000, "beyond it new connections are closed"},
-    {"WORKERS", NUMBER, AT(workers), NULL, 1, 64, "threads that take batches; default: usable cores, at most 8"},
+    {"WORKERS", NUMBER, AT(workers), NULL, 1, 64,
+     "threads that take batches, up to 64; if not set, as many as there are usable cores, at most 8"},
     {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
-     "word that starts a line of metrics that the app prints"},
+     "the word that starts a line of metrics that the app prints"},
     {"HEADER_TIMEOUT", DURATION, AT(header_timeout), "10s", 100, SECONDS(3600), "for a request's header to arrive"},
     {"REQUEST_TIMEOUT", DURATION, AT(request_timeout), "60s", 100, SECONDS(3600),
-     "for a whole request to arrive, and for an answer to be read"},
-    {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400), "for the next request of a connection"},
+     "for a whole request to arrive, and for a response to be read"},
+    {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400),
+     "for the next request of a connection; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
@@ -75,12 +85,6 @@ static const char *const switch_names[] = {"false", "true"};
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 /* ---- values ---- */
-
-static bool fail(char error[256], const char *format, const char *first, const char *second)
-{
-    snprintf(error, 256, format, first, second);
-    return false;
-}
 
 struct unit {
     const char *name;
@@ -95,19 +99,16 @@ static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 /* "600s", "4MiB", "1024": a whole number and one of the units; a plain 0 needs none. */
 static bool read_quantity(const char *text, const struct unit *units, uint64_t *quantity)
 {
-    if (!isdigit((unsigned char)text[0]))
+    struct slice rest = slice_of(text);
+    uint64_t number;
+    if (!number_cut_decimal(&rest, UINT64_MAX, &number))
         return false;
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 10);
-    if (errno != 0)
-        return false;
-    if (number == 0 && *end == '\0') {
+    if (number == 0 && rest.length == 0) {
         *quantity = 0;
         return true;
     }
     for (; units->name != NULL; units++) {
-        if (strcmp(end, units->name) == 0)
+        if (slice_equals(rest, slice_of(units->name)))
             return !__builtin_mul_overflow(number, units->factor, quantity);
     }
     return false;
@@ -131,44 +132,43 @@ static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
         snprintf(out, 32, "%llu%s", (unsigned long long)(quantity / best->factor), best->name);
 }
 
-static void *place_of(struct settings *config, const struct setting *setting)
+static void *member_of(struct settings *config, const struct setting *setting)
 {
     return (char *)config + setting->offset;
 }
 
-static bool set_number(struct settings *config, const struct setting *setting, const char *text, char error[256])
+static bool set_number(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     static const char *const examples[] = {[DURATION] = "a duration such as 500ms, 30s, 10m or 1h",
                                            [SIZE] = "a size such as 500kB or 4MiB",
                                            [NUMBER] = "a whole number"};
     uint64_t number;
     if (!read_quantity(text, units_of(setting->kind), &number))
-        return fail(error, "%s is not %s", setting->variable, examples[setting->kind]);
+        return error_set(error, "%s is not %s", setting->variable, examples[setting->kind]);
     if (number < setting->low || number > setting->high) {
         char low[32], high[32];
         spell_quantity(setting->kind, setting->low, low);
         spell_quantity(setting->kind, setting->high, high);
-        snprintf(error, 256, "%s must be from %s to %s", setting->variable, low, high);
-        return false;
+        return error_set(error, "%s must be from %s to %s", setting->variable, low, high);
     }
-    *(uint64_t *)place_of(config, setting) = number;
+    *(uint64_t *)member_of(config, setting) = number;
     return true;
 }
 
-static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[256])
+static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
-            return fail(error, "%s is empty%s", setting->variable, "");
+            return error_set(error, "%s is empty", setting->variable);
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
-            return fail(error, "%s is longer than 1024 bytes%s", setting->variable, "");
-        char **place = place_of(config, setting);
-        free(*place);
-        *place = strdup(text);
-        return *place != NULL || fail(error, "there is no memory for %s%s", setting->variable, "");
+            return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
+        char **member = member_of(config, setting);
+        free(*member);
+        *member = strdup(text);
+        return *member != NULL || error_set(error, ERROR_NO_MEMORY);
     }
     case DURATION:
     case SIZE:
@@ -177,29 +177,30 @@ static bool set_value(struct settings *config, const struct setting *setting, co
     case SWITCH:
         for (int on = 0; on < 2; on++) {
             if (strcmp(text, switch_names[on]) == 0) {
-                *(bool *)place_of(config, setting) = on;
+                *(bool *)member_of(config, setting) = on;
                 return true;
             }
         }
-        return fail(error, "%s is not true or false%s", setting->variable, "");
+        return error_set(error, "%s is not true or false", setting->variable);
     case LEVEL:
         for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
             if (strcmp(text, level_names[level]) == 0) {
-                *(enum log_level *)place_of(config, setting) = (enum log_level)level;
+                *(enum log_level *)member_of(config, setting) = (enum log_level)level;
                 return true;
             }
         }
-        return fail(error, "%s is not %s", setting->variable, setting->meaning);
+        return error_set(error, "%s is not %s", setting->variable, setting->meaning);
     }
     return false;
 }
 
-static bool set_from_file(struct settings *config, const struct setting *setting, const char *path, char error[256])
+static bool set_from_file(struct settings *config, const struct setting *setting, const char *path,
+                          char error[ERROR_MAX])
 {
     char text[SECRET_ROOM];
-    char problem[128];
-    if (!secret_read(path, text, problem))
-        return fail(error, "the file that %s_FILE names %s", setting->variable, problem);
+    char reason[ERROR_MAX];
+    if (!secret_read(path, text, reason))
+        return error_set(error, "the file that %s_FILE names %s", setting->variable, reason);
     bool set = set_value(config, setting, text, error);
     explicit_bzero(text, sizeof text);
     return set;
@@ -211,6 +212,7 @@ static bool set_from_file(struct settings *config, const struct setting *setting
 struct given {
     const char *flag;
     const char *flag_file;
+    bool is_replaced; /* by another setting: it counts as not given */
 };
 
 /* "LISTEN_ADDRESS" is the flag "listen-address". */
@@ -239,7 +241,7 @@ static int find_flag(const char *name, size_t length, bool *file)
 }
 
 static enum settings_result read_flags(struct settings *config, int argc, char **argv, struct given *given,
-                                       char error[256])
+                                       char error[ERROR_MAX])
 {
     static const struct {
         const char *flag;
@@ -262,7 +264,7 @@ static enum settings_result read_flags(struct settings *config, int argc, char *
         if (is_action)
             continue;
         if (strncmp(argv[i], "--", 2) != 0) {
-            fail(error, "there is no argument \"%s\"; see %s", argv[i], "--help");
+            error_set(error, "there is no argument \"%s\"; see --help", argv[i]);
             return SETTINGS_USAGE;
         }
         char *name = argv[i] + 2;
@@ -271,11 +273,11 @@ static enum settings_result read_flags(struct settings *config, int argc, char *
         int setting = find_flag(name, length, &file);
         if (setting < 0) {
             name[length] = '\0'; /* what follows may be a secret */
-            fail(error, "there is no flag --%s; see %s", name, "--help");
+            error_set(error, "there is no flag --%s; see --help", name);
             return SETTINGS_USAGE;
         }
         if (name[length] == '\0' && i + 1 == argc) {
-            fail(error, "--%s needs a value%s", name, "");
+            error_set(error, "--%s needs a value", name);
             return SETTINGS_USAGE;
         }
         const char *value = name[length] == '=' ? name + length + 1 : argv[++i];
@@ -306,18 +308,23 @@ static char *const *file_of(const struct settings *config, const struct setting 
     return &config->secret_files[secret];
 }
 
-static bool apply(struct settings *config, const struct setting *setting, const struct given *given, char error[256])
+static bool apply(struct settings *config, const struct setting *setting, const struct given *given,
+                  char error[ERROR_MAX])
 {
     const char *value = given->flag;
     const char *file = given->flag_file;
+    if (given->is_replaced)
+        return true;
     if (value == NULL && file == NULL) {
         value = getenv(setting->variable);
         file = environment_file(setting);
     }
     if (value != NULL && file != NULL)
-        return fail(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
+        return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
-        *(char **)file_of(config, setting) = strdup(file);
+        char **kept = (char **)file_of(config, setting);
+        if ((*kept = strdup(file)) == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
         return set_from_file(config, setting, file, error);
     }
     if (value == NULL)
@@ -335,7 +342,7 @@ static void hide_secrets(const struct given *given)
 
 /* ---- what one setting alone cannot tell ---- */
 
-static bool split_address(struct settings *config, char error[256])
+static bool split_address(struct settings *config, char error[ERROR_MAX])
 {
     const char *text = config->listen_address;
     const char *colon = strrchr(text, ':');
@@ -345,10 +352,10 @@ static bool split_address(struct settings *config, char error[256])
     uint64_t port;
     if (colon == NULL || !(bracketed || plain) || !read_quantity(colon + 1, no_units, &port) || port < 1 ||
         port > 65535)
-        return fail(error, "%s is not host:port or [address]:port with a port from 1 to %s", "LISTEN_ADDRESS", "65535");
+        return error_set(error, "LISTEN_ADDRESS is not host:port or [address]:port with a port from 1 to 65535");
     config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
     config->listen_port = strdup(colon + 1);
-    return config->listen_host != NULL && config->listen_port != NULL;
+    return (config->listen_host != NULL && config->listen_port != NULL) || error_set(error, ERROR_NO_MEMORY);
 }
 
 static bool add_final_space(char **text)
@@ -373,43 +380,56 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
-/* A health check runs beside the server, maybe without its secrets; a command, where nobody has them. */
-static bool needs_secrets(const struct settings *config)
+/* The server reads passwords, and a check of what the server would do.  A health check runs beside the server, maybe
+ * without its secrets; a command runs where nobody has them. */
+static bool reads_passwords(const struct settings *config)
 {
     return config->action != SETTINGS_HEALTH_CHECK && config->action != SETTINGS_COMMAND;
 }
 
-static bool complete(struct settings *config, char error[256])
+static bool has_configuration(const struct settings *config)
+{
+    return config->config_file != NULL || config->config_text != NULL;
+}
+
+/* A configuration can be checked where nobody has the passwords. */
+static bool check_passwords(const struct settings *config, char error[ERROR_MAX])
+{
+    if (!reads_passwords(config) || (config->action == SETTINGS_CHECK && has_configuration(config)))
+        return true;
+    if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
+        return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
+    if (config->password_metrics == NULL)
+        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+    return true;
+}
+
+static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_address(config, error))
         return false;
-    if (needs_secrets(config)) {
-        bool has_file = config->config_file != NULL || config->config_text != NULL;
-        if (config->config_file != NULL && config->config_text != NULL)
-            return fail(error, "both %s and %s are given", "CONFIG", "CONFIG_FILE");
-        if (config->password_drain == NULL && (!has_file || config->password_drain_previous != NULL))
-            return fail(error, "%s is not set, nor is %s", "PASSWORD_DRAIN", "PASSWORD_DRAIN_FILE");
-        if (config->password_metrics == NULL)
-            return fail(error, "%s is not set, nor is %s", "PASSWORD_METRICS", "PASSWORD_METRICS_FILE");
-    }
+    if (config->config_file != NULL && config->config_text != NULL)
+        return error_set(error, "both CONFIG and CONFIG_FILE are given");
+    if (!check_passwords(config, error))
+        return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
-        return fail(error, "%s and %s go together: one of them is missing", "TLS_CERT_FILE", "TLS_KEY_FILE");
+        return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->header_timeout > config->request_timeout)
-        return fail(error, "%s is longer than %s", "HEADER_TIMEOUT", "REQUEST_TIMEOUT");
+        return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->workers == 0)
         config->workers = usable_cores();
-    return add_final_space(&config->ingest_prefix);
+    return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
 }
 
-static enum settings_result apply_all(struct settings *config, const struct given *given, char error[256])
+static enum settings_result apply_all(struct settings *config, const struct given *given, char error[ERROR_MAX])
 {
     for (int i = 0; i < SETTING_COUNT; i++)
-        if ((needs_secrets(config) || !is_secret(&settings[i])) && !apply(config, &settings[i], &given[i], error))
+        if ((reads_passwords(config) || settings[i].kind != SECRET) && !apply(config, &settings[i], &given[i], error))
             return SETTINGS_INVALID;
     return complete(config, error) ? SETTINGS_OK : SETTINGS_INVALID;
 }
 
-enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[256])
+enum settings_result settings_load(struct settings *config, int argc, char **argv, char error[ERROR_MAX])
 {
     *config = (struct settings){0};
     struct given given[SETTING_COUNT] = {0};
@@ -422,17 +442,22 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
     return result;
 }
 
-enum settings_result settings_load_for_command(struct settings *config, char error[256])
+enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX])
 {
     *config = (struct settings){.action = SETTINGS_COMMAND};
     struct given given[SETTING_COUNT] = {0};
+    for (int i = 0; config_file != NULL && i < SETTING_COUNT; i++) {
+        if (settings[i].offset == AT(config_file))
+            given[i].flag = config_file;
+        given[i].is_replaced = settings[i].offset == AT(config_text);
+    }
     enum settings_result result = apply_all(config, given, error);
     if (result != SETTINGS_OK)
         settings_free(config);
     return result;
 }
 
-bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[256])
+bool settings_read_secrets(const struct settings *config, struct settings *fresh, char error[ERROR_MAX])
 {
     *fresh = (struct settings){0};
     bool read = true;
@@ -449,8 +474,8 @@ void settings_exchange_secrets(struct settings *config, struct settings *fresh)
     for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != SECRET || *file_of(config, &settings[i]) == NULL)
             continue;
-        char **old = place_of(config, &settings[i]);
-        char **new = place_of(fresh, &settings[i]);
+        char **old = member_of(config, &settings[i]);
+        char **new = member_of(fresh, &settings[i]);
         char *secret = *old;
         *old = *new;
         *new = secret;
@@ -466,11 +491,11 @@ void settings_free(struct settings *config)
     for (int i = 0; i < SETTING_COUNT; i++) {
         if (settings[i].kind != TEXT && !is_secret(&settings[i]))
             continue;
-        char **place = place_of(config, &settings[i]);
-        if (*place != NULL && is_secret(&settings[i]))
-            explicit_bzero(*place, strlen(*place));
-        free(*place);
-        *place = NULL;
+        char **member = member_of(config, &settings[i]);
+        if (*member != NULL && is_secret(&settings[i]))
+            explicit_bzero(*member, strlen(*member));
+        free(*member);
+        *member = NULL;
     }
     free(config->listen_host);
     free(config->listen_port);
@@ -487,9 +512,10 @@ void settings_print_help(FILE *out)
         "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
-        "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
+        "  drain_exporter explain          print what each line of a log yields, or why it yields nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
-        "  drain_exporter replay           send a log to a drain as Logplex does\n\n"
+        "  drain_exporter replay           send a log to a drain as Logplex does\n"
+        "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
         "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];
@@ -504,25 +530,25 @@ void settings_print_help(FILE *out)
 void settings_print(const struct settings *config, FILE *out)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
-        const void *place = (const char *)config + settings[i].offset;
+        const void *member = (const char *)config + settings[i].offset;
         const char *text;
         char number[32];
         switch (settings[i].kind) {
         case TEXT:
-            text = *(char *const *)place == NULL ? "(not set)" : *(char *const *)place;
+            text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
             break;
         case DOCUMENT:
         case SECRET:
-            text = *(char *const *)place == NULL ? "(not set)" : "(set)";
+            text = *(char *const *)member == NULL ? "(not set)" : "(set)";
             break;
         case SWITCH:
-            text = switch_names[*(const bool *)place];
+            text = switch_names[*(const bool *)member];
             break;
         case LEVEL:
-            text = level_names[*(const enum log_level *)place];
+            text = level_names[*(const enum log_level *)member];
             break;
         default:
-            spell_quantity(settings[i].kind, *(const uint64_t *)place, number);
+            spell_quantity(settings[i].kind, *(const uint64_t *)member, number);
             text = number;
         }
         fprintf(out, "%s=%s\n", settings[i].variable, text);

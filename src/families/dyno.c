@@ -34,10 +34,13 @@ static const char *const events[] = {"start", "sigterm", "sigkill", "cycling", "
 static const struct metric state_changes = COUNTER("state_changes_total", "Changes of the state of dynos.");
 static const struct metric exits = COUNTER("exits_total", "Processes of dynos that have exited, by status.");
 static const struct metric restarts =
-    COUNTER("restarts_total", "Instances of dynos that took the place of another one, as their metrics lines tell.");
+    COUNTER("restarts_total", "Instances of dynos that took the place of another one.");
 static const struct metric errors = COUNTERS("errors_total", "Errors of dynos, by R code.", "code", error_codes);
 static const struct metric other_error = COUNTER("errors_total", "Errors of dynos, by R code.");
 static const struct metric phrases = COUNTERS("events_total", "What happened to dynos.", "event", events);
+
+static const struct metric up = {
+    .name = "heroku_dyno_up", .help = "1, or 0 while the dyno is known to be down or crashed.", .type = METRIC_GAUGE};
 
 struct known_key {
     struct slice key; /* with its unit */
@@ -121,11 +124,17 @@ static void count_cell(const struct dyno *dyno, const struct metric *metric, uns
     output->record(output, &sample);
 }
 
+/* A new instance has started where another one ran before. */
+static void count_restart(const struct dyno *dyno, double amount, struct sample_output *output)
+{
+    count_by(dyno, &restarts, NULL, 0, amount, output);
+}
+
 /* ---- state ---- */
 
 static const struct slice states[] = {{"created", 7}, {"provisioning", 12}, {"starting", 8}, {"up", 2},   {"idle", 4},
                                       {"crashed", 7}, {"complete", 8},      {"down", 4},     {"other", 5}};
-enum { STARTING = 2, UP = 3, IDLE = 4, OTHER = COUNT(states) - 1 };
+enum { UP = 3, OTHER = COUNT(states) - 1 };
 
 /* Changes that every dyno may go through. */
 static const struct {
@@ -148,6 +157,37 @@ static void count_change(const struct dyno *dyno, unsigned from, unsigned to, do
     count_by(dyno, &state_changes, labels, 2, amount, output);
 }
 
+/* One-off dynos do not come again: what they leave behind is no outage. */
+static void record_up(const struct dyno *dyno, bool is_up, struct sample_output *output)
+{
+    struct value value = {.type = VALUE_GAUGE, .number = is_up};
+    struct sample sample = {.metric = &up,
+                            .name = slice_of(up.name),
+                            .labels = dyno->labels,
+                            .label_count = 3,
+                            .value = &value,
+                            .process = dyno->name,
+                            .of_position = true,
+                            .no_expiry = true};
+    if (!dyno->process.one_off)
+        output->record(output, &sample);
+}
+
+/* Tell what a change of state means for the dyno.  While it starts, it is as up or down as it was. */
+static void tell_change(const struct dyno *dyno, unsigned before, unsigned after, struct sample_output *output)
+{
+    if (after == OTHER)
+        return;
+    if (after > UP)
+        output->notify(output, dyno->name, PROCESS_ENDED);
+    else
+        output->notify(output, dyno->name, before == UP && after != UP ? PROCESS_RESTARTED : PROCESS_STARTED);
+    if (after >= UP)
+        record_up(dyno, after == UP, output);
+    else if (before >= UP && before != OTHER && output->restart(output, dyno->name))
+        count_restart(dyno, 1, output);
+}
+
 static enum verdict read_change(struct slice text, const struct dyno *dyno, struct sample_output *output)
 {
     struct slice from = {text.at, slice_index(text, ' ')};
@@ -159,10 +199,7 @@ static enum verdict read_change(struct slice text, const struct dyno *dyno, stru
     to.length = slice_index(to, ' ');
     unsigned before = state_of(from), after = state_of(to);
     count_change(dyno, before, after, 1, output);
-    if (after < IDLE)
-        output->notify(output, dyno->name, before == UP && after != UP ? PROCESS_RESTARTED : PROCESS_STARTED);
-    else if (after != OTHER)
-        output->notify(output, dyno->name, PROCESS_ENDED);
+    tell_change(dyno, before, after, output);
     return VERDICT_RECOGNISED;
 }
 
@@ -281,7 +318,7 @@ static enum verdict read_samples(struct slice text, const struct dyno *dyno, str
             if (instance == INSTANCE_FORMER)
                 return VERDICT_RECOGNISED; /* the process's series are the new one's */
             if (instance == INSTANCE_NEXT)
-                count_by(dyno, &restarts, NULL, 0, 1, output);
+                count_restart(dyno, 1, output);
         } else if (slice_starts_with(pair.key, start) && !pair.bare) {
             found = true;
             read_sample(slice_after(pair.key, start.length), pair.value, dyno, output);
@@ -377,7 +414,12 @@ static void start_process(struct slice name, struct family_context *context, str
         count_exit(&dyno, statuses[i], 0, output);
     count_cell(&dyno, &errors, 0, 0, output);
     count_cell(&dyno, &phrases, 0, 0, output);
-    count_by(&dyno, &restarts, NULL, 0, 0, output);
+    count_restart(&dyno, 0, output);
 }
 
-const struct family dyno_family = {.owns = owns, .read = read_line, .start_process = start_process};
+const struct family dyno_family = {.prefixes = {"heroku_dyno"},
+                                   .lifetime = LIFETIME_RUNTIME,
+                                   .rules_after = true,
+                                   .owns = owns,
+                                   .read = read_line,
+                                   .start_process = start_process};

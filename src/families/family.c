@@ -25,3 +25,32 @@ enum family_id family_of(const struct line *line, const struct family_context *c
 #undef X
     return FAMILY_COUNT;
 }
+
+enum family_id family_after(enum family_id before, const struct line *line, const struct family_context *context)
+{
+    bool wanted = before != FAMILY_COUNT && families[before]->rules_after && rules_family.owns(line, context);
+    return wanted ? FAMILY_RULES : FAMILY_COUNT;
+}
+
+bool families_open(void *states[FAMILY_COUNT])
+{
+    memset(states, 0, FAMILY_COUNT * sizeof states[0]);
+    for (int id = 0; id < FAMILY_COUNT; id++) {
+        if (families[id]->create_state == NULL)
+            continue;
+        states[id] = families[id]->create_state();
+        if (states[id] == NULL) {
+            families_close(states);
+            return false;
+        }
+    }
+    return true;
+}
+
+void families_close(void *states[FAMILY_COUNT])
+{
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        if (states[id] != NULL)
+            families[id]->free_state(states[id]);
+    memset(states, 0, FAMILY_COUNT * sizeof states[0]);
+}

@@ -19,7 +19,7 @@ static const double distribution_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 enum { DISTRIBUTION_BOUNDS = sizeof distribution_bounds / sizeof distribution_bounds[0] };
 
 /* What a message decodes to, and an eighth more: two quotes for each integer of at least 16 digits. */
-#define JSON_ROOM (base64_room(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
+#define JSON_CAPACITY (base64_room(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
 
 /* A number and what goes with it: bound and count, quantile and value, key and number. */
 struct pair {
@@ -29,37 +29,35 @@ struct pair {
 
 struct ingest {
     struct json *reader;
-    char *json; /* JSON_ROOM bytes, as quoted; the two change places */
+    char *json; /* JSON_CAPACITY bytes, as quoted; the two change places */
     char *quoted;
-    struct value *value; /* room for VALUE_WORDS_MAX words */
+    struct value *value; /* capacity for VALUE_WORDS_MAX words */
     struct pair pairs[VALUE_SIZE_MAX];
 };
 
-struct ingest *ingest_create(void)
+static void free_state(void *state)
 {
-    struct ingest *ingest = calloc(1, sizeof *ingest);
-    if (ingest == NULL)
-        return NULL;
-    ingest->reader = json_create(FAMILY_MESSAGE_MAX);
-    ingest->json = malloc(JSON_ROOM);
-    ingest->quoted = malloc(JSON_ROOM);
-    ingest->value = malloc(sizeof *ingest->value + VALUE_WORDS_MAX * sizeof ingest->value->words[0]);
-    if (ingest->reader == NULL || ingest->json == NULL || ingest->quoted == NULL || ingest->value == NULL) {
-        ingest_free(ingest);
-        return NULL;
-    }
-    return ingest;
-}
-
-void ingest_free(struct ingest *ingest)
-{
-    if (ingest == NULL)
-        return;
+    struct ingest *ingest = state;
     json_free(ingest->reader);
     free(ingest->json);
     free(ingest->quoted);
     free(ingest->value);
     free(ingest);
+}
+
+static void *create_state(void)
+{
+    struct ingest *ingest = calloc(1, sizeof *ingest);
+    if (ingest == NULL)
+        return NULL;
+    ingest->reader = json_create(FAMILY_MESSAGE_MAX);
+    ingest->json = malloc(JSON_CAPACITY);
+    ingest->quoted = malloc(JSON_CAPACITY);
+    ingest->value = malloc(sizeof *ingest->value + VALUE_WORDS_MAX * sizeof ingest->value->words[0]);
+    if (ingest->reader != NULL && ingest->json != NULL && ingest->quoted != NULL && ingest->value != NULL)
+        return ingest;
+    free_state(ingest);
+    return NULL;
 }
 
 /* ---- numbers ---- */
@@ -100,7 +98,7 @@ static bool is_present(const cJSON *item)
     return item != NULL && !cJSON_IsNull(item);
 }
 
-/* Find members by their exact names; of several with one name the last counts.  found[i] is NULL where names[i] is
+/* Find members by their exact names; of several with one name the last counts.  found[i] is NULL if names[i] is
  * missing. */
 static void find_members(const cJSON *object, const char *const *names, const cJSON **found, size_t count)
 {
@@ -134,6 +132,7 @@ struct pair_names {
     const char *key;     /* the names in these objects; NULL: there is only the other spelling */
     const char *amount;
     bool amounts_count; /* the amounts count something */
+    bool open_end;      /* the last key may be null: the infinity that JSON has no number for */
 };
 
 static bool read_amount(const cJSON *item, bool counts, double *amount)
@@ -141,10 +140,12 @@ static bool read_amount(const cJSON *item, bool counts, double *amount)
     return counts ? read_count(item, amount) : read_number(item, amount);
 }
 
-/* The key of an object entry; Vector writes infinite bounds as "inf" and "-inf". */
-static bool read_key(const cJSON *item, double *key)
+/* A key; Vector writes infinite bounds as "inf" and "-inf". */
+static bool read_key(const cJSON *item, bool may_be_null, double *key)
 {
-    if (cJSON_IsString(item) && (strcmp(item->valuestring, "inf") == 0 || strcmp(item->valuestring, "+inf") == 0))
+    if (may_be_null && item != NULL && cJSON_IsNull(item))
+        *key = INFINITY;
+    else if (cJSON_IsString(item) && (strcmp(item->valuestring, "inf") == 0 || strcmp(item->valuestring, "+inf") == 0))
         *key = INFINITY;
     else if (cJSON_IsString(item) && strcmp(item->valuestring, "-inf") == 0)
         *key = -INFINITY;
@@ -153,8 +154,8 @@ static bool read_key(const cJSON *item, double *key)
     return true;
 }
 
-/* Read a list into pairs, at most VALUE_SIZE_MAX; parallel lists are cut to the shorter.  Its length, or -1 where
- * something in it is no number, or -2 where it is too long. */
+/* Read a list into pairs, at most VALUE_SIZE_MAX; parallel lists are cut to the shorter.  Its length, or -1 if
+ * something in it is no number, or -2 if it is too long. */
 static int read_pairs(const cJSON *object, const struct pair_names *names, struct pair *pairs)
 {
     const cJSON *list = member(object, names->keys);
@@ -176,12 +177,13 @@ static int read_pairs(const cJSON *object, const struct pair_names *names, struc
         if (count == VALUE_SIZE_MAX)
             return -2;
         struct pair *pair = &pairs[count++];
+        bool may_be_null = names->open_end && entry->next == NULL;
         if (objects) {
-            if (!read_key(member(entry, names->key), &pair->key) ||
+            if (!read_key(member(entry, names->key), may_be_null, &pair->key) ||
                 !read_amount(member(entry, names->amount), names->amounts_count, &pair->amount))
                 return -1;
         } else {
-            if (!read_key(entry, &pair->key) || !read_amount(amount, names->amounts_count, &pair->amount))
+            if (!read_key(entry, may_be_null, &pair->key) || !read_amount(amount, names->amounts_count, &pair->amount))
                 return -1;
             amount = amount->next;
         }
@@ -285,8 +287,8 @@ static enum sample_rejection read_set(struct ingest *ingest, const cJSON *object
 
 static enum sample_rejection read_distribution(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names lists = {"values", "sample_rates", NULL, NULL, true};
-    static const struct pair_names objects = {"samples", NULL, "value", "rate", true};
+    static const struct pair_names lists = {"values", "sample_rates", NULL, NULL, true, false};
+    static const struct pair_names objects = {"samples", NULL, "value", "rate", true, false};
     const cJSON *statistic = member(object, "statistic");
     if (!cJSON_IsString(statistic) ||
         (strcmp(statistic->valuestring, "histogram") != 0 && strcmp(statistic->valuestring, "summary") != 0))
@@ -320,7 +322,7 @@ static enum sample_rejection read_distribution(struct ingest *ingest, const cJSO
     return ACCEPTED;
 }
 
-/* What the entries of a list behind its first ones count together; false where one of them counts nothing. */
+/* What the entries of a list behind its first ones count together; false if one of them counts nothing. */
 static bool add_rest(const cJSON *list, int first, double *sum)
 {
     double count;
@@ -336,7 +338,7 @@ static bool add_rest(const cJSON *list, int first, double *sum)
 
 static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"buckets", "counts", "upper_limit", "count", true};
+    static const struct pair_names names = {"buckets", "counts", "upper_limit", "count", true, true};
     struct pair *pairs = ingest->pairs;
     int count = read_pairs(object, &names, pairs);
     if (count < 0)
@@ -361,7 +363,7 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
         else
             pairs[kept++] = pairs[i];
     }
-    /* The sender's own count knows of observations above the last bound; where it is less than the buckets hold, they
+    /* The sender's own count knows of observations above the last bound; if it is less than the buckets hold, they
      * win. */
     double told;
     const cJSON *sent = member(object, "count");
@@ -375,7 +377,7 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
 
 static enum sample_rejection read_summary(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"quantiles", "values", "quantile", "value", false};
+    static const struct pair_names names = {"quantiles", "values", "quantile", "value", false, false};
     struct pair *pairs = ingest->pairs;
     int count = read_pairs(object, &names, pairs);
     if (count < 0)
@@ -402,10 +404,13 @@ static enum sample_rejection read_summary(struct ingest *ingest, const cJSON *ob
     return ACCEPTED;
 }
 
+/* Three spellings: that of the Lua transform, {"type":"ddsketch","k":[...],"n":[...],...}; that of native_json,
+ * {"sketch":{"AgentDDSketch":{"bins":{"k":[...],"n":[...]},...}}}; and the latter without its outer "sketch". */
 static enum sample_rejection read_sketch(struct ingest *ingest, const cJSON *object)
 {
-    static const struct pair_names names = {"k", "n", NULL, NULL, true};
-    const cJSON *agent = member(object, "AgentDDSketch");
+    static const struct pair_names names = {"k", "n", NULL, NULL, true, false};
+    const cJSON *inner = member(object, "sketch");
+    const cJSON *agent = member(is_present(inner) ? inner : object, "AgentDDSketch");
     const cJSON *bins = object;
     if (agent != NULL) {
         object = agent;
@@ -423,7 +428,12 @@ static enum sample_rejection read_sketch(struct ingest *ingest, const cJSON *obj
     if (!read_count(member(object, "count"), &value->number) ||
         !read_number(member(object, "sum"), &value->words[0].number) ||
         !read_number(member(object, "min"), &value->words[1].number) ||
-        !read_number(member(object, "max"), &value->words[2].number) || value->words[1].number > value->words[2].number)
+        !read_number(member(object, "max"), &value->words[2].number))
+        return REJECTED_VALUE;
+    /* The sketch of no values has the greatest number as its minimum, and the least as its maximum. */
+    if (value->number == 0)
+        value->words[1].number = value->words[2].number = 0;
+    if (value->words[1].number > value->words[2].number)
         return REJECTED_VALUE;
     for (int i = 0; i < count; i++)
         if (pairs[i].key != trunc(pairs[i].key) || fabs(pairs[i].key) > 32767)
@@ -442,7 +452,7 @@ struct labels {
     char digits[IDENTITY_LABELS_MAX][32]; /* values that were numbers */
 };
 
-/* The text of a tag's value; false where it has none.  Of a list, the last value that is not null. */
+/* The text of a tag's value; false if it has none.  Of a list, the last value that is not null. */
 static bool read_tag(const cJSON *item, char digits[32], struct slice *text)
 {
     *text = (struct slice){"", 0};
@@ -476,7 +486,7 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
         return false;
     for (const cJSON *tag = is_present(tags) ? tags->child : NULL; tag != NULL; tag = tag->next) {
         struct slice name = slice_of(tag->string);
-        /* Also where we do not know the app: a tag must not name another one. */
+        /* Also if we do not know the app: a tag must not name another one. */
         if (identity_label_becomes(name, SLICE("app")) || identity_label_becomes(name, SLICE("process")))
             continue;
         if (labels->count == IDENTITY_LABELS_MAX - 2)
@@ -541,6 +551,7 @@ static enum sample_rejection read_value(struct ingest *ingest, const cJSON **mem
 static enum sample_rejection read_metric(const cJSON *element, const struct line *line, struct family_context *context,
                                          struct sample_output *output)
 {
+    struct ingest *ingest = context->states[FAMILY_INGEST];
     const cJSON *metric = member(element, "metric");
     if (!cJSON_IsObject(metric))
         return REJECTED_ELEMENT;
@@ -551,7 +562,7 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
 
     struct labels labels;
     struct sample sample = {
-        .name = slice_of(members[NAME]->valuestring), .labels = labels.list, .value = context->ingest->value};
+        .name = slice_of(members[NAME]->valuestring), .labels = labels.list, .value = ingest->value};
     struct process process;
     if (process_read(line->procid, &process))
         sample.process = line->procid;
@@ -562,7 +573,7 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
     if (!read_labels(members[TAGS], line, context, &labels))
         return REJECTED_LABELS;
     sample.label_count = labels.count;
-    enum sample_rejection rejection = read_value(context->ingest, members);
+    enum sample_rejection rejection = read_value(ingest, members);
     if (rejection == ACCEPTED)
         output->record(output, &sample);
     return rejection;
@@ -604,7 +615,7 @@ static bool has_long_integer(const char *json, size_t length)
 }
 
 /* cJSON makes a double of each number, so that three ids of twenty digits may become one.  Put such integers in quotes:
- * where a number is wanted a string that spells one will do.  Returns the new length. */
+ * if a number is wanted, a string that spells one will do.  Returns the new length. */
 static size_t quote_long_integers(struct ingest *ingest, size_t length)
 {
     if (!has_long_integer(ingest->json, length))
@@ -644,7 +655,7 @@ static size_t quote_long_integers(struct ingest *ingest, size_t length)
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
-    struct ingest *ingest = context->ingest;
+    struct ingest *ingest = context->states[FAMILY_INGEST];
     struct slice payload = slice_after(line->message, context->ingest_prefix.length);
     while (payload.length > 0 && payload.at[payload.length - 1] == ' ')
         payload.length--;
@@ -670,4 +681,5 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family ingest_family = {.owns = owns, .read = read_line};
+const struct family ingest_family = {
+    .rules_after = true, .create_state = create_state, .free_state = free_state, .owns = owns, .read = read_line};

@@ -14,4 +14,4 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family metrics_json_family = {.owns = owns, .read = read_line};
+const struct family metrics_json_family = {.rules_after = true, .owns = owns, .read = read_line};

@@ -41,8 +41,8 @@ static const char *const notices[] = {NOTICES(X)};
         .name = "heroku_router_" text, .help = meaning, .type = METRIC_HISTOGRAM, .cells = COUNT(limits) + 2, \
         .bounds = limits                                                                                      \
     }
-#define ERRORS_HELP "Router log lines with an H code, by code."
-#define ERRORS_TOTAL_HELP \
+#define ERRORS_HELP "Router log lines with an H code, by code, but for warnings and notices."
+#define ERROR_LINES_HELP \
     "Router log lines with an H code, by code and by what they say they are: error, warning or info."
 
 static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes);
@@ -50,10 +50,10 @@ static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes)
 static const struct metric other_code = COUNTER("errors", ERRORS_HELP);
 
 /* A level that lines have (at=), and the codes that are known to come with it. */
-static const struct metric error_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, errors);
-static const struct metric warning_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, warnings);
-static const struct metric notice_codes = BY_CODE("errors_total", ERRORS_TOTAL_HELP, notices);
-static const struct metric other_codes = COUNTER("errors_total", ERRORS_TOTAL_HELP);
+static const struct metric error_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, errors);
+static const struct metric warning_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, warnings);
+static const struct metric notice_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, notices);
+static const struct metric other_codes = COUNTER("error_lines_total", ERROR_LINES_HELP);
 static const struct {
     struct slice at;
     const struct metric *metric;
@@ -65,7 +65,7 @@ static const struct metric protocol_requests =
     COUNTER("protocol_requests_total", "Requests that the router has finished, by the client's protocol.");
 static const struct metric response_bytes = COUNTER("response_bytes_total", "Bytes of the responses to clients.");
 
-/* The router gives up after 30 s (H12) and calls it 30000 or 30001 ms; a WebSocket may last for hours. */
+/* The router gives up after 30 s (H12) and calls it 30000 or 30001 ms; a response that goes on may take longer. */
 static const double service_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 29, 35, 60, 300};
 /* It gives up to connect after 5 s (H19); a dyno that wakes up may take longer. */
 static const double connect_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
@@ -73,6 +73,10 @@ static const double connect_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 
 static const struct metric service_duration =
     HISTOGRAM("service_duration_seconds", "Time from the start of a request to a dyno to the end of its response.",
               service_bounds);
+/* A WebSocket may last for a day: then its dyno starts anew. */
+static const double websocket_bounds[] = {1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400};
+static const struct metric websocket_duration = HISTOGRAM(
+    "websocket_duration_seconds", "Time from the start of a WebSocket (status 101) to its end.", websocket_bounds);
 static const struct metric connect_duration =
     HISTOGRAM("connect_duration_seconds", "Time that it took the router to connect to a dyno.", connect_bounds);
 
@@ -88,30 +92,32 @@ struct dyno_series {
     struct slice dyno;
     bool known; /* the others were found */
     struct series *service;
+    struct series *websocket; /* NULL until there is one */
     struct series *connect;
     struct series *bytes;
 };
 struct request_series {
-    unsigned key; /* of method and status */
+    unsigned key;      /* of method and status */
+    struct slice dyno; /* by process */
     struct series *requests;
 };
-enum { DYNO_PLACES = 32, REQUEST_PLACES = 64 };
+enum { DYNO_SLOTS = 32, REQUEST_SLOTS = 64 };
 
 struct router {
     uint64_t generation; /* of the output that gave the series */
-    struct dyno_series dynos[DYNO_PLACES];
-    struct request_series requests[REQUEST_PLACES];
+    struct dyno_series dynos[DYNO_SLOTS];
+    struct request_series requests[REQUEST_SLOTS];
     struct series *protocols[PROTOCOLS][3];
 };
 
-struct router *router_create(void)
+static void *create_state(void)
 {
     return calloc(1, sizeof(struct router));
 }
 
-void router_free(struct router *router)
+static struct router *router_of(const struct family_context *context)
 {
-    free(router);
+    return context->states[FAMILY_ROUTER];
 }
 
 /* ---- reading ---- */
@@ -140,7 +146,7 @@ struct router_line {
     bool read; /* at least one of the router's own fields is there */
 };
 
-/* Take a pair; false where it starts the part of the line that the client chose. */
+/* Take a pair; false if it starts the part of the line that the client chose. */
 static bool read_head(const struct keyvalue *pair, struct router_line *line)
 {
     if (slice_equals(pair->key, SLICE("at")))
@@ -297,7 +303,7 @@ static void record_zeros(const struct metric *metric, struct label second, struc
     output->record(output, &sample);
 }
 
-/* Count the code in the cell of a metric that has one for it; false where it has none. */
+/* Count the code in the cell of a metric that has one for it; false if it has none. */
 static bool count_cell(const struct metric *metric, struct sample *sample, struct slice code,
                        struct sample_output *output)
 {
@@ -312,19 +318,18 @@ static bool count_cell(const struct metric *metric, struct sample *sample, struc
     return false;
 }
 
-/* heroku_router_errors, as it has always been. */
+/* heroku_router_errors, as it has always been: of errors alone.  A warning or a notice with a code is none. */
 static void count_code(const struct router_line *line, struct slice dyno, struct family_context *context,
                        struct sample_output *output)
 {
-    bool informative = slice_equals(line->at, SLICE("info"));
-    if (informative && !slice_starts_with(line->code, SLICE("H8")))
+    if (slice_equals(line->at, SLICE("info")) || slice_equals(line->at, SLICE("warning")))
         return;
     struct label labels[] = {{SLICE("app"), context->app},
                              {SLICE("process"), dyno},
                              {SLICE("code"), family_is_code(line->code, 'H') ? line->code : SLICE("other")}};
     struct sample sample = {
         .name = slice_of(router_errors.name), .labels = labels, .label_count = 2, .amount = 1, .process = dyno};
-    if (count_cell(&router_errors, &sample, line->code, output) || informative)
+    if (count_cell(&router_errors, &sample, line->code, output))
         return;
     sample.metric = &other_code;
     sample.label_count = 3;
@@ -386,26 +391,55 @@ static bool is_status(struct slice text)
            slice_is_digit(text.at[2]);
 }
 
-static void count_request(const struct router_line *line, struct family_context *context, struct sample_output *output)
+/* Find the series of a metric that has these labels (at most 3, app first) and, if with_type or by process, those of
+ * the dyno that the requests went to; by process it ends with the dyno.  dyno is as the line says, and may be empty or
+ * none. */
+static struct series *find_series(const struct metric *metric, const struct label *given, size_t count,
+                                  struct slice dyno, bool with_type, const struct family_context *context,
+                                  struct sample_output *output)
 {
-    bool status = is_status(line->status);
+    struct label labels[5];
+    struct process process = {0};
+    struct sample sample = {.metric = metric, .name = slice_of(metric->name), .labels = labels};
+    bool is_process = (with_type || context->router_by_process) && process_read(dyno, &process);
+    if (is_process && context->router_by_process && !process.one_off)
+        sample.process = dyno;
+    memcpy(labels, given, count * sizeof labels[0]);
+    if (with_type || context->router_by_process)
+        labels[count++] = (struct label){SLICE("process_type"), process.type};
+    if (context->router_by_process)
+        labels[count++] = (struct label){SLICE("process"), sample.process};
+    sample.label_count = count;
+    return output->find(output, &sample);
+}
+
+/* A status as a number; 0 if there is none, 1 if it is none that we count as such. */
+static unsigned number_of_status(struct slice text)
+{
+    if (!is_status(text))
+        return text.length > 0;
+    return (unsigned)(text.at[0] - '0') * 100 + (unsigned)(text.at[1] - '0') * 10 + (unsigned)(text.at[2] - '0');
+}
+
+static void count_request(const struct router_line *line, unsigned status, struct family_context *context,
+                          struct sample_output *output)
+{
+    bool by_process = context->router_by_process;
     unsigned method = index_of(line->method, methods, METHODS);
-    unsigned key = status ? (unsigned)(line->status.at[0] - '0') * 100 + (unsigned)(line->status.at[1] - '0') * 10 +
-                                (unsigned)(line->status.at[2] - '0')
-                          : line->status.length > 0;
-    key = key * METHODS + method;
-    struct request_series *place = &context->router->requests[key % REQUEST_PLACES];
-    if (place->requests == NULL || place->key != key) {
+    unsigned key = status * METHODS + method, slot = key;
+    if (by_process && line->dyno.length > 0)
+        slot += (unsigned char)line->dyno.at[line->dyno.length - 1] * METHODS;
+    struct request_series *series = &router_of(context)->requests[slot % REQUEST_SLOTS];
+    if (series->requests == NULL || series->key != key || (by_process && !slice_equals(series->dyno, line->dyno))) {
         struct label labels[] = {{SLICE("app"), context->app},
                                  {SLICE("method"), methods[method]},
-                                 {SLICE("status"), status || line->status.length == 0 ? line->status : SLICE("other")}};
-        struct sample sample = {
-            .metric = &requests, .name = slice_of(requests.name), .labels = labels, .label_count = 3};
-        place->key = key;
-        place->requests = output->find(output, &sample);
+                                 {SLICE("status"), status == 1 ? SLICE("other") : line->status}};
+        series->key = key;
+        series->dyno = line->dyno;
+        series->requests = find_series(&requests, labels, COUNT(labels), line->dyno, false, context, output);
     }
-    if (place->requests != NULL)
-        output->add(output, place->requests, 0, 1);
+    if (series->requests != NULL)
+        output->add(output, series->requests, 0, 1);
 }
 
 /* Router 2.0 tells protocol and tls; the older one http or https. */
@@ -419,51 +453,64 @@ static void count_protocol(const struct router_line *line, struct family_context
     if (told.length == 0)
         told = protocol == 4 ? tls_values[0] : protocol == 5 ? tls_values[1] : told;
     unsigned tls = index_of(told, tls_values, COUNT(tls_values));
-    struct series **place = &context->router->protocols[protocol][tls];
-    if (*place == NULL) {
+    struct series **slot = &router_of(context)->protocols[protocol][tls];
+    if (*slot == NULL) {
         struct label labels[] = {
             {SLICE("app"), context->app}, {SLICE("protocol"), protocols[protocol]}, {SLICE("tls"), tls_values[tls]}};
         struct sample sample = {
             .metric = &protocol_requests, .name = slice_of(protocol_requests.name), .labels = labels, .label_count = 3};
-        *place = output->find(output, &sample);
+        *slot = output->find(output, &sample);
     }
-    if (*place != NULL)
-        output->add(output, *place, 0, 1);
+    if (*slot != NULL)
+        output->add(output, *slot, 0, 1);
 }
 
-static struct series *find_by_type(const struct metric *metric, struct slice type, struct family_context *context,
+static struct series *find_by_dyno(const struct metric *metric, struct slice dyno, struct family_context *context,
                                    struct sample_output *output)
 {
-    struct label labels[] = {{SLICE("app"), context->app}, {SLICE("process_type"), type}};
-    struct sample sample = {.metric = metric, .name = slice_of(metric->name), .labels = labels, .label_count = 2};
-    return output->find(output, &sample);
+    struct label app = {SLICE("app"), context->app};
+    return find_series(metric, &app, 1, dyno, true, context, output);
 }
 
-/* The series of a dyno's type; dyno is as the line says, and may be empty or none. */
+/* The series of a dyno, or of its type; dyno is as the line says, and may be empty or none. */
 static struct dyno_series *dyno_series_of(struct slice dyno, struct family_context *context,
                                           struct sample_output *output)
 {
-    unsigned place = dyno.length < 2 ? 0
-                                     : (unsigned char)dyno.at[dyno.length - 1] * 7u +
-                                           (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
-    struct dyno_series *series = &context->router->dynos[place % DYNO_PLACES];
+    unsigned slot = dyno.length < 2 ? 0
+                                    : (unsigned char)dyno.at[dyno.length - 1] * 7u +
+                                          (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
+    struct dyno_series *series = &router_of(context)->dynos[slot % DYNO_SLOTS];
     if (!series->known || !slice_equals(series->dyno, dyno)) {
-        struct process process = {0};
-        bool is_process = process_read(dyno, &process);
+        struct process process;
         series->dyno = dyno;
-        start_errors(is_process ? dyno : SLICE(""), context, output);
-        series->service = find_by_type(&service_duration, process.type, context, output);
-        series->connect = find_by_type(&connect_duration, process.type, context, output);
-        series->bytes = find_by_type(&response_bytes, process.type, context, output);
+        start_errors(process_read(dyno, &process) ? dyno : SLICE(""), context, output);
+        series->service = find_by_dyno(&service_duration, dyno, context, output);
+        series->websocket = NULL;
+        series->connect = find_by_dyno(&connect_duration, dyno, context, output);
+        series->bytes = find_by_dyno(&response_bytes, dyno, context, output);
         series->known = series->service != NULL && series->connect != NULL && series->bytes != NULL;
     }
     return series;
 }
 
-static void measure(const struct router_line *line, struct family_context *context, struct sample_output *output)
+/* How long a WebSocket was open.  Hours of that would be no time of a response. */
+static void measure_websocket(const struct router_line *line, struct dyno_series *series,
+                              struct family_context *context, struct sample_output *output)
 {
+    if (series->websocket == NULL)
+        series->websocket = find_by_dyno(&websocket_duration, line->dyno, context, output);
+    if (series->websocket != NULL)
+        output->observe(output, series->websocket, &websocket_duration, (double)line->service / 1000);
+}
+
+static void measure(const struct router_line *line, unsigned status, struct family_context *context,
+                    struct sample_output *output)
+{
+    enum { SWITCHING_PROTOCOLS = 101 };
     struct dyno_series *series = dyno_series_of(line->dyno, context, output);
-    if (series->service != NULL && line->service != NONE)
+    if (status == SWITCHING_PROTOCOLS && line->service != NONE)
+        measure_websocket(line, series, context, output);
+    else if (series->service != NULL && line->service != NONE)
         output->observe(output, series->service, &service_duration, (double)line->service / 1000);
     if (series->connect != NULL && line->connect != NONE)
         output->observe(output, series->connect, &connect_duration, (double)line->connect / 1000);
@@ -496,18 +543,20 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     read_fields(line->message, &fields);
     if (!fields.read)
         return verdict_malformed(MALFORMED_PAIRS);
-    if (context->router->generation != output->generation) {
-        memset(context->router, 0, sizeof *context->router);
-        context->router->generation = output->generation;
+    struct router *router = router_of(context);
+    if (router->generation != output->generation) {
+        memset(router, 0, sizeof *router);
+        router->generation = output->generation;
     }
     if (is_own(&fields, context)) {
         context->self_drain++;
         if (context->leave_out_self_drain)
             return VERDICT_NOT_A_METRIC;
     }
-    count_request(&fields, context, output);
+    unsigned status = number_of_status(fields.status);
+    count_request(&fields, status, context, output);
     count_protocol(&fields, context, output);
-    measure(&fields, context, output);
+    measure(&fields, status, context, output);
     if (fields.code.length > 0) {
         struct process process;
         count_code(&fields, process_read(fields.dyno, &process) ? fields.dyno : SLICE(""), context, output);
@@ -516,5 +565,11 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family router_family = {
-    .owns = owns, .read = read_line, .start_app = start_app, .start_process = start_process};
+/* A line that it has no use for was left out on request: the users' rules do not see it either. */
+const struct family router_family = {.prefixes = {"heroku_router"},
+                                     .create_state = create_state,
+                                     .free_state = free,
+                                     .owns = owns,
+                                     .read = read_line,
+                                     .start_app = start_app,
+                                     .start_process = start_process};

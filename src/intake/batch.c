@@ -1,11 +1,9 @@
 #include "intake/batch.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
-#include "families/ingest.h"
-#include "families/logplex.h"
-#include "families/router.h"
+#include "intake/arrival_clock.h"
+#include "intake/dedup.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
 #include "intake/log_volume.h"
@@ -13,8 +11,7 @@
 
 /* What a worker needs to read lines with. */
 struct readers {
-    struct ingest *ingest;
-    struct router *router;
+    void *states[FAMILY_COUNT];
     struct rules_reader *rules;
 };
 
@@ -22,7 +19,9 @@ struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
+    struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
+    struct arrival_clock clock;
 };
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
@@ -32,13 +31,15 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
         return NULL;
     intake->store = store;
     intake->settings = *settings;
+    pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
+    intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete = intake->dedup != NULL && intake->readers != NULL;
+    bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++) {
         struct readers *readers = &intake->readers[i];
-        *readers = (struct readers){ingest_create(), router_create(), rules_reader_create()};
-        complete = readers->ingest != NULL && readers->router != NULL && readers->rules != NULL;
+        readers->rules = rules_reader_create();
+        complete = families_open(readers->states) && readers->rules != NULL;
     }
     if (complete)
         return intake;
@@ -51,21 +52,23 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++) {
-        ingest_free(intake->readers[i].ingest);
-        router_free(intake->readers[i].router);
+        families_close(intake->readers[i].states);
         rules_reader_free(intake->readers[i].rules);
     }
     free(intake->readers);
     dedup_free(intake->dedup);
+    overflow_names_free(intake->overflow_names);
+    pthread_mutex_destroy(&intake->clock.lock);
     free(intake);
 }
 
 /* A batch on its way. */
 struct batch_run {
     const struct batch *batch;
-    enum syslog_shape shape;
     struct family_context context;
     struct recorder recorder;
+    struct procids procids;
+    unsigned procid; /* of the line that is read now */
     struct log_volume volume;
     double messages;
     struct ledger_messages tally;
@@ -90,8 +93,8 @@ static struct sample_output *output_of(struct batch_run *run)
     return observer != NULL ? observer->on_line(observer, &run->recorder) : &run->recorder.output;
 }
 
-static void judge(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
-                  enum verdict verdict)
+static void conclude(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
+                     enum verdict verdict)
 {
     struct batch_observer *observer = run->batch->observer;
     count_verdict(&run->tally, family, verdict);
@@ -101,7 +104,7 @@ static void judge(struct batch_run *run, struct slice message, const struct line
 
 static enum verdict read_line(struct batch_run *run, const struct line *line, enum family_id family)
 {
-    recorder_line(&run->recorder, line, family);
+    recorder_line(&run->recorder, line, run->procid, family);
     return families[family]->read(line, &run->context, output_of(run));
 }
 
@@ -110,41 +113,49 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
     enum family_id family = family_of(line, &run->context);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
-    /* The users' rules see what a family owns but has no use for, too; a router line is not of use where it is left out
-     * on request. */
-    if (verdict == VERDICT_NOT_A_METRIC && family < FAMILY_RULES && family != FAMILY_ROUTER &&
-        rules_family.owns(line, &run->context)) {
-        family = FAMILY_RULES;
+    enum family_id after = FAMILY_COUNT;
+    if (verdict == VERDICT_NOT_A_METRIC)
+        after = family_after(family, line, &run->context);
+    if (after != FAMILY_COUNT) {
+        family = after;
         verdict = read_line(run, line, family);
     }
-    if (verdict == VERDICT_NOT_A_METRIC && family == FAMILY_RULES)
-        verdict = nothing;
-    judge(run, message, line, family, verdict);
+    conclude(run, message, line, family, verdict);
+}
+
+/* Use what is kept by numbers of procids before they begin anew. */
+static void flush_procids(struct batch_run *run)
+{
+    log_volume_record(&run->volume, &run->procids, run->batch->app, &run->recorder.output);
+    log_volume_start(&run->volume);
+    recorder_forget_procids(&run->recorder);
+    procids_start(&run->procids);
+}
+
+static void find_procid(struct batch_run *run, const struct line *line)
+{
+    if (procids_is_full(&run->procids))
+        flush_procids(run);
+    run->procid = procids_find(&run->procids, line->appname, line->procid);
 }
 
 static void take_message(struct batch_run *run, struct slice message)
 {
     struct ledger_messages *tally = &run->tally;
     struct line line = {0};
+    bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
+    find_procid(run, &line);
     if (message.length == 0) {
-        judge(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+        conclude(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
-        judge(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+        conclude(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
-        bool has_header = syslog_parse(message, run->shape, &line);
         int64_t time, arrival = run->batch->time;
         if (tally->lag < 0 && syslog_time(line.timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(run, message, &line, has_header);
     }
-    log_volume_add(&run->volume, &line, message.length, run->batch->app, &run->recorder.output);
-}
-
-/* Logplex leaves the structured data out; log-shuttle, Cloud Foundry and hand-made senders write it. */
-static enum syslog_shape shape_of(const struct batch *batch)
-{
-    bool logplex = batch->drain_token.length > 0 || batch->frame_id.length > 0;
-    return logplex && !slice_starts_with(batch->user_agent, SLICE("log-shuttle/")) ? SYSLOG_LOGPLEX : SYSLOG_RFC5424;
+    log_volume_add(&run->volume, run->procid, message.length);
 }
 
 static void take_messages(struct batch_run *run)
@@ -157,37 +168,7 @@ static void take_messages(struct batch_run *run)
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
     }
-    log_volume_record(&run->volume, run->batch->app, &run->recorder.output);
-}
-
-/* ---- what the headers say ---- */
-
-/* The number that a header spells; false where it spells none. */
-static bool read_header(struct slice text, double *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!slice_is_digit(text.at[i]) || i == 15)
-            return false;
-        *number = *number * 10 + (text.at[i] - '0');
-    }
-    return text.length > 0;
-}
-
-static bool announced_other_count(const struct batch *batch, double messages)
-{
-    double announced;
-    return batch->message_count.length > 0 && !(read_header(batch->message_count, &announced) && announced == messages);
-}
-
-/* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
-static void add_announced_losses(const struct batch *batch, double *lost)
-{
-    double announced;
-    if (read_header(batch->drop_count, &announced) && announced > lost[LOGPLEX_L12])
-        lost[LOGPLEX_L12] = announced;
-    if (read_header(batch->lost_count, &announced) && announced > lost[LOGPLEX_L13])
-        lost[LOGPLEX_L13] = announced;
+    flush_procids(run);
 }
 
 /* ---- the ledger ---- */
@@ -201,120 +182,152 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
                         double messages)
 {
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
+                                                      .foreign = result == BATCH_FOREIGN,
+                                                      .last_batch = batch->last_batch,
                                                       .messages = messages,
                                                       .received_bytes = (double)batch->received,
                                                       .decoded_bytes = (double)batch->body.length,
                                                       .time = batch->time});
 }
 
+/* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
+static double lost_of(const struct batch_run *run, enum logplex_code code)
+{
+    double said = run->context.lost[code], announced = run->batch->origin.lost[code];
+    return announced > said ? announced : said;
+}
+
 static void count_messages(const struct ledger *ledger, struct batch_run *run)
 {
     struct ledger_messages *tally = &run->tally;
-    tally->mismatched = announced_other_count(run->batch, run->messages);
+    const struct origin *origin = &run->batch->origin;
+    tally->mismatched = origin->announces_messages && origin->messages != run->messages;
     tally->self_drain = run->context.self_drain;
-    memcpy(tally->lost, run->context.lost, sizeof tally->lost);
+    for (int code = 0; code < LOGPLEX_CODES; code++)
+        tally->lost[code] = lost_of(run, (enum logplex_code)code);
     ledger_count_messages(ledger, tally);
     ledger_count_samples(ledger, &run->recorder.tally);
 }
 
 /* ---- batches ---- */
 
-/* Does the request name its batch, so that a second sending can be known?  Logplex names drain and frame; log-shuttle,
- * which has neither, sets a request id that stays the same when it tries again. */
-static bool names_itself(const struct batch *batch, struct batch_id *id)
+/* Read a line of a batch that was taken before, if it may say what is new. */
+static void read_again(struct slice message, enum syslog_shape shape, struct family_context *context)
 {
-    if (batch->drain_token.length > 0 && batch->frame_id.length > 0)
-        *id = batch_id_of(batch->app, batch->drain_token, batch->frame_id);
-    else if (batch->frame_id.length == 0 && batch->request_id.length > 0)
-        *id = batch_id_of(batch->app, SLICE(""), batch->request_id);
-    else
-        return false;
-    return true;
+    struct line line;
+    if (message.length > FAMILY_MESSAGE_MAX || !syslog_parse(message, shape, &line))
+        return;
+    enum family_id family = family_of(&line, context);
+    if (family != FAMILY_COUNT && families[family]->reads_duplicates)
+        families[family]->read(&line, context, NULL);
 }
 
 /* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id,
-                           double lost_before)
+static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id)
 {
-    struct family_context context = {.drain_token = batch->drain_token};
+    struct family_context context = {.drain_token = batch->origin.drain_token,
+                                     .ingest_prefix = intake->settings.ingest_prefix};
     struct slice body = batch->body;
     struct slice message;
     double messages = 0;
-    while (frame_next(&body, &message) != FRAME_END) {
-        struct line line;
-        messages++;
-        if (message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, shape_of(batch), &line) &&
-            logplex_family.owns(&line, &context))
-            logplex_family.read(&line, &context, NULL);
-    }
-    double more = context.lost[LOGPLEX_L10] - lost_before;
+    for (; frame_next(&body, &message) != FRAME_END; messages++)
+        read_again(message, batch->origin.shape, &context);
+    double more = dedup_raise_lost(intake->dedup, id, context.lost[LOGPLEX_L10]);
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
         ledger_count_lost(&ledger, LOGPLEX_L10, more);
     store_leave(intake->store, slot);
-    dedup_taken(intake->dedup, id, batch->now, more > 0 ? context.lost[LOGPLEX_L10] : lost_before);
+}
+
+/* A batch of a sender that may not speak for the app. */
+static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    struct slice body = batch->body;
+    struct slice message;
+    double messages = 0;
+    while (frame_next(&body, &message) != FRAME_END)
+        messages++;
+    store_enter(intake->store, slot);
+    struct ledger ledger = open_ledger(intake, slot, batch);
+    count_batch(&ledger, batch, BATCH_FOREIGN, messages);
+    store_leave(intake->store, slot);
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct label ledger_app)
 {
     const struct intake_settings *settings = &intake->settings;
-    struct recorder_settings recorder_settings = {
-        .store = intake->store, .entities = settings->entities, .slot = slot, .lifetimes = settings->lifetimes};
+    struct recorder_settings recorder_settings = {.store = intake->store,
+                                                  .entities = settings->entities,
+                                                  .overflow_names = intake->overflow_names,
+                                                  .slot = slot,
+                                                  .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
         .app = batch->app,
         .labels = batch->labels,
         .label_count = batch->label_count,
         .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
         .ledger_app = ledger_app,
-        .time = batch->time,
+        .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
         .now = batch->now};
     run->batch = batch;
-    run->shape = shape_of(batch);
     run->context = (struct family_context){.app = batch->app,
-                                           .drain_token = batch->drain_token,
+                                           .drain_token = batch->origin.drain_token,
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
-                                           .ingest = intake->readers[slot].ingest,
-                                           .router = intake->readers[slot].router,
+                                           .states = intake->readers[slot].states,
                                            .rules = intake->readers[slot].rules,
-                                           .leave_out_self_drain = settings->leave_out_self_drain};
+                                           .leave_out_self_drain = settings->leave_out_self_drain,
+                                           .router_by_process = batch->router_by_process,
+                                           .addon_app = batch->addon_app};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
-    memset(&run->volume, 0, sizeof run->volume);
+    procids_start(&run->procids);
+    log_volume_start(&run->volume);
     rules_reader_begin(run->context.rules, batch->rules, batch->app);
-    recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context);
+    recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
-enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+static void take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
 {
-    struct batch_id id;
-    bool identified = names_itself(batch, &id);
-    enum claim claim = CLAIM_NEW;
-    double lost_before;
-    /* While another thread takes the same batch, wait: the answer to a duplicate must not come before it is taken in
-     * full. */
-    while (identified && (claim = dedup_claim(intake->dedup, id, batch->now, &lost_before)) == CLAIM_RUNNING)
-        sched_yield();
-    if (claim == CLAIM_TAKEN) {
-        take_duplicate(intake, slot, batch, id, lost_before);
-        return BATCH_DUPLICATE;
-    }
-
     struct batch_run run;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     start_run(&run, intake, slot, batch, ledger.app);
     recorder_start_app(&run.recorder);
     take_messages(&run);
-    add_announced_losses(batch, run.context.lost);
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
     count_messages(&ledger, &run);
     ledger_count_rules(run.context.rules, intake->store, slot, batch->now);
     store_leave(intake->store, slot);
-    if (identified)
-        dedup_taken(intake->dedup, id, batch->now, run.context.lost[LOGPLEX_L10]);
+    *lost = run.context.lost[LOGPLEX_L10];
+}
+
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    const struct origin *origin = &batch->origin;
+    double lost;
+    if (batch->foreign) {
+        count_foreign(intake, slot, batch);
+        return BATCH_FOREIGN;
+    }
+    if (origin->id.length == 0) {
+        take_new(intake, slot, batch, &lost);
+        return BATCH_TAKEN;
+    }
+    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
+    switch (dedup_claim(intake->dedup, id, batch->now)) {
+    case CLAIM_IN_PROGRESS:
+        return BATCH_IN_PROGRESS;
+    case CLAIM_TAKEN:
+        take_duplicate(intake, slot, batch, id);
+        return BATCH_DUPLICATE;
+    case CLAIM_NEW:
+        break;
+    }
+    take_new(intake, slot, batch, &lost);
+    dedup_taken(intake->dedup, id, batch->now, lost);
     return BATCH_TAKEN;
 }

@@ -14,8 +14,8 @@ enum {
 
 struct entry {
     struct batch_id id;
-    uint64_t time; /* when it was claimed or taken */
-    double lost;
+    uint64_t time;    /* when it was claimed or taken */
+    double lost;      /* messages, the most that a sending has told of */
     enum claim state; /* NEW: the entry is empty */
 };
 
@@ -54,7 +54,13 @@ struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice i
     return (struct batch_id){hash.high64, hash.low64};
 }
 
-/* The entry of an id, or else the one to overwrite: an empty or the oldest, but none that is running. */
+static bool is_entry_of(const struct entry *entry, struct batch_id id)
+{
+    return entry->state != CLAIM_NEW && entry->id.high == id.high && entry->id.low == id.low;
+}
+
+/* The entry of an id, or else an empty one to fill: if need be the oldest, but none that is in progress.  NULL: there
+ * is none. */
 static struct entry *find(struct entry *set, struct batch_id id, uint64_t now)
 {
     struct entry *victim = NULL;
@@ -62,9 +68,9 @@ static struct entry *find(struct entry *set, struct batch_id id, uint64_t now)
         struct entry *entry = &set[i];
         if (entry->state == CLAIM_TAKEN && entry->time + LIFETIME <= now)
             entry->state = CLAIM_NEW;
-        if (entry->state != CLAIM_NEW && entry->id.high == id.high && entry->id.low == id.low)
+        if (is_entry_of(entry, id))
             return entry;
-        if (entry->state == CLAIM_RUNNING)
+        if (entry->state == CLAIM_IN_PROGRESS)
             continue;
         if (victim == NULL || (victim->state != CLAIM_NEW && (entry->state == CLAIM_NEW || entry->time < victim->time)))
             victim = entry;
@@ -83,16 +89,15 @@ static struct entry *lock_set(struct dedup *dedup, struct batch_id id, pthread_m
     return dedup->sets[set];
 }
 
-enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now, double *lost)
+enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now)
 {
     pthread_mutex_t *lock;
     struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
-    enum claim state = entry == NULL ? CLAIM_NEW : entry->state;
-    if (entry != NULL && state == CLAIM_NEW)
-        *entry = (struct entry){.id = id, .time = now, .state = CLAIM_RUNNING};
-    *lost = entry != NULL ? entry->lost : 0;
+    enum claim claim = entry == NULL ? CLAIM_NEW : entry->state;
+    if (entry != NULL && claim == CLAIM_NEW)
+        *entry = (struct entry){.id = id, .time = now, .state = CLAIM_IN_PROGRESS};
     pthread_mutex_unlock(lock);
-    return state;
+    return claim;
 }
 
 void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double lost)
@@ -100,6 +105,22 @@ void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double l
     pthread_mutex_t *lock;
     struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
     if (entry != NULL)
-        *entry = (struct entry){id, entry->state == CLAIM_TAKEN ? entry->time : now, lost, CLAIM_TAKEN};
+        *entry = (struct entry){id, now, lost, CLAIM_TAKEN};
     pthread_mutex_unlock(lock);
+}
+
+double dedup_raise_lost(struct dedup *dedup, struct batch_id id, double lost)
+{
+    pthread_mutex_t *lock;
+    struct entry *set = lock_set(dedup, id, &lock);
+    double growth = 0;
+    for (int i = 0; i < WAYS; i++) {
+        struct entry *entry = &set[i];
+        if (!is_entry_of(entry, id) || lost <= entry->lost)
+            continue;
+        growth = lost - entry->lost;
+        entry->lost = lost;
+    }
+    pthread_mutex_unlock(lock);
+    return growth;
 }

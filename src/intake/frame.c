@@ -1,7 +1,8 @@
 #include "intake/frame.h"
 
-/* A count of more digits than this is no count: 9,999,999 octets is far over any body limit. */
-enum { COUNT_DIGITS = 7, BOUNDARY_MAX = 64 };
+#include <stdint.h>
+
+enum { BOUNDARY_MAX = 64 }; /* how far behind a message what tells its end is looked for */
 
 static size_t count_digits(struct slice text)
 {
@@ -11,18 +12,21 @@ static size_t count_digits(struct slice text)
     return digits;
 }
 
-/* The length of "digits SP" at the start of text and the number that the digits spell, or 0 where there is no such
- * thing. */
+/* The length of "digits SP" at the start of text and the number that the digits spell, SIZE_MAX if it is larger; or 0
+ * if there is no such thing.  A count may have as many digits as it likes: whoever believed only those up to a bound
+ * would look for messages in the text of one that is longer. */
 static size_t read_count(struct slice text, size_t *count)
 {
     size_t digits = count_digits(text);
     if (digits == 0 || digits == text.length || text.at[digits] != ' ')
         return 0;
     *count = 0;
-    for (size_t i = 0; i < digits && i <= COUNT_DIGITS; i++)
-        *count = *count * 10 + (size_t)(text.at[i] - '0');
-    if (digits > COUNT_DIGITS)
-        *count = (size_t)-1;
+    for (size_t i = 0; i < digits; i++)
+        if (__builtin_mul_overflow(*count, 10, count) ||
+            __builtin_add_overflow(*count, (size_t)(text.at[i] - '0'), count)) {
+            *count = SIZE_MAX;
+            break;
+        }
     return digits + 1;
 }
 
@@ -94,6 +98,15 @@ static void take(struct slice *body, size_t length, struct slice *message)
 {
     *message = without_newline((struct slice){body->at, length});
     *body = slice_after(*body, length);
+}
+
+size_t frame_look_ahead(struct slice body)
+{
+    size_t blanks = count_blanks(body), count, end;
+    size_t prefix = read_count(slice_after(body, blanks), &count);
+    if (prefix == 0)
+        return 0;
+    return __builtin_add_overflow(count, blanks + prefix + BOUNDARY_MAX, &end) ? SIZE_MAX : end;
 }
 
 enum frame_result frame_next(struct slice *body, struct slice *message)

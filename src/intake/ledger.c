@@ -1,6 +1,9 @@
 #include "intake/ledger.h"
 
-enum { RULE_LIFETIME = 10 * 60 * 1000 }; /* milliseconds that our metrics of a rule outlive it */
+#include <stdatomic.h>
+
+/* Milliseconds that our metrics of what is configured outlive it. */
+enum { DESCRIBED_LIFETIME = 10 * 60 * 1000 };
 
 static const char *const family_labels[] = {
 #define X(id, name) [id] = #name,
@@ -21,7 +24,7 @@ static const char *const rejection_labels[] = {
 };
 
 static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13"};
-static const char *const batch_labels[] = {"taken", "duplicate"};
+static const char *const batch_labels[] = {"taken", "duplicate", "foreign"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
 
@@ -34,6 +37,8 @@ const struct metric ledger_messages_malformed = SELF_COUNTERS(
     "messages_malformed_total", "Messages that could not be read, by reason.", "reason", malformation_labels);
 const struct metric ledger_messages_duplicate =
     SELF_COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
+const struct metric ledger_messages_foreign =
+    SELF_COUNTER("messages_foreign_total", "Messages that the shared user posted for an app with a user of its own.");
 const struct metric ledger_upstream_lost =
     SELF_COUNTERS("upstream_lost_messages_total",
                   "Messages that the log system says it lost before they could reach this drain, by its error code.",
@@ -61,6 +66,9 @@ const struct metric ledger_rule_lines =
     SELF_COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
 const struct metric ledger_rule_errors =
     SELF_COUNTER("rule_errors_total", "Messages that a rule gave up because its expression took too many steps.");
+const struct metric ledger_rule_unread =
+    SELF_COUNTER("rule_values_unread_total",
+                 "Values that a rule could not use: missing, no number, negative, or of an unknown unit.");
 const struct metric ledger_rule_disabled = {.name = "drain_exporter_rule_disabled",
                                             .help = "1 where a rule is switched off because of its errors.",
                                             .type = METRIC_GAUGE,
@@ -92,7 +100,7 @@ static void count_cell(const struct ledger *ledger, const struct metric *metric,
     self_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
 }
 
-/* The first cell makes the whole series, so it is recorded also where it is 0. */
+/* The first cell makes the whole series, so it is recorded also if it is 0. */
 static void count_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
 {
     for (unsigned i = 0; i < metric->cells; i++)
@@ -106,15 +114,27 @@ static void count_one(const struct ledger *ledger, const struct metric *metric, 
         count_cell(ledger, metric, 0, amount);
 }
 
-void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
+static void count_messages_and_bytes(const struct ledger *ledger, const struct ledger_batch *batch,
+                                     const double *batches)
 {
-    const double batches[] = {!batch->duplicate, batch->duplicate};
     const double bytes[] = {batch->received_bytes, batch->decoded_bytes};
     count_one(ledger, &ledger_messages_received, batch->messages);
     count_one(ledger, &ledger_messages_duplicate, batch->duplicate ? batch->messages : 0);
+    count_one(ledger, &ledger_messages_foreign, batch->foreign ? batch->messages : 0);
     count_cells(ledger, &ledger_batches, batches);
     count_cells(ledger, &ledger_body_bytes, bytes);
-    self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, (double)batch->time / 1e6);
+}
+
+void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
+{
+    const double batches[] = {!batch->duplicate && !batch->foreign, batch->duplicate, batch->foreign};
+    count_messages_and_bytes(ledger, batch, batches);
+    if (batch->foreign)
+        return;
+    if (batch->last_batch != NULL)
+        atomic_store_explicit(batch->last_batch, batch->time, memory_order_relaxed);
+    else
+        self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, (double)batch->time / 1e6);
 }
 
 static void count_lag(const struct ledger *ledger, double lag)
@@ -150,12 +170,55 @@ void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, doub
     count_cell(ledger, &ledger_upstream_lost, code, messages);
 }
 
+/* ---- apps that are configured ---- */
+
+/* What the store knows of it from before it was configured. */
+static void adopt_last_batch(const struct store *store, const struct label *app, _Atomic int64_t *last_batch)
+{
+    struct identity identity;
+    struct store_series_view view;
+    identity_build(&identity, SLICE(""), slice_of(ledger_last_batch.name), app, 1);
+    int64_t never = 0; /* or a batch has arrived meanwhile */
+    if (store_look_up(store, &identity, &view) && view.value != NULL)
+        atomic_compare_exchange_strong_explicit(last_batch, &never, (int64_t)(view.value->number * 1e6),
+                                                memory_order_relaxed, memory_order_relaxed);
+}
+
+static void record_zeros(const struct ledger *ledger)
+{
+    static const struct ledger_batch no_batch;
+    static const double no_batches[COUNT(batch_labels)];
+    static const struct ledger_messages none = {.lag = -1};
+    static const struct recorder_tally nothing;
+    if (!ledger->zeros)
+        return;
+    count_messages_and_bytes(ledger, &no_batch, no_batches);
+    ledger_count_messages(ledger, &none);
+    ledger_count_samples(ledger, &nothing);
+}
+
+void ledger_describe_app(struct store *store, struct entities *entities, unsigned slot, struct slice app,
+                         _Atomic int64_t *last_batch, uint64_t now)
+{
+    struct label label = {SLICE("app"), app};
+    struct self_terms terms = {
+        .store = store, .slot = slot, .now = now, .lifetime = DESCRIBED_LIFETIME, .entity = ENTITY_NONE};
+    if (atomic_load_explicit(last_batch, memory_order_relaxed) == 0)
+        adopt_last_batch(store, &label, last_batch);
+    int64_t last = atomic_load_explicit(last_batch, memory_order_relaxed);
+    self_set(&terms, &ledger_last_batch, &label, 1, (double)last / 1e6);
+    if (last == 0) {
+        struct ledger ledger = ledger_open(store, entities, slot, app, now);
+        record_zeros(&ledger);
+    }
+}
+
 /* ---- rules ---- */
 
 static struct self_terms terms_of_rules(struct store *store, unsigned slot, uint64_t now)
 {
     return (struct self_terms){
-        .store = store, .slot = slot, .now = now, .lifetime = RULE_LIFETIME, .entity = ENTITY_NONE};
+        .store = store, .slot = slot, .now = now, .lifetime = DESCRIBED_LIFETIME, .entity = ENTITY_NONE};
 }
 
 void ledger_count_rules(struct rules_reader *reader, struct store *store, unsigned slot, uint64_t now)
@@ -166,6 +229,7 @@ void ledger_count_rules(struct rules_reader *reader, struct store *store, unsign
         struct label label = {SLICE("rule"), tally.name};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, tally.lines);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, tally.errors);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, tally.unread);
     }
 }
 
@@ -176,6 +240,7 @@ void ledger_describe_rules(const struct rules *rules, struct store *store, unsig
         struct label label = {SLICE("rule"), rules_name(rules, i)};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, 0);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, 0);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, 0);
         self_set(&terms, &ledger_rule_disabled, &label, 1, rules_is_off(rules, i));
     }
 }

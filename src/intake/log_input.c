@@ -7,19 +7,19 @@
 #include "intake/frame.h"
 
 enum {
-    FIRST_ROOM = 64 * 1024,
+    FIRST_CAPACITY = 64 * 1024,
     DETECT_MAX = 64 * 1024, /* what has shown no form within so many bytes has none */
-    /* With so many bytes ahead a count is known to be right or wrong: frame.c believes none over 9,999,999. */
-    LOOK_AHEAD = 10000000 + 64,
+    /* A count that would need more is wrong.  What is left of the window keeps the moves to its front few. */
+    LOOK_AHEAD_MAX = LOG_INPUT_WINDOW - (1 << 20),
 };
 
 struct log_input {
     struct log_input_source source;
     enum log_input_form form;
     bool detected;
-    char *room; /* owned */
+    char *buffer; /* owned */
     size_t size;
-    size_t start; /* of what was not given yet */
+    size_t start; /* of what was not returned yet */
     size_t end;
     bool ended;
     int error;
@@ -36,9 +36,9 @@ struct log_input *log_input_open(const struct log_input_source *source)
     if (input == NULL)
         return NULL;
     input->source = *source;
-    input->size = FIRST_ROOM;
-    input->room = malloc(input->size);
-    if (input->room != NULL)
+    input->size = FIRST_CAPACITY;
+    input->buffer = malloc(input->size);
+    if (input->buffer != NULL)
         return input;
     free(input);
     return NULL;
@@ -50,7 +50,7 @@ void log_input_close(struct log_input *input)
         return;
     buffer_free(&input->plain);
     buffer_free(&input->composed);
-    free(input->room);
+    free(input->buffer);
     free(input);
 }
 
@@ -58,7 +58,7 @@ void log_input_close(struct log_input *input)
 
 static struct slice window_of(const struct log_input *input)
 {
-    return (struct slice){input->room + input->start, input->end - input->start};
+    return (struct slice){input->buffer + input->start, input->end - input->start};
 }
 
 static bool is_full(const struct log_input *input)
@@ -84,20 +84,20 @@ static void fail(struct log_input *input, int error)
     input->ended = true;
 }
 
-/* Make room behind the window: where half of it is free, by moving the window to the front. */
+/* Make room behind the window: if half of it is free, by moving the window to the front. */
 static bool make_room(struct log_input *input)
 {
     size_t length = input->end - input->start;
     if (length > 0 && input->end < input->size)
         return true;
     if (length > input->size / 2 && input->size < LOG_INPUT_WINDOW) {
-        char *larger = realloc(input->room, 2 * input->size);
+        char *larger = realloc(input->buffer, 2 * input->size);
         if (larger == NULL)
             return false;
-        input->room = larger;
+        input->buffer = larger;
         input->size *= 2;
     }
-    memmove(input->room, input->room + input->start, length);
+    memmove(input->buffer, input->buffer + input->start, length);
     input->start = 0;
     input->end = length;
     return true;
@@ -111,7 +111,7 @@ static void read_more(struct log_input *input)
     }
     ssize_t length;
     do
-        length = input->source.read(input->source.context, input->room + input->end, input->size - input->end);
+        length = input->source.read(input->source.context, input->buffer + input->end, input->size - input->end);
     while (length < 0 && errno == EINTR);
     if (length < 0)
         fail(input, errno);
@@ -163,7 +163,7 @@ struct shown_line {
     struct slice text;
 };
 
-/* Take what stands before byte off text, and byte; false where it is empty, not there, or has a blank or colour in it.
+/* Take what stands before byte off text, and byte; false if it is empty, not there, or has a blank or colour in it.
  */
 static bool cut_word(struct slice *text, char byte, struct slice *word)
 {
@@ -236,7 +236,7 @@ static enum log_input_form form_of(struct log_input *input, struct slice line)
     return read_coloured_line(input, line, &shown) ? LOG_INPUT_HEROKU : LOG_INPUT_UNKNOWN;
 }
 
-/* The form of the first line that shows one; false where more must be read to tell. */
+/* The form of the first line that shows one; false if more must be read to tell. */
 static bool detect(struct log_input *input)
 {
     struct slice rest = window_of(input);
@@ -261,8 +261,10 @@ static size_t count_blanks(struct slice text)
 /* Could what follows the window change where its first message, found by frame_next(), ends? */
 static bool is_final(struct slice window, enum frame_result result, struct slice rest)
 {
-    if (result == FRAME_REPAIRED)
-        return window.length >= LOOK_AHEAD;
+    if (result == FRAME_REPAIRED) {
+        size_t needed = frame_look_ahead(window);
+        return rest.length > 0 && (needed > LOOK_AHEAD_MAX || needed <= window.length);
+    }
     bool has_count = slice_is_digit(window.at[count_blanks(window)]);
     return rest.length >= 2 || (!has_count && rest.at[-1] == '\n');
 }

@@ -33,11 +33,12 @@ static struct slice type_of(struct slice procid)
     return process_is_type(procid) ? procid : SLICE("other");
 }
 
-static void record(const struct log_source *source, struct slice app, struct sample_output *output)
+static void record(const struct log_source *source, const struct procid *procid, struct slice app,
+                   struct sample_output *output)
 {
     struct label labels[] = {{SLICE("app"), app},
-                             {SLICE("source"), source_of(source->appname)},
-                             {SLICE("process_type"), type_of(source->procid)}};
+                             {SLICE("source"), source_of(procid->appname)},
+                             {SLICE("process_type"), type_of(procid->procid)}};
     struct sample sample = {.metric = &messages,
                             .name = SLICE("heroku_log_messages_total"),
                             .labels = labels,
@@ -50,28 +51,10 @@ static void record(const struct log_source *source, struct slice app, struct sam
     output->record(output, &sample);
 }
 
-void log_volume_add(struct log_volume *volume, const struct line *line, size_t length, struct slice app,
-                    struct sample_output *output)
+void log_volume_record(const struct log_volume *volume, const struct procids *procids, struct slice app,
+                       struct sample_output *output)
 {
-    struct slice procid = line->procid;
-    unsigned place = procid.length == 0 ? 0
-                                        : (unsigned char)procid.at[0] * 3u +
-                                              (unsigned char)procid.at[procid.length - 1] + (unsigned)procid.length;
-    place += (unsigned)line->appname.length;
-    struct log_source *source = &volume->sources[place % LOG_SOURCES];
-    if (source->messages == 0 || !slice_equals(source->procid, procid) ||
-        !slice_equals(source->appname, line->appname)) {
-        if (source->messages > 0)
-            record(source, app, output);
-        *source = (struct log_source){line->appname, procid, 0, 0};
-    }
-    source->messages++;
-    source->bytes += (double)length;
-}
-
-void log_volume_record(struct log_volume *volume, struct slice app, struct sample_output *output)
-{
-    for (unsigned i = 0; i < LOG_SOURCES; i++)
+    for (unsigned i = 0; i < volume->count; i++)
         if (volume->sources[i].messages > 0)
-            record(&volume->sources[i], app, output);
+            record(&volume->sources[i], &procids->list[i], app, output);
 }

@@ -1,8 +1,8 @@
 #include "intake/recorder.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <time.h>
 
+#include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
 #include "store/self_metrics.h"
@@ -12,8 +12,8 @@ uint64_t recorder_persistent(entity_id entity)
     return entity == ENTITY_NONE ? 24 * 60 * 60 * 1000 : 0;
 }
 
-/* The line's own time, so that the newest line wins whatever order batches come in; not later than now, or one line
- * from a clock that is ahead would keep all others out. */
+/* The line's own time, so that the newest line wins whatever order batches come in; not later than its arrival, or one
+ * line from a clock that is ahead would keep all others out. */
 static int64_t line_time(struct recorder *recorder)
 {
     int64_t arrival = recorder->batch.time;
@@ -41,41 +41,66 @@ void recorder_start_app(struct recorder *recorder)
                               recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
-        recorder_line(recorder, &nothing, (enum family_id)id);
+        recorder_line(recorder, &nothing, PROCIDS_MAX, (enum family_id)id);
         if (families[id]->start_app != NULL)
             families[id]->start_app(recorder->context, &recorder->output);
     }
 }
 
-/* The entity of what the process says and of what is said about it.  runs: it does, or the line would not be. */
-static entity_id meet(struct recorder *recorder, struct slice process, bool runs)
+/* The number of a process: mostly it is the line's own, else that of a procid of which nothing else is known. */
+static unsigned procid_of(struct recorder *recorder, struct slice process)
 {
-    if (process.length == 0 || recorder->batch.entity == ENTITY_NONE)
-        return recorder->batch.entity;
-    unsigned char first = (unsigned char)process.at[0], last = (unsigned char)process.at[process.length - 1];
-    struct recorder_process *met = &recorder->processes[(first * 7u + last + process.length) % RECORDER_PROCESSES];
-    if (slice_equals(met->name, process))
-        return met->entity;
+    const struct line *line = recorder->line;
+    if (process.at == line->procid.at && process.length == line->procid.length)
+        return recorder->procid;
+    return procids_find(recorder->procids, SLICE(""), process);
+}
+
+/* Where the entity with this number is kept. */
+static entity_id *entity_at(struct recorder *recorder, unsigned procid)
+{
+    while (recorder->entity_count <= procid)
+        recorder->entities[recorder->entity_count++] = ENTITY_NONE;
+    return &recorder->entities[procid];
+}
+
+/* The entity of a process that the batch speaks of for the first time.  runs: it does, or the line would not be. */
+static entity_id add_entity(struct recorder *recorder, struct slice process, bool runs, entity_id *kept)
+{
     struct entities *entities = recorder->settings.entities;
-    met->name = process;
-    met->entity = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
-    entity_id entity = met->entity;
+    entity_id entity = *kept = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
     if (runs && entities_has_ended(entities, entity, line_time(recorder)))
         entities_started(entities, entity, line_time(recorder));
     record_zeros(recorder, process, entity);
     return entity;
 }
 
+/* The entity of what the process says and of what is said about it. */
+static entity_id lookup_entity(struct recorder *recorder, struct slice process, bool runs)
+{
+    if (process.length == 0 || recorder->batch.entity == ENTITY_NONE)
+        return recorder->batch.entity;
+    entity_id unkept = ENTITY_NONE;
+    unsigned procid = procid_of(recorder, process);
+    entity_id *kept = procid < PROCIDS_MAX ? entity_at(recorder, procid) : &unkept;
+    return *kept != ENTITY_NONE ? *kept : add_entity(recorder, process, runs, kept);
+}
+
 static entity_id entity_of(struct recorder *recorder, struct slice process)
 {
-    return meet(recorder, process, true);
+    return lookup_entity(recorder, process, true);
+}
+
+void recorder_forget_procids(struct recorder *recorder)
+{
+    recorder->entity_count = 0;
 }
 
 static void notify(struct sample_output *output, struct slice process, enum process_event event)
 {
     struct recorder *recorder = (struct recorder *)output;
     struct entities *entities = recorder->settings.entities;
-    entity_id entity = meet(recorder, process, event != PROCESS_EXITED && event != PROCESS_ENDED);
+    entity_id entity = lookup_entity(recorder, process, event != PROCESS_EXITED && event != PROCESS_ENDED);
     int64_t time = line_time(recorder);
     switch (event) {
     case PROCESS_STARTED:
@@ -96,6 +121,12 @@ static void notify(struct sample_output *output, struct slice process, enum proc
         record_zeros(recorder, process, entity);
 }
 
+static bool restart(struct sample_output *output, struct slice process)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return entities_restarted(recorder->settings.entities, entity_of(recorder, process), line_time(recorder));
+}
+
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
@@ -113,12 +144,11 @@ static void scale(struct sample_output *output, struct slice type, unsigned coun
 
 /* ---- identities ---- */
 
-/* Names that an app may not choose, so that it cannot forge what others say. */
+/* A process_* without labels would be taken for our own process's. */
 static bool is_reserved(const struct identity *identity)
 {
-    struct slice name = identity_name(identity);
-    return slice_starts_with(name, SLICE("heroku_")) || slice_starts_with(name, SLICE("drain_exporter_")) ||
-           (slice_starts_with(name, SLICE("process_")) && identity_labels(identity).length == 0);
+    bool has_labels = identity_labels(identity).length > 0;
+    return reserved_metric(identity_name(identity), has_labels ? RESERVED_FROM_APPS : RESERVED_FROM_APPS_UNLABELLED);
 }
 
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
@@ -152,7 +182,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }
 
-/* Build the sample's identity; false where it has none that we accept. */
+/* Build the sample's identity; false if it has none that we accept. */
 static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
 {
     double *rejected = recorder->tally.rejected;
@@ -177,6 +207,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
+    if (sample->of_position)
+        entity = entities_position(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
@@ -203,6 +235,9 @@ static void count_result(struct recorder *recorder, enum store_result result)
     case STORE_TOO_LARGE:
         tally->rejected[REJECTED_TOO_LARGE]++;
         break;
+    case STORE_UNFIT:
+        tally->rejected[REJECTED_VALUE]++;
+        break;
     case STORE_NAMES:
         tally->rejected[REJECTED_NAMES]++;
         break;
@@ -217,34 +252,24 @@ static void count_result(struct recorder *recorder, enum store_result result)
 
 /* ---- overflow: a series over the bounds of its app or metric ---- */
 
-/* Labels: app, metric, label. */
-static const struct metric series_overflowed = SELF_COUNTER(
-    "series_overflowed_total",
-    "Attempts to make a series over MAX_APP_SERIES or MAX_METRIC_SERIES, by the label with the most values.");
-
 static bool is_over_bounds(enum store_result result)
 {
     return result == STORE_CAPPED || result == STORE_APP_FULL;
 }
 
-/* Say whose bound it was, and which label is to blame.  The names that an app chooses are without bound, so that an app
- * that is full is to blame as a whole. */
 static void count_overflow(struct recorder *recorder, const struct sample *sample, const struct identity *refused,
                            enum store_result result)
 {
-    bool whole_app = result == STORE_APP_FULL && sample->metric == NULL;
-    struct label labels[] = {
-        recorder->batch.ledger_app, {SLICE("metric"), SLICE("__other__")}, {.name = SLICE("label")}};
-    if (!whole_app) {
-        labels[1].value = identity_name(refused);
-        labels[2].value = store_widest_label(recorder->settings.store, refused, recorder->batch.entity);
-    }
-    struct self_terms terms = {.store = recorder->settings.store,
-                               .slot = recorder->settings.slot,
+    const struct recorder_settings *settings = &recorder->settings;
+    entity_id entity = recorder->batch.entity;
+    struct self_terms terms = {.store = settings->store,
+                               .slot = settings->slot,
                                .now = recorder->batch.now,
-                               .entity = recorder->batch.entity,
-                               .lifetime = recorder_persistent(recorder->batch.entity)};
-    self_count(&terms, &series_overflowed, labels, 3, 0, 1);
+                               .entity = entity,
+                               .lifetime = recorder_persistent(entity)};
+    overflow_count(settings->overflow_names, settings->entities, &terms, recorder->batch.ledger_app,
+                   &(struct overflow){
+                       .identity = refused, .app_chose = sample->metric == NULL, .app_full = result == STORE_APP_FULL});
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
@@ -281,61 +306,8 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 
 /* ---- counted samples ---- */
 
-/* Where a counted sample's series is kept for the rest of the batch; NULL where it has too many labels for that. */
-static struct recorder_met *find_met(struct recorder *recorder, const struct sample *sample)
-{
-    if (sample->label_count > RECORDER_MET_LABELS)
-        return NULL;
-    uint64_t hash = (uintptr_t)sample->metric >> 4;
-    for (size_t i = 0; i < sample->label_count; i++)
-        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
-    return &recorder->met[hash % RECORDER_MET];
-}
-
-static bool is_same_series(const struct recorder_met *met, const struct sample *sample)
-{
-    if (met->metric != sample->metric || met->label_count != sample->label_count)
-        return false;
-    for (size_t i = 0; i < sample->label_count; i++)
-        if (!slice_equals(met->values[i], sample->labels[i].value))
-            return false;
-    return true;
-}
-
-static void forget_met(struct recorder *recorder)
-{
-    memset(recorder->met, 0, sizeof recorder->met);
-    recorder->met_used = 0;
-}
-
-/* A label's value that lasts: there is room, see keep_met(). */
-static struct slice persistent(struct recorder *recorder, const struct sample *sample, struct slice value)
-{
-    if (!sample->transient || value.length == 0)
-        return value;
-    char *copy = recorder->met_text + recorder->met_used;
-    memcpy(copy, value.at, value.length);
-    recorder->met_used += value.length;
-    return (struct slice){copy, value.length};
-}
-
-static void keep_met(struct recorder *recorder, struct recorder_met *met, const struct sample *sample,
-                     struct series *counter)
-{
-    size_t length = 0;
-    for (size_t i = 0; sample->transient && i < sample->label_count; i++)
-        length += sample->labels[i].value.length; /* an identity was made of them, so each is short */
-    if (length > sizeof recorder->met_text - recorder->met_used)
-        forget_met(recorder);
-    met->metric = sample->metric;
-    met->label_count = sample->label_count;
-    for (size_t i = 0; i < sample->label_count; i++)
-        met->values[i] = persistent(recorder, sample, sample->labels[i].value);
-    met->counter = counter;
-}
-
-/* Find the sample's series, or make it; the one for overflow where there is no room for it.  NULL: it is refused, and
- * counted as such where a line said it. */
+/* Find the sample's series, or make it; the one for overflow if it is over a bound.  NULL: it is refused, and counted
+ * as such if a line said it. */
 static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
     struct identity identity;
@@ -344,9 +316,10 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
         return NULL;
     struct store_terms terms = terms_of(recorder, sample);
     struct store *store = recorder->settings.store;
-    enum store_result result = store_counter(store, &identity, sample->metric, &terms, &counter);
+    enum store_result result =
+        store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
     if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
-        result = store_counter(store, &identity, sample->metric, &terms, &counter);
+        result = store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
     if (is_said)
@@ -354,21 +327,21 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
     return NULL;
 }
 
-/* The same through what the batch has met. */
-static struct series *locate(struct recorder *recorder, const struct sample *sample, bool is_said)
+/* The same through what the batch has looked up already. */
+static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
-    struct recorder_met *met = find_met(recorder, sample);
-    if (met != NULL && is_same_series(met, sample))
-        return met->counter;
+    struct cached_series *slot = series_cache_find(&recorder->series, sample);
+    if (slot != NULL && slot->series != NULL)
+        return slot->series;
     struct series *counter = find_counter(recorder, sample, is_said);
-    if (counter != NULL && met != NULL)
-        keep_met(recorder, met, sample, counter);
+    if (counter != NULL && slot != NULL)
+        series_cache_keep(&recorder->series, slot, sample, counter);
     return counter;
 }
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
-    return locate((struct recorder *)output, sample, true);
+    return lookup_counter((struct recorder *)output, sample, true);
 }
 
 static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
@@ -378,10 +351,11 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
     store_add(counter, recorder->settings.slot, cell, amount);
 }
 
-static void record_count(struct recorder *recorder, const struct sample *sample)
+/* Not inlined: record() would save registers that reported samples, which are many more, do not need. */
+__attribute__((noinline)) static void record_count(struct recorder *recorder, const struct sample *sample)
 {
     bool is_said = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
-    struct series *counter = locate(recorder, sample, is_said);
+    struct series *counter = lookup_counter(recorder, sample, is_said);
     if (counter == NULL)
         return;
     store_add(counter, recorder->settings.slot, sample->cell, sample->amount);
@@ -403,7 +377,28 @@ static void forget_found(struct recorder *recorder)
 {
     static _Thread_local uint64_t generation;
     recorder->output.generation = ++generation;
-    forget_met(recorder);
+    series_cache_forget(&recorder->series);
+}
+
+static void wait_a_millisecond(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Leave the store for a moment, so that what was replaced can be freed.  That cannot be while another thread is inside
+ * that does not get to run, as on a busy machine; meanwhile memory would grow as fast as we record. */
+static void quiesce(struct recorder *recorder)
+{
+    struct store *store = recorder->settings.store;
+    unsigned slot = recorder->settings.slot;
+    store_leave(store, slot);
+    for (; recorder->waited < RECORDER_WAIT_MAX && store_should_quiesce(store, slot); recorder->waited++) {
+        wait_a_millisecond();
+        store_enter(store, slot);
+        store_leave(store, slot);
+    }
+    store_enter(store, slot);
+    forget_found(recorder);
 }
 
 static void record_value(struct recorder *recorder, const struct sample *sample)
@@ -420,11 +415,8 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
     if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
         result = store_update(store, slot, &identity, sample->metric, sample->value, true, &terms);
     count_result(recorder, result);
-    if (store_should_quiesce(store, slot)) {
-        store_leave(store, slot);
-        store_enter(store, slot);
-        forget_found(recorder);
-    }
+    if (store_should_quiesce(store, slot))
+        quiesce(recorder);
 }
 
 static void record(struct sample_output *output, const struct sample *sample)
@@ -443,26 +435,29 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 /* ---- batches ---- */
 
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
-                    const struct recorder_batch *batch, struct family_context *context)
+                    const struct recorder_batch *batch, struct family_context *context, struct procids *procids)
 {
-    memset(recorder, 0, offsetof(struct recorder, met)); /* the rest is forgotten below */
+    memset(recorder, 0, offsetof(struct recorder, entities)); /* the rest is forgotten below */
     recorder->output = (struct sample_output){.record = record,
                                               .reject = reject,
                                               .find = find,
                                               .add = add,
                                               .observe = observe,
                                               .notify = notify,
+                                              .restart = restart,
                                               .instance = instance,
                                               .scale = scale};
     recorder->settings = *settings;
     recorder->batch = *batch;
     recorder->context = context;
+    recorder->procids = procids;
     forget_found(recorder);
 }
 
-void recorder_line(struct recorder *recorder, const struct line *line, enum family_id family)
+void recorder_line(struct recorder *recorder, const struct line *line, unsigned procid, enum family_id family)
 {
     recorder->line = line;
+    recorder->procid = procid;
     recorder->family = family;
     recorder->line_time = 0;
 }

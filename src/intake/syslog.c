@@ -72,7 +72,7 @@ static struct slice cut_structured_data(struct slice *text)
 enum { TIMESTAMP, HOSTNAME, APPNAME, PROCID, MSGID, FIELD_COUNT };
 
 /* Find where the fields that text starts with end: each at a space, the last one maybe at the end of the text.  False
- * where one is missing. */
+ * if one is missing. */
 static bool find_fields(struct slice text, const char *ends[FIELD_COUNT])
 {
     const char *end = text.at + text.length;

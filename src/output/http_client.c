@@ -17,28 +17,22 @@
 #include "base/clock.h"
 
 struct http_client {
-    const struct http_place *place;
+    const struct http_url *url;
     SSL_CTX *context; /* NULL: no TLS */
     SSL *tls;         /* of the connection; NULL: none */
     int fd;           /* -1: no connection */
     uint64_t deadline;
     bool verify;
-    struct buffer request;
-    size_t head_length; /* of the answer read so far */
+    struct buffer text; /* of the request */
+    size_t head_length; /* of the response read so far */
     char head[16384];
 };
 
 /* ---- URLs ---- */
 
-static bool fail_place(char problem[128], const char *why)
+static bool copy_part(struct slice part, char *out, size_t capacity)
 {
-    snprintf(problem, 128, "the URL %s", why);
-    return false;
-}
-
-static bool copy_part(struct slice part, char *out, size_t room)
-{
-    if (part.length >= room)
+    if (part.length >= capacity)
         return false;
     memcpy(out, part.at, part.length);
     out[part.length] = '\0';
@@ -50,7 +44,7 @@ static bool copy_part(struct slice part, char *out, size_t room)
 }
 
 /* RFC 7617.  A user without a password gets the ":" that Logplex writes. */
-static bool make_authorization(struct slice userinfo, char *out, size_t room)
+static bool make_authorization(struct slice userinfo, char *out, size_t capacity)
 {
     char pair[1024], encoded[1400];
     bool has_password = slice_index(userinfo, ':') < userinfo.length;
@@ -59,12 +53,12 @@ static bool make_authorization(struct slice userinfo, char *out, size_t room)
         return false;
     EVP_EncodeBlock((unsigned char *)encoded, (unsigned char *)pair, length);
     explicit_bzero(pair, sizeof pair);
-    return snprintf(out, room, "Basic %s", encoded) < (int)room;
+    return snprintf(out, capacity, "Basic %s", encoded) < (int)capacity;
 }
 
-static bool split_authority(struct slice authority, struct http_place *place)
+static bool split_authority(struct slice authority, struct http_url *url)
 {
-    struct slice host = authority, port = slice_of(place->tls ? "443" : "80");
+    struct slice host = authority, port = slice_of(url->tls ? "443" : "80");
     size_t end = 0;
     if (authority.length > 0 && authority.at[0] == '[') {
         end = slice_index(authority, ']');
@@ -86,18 +80,18 @@ static bool split_authority(struct slice authority, struct http_place *place)
             return false;
     if (port.length > 5 || strtoul(port.at, NULL, 10) > 65535)
         return false;
-    return host.length > 0 && port.length > 0 && copy_part(host, place->host, sizeof place->host) &&
-           copy_part(port, place->port, sizeof place->port) &&
-           copy_part(authority, place->host_header, sizeof place->host_header);
+    return host.length > 0 && port.length > 0 && copy_part(host, url->host, sizeof url->host) &&
+           copy_part(port, url->port, sizeof url->port) &&
+           copy_part(authority, url->host_header, sizeof url->host_header);
 }
 
-bool http_place_read(const char *url, struct http_place *place, char problem[128])
+bool http_url_read(const char *text, struct http_url *url, char error[ERROR_MAX])
 {
-    struct slice rest = slice_of(url);
-    *place = (struct http_place){.tls = slice_starts_with(rest, SLICE("https://"))};
-    if (!place->tls && !slice_starts_with(rest, SLICE("http://")))
-        return fail_place(problem, "starts with neither http:// nor https://");
-    rest = slice_after(rest, place->tls ? 8 : 7);
+    struct slice rest = slice_of(text);
+    *url = (struct http_url){.tls = slice_starts_with(rest, SLICE("https://"))};
+    if (!url->tls && !slice_starts_with(rest, SLICE("http://")))
+        return error_set(error, "the URL starts with neither http:// nor https://");
+    rest = slice_after(rest, url->tls ? 8 : 7);
     rest.length = slice_index(rest, '#');
     size_t end = strcspn(rest.at, "/?#");
     struct slice authority = {rest.at, end < rest.length ? end : rest.length};
@@ -106,29 +100,29 @@ bool http_place_read(const char *url, struct http_place *place, char problem[128
     while (user > 0 && authority.at[user - 1] != '@')
         user--;
     if (user > 0 &&
-        !make_authorization((struct slice){authority.at, user - 1}, place->authorization, sizeof place->authorization))
-        return fail_place(problem, "has a user or password that is too long");
-    if (!split_authority(slice_after(authority, user), place))
-        return fail_place(problem, "has no host, or none that can be read");
+        !make_authorization((struct slice){authority.at, user - 1}, url->authorization, sizeof url->authorization))
+        return error_set(error, "the URL has a user or password that is too long");
+    if (!split_authority(slice_after(authority, user), url))
+        return error_set(error, "the URL has no host, or none that can be read");
     bool has_path = target.length > 0 && target.at[0] == '/';
     if (!has_path)
-        memcpy(place->target, "/", 2);
-    if (!copy_part(target, place->target + !has_path, sizeof place->target - 1))
-        return fail_place(problem, "has a path that is too long, or has blanks in it");
+        memcpy(url->target, "/", 2);
+    if (!copy_part(target, url->target + !has_path, sizeof url->target - 1))
+        return error_set(error, "the URL has a path that is too long, or has blanks in it");
     return true;
 }
 
 /* ---- connections ---- */
 
-struct http_client *http_client_create(const struct http_place *place, bool verify)
+struct http_client *http_client_create(const struct http_url *url, bool verify)
 {
     struct http_client *client = calloc(1, sizeof *client);
     if (client == NULL)
         return NULL;
-    client->place = place;
+    client->url = url;
     client->fd = -1;
     client->verify = verify;
-    if (!place->tls)
+    if (!url->tls)
         return client;
     client->context = SSL_CTX_new(TLS_client_method());
     if (client->context != NULL) {
@@ -156,13 +150,13 @@ void http_client_free(struct http_client *client)
         return;
     disconnect(client);
     SSL_CTX_free(client->context);
-    if (client->request.at != NULL)
-        explicit_bzero(client->request.at, client->request.room);
-    buffer_free(&client->request);
+    if (client->text.at != NULL)
+        explicit_bzero(client->text.at, client->text.room);
+    buffer_free(&client->text);
     free(client);
 }
 
-/* Let the next call on the socket last no longer than until the deadline; false where that has passed. */
+/* Let the next call on the socket last no longer than until the deadline; false if that has passed. */
 static bool limit_time(int fd, uint64_t deadline)
 {
     uint64_t now = clock_monotonic();
@@ -175,13 +169,13 @@ static bool limit_time(int fd, uint64_t deadline)
     return true;
 }
 
-static int open_socket(const struct http_place *place, char problem[128])
+static int open_socket(const struct http_url *url, char error[ERROR_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *addresses;
-    int failure = getaddrinfo(place->host, place->port, &hints, &addresses);
+    int failure = getaddrinfo(url->host, url->port, &hints, &addresses);
     if (failure != 0) {
-        snprintf(problem, 128, "the host cannot be found: %s", gai_strerror(failure));
+        error_set(error, "the host cannot be found: %s", gai_strerror(failure));
         return -1;
     }
     uint64_t deadline = clock_monotonic() + HTTP_CLIENT_CONNECT_TIMEOUT;
@@ -190,7 +184,7 @@ static int open_socket(const struct http_place *place, char problem[128])
         fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && limit_time(fd, deadline) && connect(fd, address->ai_addr, address->ai_addrlen) == 0)
             break;
-        snprintf(problem, 128, "cannot connect: %s", strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
+        error_set(error, "cannot connect: %s", strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
         if (fd >= 0)
             close(fd);
         fd = -1;
@@ -205,14 +199,12 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-static bool start_tls(struct http_client *client, char problem[128])
+static bool start_tls(struct http_client *client, char error[ERROR_MAX])
 {
-    const char *host = client->place->host;
+    const char *host = client->url->host;
     client->tls = SSL_new(client->context);
-    if (client->tls == NULL || SSL_set_fd(client->tls, client->fd) != 1) {
-        snprintf(problem, 128, "there is not enough memory for TLS");
-        return false;
-    }
+    if (client->tls == NULL || SSL_set_fd(client->tls, client->fd) != 1)
+        return error_set(error, "there is not enough memory for TLS");
     if (is_address(host))
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(client->tls), host);
     else {
@@ -223,21 +215,19 @@ static bool start_tls(struct http_client *client, char problem[128])
         return true;
     long verified = SSL_get_verify_result(client->tls);
     if (client->verify && verified != X509_V_OK)
-        snprintf(problem, 128, "the certificate is not accepted: %s", X509_verify_cert_error_string(verified));
-    else
-        snprintf(problem, 128, "TLS cannot be started");
-    return false;
+        return error_set(error, "the certificate is not accepted: %s", X509_verify_cert_error_string(verified));
+    return error_set(error, "TLS cannot be started");
 }
 
-static bool connect_client(struct http_client *client, char problem[128])
+static bool connect_client(struct http_client *client, uint64_t timeout, char error[ERROR_MAX])
 {
-    client->fd = open_socket(client->place, problem);
+    client->fd = open_socket(client->url, error);
     if (client->fd < 0)
         return false;
     int on = 1;
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    client->deadline = clock_monotonic() + HTTP_CLIENT_TIMEOUT;
-    return client->context == NULL || (limit_time(client->fd, client->deadline) && start_tls(client, problem));
+    client->deadline = clock_monotonic() + timeout;
+    return client->context == NULL || (limit_time(client->fd, client->deadline) && start_tls(client, error));
 }
 
 /* ---- bytes ---- */
@@ -257,70 +247,71 @@ static bool send_all(struct http_client *client, struct slice bytes)
     return true;
 }
 
-static ssize_t receive(struct http_client *client, char *place, size_t room)
+static ssize_t receive(struct http_client *client, char *into, size_t capacity)
 {
     if (!limit_time(client->fd, client->deadline))
         return -1;
-    return client->tls != NULL ? SSL_read(client->tls, place, (int)room) : recv(client->fd, place, room, 0);
+    return client->tls != NULL ? SSL_read(client->tls, into, (int)capacity) : recv(client->fd, into, capacity, 0);
 }
 
 /* ---- requests ---- */
 
-static void append_header(struct buffer *request, const char *name, const char *value)
+static void append_header(struct buffer *text, const char *name, const char *value)
 {
-    buffer_append(request, slice_of(name));
-    buffer_append(request, slice_of(value));
-    buffer_append(request, SLICE("\r\n"));
+    buffer_append(text, slice_of(name));
+    buffer_append(text, slice_of(value));
+    buffer_append(text, SLICE("\r\n"));
 }
 
 /* RFC 9112, 7.1: in pieces as a Go client writes them. */
-static void append_chunks(struct buffer *request, struct slice body)
+static void append_chunks(struct buffer *text, struct slice body)
 {
     enum { CHUNK = 4096 };
     char size[24];
     while (body.length > 0) {
         size_t length = body.length < CHUNK ? body.length : CHUNK;
         int digits = snprintf(size, sizeof size, "%zx\r\n", length);
-        buffer_append(request, (struct slice){size, (size_t)digits});
-        buffer_append(request, (struct slice){body.at, length});
-        buffer_append(request, SLICE("\r\n"));
+        buffer_append(text, (struct slice){size, (size_t)digits});
+        buffer_append(text, (struct slice){body.at, length});
+        buffer_append(text, SLICE("\r\n"));
         body = slice_after(body, length);
     }
-    buffer_append(request, SLICE("0\r\n\r\n"));
+    buffer_append(text, SLICE("0\r\n\r\n"));
 }
 
 /* Write the request; returns the length of its head. */
-static size_t write_request(struct http_client *client, const struct http_post *post)
+static size_t write_request(struct http_client *client, const struct http_request *request)
 {
-    const struct http_place *place = client->place;
-    struct buffer *request = &client->request;
+    const struct http_url *url = client->url;
+    struct buffer *text = &client->text;
     char length[24];
-    request->length = 0;
-    buffer_append(request, SLICE("POST "));
-    append_header(request, place->target, " HTTP/1.1");
-    append_header(request, "Host: ", place->host_header);
-    if (place->authorization[0] != '\0')
-        append_header(request, "Authorization: ", place->authorization);
-    buffer_append(request, post->headers);
-    snprintf(length, sizeof length, "%zu", post->body.length);
-    if (post->chunked)
-        append_header(request, "Transfer-Encoding: ", "chunked");
+    text->length = 0;
+    buffer_append(text, slice_of(request->method));
+    buffer_append(text, SLICE(" "));
+    append_header(text, url->target, " HTTP/1.1");
+    append_header(text, "Host: ", url->host_header);
+    if (url->authorization[0] != '\0')
+        append_header(text, "Authorization: ", url->authorization);
+    buffer_append(text, request->headers);
+    snprintf(length, sizeof length, "%zu", request->body.length);
+    if (request->chunked)
+        append_header(text, "Transfer-Encoding: ", "chunked");
+    else if (request->body.at != NULL)
+        append_header(text, "Content-Length: ", length);
+    if (request->close)
+        append_header(text, "Connection: ", "close");
+    buffer_append(text, SLICE("\r\n"));
+    size_t head = text->length;
+    if (request->chunked)
+        append_chunks(text, request->body);
     else
-        append_header(request, "Content-Length: ", length);
-    if (post->close)
-        append_header(request, "Connection: ", "close");
-    buffer_append(request, SLICE("\r\n"));
-    size_t head = request->length;
-    if (post->chunked)
-        append_chunks(request, post->body);
-    else
-        buffer_append(request, post->body);
+        buffer_append(text, request->body);
     return head;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
-/* Read the answer's head; returns its length, its empty line included, or 0. */
+/* Read the response's head; returns its length, its empty line included, or 0. */
 static size_t read_head(struct http_client *client)
 {
     client->head_length = 0;
@@ -352,7 +343,7 @@ static const char *find_header(const char *head, const char *name)
     return NULL;
 }
 
-/* Read the body away.  False where the connection cannot be used after it. */
+/* Read the body away.  False if the connection cannot be used after it. */
 static bool skip_body(struct http_client *client, size_t head_length, int status)
 {
     const char *length = find_header(client->head, "Content-Length");
@@ -371,49 +362,44 @@ static bool skip_body(struct http_client *client, size_t head_length, int status
     return read == body && (connection == NULL || strncasecmp(connection, "close", 5) != 0);
 }
 
-static bool read_answer(struct http_client *client, struct http_answer *answer)
+static bool read_response(struct http_client *client, struct http_response *response)
 {
     size_t head = read_head(client);
-    if (head == 0) {
-        snprintf(answer->problem, sizeof answer->problem,
-                 clock_monotonic() >= client->deadline ? "no answer in time" : "the connection was closed");
-        return false;
-    }
+    if (head == 0)
+        return error_set(response->error, "%s",
+                         clock_monotonic() >= client->deadline ? "no answer in time" : "the connection was closed");
     client->head[head - 2] = '\0'; /* what follows is the body */
     if (strncmp(client->head, "HTTP/1.", 7) != 0 || client->head[8] != ' ' ||
-        (answer->status = atoi(client->head + 9)) < 100) {
-        answer->status = 0;
-        snprintf(answer->problem, sizeof answer->problem, "the answer is not HTTP");
-        return false;
+        (response->status = atoi(client->head + 9)) < 100) {
+        response->status = 0;
+        return error_set(response->error, "the answer is not HTTP");
     }
     const char *retry_after = find_header(client->head, "Retry-After");
     if (retry_after != NULL)
-        answer->retry_after = (unsigned)strtoul(retry_after, NULL, 10);
-    return skip_body(client, head, answer->status);
+        response->retry_after = (unsigned)strtoul(retry_after, NULL, 10);
+    return skip_body(client, head, response->status);
 }
 
-static bool exchange(struct http_client *client, const struct http_post *post, struct http_answer *answer)
+static bool exchange(struct http_client *client, const struct http_request *request, struct http_response *response)
 {
-    size_t head = write_request(client, post);
-    struct slice bytes = {client->request.at, client->request.length};
-    if (client->request.failed) {
-        snprintf(answer->problem, sizeof answer->problem, "there is not enough memory");
-        return false;
-    }
-    if (post->cut)
+    size_t head = write_request(client, request);
+    struct slice bytes = {client->text.at, client->text.length};
+    if (client->text.failed)
+        return error_set(response->error, ERROR_NO_MEMORY);
+    if (request->cut)
         bytes.length = head + (bytes.length - head) / 2;
     if (!send_all(client, bytes)) {
-        snprintf(answer->problem, sizeof answer->problem, "the request cannot be sent");
-        return false;
+        return error_set(response->error, "the request cannot be sent");
     }
-    return !post->cut && !post->not_await && read_answer(client, answer) && !post->close;
+    return !request->cut && !request->ignore_response && read_response(client, response) && !request->close;
 }
 
-void http_client_post(struct http_client *client, const struct http_post *post, struct http_answer *answer)
+void http_client_send(struct http_client *client, const struct http_request *request, struct http_response *response)
 {
-    *answer = (struct http_answer){0};
-    bool connected = client->fd >= 0 || connect_client(client, answer->problem);
-    client->deadline = clock_monotonic() + HTTP_CLIENT_TIMEOUT;
-    if (!connected || !exchange(client, post, answer))
+    uint64_t timeout = request->timeout != 0 ? request->timeout : HTTP_CLIENT_TIMEOUT;
+    *response = (struct http_response){0};
+    bool connected = client->fd >= 0 || connect_client(client, timeout, response->error);
+    client->deadline = clock_monotonic() + timeout;
+    if (!connected || !exchange(client, request, response))
         disconnect(client);
 }

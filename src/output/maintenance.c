@@ -3,20 +3,22 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "base/clock.h"
-#include "output/exposition.h"
+#include "base/gzip.h"
+#include "output/page.h"
+#include "output/scrapers.h"
 #include "output/self_gauges.h"
 
 struct maintenance {
     struct maintenance_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards orders and stopping */
+    pthread_mutex_t lock; /* guards requests and stopping */
     pthread_cond_t changed;
-    struct page_order *orders;
+    struct page_request *requests;
     bool stopping;
-    struct exposition_result last;
+    struct scrapers scrapers;
+    struct page_result last;
     double last_duration;
     double last_size;
     double start_time;
@@ -63,20 +65,37 @@ static void record_gauges(struct maintenance *maintenance, uint64_t now)
 
 /* ---- pages ---- */
 
-static struct page *write_page(struct maintenance *maintenance)
+/* A batch notes when it began, and what it creates is to be seen a little later: for that long a page does not count as
+ * one that has shown a series.  Milliseconds; of a short scrape interval, a 16th. */
+enum { BATCH_TIME = 1000 };
+
+/* What was born by then has been seen by all who scrape. */
+static uint64_t all_saw(const struct maintenance *maintenance, uint64_t now)
 {
+    uint64_t margin = maintenance->scrapers.interval / 16;
+    uint64_t seen = scrapers_all_saw(&maintenance->scrapers, now);
+    margin = margin < BATCH_TIME ? margin : BATCH_TIME;
+    return seen > margin ? seen - margin : 0;
+}
+
+static struct page *write_page(struct maintenance *maintenance, uint64_t now)
+{
+    struct store *store = maintenance->settings.store;
+    unsigned slot = maintenance->settings.slot;
     struct page *page = create_page(false);
     if (page == NULL)
         return NULL;
-    double start = (double)clock_wall();
-    uint64_t now = clock_monotonic();
+    uint64_t start = clock_monotonic_micros();
     /* A page is about as large as the last one: no growing by copying. */
     buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
-    store_enter(maintenance->settings.store, maintenance->settings.slot);
+    store_note_page(store);
+    store_enter(store, slot);
     record_gauges(maintenance, now);
-    maintenance->last = exposition_write(maintenance->settings.store, maintenance->settings.slot, now, &page->text);
-    store_leave(maintenance->settings.store, maintenance->settings.slot);
-    maintenance->last_duration = ((double)clock_wall() - start) / 1e6;
+    struct page_terms terms = {
+        .store = store, .slot = slot, .now = now, .all_saw = all_saw(maintenance, now), .encoder = &text_encoder};
+    maintenance->last = page_write(&terms, &page->text);
+    store_leave(store, slot);
+    maintenance->last_duration = (double)(clock_monotonic_micros() - start) / 1e6;
     maintenance->last_size = (double)page->text.length;
     if (page->text.failed) {
         page_unref(page);
@@ -89,40 +108,27 @@ static struct page *write_page(struct maintenance *maintenance)
 static struct page *compress_page(const struct page *plain)
 {
     struct page *page = create_page(true);
-    z_stream stream = {.next_in = (unsigned char *)plain->text.at, .avail_in = (unsigned)plain->text.length};
-    if (page == NULL || deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        page_unref(page);
-        return NULL;
-    }
-    int status = Z_OK;
-    while (status == Z_OK) {
-        char *place = buffer_reserve(&page->text, 65536);
-        if (place == NULL)
-            break;
-        stream.next_out = (unsigned char *)place;
-        stream.avail_out = 65536;
-        status = deflate(&stream, Z_FINISH);
-        page->text.length += 65536 - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    if (status != Z_STREAM_END) {
+    if (page != NULL && !gzip_compress((struct slice){plain->text.at, plain->text.length}, 1, &page->text)) {
         page_unref(page);
         return NULL;
     }
     return page;
 }
 
-/* One page serves all who ordered before it was begun. */
-static void deliver(struct maintenance *maintenance, struct page_order *orders)
+/* One page serves all who asked for it before it was begun. */
+static void deliver(struct maintenance *maintenance, struct page_request *requests)
 {
-    struct page *plain = write_page(maintenance);
+    uint64_t now = clock_monotonic();
+    struct page *plain = write_page(maintenance, now);
     struct page *gzip = NULL;
-    while (orders != NULL) {
-        struct page_order *order = orders;
-        orders = order->next;
-        if (order->gzip && gzip == NULL && plain != NULL)
+    while (requests != NULL) {
+        struct page_request *request = requests;
+        requests = request->next;
+        if (plain != NULL)
+            scrapers_note(&maintenance->scrapers, request->scraper, now);
+        if (request->gzip && gzip == NULL && plain != NULL)
             gzip = compress_page(plain);
-        order->deliver(order, page_ref(order->gzip ? gzip : plain));
+        request->deliver(request, page_ref(request->gzip ? gzip : plain));
     }
     page_unref(plain);
     page_unref(gzip);
@@ -152,15 +158,15 @@ static void *run(void *context)
     for (;;) {
         struct timespec deadline = deadline_of(next_sweep);
         int waited = 0;
-        while (maintenance->orders == NULL && !maintenance->stopping && waited != ETIMEDOUT)
+        while (maintenance->requests == NULL && !maintenance->stopping && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&maintenance->changed, &maintenance->lock, &deadline);
-        struct page_order *orders = maintenance->orders;
-        maintenance->orders = NULL;
-        if (orders == NULL && maintenance->stopping)
+        struct page_request *requests = maintenance->requests;
+        maintenance->requests = NULL;
+        if (requests == NULL && maintenance->stopping)
             break;
         pthread_mutex_unlock(&maintenance->lock);
-        if (orders != NULL)
-            deliver(maintenance, orders);
+        if (requests != NULL)
+            deliver(maintenance, requests);
         uint64_t now = clock_monotonic();
         if (now >= next_sweep) {
             store_enter(store, maintenance->settings.slot);
@@ -180,6 +186,7 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
     if (maintenance == NULL)
         return NULL;
     maintenance->settings = *settings;
+    maintenance->scrapers.interval = settings->scrape_interval;
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;
@@ -194,11 +201,11 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
     return maintenance;
 }
 
-void maintenance_request_page(struct maintenance *maintenance, struct page_order *order)
+void maintenance_request_page(struct maintenance *maintenance, struct page_request *request)
 {
     pthread_mutex_lock(&maintenance->lock);
-    order->next = maintenance->orders;
-    maintenance->orders = order;
+    request->next = maintenance->requests;
+    maintenance->requests = request;
     pthread_cond_signal(&maintenance->changed);
     pthread_mutex_unlock(&maintenance->lock);
 }

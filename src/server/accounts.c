@@ -1,37 +1,34 @@
 #include "server/accounts.h"
 
-#include <crypt.h>
-#include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/digest.h"
+#include "base/log.h"
+#include "config/password_hash.h"
+
 enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
     WRONG_MAX = 8,
-    SLOW_MAX = 2, /* verifications of a user in each */
-    SLOW_TIME = 1000,
+    WARN_INTERVAL = 60 * 1000, /* milliseconds */
 };
 
 /* What is known about the passwords of a user with a hash: digests of "user:password" under the key of this process.
  * Right and wrong ones are kept apart, or a flood of wrong ones would drive out the right one. */
 struct memory {
     pthread_mutex_t lock; /* guards the rest */
-    unsigned char right[RIGHT_MAX][AUTH_DIGEST];
-    unsigned char wrong[WRONG_MAX][AUTH_DIGEST];
-    unsigned right_count; /* that were ever put in: the next one takes the place of the oldest */
+    unsigned char right[RIGHT_MAX][DIGEST_SIZE];
+    unsigned char wrong[WRONG_MAX][DIGEST_SIZE];
+    unsigned right_count; /* that were ever put in: the next one replaces the oldest */
     unsigned wrong_count;
-    uint64_t slow[SLOW_MAX]; /* when the last verifications began, milliseconds of the monotonic clock; 0: never */
-    unsigned slow_count;
 };
 
 struct account {
     const struct config_drain *drain; /* NULL: the shared user */
-    struct auth_realm realm;          /* of its passwords; empty where it has a hash */
+    struct auth_realm realm;          /* of its passwords; empty if it has a hash */
     struct memory memory;
+    atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
 
 /* Accounts by a text, sorted. */
@@ -47,11 +44,12 @@ struct index {
 
 struct accounts {
     atomic_uint references;
-    struct config_file *file;
+    struct configuration *file;
     struct account *accounts; /* of the file's entries, then the shared one */
     size_t count;
     struct index users; /* who have a password */
-    struct index apps;  /* of entries without a password */
+    struct index apps;  /* of entries that the shared user may post for: without a password, or shared */
+    struct index bound; /* apps of entries with a password */
     struct index tokens;
 };
 
@@ -86,12 +84,12 @@ static struct account *find(const struct index *index, struct slice key)
 
 /* The key of this process for the digests that are remembered: these alone are of no use to who reads our memory when
  * we are gone. */
-static unsigned char key[32];
+static unsigned char key[DIGEST_SIZE];
 static bool has_key;
 
 static void make_key(void)
 {
-    has_key = RAND_bytes(key, sizeof key) == 1;
+    has_key = digest_random(key, sizeof key);
 }
 
 static bool is_hashed(const struct account *account)
@@ -99,7 +97,7 @@ static bool is_hashed(const struct account *account)
     return account->drain != NULL && account->drain->password_hash != NULL;
 }
 
-/* Take over what is known about the passwords, where the hash is still the same. */
+/* Take over what is known about the passwords, if the hash is still the same. */
 static void take_memory(struct account *account, struct account *old)
 {
     if (old == NULL || !is_hashed(account) || !is_hashed(old) ||
@@ -122,9 +120,10 @@ static bool allocate(struct accounts *accounts)
     accounts->accounts = calloc(drains + 1, sizeof accounts->accounts[0]);
     accounts->users.entries = calloc(drains + 1, sizeof accounts->users.entries[0]);
     accounts->apps.entries = calloc(drains + 1, sizeof accounts->apps.entries[0]);
+    accounts->bound.entries = calloc(drains + 1, sizeof accounts->bound.entries[0]);
     accounts->tokens.entries = calloc(tokens + 1, sizeof accounts->tokens.entries[0]);
     return accounts->accounts != NULL && accounts->users.entries != NULL && accounts->apps.entries != NULL &&
-           accounts->tokens.entries != NULL;
+           accounts->bound.entries != NULL && accounts->tokens.entries != NULL;
 }
 
 static struct account *add_account(struct accounts *accounts, const struct config_drain *drain)
@@ -141,7 +140,9 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
     struct slice name = slice_of(drain->name);
     if (config_drain_has_password(drain))
         add(&accounts->users, name, account);
-    else
+    if (config_drain_has_password(drain) && drain->app != NULL)
+        add(&accounts->bound, slice_of(drain->app), account);
+    if (!config_drain_has_password(drain) || drain->shared)
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);
@@ -151,13 +152,13 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         take_memory(account, find(&previous->users, name));
 }
 
-struct accounts *accounts_create(const struct auth_realm *shared, struct config_file *file, struct accounts *previous)
+struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file, struct accounts *previous)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_key);
     struct accounts *accounts = calloc(1, sizeof *accounts);
     if (accounts == NULL) {
-        config_file_free(file);
+        configuration_free(file);
         return NULL;
     }
     atomic_init(&accounts->references, 1);
@@ -175,64 +176,63 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct config_
     }
     sort(&accounts->users);
     sort(&accounts->apps);
+    sort(&accounts->bound);
     sort(&accounts->tokens);
     if (file != NULL)
-        config_file_forget_passwords(file);
+        configuration_forget_passwords(file);
     return accounts;
 }
 
 struct accounts *accounts_ref(struct accounts *accounts)
 {
-    /* Relaxed: who references has a share, so nothing can be freed meanwhile. */
+    /* Relaxed: the caller has a reference, so nothing can be freed meanwhile. */
     atomic_fetch_add_explicit(&accounts->references, 1, memory_order_relaxed);
     return accounts;
 }
 
 void accounts_unref(struct accounts *accounts)
 {
-    /* Release what was done with this share to who frees, and acquire what was done with all others. */
+    /* Release what was done with this reference to who frees, and acquire what was done with all others. */
     if (accounts == NULL || atomic_fetch_sub_explicit(&accounts->references, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);
-        OPENSSL_cleanse(&accounts->accounts[i], sizeof accounts->accounts[i]);
+        explicit_bzero(&accounts->accounts[i], sizeof accounts->accounts[i]);
     }
     free(accounts->accounts);
     free(accounts->users.entries);
     free(accounts->apps.entries);
+    free(accounts->bound.entries);
     free(accounts->tokens.entries);
-    config_file_free(accounts->file);
+    configuration_free(accounts->file);
     free(accounts);
 }
 
 /* ---- passwords against hashes ---- */
 
-static bool make_digest(struct slice pair, unsigned char digest[AUTH_DIGEST])
+static bool make_digest(struct slice pair, unsigned char digest[DIGEST_SIZE])
 {
-    return HMAC(EVP_sha256(), key, sizeof key, (const unsigned char *)pair.at, pair.length, digest, NULL) != NULL;
+    return digest_make_keyed(key, pair, digest);
 }
 
-static bool holds(const unsigned char (*digests)[AUTH_DIGEST], unsigned count, unsigned most,
+static bool holds(const unsigned char (*digests)[DIGEST_SIZE], unsigned count, unsigned most,
                   const unsigned char *digest)
 {
     bool held = false;
     for (unsigned i = 0; i < count && i < most; i++)
-        held |= CRYPTO_memcmp(digests[i], digest, AUTH_DIGEST) == 0;
+        held |= digest_equals(digests[i], digest, DIGEST_SIZE);
     return held;
 }
 
-/* What is known without a verification; BUSY: nothing.  Under the memory's lock. */
-static enum accounts_result look_up(const struct memory *memory, const unsigned char *digest)
-{
-    if (holds(memory->right, memory->right_count, RIGHT_MAX, digest))
-        return ACCOUNTS_ALLOWED;
-    return holds(memory->wrong, memory->wrong_count, WRONG_MAX, digest) ? ACCOUNTS_DENIED : ACCOUNTS_BUSY;
-}
-
+/* What is known without a verification; PENDING: nothing. */
 static enum accounts_result recall(struct memory *memory, const unsigned char *digest)
 {
+    enum accounts_result known = ACCOUNTS_PENDING;
     pthread_mutex_lock(&memory->lock);
-    enum accounts_result known = look_up(memory, digest);
+    if (holds(memory->right, memory->right_count, RIGHT_MAX, digest))
+        known = ACCOUNTS_ALLOWED;
+    else if (holds(memory->wrong, memory->wrong_count, WRONG_MAX, digest))
+        known = ACCOUNTS_DENIED;
     pthread_mutex_unlock(&memory->lock);
     return known;
 }
@@ -240,109 +240,151 @@ static enum accounts_result recall(struct memory *memory, const unsigned char *d
 static void remember(struct memory *memory, const unsigned char *digest, bool right)
 {
     pthread_mutex_lock(&memory->lock);
-    unsigned char *place =
+    unsigned char *slot =
         right ? memory->right[memory->right_count++ % RIGHT_MAX] : memory->wrong[memory->wrong_count++ % WRONG_MAX];
-    memcpy(place, digest, AUTH_DIGEST);
+    memcpy(slot, digest, DIGEST_SIZE);
     pthread_mutex_unlock(&memory->lock);
 }
 
-/* May a user have another verification?  If so, it counts.  False also where the answer became known meanwhile, which
- * is then in *known. */
-static bool begin_slow(struct memory *memory, const unsigned char *digest, uint64_t now, enum accounts_result *known)
-{
-    pthread_mutex_lock(&memory->lock);
-    *known = look_up(memory, digest);
-    uint64_t *oldest = &memory->slow[memory->slow_count % SLOW_MAX];
-    bool begun = *known == ACCOUNTS_BUSY && (*oldest == 0 || now - *oldest >= SLOW_TIME);
-    if (begun) {
-        *oldest = now;
-        memory->slow_count++;
-    }
-    pthread_mutex_unlock(&memory->lock);
-    return begun;
-}
+/* ---- verifications ---- */
 
-/* Who holds this verifies; all others are busy. */
-static pthread_mutex_t verifying = PTHREAD_MUTEX_INITIALIZER;
+/* One spelling of a password. */
+struct attempt {
+    struct account *account;
+    unsigned char digest[DIGEST_SIZE]; /* of "user:password" */
+    size_t length;
+    char password[PASSWORD_HASH_INPUT_MAX];
+};
 
-/* ALLOWED, DENIED, or BUSY where there is no memory for it.  Only who holds the lock above. */
-static enum accounts_result compute(const char *hash, struct slice password)
+struct verification {
+    struct accounts *accounts; /* a reference */
+    unsigned count;
+    struct attempt attempts[2];
+};
+
+static enum accounts_result run_attempt(struct attempt *attempt)
 {
-    static struct crypt_data data; /* 32 KiB */
-    static char phrase[CRYPT_MAX_PASSPHRASE_SIZE];
-    /* No hash can be of such a one: crypt(3) takes no longer ones, and ends at a NUL. */
-    if (password.length == 0 || password.length >= sizeof phrase || slice_index(password, '\0') < password.length)
+    struct memory *memory = &attempt->account->memory;
+    enum accounts_result known = recall(memory, attempt->digest);
+    if (known != ACCOUNTS_PENDING) /* another verification has shown it */
+        return known;
+    switch (password_hash_verify(attempt->account->drain->password_hash,
+                                 (struct slice){attempt->password, attempt->length})) {
+    case PASSWORD_HASH_MATCHES:
+        remember(memory, attempt->digest, true);
+        return ACCOUNTS_ALLOWED;
+    case PASSWORD_HASH_DIFFERS:
+        remember(memory, attempt->digest, false);
         return ACCOUNTS_DENIED;
-    memcpy(phrase, password.at, password.length);
-    phrase[password.length] = '\0';
-    errno = 0;
-    const char *computed = crypt_rn(phrase, hash, &data, sizeof data);
+    case PASSWORD_HASH_NO_MEMORY:
+        break;
+    }
+    return ACCOUNTS_NO_MEMORY;
+}
+
+enum accounts_result verification_run(struct verification *verification, const struct account **account)
+{
     enum accounts_result result = ACCOUNTS_DENIED;
-    if (computed == NULL)
-        result = errno == ENOMEM ? ACCOUNTS_BUSY : ACCOUNTS_DENIED;
-    else if (strlen(computed) == strlen(hash) && CRYPTO_memcmp(computed, hash, strlen(hash)) == 0)
-        result = ACCOUNTS_ALLOWED;
-    OPENSSL_cleanse(phrase, sizeof phrase);
-    OPENSSL_cleanse(&data, sizeof data);
+    for (unsigned i = 0; i < verification->count && result != ACCOUNTS_ALLOWED; i++) {
+        enum accounts_result one = run_attempt(&verification->attempts[i]);
+        if (one == ACCOUNTS_ALLOWED)
+            *account = verification->attempts[i].account;
+        if (one != ACCOUNTS_DENIED)
+            result = one;
+    }
     return result;
 }
 
-static enum accounts_result verify(struct account *account, struct slice pair, const unsigned char *digest,
-                                   uint64_t now)
+const struct account *verification_user(const struct verification *verification)
 {
-    enum accounts_result result = ACCOUNTS_BUSY;
-    if (pthread_mutex_trylock(&verifying) != 0)
-        return ACCOUNTS_BUSY;
-    if (begin_slow(&account->memory, digest, now, &result)) {
-        result = compute(account->drain->password_hash, auth_password(pair));
-        if (result != ACCOUNTS_BUSY)
-            remember(&account->memory, digest, result == ACCOUNTS_ALLOWED);
-    }
-    pthread_mutex_unlock(&verifying);
-    return result;
+    return verification->attempts[0].account;
+}
+
+bool verification_equals(const struct verification *a, const struct verification *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (unsigned i = 0; i < a->count; i++)
+        if (a->attempts[i].account != b->attempts[i].account ||
+            !digest_equals(a->attempts[i].digest, b->attempts[i].digest, DIGEST_SIZE))
+            return false;
+    return true;
+}
+
+void verification_free(struct verification *verification)
+{
+    if (verification == NULL)
+        return;
+    accounts_unref(verification->accounts);
+    explicit_bzero(verification, sizeof *verification);
+    free(verification);
+}
+
+/* Add a pair to what must be verified; false if memory is short. */
+static bool add_attempt(struct verification **verification, struct accounts *accounts, struct account *account,
+                        struct slice password, const unsigned char *digest)
+{
+    if (*verification == NULL && (*verification = calloc(1, sizeof **verification)) == NULL)
+        return false;
+    struct attempt *attempt = &(*verification)->attempts[(*verification)->count++];
+    if ((*verification)->accounts == NULL)
+        (*verification)->accounts = accounts_ref(accounts);
+    attempt->account = account;
+    attempt->length = password.length;
+    memcpy(attempt->digest, digest, DIGEST_SIZE);
+    memcpy(attempt->password, password.at, password.length);
+    return true;
 }
 
 /* ---- requests ---- */
 
-/* Is the pair right?  quickly: BUSY where that would need a verification. */
-static enum accounts_result check_pair(struct account *account, struct slice pair, uint64_t now, bool quickly)
+/* Is the pair right?  On PENDING it was added to what must be verified. */
+static enum accounts_result check_pair(struct accounts *accounts, struct account *account, struct slice pair,
+                                       struct verification **verification)
 {
     if (!is_hashed(account))
         return auth_admits(&account->realm, pair) ? ACCOUNTS_ALLOWED : ACCOUNTS_DENIED;
-    unsigned char digest[AUTH_DIGEST];
+    struct slice password = auth_password(pair);
+    if (!password_hash_can_be_of(password))
+        return ACCOUNTS_DENIED;
+    unsigned char digest[DIGEST_SIZE];
     if (!make_digest(pair, digest))
-        return ACCOUNTS_BUSY; /* out of memory */
-    enum accounts_result result = recall(&account->memory, digest);
-    return result != ACCOUNTS_BUSY || quickly ? result : verify(account, pair, digest, now);
+        return ACCOUNTS_NO_MEMORY;
+    enum accounts_result known = recall(&account->memory, digest);
+    if (known == ACCOUNTS_PENDING && !add_attempt(verification, accounts, account, password, digest))
+        return ACCOUNTS_NO_MEMORY;
+    return known;
 }
 
-enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization, uint64_t now,
-                                    const struct account **account)
+enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
+                                    const struct account **account, struct verification **verification)
 {
     struct auth_credentials credentials;
+    *verification = NULL;
     if (!auth_read(&credentials, authorization))
         return ACCOUNTS_DENIED;
-    enum accounts_result result = ACCOUNTS_BUSY;
-    /* First all that is known: no spelling of a password is verified where another one is known to be right. */
-    for (int round = 0; round < 2 && result == ACCOUNTS_BUSY; round++) {
-        result = ACCOUNTS_DENIED;
-        for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
-            struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
-            enum accounts_result checked =
-                found == NULL ? ACCOUNTS_DENIED : check_pair(found, credentials.pairs[i], now, round == 0);
-            if (checked == ACCOUNTS_ALLOWED)
-                *account = found;
-            if (checked != ACCOUNTS_DENIED)
-                result = checked;
-        }
+    enum accounts_result result = ACCOUNTS_DENIED;
+    for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
+        struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
+        enum accounts_result checked =
+            found == NULL ? ACCOUNTS_DENIED : check_pair(accounts, found, credentials.pairs[i], verification);
+        if (checked == ACCOUNTS_ALLOWED)
+            *account = found;
+        if (checked != ACCOUNTS_DENIED)
+            result = checked;
     }
     auth_forget(&credentials);
+    /* No spelling of a password is verified if another one is known to be right. */
+    if (result != ACCOUNTS_PENDING) {
+        verification_free(*verification);
+        *verification = NULL;
+    }
     return result;
 }
 
 static struct slice cut(struct slice app)
 {
-    return (struct slice){app.at, app.length < CONFIG_FILE_APP_MAX ? app.length : CONFIG_FILE_APP_MAX};
+    return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};
 }
 
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
@@ -356,22 +398,51 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
     return meant != NULL ? slice_of(meant->drain->app) : cut(token);
 }
 
-const struct label *accounts_labels(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    size_t *count)
+/* Say that the shared user is not heard for the app of an account. */
+static void warn(struct account *account, uint64_t now)
 {
-    const struct config_drain *drain = account->drain;
-    if (drain == NULL) {
-        const struct account *known = find(&accounts->apps, app);
-        drain = known == NULL ? NULL : known->drain;
-    }
-    *count = drain == NULL ? 0 : drain->label_count;
-    return drain == NULL ? NULL : drain->labels;
+    uint64_t warned = atomic_load_explicit(&account->warned, memory_order_relaxed);
+    if ((warned == 0 || now - warned >= WARN_INTERVAL) &&
+        atomic_compare_exchange_strong_explicit(&account->warned, &warned, now, memory_order_relaxed,
+                                                memory_order_relaxed))
+        log_write(LOG_WARN,
+                  "the user " SHARED_USER
+                  " may not post for the app %s, which has the user %s: its batches are counted as "
+                  "foreign; shared: true in that drain's entry allows them",
+                  account->drain->app, account->drain->name);
 }
 
-const struct label *accounts_entry_labels(const struct accounts *accounts, size_t entry, size_t *count)
+bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
-    if (accounts->file == NULL || entry >= accounts->file->drain_count)
-        return NULL;
-    *count = accounts->file->drains[entry].label_count;
-    return accounts->file->drains[entry].labels;
+    if (account->drain != NULL || find(&accounts->apps, app) != NULL)
+        return true;
+    struct account *bound = find(&accounts->bound, app);
+    if (bound != NULL)
+        warn(bound, now);
+    return bound == NULL;
+}
+
+const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
+                                          struct slice app)
+{
+    static const struct config_drain none;
+    if (account->drain != NULL)
+        return account->drain;
+    const struct account *known = find(&accounts->apps, app);
+    if (known != NULL)
+        return known->drain;
+    return accounts->file == NULL ? &none : &accounts->file->others;
+}
+
+_Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app)
+{
+    const struct account *known = find(&accounts->apps, app);
+    if (known == NULL)
+        known = find(&accounts->bound, app);
+    return known == NULL ? NULL : known->drain->last_batch;
+}
+
+const struct configuration *accounts_configuration(const struct accounts *accounts)
+{
+    return accounts->file;
 }

@@ -1,10 +1,9 @@
 #include "server/auth.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <strings.h>
 
 #include "base/base64.h"
+#include "base/digest.h"
 #include "base/percent.h"
 
 bool auth_read(struct auth_credentials *credentials, struct slice authorization)
@@ -16,13 +15,13 @@ bool auth_read(struct auth_credentials *credentials, struct slice authorization)
     while (text.length > 0 && text.at[0] == ' ')
         text = slice_after(text, 1);
     struct slice sent = {credentials->text[0], 0};
-    if (base64_room(text.length) > AUTH_PAIR_ROOM || !base64_decode(text, credentials->text[0], &sent.length))
+    if (base64_room(text.length) > AUTH_PAIR_MAX || !base64_decode(text, credentials->text[0], &sent.length))
         return false;
     credentials->pairs[0] = sent;
     credentials->count = 1;
     if (slice_index(sent, '%') < sent.length) {
         char *decoded = credentials->text[1];
-        credentials->pairs[1] = (struct slice){decoded, percent_decode(sent, false, decoded, AUTH_PAIR_ROOM)};
+        credentials->pairs[1] = (struct slice){decoded, percent_decode(sent, false, decoded, AUTH_PAIR_MAX)};
         credentials->count = 2;
     }
     return true;
@@ -31,7 +30,7 @@ bool auth_read(struct auth_credentials *credentials, struct slice authorization)
 void auth_forget(struct auth_credentials *credentials)
 {
     for (unsigned i = 0; i < credentials->count; i++)
-        OPENSSL_cleanse(credentials->text[i], credentials->pairs[i].length);
+        explicit_bzero(credentials->text[i], credentials->pairs[i].length);
     credentials->count = 0;
 }
 
@@ -52,12 +51,12 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
     size_t password_length = strlen(password);
     if (realm->count == 2 || password_length == 0 || password_length > PASSWORD_MAX || user_length > USER_MAX)
         return false;
-    char pair[AUTH_PAIR_ROOM];
+    char pair[AUTH_PAIR_MAX];
     memcpy(pair, user, user_length);
     pair[user_length] = ':';
     memcpy(pair + user_length + 1, password, password_length);
-    SHA256((const unsigned char *)pair, user_length + 1 + password_length, realm->digests[realm->count++]);
-    OPENSSL_cleanse(pair, sizeof pair);
+    digest_make((struct slice){pair, user_length + 1 + password_length}, realm->digests[realm->count++]);
+    explicit_bzero(pair, sizeof pair);
     return true;
 }
 
@@ -74,11 +73,11 @@ struct auth_realm auth_realm_of(const char *user, const char *password, const ch
 /* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */
 bool auth_admits(const struct auth_realm *realm, struct slice pair)
 {
-    unsigned char digest[AUTH_DIGEST];
-    SHA256((const unsigned char *)pair.at, pair.length, digest);
+    unsigned char digest[DIGEST_SIZE];
+    digest_make(pair, digest);
     bool admitted = false;
     for (unsigned i = 0; i < realm->count; i++)
-        admitted |= CRYPTO_memcmp(digest, realm->digests[i], sizeof digest) == 0;
+        admitted |= digest_equals(digest, realm->digests[i], sizeof digest);
     return admitted;
 }
 

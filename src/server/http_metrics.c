@@ -1,17 +1,21 @@
 #include "server/http_metrics.h"
 
-static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "404", "405",
-                                                         "413", "415", "417", "422", "503", "other"};
+static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "404",  "405",  "413",
+                                                         "415", "417", "422", "503", "none", "other"};
 
 const struct metric http_requests =
-    SELF_COUNTERS("http_requests_total", "HTTP requests by path and status of the answer.", "status", status_labels);
+    SELF_COUNTERS("http_requests_total",
+                  "HTTP requests by path and status of the response; none: the connection was closed without one.",
+                  "status", status_labels);
 const struct metric http_connections_refused =
     SELF_COUNTER("connections_refused_total", "Connections closed at once because MAX_CONNECTIONS were open.");
 const struct metric http_connections_timed_out =
-    SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or an answer took too long.");
+    SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or a response took too long.");
 
 unsigned http_status_cell(int status)
 {
+    if (status == 0)
+        return HTTP_STATUSES - 2;
     char text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
     unsigned cell = 0;
     while (cell < HTTP_STATUSES - 1 && memcmp(status_labels[cell], text, 3) != 0)

@@ -28,33 +28,55 @@ enum {
  * an instance writes every 20 s. */
 #define INSTANCE_SILENCE (INT64_C(60) * 1000000)
 
+/* Of a process that starts anew both the line of its start and the first line of the new instance tell.  The one that
+ * is read first counts; the word restart has its time and, in the low bits, which of the two it was, until the other
+ * one comes.  They are of one restart if there are no more microseconds between them than this: an instance that starts
+ * writes within a minute or so. */
+enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
+#define RESTART_MARGIN (INT64_C(300) * 1000000)
+
 /* Milliseconds: a thousand years. */
 #define FOR_EVER (UINT64_C(1000) * 365 * 24 * 3600 * 1000)
 
 /* Ids and keys: the generation in the low byte. */
 #define GENERATION_MASK UINT64_C(0xFF)
 
+/* The bit of an id that means the position in the formation, see entities_position(). */
+#define POSITION_BIT (UINT32_C(1) << 31)
+
 struct entity {
     _Alignas(64) atomic_uint_least64_t key; /* hash of the name, with the generation in its low byte; 0: free */
     atomic_uint_least32_t app;              /* the id of a process's app */
     atomic_uint_least32_t highest;          /* of a type: the highest number of a process that was named */
     atomic_uint_least64_t heard;            /* when it was last named */
+    atomic_uint_least64_t first_page;       /* the number of the first page that begins after it was first named */
     atomic_int_least64_t started;           /* times of lines; 0: never */
     atomic_int_least64_t ended;
-    atomic_int_least64_t reported_until; /* what was reported up to then is over */
-    atomic_uint_least64_t leaves;        /* when what is over is to be seen no more; 0: nothing ended yet */
-    atomic_uint_least64_t instance;      /* hash; 0: unknown */
-    atomic_uint_least64_t former;        /* the instance before it */
-    atomic_int_least64_t instance_time;
-    atomic_uint_least64_t labels;              /* hash of an app's fixed labels; 0: it has none */
+    atomic_int_least64_t reported_until;       /* what was reported up to then is over */
+    atomic_uint_least64_t leaves;              /* when what is over is to be seen no more; 0: nothing ended yet */
     atomic_uint_least64_t zeros[ENTITY_ZEROS]; /* when these were last recorded; 0: never */
-    atomic_long accounts[ENTITY_ACCOUNTS];
+    atomic_int_least64_t removed;              /* of a process: its position in the formation ended; 0: never */
+    atomic_uint_least64_t restart;             /* see RESTART_TOLD */
+    union {
+        struct {
+            atomic_uint_least64_t labels; /* hash of the fixed labels; 0: there are none */
+            atomic_long accounts[ENTITY_ACCOUNTS];
+        }; /* of an app */
+        struct {
+            atomic_uint_least64_t instance; /* hash; 0: unknown */
+            atomic_uint_least64_t former;   /* the instance before it */
+            atomic_int_least64_t instance_time;
+        }; /* of a process */
+    };
 };
+
+_Static_assert(sizeof(struct entity) == 128, "two cache lines");
 
 struct entities {
     struct entities_settings settings;
     uint64_t seed;      /* so that nobody can choose names that share a place */
     struct entity *all; /* the apps, then the processes */
+    atomic_uint_least64_t pages;
 };
 
 enum { ALL = APPS + PROCESSES };
@@ -100,7 +122,7 @@ static entity_id id_of(const struct entities *entities, const struct entity *ent
 
 static struct entity *place_of(const struct entities *entities, entity_id id)
 {
-    return &entities->all[(id >> 8) - 1];
+    return &entities->all[((id & ~POSITION_BIT) >> 8) - 1];
 }
 
 static bool is_app(const struct entities *entities, const struct entity *entity)
@@ -138,6 +160,11 @@ static bool is_forgotten(const struct entities *entities, const struct entity *e
            (ended && quiet > entities->settings.grace + REUSE_MARGIN && LOAD(entity->leaves) + REUSE_MARGIN < now);
 }
 
+static void note_first_page(const struct entities *entities, struct entity *entity)
+{
+    STORE(entity->first_page, LOAD(entities->pages) + 1);
+}
+
 /* Make a place that was taken from its entity as good as new.  Who reads the new time (acquire, in is_forgotten()) then
  * reads the new key as well, and knows that the time is not the former entity's. */
 static void reset(struct entity *entity, uint64_t now)
@@ -148,12 +175,14 @@ static void reset(struct entity *entity, uint64_t now)
     STORE(entity->ended, 0);
     STORE(entity->reported_until, 0);
     STORE(entity->highest, 0);
+    STORE(entity->removed, 0);
+    STORE(entity->restart, 0);
     STORE(entity->instance, 0);
     STORE(entity->former, 0);
     STORE(entity->instance_time, 0);
-    STORE(entity->labels, 0);
     for (int i = 0; i < ENTITY_ZEROS; i++)
         STORE(entity->zeros[i], 0);
+    STORE(entity->labels, 0);
     for (int i = 0; i < ENTITY_ACCOUNTS; i++)
         STORE(entity->accounts[i], 0);
 }
@@ -172,13 +201,15 @@ static uint64_t key_of(struct entity *entity)
 }
 
 /* Give the place of a forgotten entity to another one; its new key, or 0 where another thread was faster. */
-static uint64_t take_place(struct entity *entity, uint64_t forgotten_key, uint64_t name, uint64_t now)
+static uint64_t take_place(const struct entities *entities, struct entity *entity, uint64_t forgotten_key,
+                           uint64_t name, uint64_t now)
 {
     uint64_t generation = (forgotten_key + 1) & GENERATION_MASK;
     if (!atomic_compare_exchange_strong_explicit(&entity->key, &forgotten_key, CHANGING | generation,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return 0;
     reset(entity, now);
+    note_first_page(entities, entity);
     /* Release what was reset to the acquire in key_of(). */
     atomic_store_explicit(&entity->key, name | generation, memory_order_release);
     return name | generation;
@@ -206,6 +237,13 @@ static entity_id look_up(const struct entities *entities, uint64_t hash)
     return ENTITY_NONE;
 }
 
+static void note_heard(const struct entities *entities, struct entity *entity, uint64_t now)
+{
+    if (LOAD(entity->heard) + silence_of(entities, entity) <= now)
+        note_first_page(entities, entity); /* it was over: it begins anew */
+    STORE(entity->heard, now);
+}
+
 /* Find the entity with this hash among places (count of them, from first on), or give it one; NONE where all are taken.
  */
 static entity_id find(struct entities *entities, struct entity *first, unsigned count, unsigned probes, uint64_t hash,
@@ -222,6 +260,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
                 break; /* who is not here is nowhere */
             if (key == 0) {
                 STORE(entity->heard, now);
+                note_first_page(entities, entity);
                 if (atomic_compare_exchange_strong_explicit(&entity->key, &key, name, memory_order_acq_rel,
                                                             memory_order_relaxed))
                     return id_of(entities, entity, name);
@@ -233,7 +272,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
                 continue;
             }
             if ((key & ~GENERATION_MASK) == name) {
-                STORE(entity->heard, now);
+                note_heard(entities, entity, now);
                 return id_of(entities, entity, key);
             }
             if (forgotten == NULL && free_soon) {
@@ -243,7 +282,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
         }
         if (forgotten == NULL)
             return ENTITY_NONE;
-        uint64_t taken = take_place(forgotten, forgotten_key, name, now);
+        uint64_t taken = take_place(entities, forgotten, forgotten_key, name, now);
         if (taken != 0)
             return id_of(entities, forgotten, taken);
         /* Another thread was faster, maybe with the same name. */
@@ -315,6 +354,23 @@ entity_id entities_app_of(const struct entities *entities, entity_id id)
     return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : LOAD(place_of(entities, id)->app);
 }
 
+void entities_note_page(struct entities *entities)
+{
+    atomic_fetch_add_explicit(&entities->pages, 1, memory_order_relaxed);
+}
+
+bool entities_was_on_page(const struct entities *entities, entity_id id)
+{
+    const struct entity *entity = entity_of(entities, id);
+    uint64_t first = entity == NULL ? 1 : LOAD(entity->first_page);
+    return first <= LOAD(entities->pages);
+}
+
+entity_id entities_position(const struct entities *entities, entity_id id)
+{
+    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : id | POSITION_BIT;
+}
+
 /* ---- process events ---- */
 
 /* Raise a time; returns whether it rose. */
@@ -381,6 +437,39 @@ bool entities_has_ended(const struct entities *entities, entity_id process, int6
     return entity != NULL && has_ended(entity) && LOAD(entity->ended) + margin < time;
 }
 
+/* What the word restart becomes by one of the two that tell of a restart, read at this time of its line.  *is_news: it
+ * is the first of the two. */
+static uint64_t tell_restart(uint64_t before, int64_t time, unsigned which, bool *is_news)
+{
+    int64_t last = (int64_t)(before >> RESTART_BITS);
+    unsigned open = before & (RESTART_TOLD | RESTART_SEEN);
+    int64_t gap = which == RESTART_SEEN ? time - last : last - time; /* an instance starts before it writes */
+    bool is_answer = open != 0 && open != which && gap >= 0 && gap <= RESTART_MARGIN;
+    /* An instance of before the start that was told last: its own was told as well. */
+    bool is_older = open == RESTART_TOLD && which == RESTART_SEEN && gap < 0;
+    *is_news = !is_answer && !is_older;
+    if (is_answer)
+        return (uint64_t)(time > last ? time : last) << RESTART_BITS;
+    return time > last ? (uint64_t)time << RESTART_BITS | which : before;
+}
+
+static bool note_restart(struct entity *entity, int64_t time, unsigned which)
+{
+    bool is_news;
+    uint64_t before = LOAD(entity->restart), after;
+    do
+        after = tell_restart(before, time, which, &is_news);
+    while (!atomic_compare_exchange_weak_explicit(&entity->restart, &before, after, memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return is_news;
+}
+
+bool entities_restarted(struct entities *entities, entity_id process, int64_t time)
+{
+    struct entity *entity = process_of(entities, process);
+    return entity == NULL || note_restart(entity, time, RESTART_TOLD);
+}
+
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now)
 {
@@ -404,7 +493,7 @@ enum process_instance entities_instance(struct entities *entities, entity_id pro
     if (LOAD(entity->started) < last)
         end_reports(entity, last, now + entities->settings.grace, now);
     raise_time(&entity->started, time);
-    return INSTANCE_NEXT;
+    return note_restart(entity, time, RESTART_SEEN) ? INSTANCE_NEXT : INSTANCE_SAME;
 }
 
 void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
@@ -421,7 +510,10 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
         /* Who was never named has no place, and gets none for this. */
         uint64_t hash = hash_process(entities, app, (struct slice){name, (size_t)length});
-        entities_ended(entities, look_up(entities, hash), time, now);
+        entity_id process = look_up(entities, hash);
+        entities_ended(entities, process, time, now);
+        if (process != ENTITY_NONE)
+            raise_time(&place_of(entities, process)->removed, time);
     }
     if (count < highest)
         STORE(entity->highest, count);
@@ -469,30 +561,58 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 
 /* ---- what is over ---- */
 
-static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now)
+static bool is_silent(const struct entities *entities, const struct entity *entity, uint64_t now)
 {
-    if (entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now)
+    return entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now;
+}
+
+static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now, uint64_t more)
+{
+    return is_silent(entities, entity, now) ||
+           (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
+            LOAD(entity->leaves) + more <= now);
+}
+
+static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now,
+                    uint64_t more)
+{
+    if (is_silent(entities, entity, now))
         return true;
     int64_t until = time == ENTITY_COUNTED ? atomic_load_explicit(&entity->ended, memory_order_acquire)
                                            : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
     int64_t since = time == ENTITY_COUNTED ? LOAD(entity->started) + 1 : time;
-    return until > 0 && until >= since && LOAD(entity->leaves) <= now;
+    return until > 0 && until >= since && LOAD(entity->leaves) + more <= now;
 }
 
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now)
 {
+    return entities_is_over_after(entities, id, time, now, 0);
+}
+
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more)
+{
     if (id == ENTITY_NONE)
         return false;
     const struct entity *entity = entity_of(entities, id);
-    if (is_over(entities, entity, time, now))
+    if ((id & POSITION_BIT) != 0 ? is_position_over(entities, entity, now, more)
+                                 : is_over(entities, entity, time, now, more))
         return true;
-    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now);
+    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now, more);
+}
+
+bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
+{
+    const struct entity *entity = process_of(entities, id);
+    if (entity == NULL || (id & POSITION_BIT) != 0)
+        return false;
+    int64_t until = LOAD(entity->reported_until);
+    return earlier <= until && until < later;
 }
 
 long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount)
 {
     struct entity *entity = entity_of(entities, app);
     if (entity == NULL)
-        return 0;
+        return ENTITY_NO_ACCOUNT;
     return atomic_fetch_add_explicit(&entity->accounts[account], amount, memory_order_relaxed) + amount;
 }

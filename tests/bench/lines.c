@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "intake/batch.h"
 #include "intake/frame.h"
 
@@ -58,9 +58,10 @@ static void take(const struct job *job, unsigned long time)
         .received = job->body.length,
         .app = SLICE("bench"),
         .rules = job->rules,
-        .drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
-        .frame_id = {frame, (size_t)length},
-        .user_agent = SLICE("Logplex/v93"),
+        .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
+                                                     .frame_id = {frame, (size_t)length},
+                                                     .user_agent = SLICE("Logplex/v93"),
+                                                     .content_type = SLICE("application/logplex-1")}),
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
@@ -119,12 +120,12 @@ static unsigned long count_lines(struct slice body)
 }
 
 /* NULL where no file is named. */
-static struct config_file *read_rules(const char *path)
+static struct configuration *read_rules(const char *path)
 {
     struct buffer mistakes = {0};
     if (path == NULL)
         return NULL;
-    struct config_file *file = config_file_read(path, path, true, &mistakes);
+    struct configuration *file = configuration_read(path, PASSWORDS_UNKNOWN, &mistakes);
     if (file == NULL) {
         fprintf(stderr, "%.*s", (int)mistakes.length, mistakes.at);
         exit(1);
@@ -141,7 +142,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct slice body = read_file(argv[1]);
-    struct config_file *file = read_rules(argc > 4 ? argv[4] : NULL);
+    struct configuration *file = read_rules(argc > 4 ? argv[4] : NULL);
     struct entities *entities = entities_create(&(struct entities_settings){.app_silence = DAY, .grace = MINUTE});
     struct store *store =
         store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .entities = entities});
@@ -162,7 +163,7 @@ int main(int argc, char **argv)
     intake_free(intake);
     store_free(store);
     entities_free(entities);
-    config_file_free(file);
+    configuration_free(file);
     free((char *)(uintptr_t)body.at);
     return 0;
 }

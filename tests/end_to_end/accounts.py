@@ -1,14 +1,21 @@
 """Several apps: who may post, whose app a batch is, fixed labels, and the configuration file."""
 import os
+import select
 import signal
+import subprocess
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, Raw, basic, head_of
+from signals import wait_for_arrival
 from start import command_line, refused, run
-from support.checks import check, equal
-from support.exposition import ledger
+from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
+from support.exposition import Page, ledger
+from support.http_client import basic
 from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
-from support.waiting import wait_for
+from support.log_shuttle import LogShuttle, shuttle_line
+from support.raw_connection import Raw, head_of
+from support.processes import environment
+from support.waiting import patient, wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"
 TEAM_PASSWORD = "tEam/Pass 6~secret"
@@ -16,6 +23,8 @@ HASHED_PASSWORD = "hAshed-Pass.5"
 SECRETS = (SHOP_PASSWORD, TEAM_PASSWORD, HASHED_PASSWORD)
 # Of HASHED_PASSWORD; bcrypt with so many rounds that it takes the time of hundreds of requests.
 HASH = "$2b$12$Y4GUBsiqaAXu63iRsOOksueJSBAV3AJlRh/Wkgei8gXnwD5gw8Bqy"
+SLOW_HASH = "$2b$14$Y4GUBsiqaAXu63iRsOOkse4g9pD3eW0DCnLupmSMT6dkPG.uN1.OO"  # four times as many rounds
+YESCRYPT_HASH = "$y$j9T$cyH94v.Obkb8InjI.Tulm1$BKzBP/T62bfczFvRehyYRBjcjrZxsS.m/LZCf/JppI/"  # as "hash-password" makes it
 
 SEVERAL = """
 drains:
@@ -108,8 +117,7 @@ def fixed_labels_are_on_all_series(context):
     for user, password, target, fixed in (("shop", SHOP_PASSWORD, "/drain", {"team": "payments", "environment": 'a"b'}),
                                           ("team", TEAM_PASSWORD, "/drain?app_name=my-blog", {"team": "web"}),
                                           ("drain", DRAIN_PASSWORD, "/drain?app_name=my-blog", {"team": "blog"}),
-                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {}),
-                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-shop", {})):
+                                          ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {})):
         # Each is compared with what a server without a configuration says about the same batch.
         app = "my-shop" if user == "shop" else target.split("=")[1]
         body = all_families()
@@ -125,6 +133,114 @@ def fixed_labels_are_on_all_series(context):
     for (name, labels) in server.page().samples:
         if name.startswith(("drain_exporter_", "process_")):
             check("team" not in dict(labels), "%s has a fixed label", name)
+
+
+MOVING = """
+drains:
+  - {name: shop, app: my-shop, password: "%s"%%s}
+  - {name: blog, app: my-blog, tokens: [d.blog]}
+""" % SHOP_PASSWORD
+
+
+@test
+def the_shared_password_speaks_for_no_app_with_its_own(context):
+    """Such a batch is answered 204, gives no series, is counted as foreign, and is logged once a minute; "shared: true" allows it."""
+    path = context.file("config.yaml", MOVING % "")
+    server = context.server(CONFIG_FILE=path)
+    body = ingest([gauge("g", 1)]) + router_error("H12")
+    for headers in ({}, {}, logplex(2, "d.x", frame_id="1"), logplex(2, "d.x", frame_id="1")):
+        equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-shop", headers), 204, "a foreign batch")
+    page = server.page()
+    equal(ledger(page, "my-shop"), {"received": 8, "recognised": 0, "ignored": 0, "malformed": 0, "duplicate": 0, "foreign": 8}, "the ledger")
+    equal(page.value("drain_exporter_batches_total", app="my-shop", result="foreign"), 4, "foreign batches")
+    equal(page.value("drain_exporter_last_batch_timestamp_seconds", app="my-shop"), 0, "the last batch of the app itself")
+    equal([key for key in page.samples if dict(key[1]).get("app") == "my-shop" and not key[0].startswith("drain_exporter_")], [], "its series")
+    lines = [text for text in server.log().splitlines() if "may not post for the app my-shop" in text]
+    check(len(lines) == 1 and "drain" in lines[0] and "shop" in lines[0], "what is logged: %r", server.log())
+    # The app's own user is heard, as is the shared one for others.
+    equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "the app's own batch")
+    equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-blog"), 204, "a batch of an app without a password")
+    page = server.page()
+    equal(page.value("g", app="my-shop", process="web.1"), 1, "the gauge")
+    equal(page.value("g", app="my-blog", process="web.1"), 1, "the gauge of the other app")
+    equal(ledger(page, "my-shop")["foreign"], 8, "foreign messages")
+    # While the team moves its drains over.
+    context.file("config.yaml", MOVING % ", shared: true, labels: {team: moving}")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "were read again" in server.log(), "the reload is logged")
+    equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=my-shop"), 204, "a batch of the shared user")
+    page = server.page()
+    equal(page.value("g", app="my-shop", process="web.1", team="moving"), 1, "the gauge with the fixed labels")
+    equal(ledger(page, "my-shop"), {"received": 12, "recognised": 4, "ignored": 0, "malformed": 0, "duplicate": 0, "foreign": 8}, "the ledger")
+    server.stop()
+    says_nothing_secret(server)
+
+
+def last_batch(server, app):
+    return server.page().value("drain_exporter_last_batch_timestamp_seconds", app=app)
+
+
+@test
+def configured_apps_are_known_before_they_post(context):
+    path = context.file("config.yaml", MOVING % "")
+    server = context.server(CONFIG_FILE=path, APP_EXPIRE_AFTER="1s", SCRAPE_INTERVAL="100ms")
+    page = server.page()
+    for app in ("my-shop", "my-blog"):
+        equal(page.value("drain_exporter_last_batch_timestamp_seconds", app=app), 0, "the last batch of %s" % app)
+        equal(set(ledger(page, app).values()), {0}, "the ledger of %s" % app)
+        for name in ("samples_recorded_total", "frames_repaired_total", "line_lag_seconds_count"):
+            equal(page.value("drain_exporter_" + name, app=app), 0, "%s of %s" % (name, app))
+    equal(posts(server, "shop", SHOP_PASSWORD, ingest([gauge("g", 1)])), 204, "a batch")
+    heard = last_batch(server, "my-shop")
+    check(heard > 1.6e9, "the last batch was at %r", heard)
+    # The app leaves with all its series but this one.
+    wait_for(lambda: not server.page().select("drain_exporter_messages_received_total", app="my-shop"), "the ledger leaves", 20)
+    equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left")
+    equal(server.page().select("g"), [], "its series")
+    equal(last_batch(server, "my-blog"), 0, "the last batch of the app that was never heard of")
+    # One more after a reload.
+    context.file("config.yaml", MOVING % "" + "  - {name: new, app: my-new}\n")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: server.page().select("drain_exporter_last_batch_timestamp_seconds", app="my-new"), "the new app is known")
+    page = server.page()
+    equal(page.value("drain_exporter_last_batch_timestamp_seconds", app="my-new"), 0, "the last batch of the new app")
+    equal(set(ledger(page, "my-new").values()), {0}, "the ledger of the new app")
+    equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left, after a reload")
+
+
+BY_ENTRY = """
+drains:
+  - {name: one, app: of-one, router_by_process: true, addon_app: true}
+  - {name: two, app: of-two, router_by_process: false}
+  - {name: three, app: of-three, password: "%s", shared: true, router_by_process: true}
+""" % SHOP_PASSWORD
+
+REQUEST = line("at=info method=GET path=\"/\" host=x request_id=1 fwd=\"1.2.3.4\" dyno=web.1 connect=1ms service=18ms status=200 bytes=5 protocol=https",
+               "heroku", "router")
+
+
+def has_process(page, app):
+    return [labels.get("process") for labels, _ in page.select("heroku_router_service_duration_seconds_count", app=app)]
+
+
+@test
+def entries_say_how_series_are_labelled(context):
+    """router_by_process and addon_app of an entry, and ROUTER_BY_PROCESS for the rest, in the server and in convert."""
+    body = REQUEST + postgres(tables=7)
+    cases = {"of-one": (["web.1"], ["web.1"]), "of-two": ([None], [None]), "of-three": (["web.1"], ["web.1"]), "unlisted": ([None], ["web.1"])}
+    for for_all in (0, 1):
+        server = context.server(CONFIG=BY_ENTRY, ROUTER_BY_PROCESS=("false", "true")[for_all])
+        for app, processes in cases.items():
+            equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=" + app), 204, "a batch of " + app)
+            equal(has_process(server.page(), app), processes[for_all], "process of the requests of %s" % app)
+        apps = [labels.get("app") for labels, _ in server.page().select("heroku_postgres_tables")]
+        equal(sorted(apps, key=str), [None, "of-one"], "app of the add-on's series")
+        log = context.file("log", body)
+        for app, processes in cases.items():
+            done = subprocess.run([context.program, "convert", "--app", app, log], capture_output=True, timeout=patient(20),
+                                  env=environment(CONFIG=BY_ENTRY, ROUTER_BY_PROCESS=("false", "true")[for_all]))
+            equal(done.returncode, 0, "status of convert")
+            equal(has_process(Page(done.stdout), app), processes[for_all], "process of the requests of %s by convert" % app)
 
 
 def cpu(server):
@@ -161,18 +277,28 @@ def a_hash_is_verified_once(context):
     says_nothing_secret(server)
 
 
+def answer_or_none(server, user, password):
+    """The answer to a batch; None if the connection was closed without one."""
+    try:
+        with Raw(server, timeout=60) as raw:
+            return raw.ask(head_of("POST", "/drain", {"Authorization": basic(user, password), "Content-Length": "0"}))
+    except (Failure, ConnectionError) as failure:
+        check("closed" in str(failure) or isinstance(failure, ConnectionError), "%s", failure)
+        return None
+
+
 @test
 def many_wrong_passwords_keep_nobody_out(context):
-    """Who must wait for a verification is told 503, which Logplex sends again; the right password never 401."""
+    """Who must wait for a verification gets a late answer, or none and a closed connection; never a status that makes a sender drop its batch."""
     server = context.server(CONFIG=HASHED)
     answers = []
     in_threads([lambda: answers.append(posts(server, "hashed", HASHED_PASSWORD)) for _ in range(8)])
-    check(set(answers) <= {204, 503} and 204 in answers, "eight first batches at once are answered %r", answers)
+    equal(answers, [204] * 8, "the answers to eight first batches at once")
     wrong = []
 
     def guess(thread):
-        for i in range(10):
-            wrong.append(ask(server, "hashed", "wrong-%d-%d" % (thread, i)))
+        for i in range(3):
+            wrong.append(answer_or_none(server, "hashed", "wrong-%d-%d" % (thread, i)))
 
     def post():
         for _ in range(30):
@@ -180,11 +306,93 @@ def many_wrong_passwords_keep_nobody_out(context):
             equal(posts(server, "drain", DRAIN_PASSWORD), 204, "a batch of another user")
 
     in_threads([lambda: guess(0), lambda: guess(1), lambda: guess(2), post])
-    equal({answer.status for answer in wrong} - {401, 503}, set(), "other answers to wrong passwords")
-    busy = [answer for answer in wrong if answer.status == 503]
-    check(busy, "30 wrong passwords at once were all verified")
-    check(all(answer.header("retry-after") == "1" for answer in busy), "503 without Retry-After: %r", busy[0].headers)
-    check(server.page().value("drain_exporter_http_requests_total", path="drain", status="503") >= len(busy), "503 is not counted")
+    equal({answer.status for answer in wrong if answer is not None}, {401}, "the answers to wrong passwords")
+    equal(server.page().value("drain_exporter_http_requests_total", path="drain", status="503") or 0, 0, "batches answered 503")
+
+
+@test
+def log_shuttle_loses_nothing_while_a_hash_is_computed(context):
+    """Sixteen outlets begin at once, with a password that is not known yet."""
+    server = context.server(CONFIG=HASHED.replace(HASH, YESCRYPT_HASH))
+    lines, batches = [shuttle_line("line %d" % i) for i in range(500)], context.scaled(40, 2)
+    with LogShuttle(server, authorization=basic("hashed", HASHED_PASSWORD), outlets=16) as shuttle:
+        for _ in range(batches):
+            shuttle.send(lines)
+        equal(shuttle.finish(), (500 * batches, 0, 0), "lines acknowledged, dropped and given up")
+    equal(ledger(server.page(), "my-hashed")["received"], 500 * batches, "lines received")
+
+
+@test
+def more_guesses_than_can_wait_get_no_answer(context):
+    server = context.server(CONFIG=HASHED, REQUEST_TIMEOUT="3s", HEADER_TIMEOUT="3s")
+    count = 30
+    raws = [Raw(server, timeout=60) for _ in range(count)]
+    try:
+        for i, raw in enumerate(raws):
+            raw.send(head_of("POST", "/drain", {"Authorization": basic("hashed", "guess-%d" % i), "Content-Length": "0"}))
+        none = lambda: server.page().value("drain_exporter_http_requests_total", path="drain", status="none") or 0
+        # One is verified and sixteen wait; all others are told at once.
+        wait_for(lambda: none() >= count - 17 - 2, "those who cannot wait are counted")
+        equal(posts(server, "drain", DRAIN_PASSWORD), 204, "a batch of another user")
+        statuses = []
+        for raw in raws:
+            try:
+                statuses.append(raw.answer().status)
+            except Failure as failure:
+                check("closed, not answered" in str(failure), "%s", failure)
+        # Nobody waits for longer than REQUEST_TIMEOUT (ten seconds by default); one guess in half a second is verified.
+        check(set(statuses) <= {401} and 1 <= len(statuses) <= 17, "the guesses are answered %r", statuses)
+        equal(none(), count - len(statuses), "requests without an answer")
+    finally:
+        for raw in raws:
+            raw.close()
+    equal(posts(server, "hashed", HASHED_PASSWORD), 204, "the right password afterwards")
+
+
+@test
+def a_slow_hash_stalls_nobody(context):
+    """One that takes seconds is computed on no thread that serves others."""
+    server = context.server(CONFIG=HASHED.replace(HASH, SLOW_HASH), WORKERS=1)
+    body = ingest([gauge("g", 1)])
+    head = head_of("POST", "/drain", {"Authorization": basic("hashed", HASHED_PASSWORD), "Content-Length": str(len(body))})
+    with Raw(server, timeout=60) as first, Raw(server, timeout=60) as second, Raw(server) as other:
+        first.send(head + body)
+        second.send(head + body)
+        for _ in range(20):
+            equal(other.ask(head_of("GET", "/health")).status, 200, "health while a hash is computed")
+        equal(select.select([first.socket, second.socket], [], [], 0)[0], [], "connections that are answered before the twenty others")
+        equal(first.answer().status, 204, "the first batch")
+        equal(second.answer().status, 204, "the second batch")
+        equal(first.ask(head + body).status, 204, "the next batch")
+    equal(server.page().value("drain_exporter_messages_received_total", app="my-hashed"), 3, "messages")
+
+
+@test
+def whoever_waits_may_leave(context):
+    """A request may be gone before its password is verified, the server may stop, and the accounts may be replaced."""
+    path = context.file("config.yaml", HASHED.replace(HASH, SLOW_HASH))
+    server = context.server(CONFIG_FILE=path, WORKERS=1)
+    head = head_of("POST", "/drain", {"Authorization": basic("hashed", HASHED_PASSWORD), "Content-Length": "0"})
+    for _ in range(5):
+        with Raw(server) as raw:
+            raw.send(head)
+    with Raw(server, timeout=60) as raw:
+        raw.send(head)
+        wait_for_arrival(server)
+        context.file("config.yaml", "drains: []")
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: "reload" in server.log(), "the reload is logged")
+        equal(raw.answer().status, 204, "a request that came before the reload")
+        equal(raw.ask(head).status, 401, "a request after it")
+    context.file("config.yaml", HASHED.replace(HASH, SLOW_HASH))
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: server.log().count("reload") >= 2, "the second reload is logged")
+    with Raw(server, timeout=60) as raw:
+        raw.send(head)
+        wait_for_arrival(server)
+        server.tell(signal.SIGTERM)
+        equal(raw.answer().status, 204, "a request that waited when the server was stopped")
+    server.wait_exit(15)
 
 
 @test
@@ -213,9 +421,9 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains:\n- {name: new, app: new, password: x}\n- {name: shop, app: __x}\n- {nam: y}\n")
     context.file("secret", "")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:4:" in server.log(), "the mistakes are logged")
-    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: CONFIG_FILE:3:21: drain "shop": app starts with "__"',
-                 "reload: CONFIG_FILE:4:4: this key is not known"):
+    wait_for(lambda: path + ":4:" in server.log(), "the mistakes are logged")
+    for part in ("nothing was changed", "reload: PASSWORD_DRAIN is empty", 'reload: %s:3:21: drain "shop": app starts with "__"' % path,
+                 "reload: %s:4:4: this key is not known" % path):
         check(part in server.log(), "the log does not say %s: %s", part, server.log())
     equal(posts(server, "new", "x"), 401, "the new user after a failed reload")
     equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "shop after a failed reload")
@@ -228,7 +436,7 @@ def reload_changes_all_or_nothing(context):
     context.file("config.yaml", "drains: x")
     context.file("secret", "next-Secret")
     server.tell(signal.SIGHUP)
-    wait_for(lambda: "CONFIG_FILE:1:9: drains must be a list" in server.log(), "the third failure is logged")
+    wait_for(lambda: path + ":1:9: drains must be a list" in server.log(), "the third failure is logged")
     equal(posts(server, "drain", "next-Secret"), 401, "the new secret with a bad file")
 
     # Another label, user and app; open connections and all series stay.
@@ -300,18 +508,18 @@ def mistakes_are_told_all_at_once(context):
     path = context.file("config.yaml", MISTAKES)
     want = [
         '3:10: drain "shop": app is empty',
-        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, tokens and labels',
+        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, shared, tokens, labels, router_by_process and addon_app',
         "6:11: this name stands in line 2 already",
         '8:14: drain "shop": the label job has a meaning already',
         '8:28: drain "shop": a label\'s value is empty',
     ]
     for arguments in ((), ("--check-config",)):
-        for settings in ({"CONFIG": MISTAKES}, {"CONFIG_FILE": path}):
+        for source, settings in (("CONFIG", {"CONFIG": MISTAKES}), (path, {"CONFIG_FILE": path})):
             status, out, err = run(context, *arguments, **settings)
             equal((status, out), (1, ""), "status and output")
-            equal(err, "".join("drain_exporter: %s:%s\n" % (next(iter(settings)), text) for text in want), "what is said")
-    refused(context, 1, "CONFIG_FILE", CONFIG_FILE=context.folder + "/missing")
-    refused(context, 1, "CONFIG_FILE", "--config-file=" + context.folder)
+            equal(err, "".join("drain_exporter: %s:%s\n" % (source, text) for text in want), "what is said")
+    refused(context, 1, context.folder + "/missing: the file", CONFIG_FILE=context.folder + "/missing")
+    refused(context, 1, context.folder + ": the file", "--config-file=" + context.folder)
     refused(context, 1, "both CONFIG and CONFIG_FILE", CONFIG="drains: []", CONFIG_FILE=path)
     refused(context, 1, "CONFIG", CONFIG="")
     for password in (SHOP_PASSWORD, HASHED_PASSWORD, "secret"):

@@ -48,7 +48,8 @@ def a_metric_at_its_bound(context):
     equal([page.value(REQUESTS, app="other", method="GET", status=status) for status in STATUSES[-50:]], [1] * 50, "requests of another app")
     equal((overflowed(page, app="other"), page.select(REQUESTS, app="other", status="__other__")), (0, []), "overflow of the other app")
     equal(page.value("heroku_router_response_bytes_total", app="full", process_type="web"), 2 * 100 * len(STATUSES), "another metric")
-    equal(page.value("heroku_router_service_duration_seconds_count", app="full", process_type="web"), 2 * len(STATUSES), "a histogram")
+    equal(page.value("heroku_router_service_duration_seconds_count", app="full", process_type="web"), 2 * (len(STATUSES) - 1), "a histogram")
+    equal(page.value("heroku_router_websocket_duration_seconds_count", app="full", process_type="web"), 2, "that of status 101")
     # Nothing is lost for it.
     equal(page.total("drain_exporter_series_refused_total"), 0, "refused samples")
     equal(ledgers(page)["full"]["recognised"], 2 * len(STATUSES), "messages")
@@ -67,7 +68,7 @@ def router_errors_at_their_bound(context):
     equal(page.value("heroku_router_errors", app="app", process="web.1", code="H12"), 2, "errors of the first dyno")
     equal(page.value("heroku_router_errors", app="app", process="__other__", code="H13"), 30 - (len(own) - 1), "errors of the others")
     equal(overflowed(page, app="app", metric="heroku_router_errors", label="process") > 0, True, "the overflow is told")
-    equal(page.total("heroku_router_errors_total", app="app"), 90, "the same without processes")
+    equal(page.total("heroku_router_error_lines_total", app="app"), 90, "the same without processes")
 
 
 @test
@@ -89,6 +90,21 @@ def metrics_of_the_app_at_the_bound(context):
     equal([page.value("level", app="app", process="web.1", user=i) for i in range(100)], [7] * 100, "the known gauges")
     equal(page.value("level", app="other", process="web.1", user=299), 1, "the gauge of another app")
     equal(ledger(page, "app")["recognised"], 600, "messages")
+
+
+@test
+def names_of_what_overflowed(context):
+    """What tells of the overflow is bounded itself, however many names an app chooses over time."""
+    server = context.server(MAX_METRIC_SERIES=10, EXPIRE_AFTER="0")
+    post(server, "app", [ingest([counter("n%d" % number, 1, "incremental", **{"user%d" % number: str(i)}) for i in range(12)]) for number in range(60)])
+    post(server, "other", [ingest([gauge("g", 1, user=str(i)) for i in range(12)])])
+    page = server.page()
+    told = [(labels, value) for labels, value in page.select("drain_exporter_series_overflowed_total", app="app") if not labels["metric"].startswith("heroku_")]
+    equal(sorted(labels["metric"] for labels, _ in told), sorted(["__other__"] + ["n%d" % number for number in range(16)]), "the metrics that are named")
+    equal({labels["label"] for labels, _ in told}, {"__other__"} | {"user%d" % number for number in range(16)}, "the labels that are named")
+    equal(sum(value for _, value in told), 60 * 2, "what went over the bound")
+    equal(page.value("drain_exporter_series_overflowed_total", app="app", metric="__other__", label="__other__"), 44 * 2, "what did so under names that are not told")
+    equal(page.value("drain_exporter_series_overflowed_total", app="other", metric="g", label="user"), 2, "another app's")
 
 
 @test
@@ -120,7 +136,7 @@ def an_app_at_its_bound(context):
 
 
 @test
-def room_of_an_app_comes_back(context):
+def series_of_an_app_become_free_again(context):
     server = context.server(MAX_APP_SERIES=300, MAX_METRIC_SERIES=0, EXPIRE_AFTER="1s")
     post(server, "app", [ingest([gauge("old", i, number=str(i))]) for i in range(500)])
     check(server.page().total("drain_exporter_series_refused_total", app="app") > 200, "nothing was refused")

@@ -1,17 +1,23 @@
 """The commands: explain, convert and replay, alone and beside a server."""
-import http.server
+import os
+import pty
 import re
+import select
+import signal
 import subprocess
-import threading
+import termios
 import time
 
 from harness import test
 from ledger import AUTHORS, samples
-from server import DRAIN_PASSWORD, SANITIZER_REPORT, environment
 from transport import certificate, client
 from support.checks import check, equal
+from support.exporter import DRAIN_PASSWORD
 from support.exposition import ledger
+from support.http_client import basic
 from support.lines import TOKEN, counter, frame, gauge, histogram, ingest, line, router_error
+from support.processes import environment, run_to_end
+from support.scripted_server import ScriptedServer
 from support.waiting import patient
 
 TIME = "2026-02-03T04:05:06.123456+00:00"
@@ -19,11 +25,9 @@ TIME = "2026-02-03T04:05:06.123456+00:00"
 
 def command(context, *arguments, data=b"", status=0, **settings):
     """Run a command to its end and insist on the status; what it printed, and what it said on stderr."""
-    done = subprocess.run([context.program, *arguments], env=environment(**settings), input=data, capture_output=True, timeout=patient(60))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
-    equal(done.returncode, status, "the exit status of %r (%s)" % (arguments, err[:300]))
-    return out, err
+    done = run_to_end([context.program, *arguments], data, **settings)
+    equal(done.status, status, "the exit status of %r (%s)" % (arguments, done.err[:300]))
+    return done.out, done.err
 
 
 def series(page):
@@ -54,7 +58,7 @@ def convert_equals_the_server(context):
     bodies = {"frames": b"".join(samples("frames-*.txt").values()), "empty": b"", "metrics": metrics + line("hello")}
     bodies.update(samples("frames-*.txt"))
     for name, body in bodies.items():
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")  # what has ended is shown as long as by convert
         server.post(body, None)
         out, err = command(context, "convert", "-", data=body)
         equal(err, "", "stderr of convert")
@@ -71,7 +75,7 @@ def convert_reads_what_heroku_logs_shows(context):
         if name not in AUTHORS or name.startswith("cloudfoundry"):
             continue
         shown, sent = shown_log(name, text)
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")
         server.post(sent, "shop", {"Logplex-Frame-Id": "x"})
         want = series(server.scrape().body.decode())
         server.stop()
@@ -122,7 +126,7 @@ def rules_are_seen_before_they_are_deployed(context):
     out, _ = command(context, "explain", "--summary", "--config", path, "-", data=body)
     for text in ("taken, by rule:\n  noise            2\n  jobs             3\n  pairs            3\n", "such as something else"):
         check(text in out, "the summary does not say %r but %s", text, out)
-    check("such as heartbeat" not in out, "what a rule drops is among the shapes: %s", out)
+    check("such as heartbeat" not in out, "what a rule drops is among the patterns: %s", out)
 
 
 CONFIGURATION = """
@@ -215,7 +219,7 @@ def explain_tells_why_not(context):
                  "I am a router\n  family router, malformed, pairs: a router line without router fields\n", "no header\n  malformed, header: no syslog header\n",
                  "... (70000 bytes)\n  malformed, too_long: longer than 64 KiB\n",
                  'heroku_router_errors{process="web.1"} 5  # rejected, reserved_name: the name belongs to this program\n',
-                 "# rejected, value: no value, or one that is not a finite number\n", '    good{process="web.1"} 1\n',
+                 "# rejected, value: no value, one that is not a finite number, or less than 0 for a counter\n", '    good{process="web.1"} 1\n',
                  "  # rejected, name: the metric's name is missing, empty or too long\n", '    c{process="web.1"} +2\n', '    h_count{process="web.1"} 3\n',
                  '    h_sum{process="web.1"} 3.5  # 2 buckets\n', '    good{process="web.1"} 7  # outdated: '):
         check(text in out, "the explanation lacks %r:\n%s", text, out[:3000])
@@ -250,13 +254,13 @@ def explain_sums_up(context):
                  "\n  base64           1  (malformed: an ingest line whose payload is not base64)\n", "\n  recorded         4\n", "\n  value            1  (rejected)\n",
                  "\n     300  app[web]: took <n> ms for <ip>, id <hex>\n", "\n          such as took 0 ms for 10.0.0.0, id a10"):
         check(text in out, "the summary lacks %r: %s", text, out)
-    # Every line has a shape of its own: what finds no room is told.
+    # Every line has a pattern of its own: what the table cannot hold is told.
     letters = [chr(97 + i % 26) + chr(97 + i // 26 % 26) + chr(97 + i // 676 % 26) + chr(97 + i // 17576) for i in range(count)]
     out, _ = command(context, "explain", "--summary", data=b"".join(line("free text %s" % text) for text in letters))
-    more = re.search(r"\n  and (\d+) more shapes, of (\d+) lines\n", out)
-    check(more is not None, "no more shapes: %s", out)
-    without_room = re.search(r"\n  and (\d+) lines of further shapes", out)
-    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all shapes")
+    more = re.search(r"\n  and (\d+) more patterns, of (\d+) lines\n", out)
+    check(more is not None, "no more patterns: %s", out)
+    without_room = re.search(r"\n  and (\d+) lines of further patterns", out)
+    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all patterns")
     check(count < 5000 or without_room, "the table has no bound")
 
 
@@ -357,43 +361,8 @@ def replay_keeps_a_rate(context):
     equal(server.page().value("drain_exporter_batches_total", app="app", result="taken"), 10, "batches")
 
 
-class Scripted:
-    """A server that answers POSTs as a list says, and keeps what it was sent: a status, "close" to hang up, "slow" to say nothing."""
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.requests = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.path, dict(self.headers), body))
-                step = outer.script.pop(0) if outer.script else 204
-                if step == "slow":
-                    time.sleep(6)
-                if step in ("slow", "close"):
-                    self.close_connection = True
-                    return
-                self.send_response(step)
-                self.send_header("Content-Length", "0" if step == 204 else "5")
-                self.end_headers()
-                if step != 204:
-                    self.wfile.write(b"later")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = "http://drain:p%%20w@127.0.0.1:%d/some/drain?x=1#fragment" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+def scripted_url(server):
+    return "http://drain:p%%20w@127.0.0.1:%d/some/drain?x=1#fragment" % server.port
 
 
 @test
@@ -402,33 +371,27 @@ def replay_tries_again_as_logplex_does(context):
              (("close", 204), 0, 2, 1), (("close", "close", "close"), 1, 3, 2), ((302, 204), 0, 2, 1), (("slow", 204), 0, 2, 1)]
     log = line("one") + line("two")
     for script, status, requests, retries in cases:
-        server = Scripted(*script)
-        try:
-            out, err = command(context, "replay", "--token", TOKEN, server.url, data=log, status=status)
-        finally:
-            server.close()
+        with ScriptedServer(*script) as server:
+            out, err = command(context, "replay", "--token", TOKEN, scripted_url(server), data=log, status=status)
         equal(len(server.requests), requests, "requests with %r" % (script,))
         check(" %d retries, %d batches failed" % (retries, status) in out, "with %r: %r", script, out)
         check(err.count("\n") == status and (status == 0 or "a batch was given up" in err), "with %r: %r", script, err)
-        equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 1, "frame ids of one batch with %r" % (script,))
-    path, headers, body = server.requests[0]
+        equal(len({request.headers["Logplex-Frame-Id"] for request in server.requests}), 1, "frame ids of one batch with %r" % (script,))
+    path, headers, body, _ = server.requests[0]
     equal((path, body), ("/some/drain?x=1", log), "target and body")
     check(re.fullmatch("[0-9A-F]{32}", headers["Logplex-Frame-Id"]), "the frame id is %r", headers["Logplex-Frame-Id"])
     check(headers["User-Agent"].startswith("Logplex/"), "the user agent is %r", headers["User-Agent"])
     wanted = {"Content-Type": "application/logplex-1", "Logplex-Msg-Count": "2", "Logplex-Drain-Token": TOKEN,
-              "Authorization": "Basic ZHJhaW46cCUyMHc=", "Host": "127.0.0.1:%d" % server.server.server_address[1]}
+              "Authorization": "Basic ZHJhaW46cCUyMHc=", "Host": "127.0.0.1:%d" % server.port}
     equal({name: headers.get(name) for name in wanted}, wanted, "the headers")
 
 
 @test
 def replay_goes_on_after_a_failure(context):
-    server = Scripted(204, 400, 204)
-    try:
-        out, _ = command(context, "replay", "--batch", "2", server.url, data=line("x") * 6, status=1)
-    finally:
-        server.close()
+    with ScriptedServer(204, 400, 204) as server:
+        out, _ = command(context, "replay", "--batch", "2", scripted_url(server), data=line("x") * 6, status=1)
     check(out.startswith("4 messages in 2 batches delivered, 0 retries, 1 batches failed"), "it says %r", out)
-    equal(len({headers["Logplex-Frame-Id"] for _, headers, _ in server.requests}), 3, "frame ids of three batches")
+    equal(len({request.headers["Logplex-Frame-Id"] for request in server.requests}), 3, "frame ids of three batches")
 
 
 @test
@@ -457,3 +420,94 @@ def mistakes_of_replay(context):
     check("cannot connect" in err and "cret" not in out + err, "nobody listens: %r", err)
     out, _ = command(context, "replay", url, data=b"")
     check(out.startswith("0 messages in 0 batches delivered"), "an empty log: %r", out)
+
+
+def hashed(context, password, *arguments):
+    """(status, what it printed, what it said) of hash-password with this on stdin."""
+    return run_to_end([context.program, "hash-password", *arguments], password, 20)
+
+
+@test
+def a_password_is_hashed(context):
+    """What hash-password prints is what the configuration takes: yescrypt, another salt each time, and no other password fits."""
+    status, hash_, said = hashed(context, b"pa:ss W\xc3\xb6rd\n")
+    equal((status, said, hash_[:3], hash_.count("\n")), (0, "", "$y$", 1), "status, stderr, and the kind of hash")
+    check(hashed(context, b"pa:ss W\xc3\xb6rd")[1] != hash_, "two hashes have the same salt")
+    server = context.server(CONFIG="drains: [{name: shop, app: my-shop, password_hash: '%s'}]" % hash_.strip())
+    for password, status in (("pa:ss W\u00f6rd", 204), ("pa:ss W\u00f6rd ", 401)):
+        equal(server.request("POST", "/drain", {"Authorization": basic("shop", password)}, b"").status, status, "a batch with %r" % password)
+    for password, about in ((b"", "empty"), (b"\n", "empty"), (b"x" * 512, "longer than 511 bytes"), (b"x" * 5000, "longer than 511 bytes"),
+                            (b"two\nlines\n", "newline"), (b"a\0b", "NUL")):
+        status, out, said = hashed(context, password)
+        check((status, out) == (1, "") and about in said and said.count("\n") == 1, "%r: %d %r %r", password[:20], status, out, said)
+    equal(hashed(context, b"x" * 511)[0], 0, "the longest password")
+    for argument in ("s3cret", "--s3cret", "-s3cret"):
+        status, out, said = hashed(context, b"", argument)
+        check((status, out) == (2, "") and "s3cret" not in said, "%s: %d %r %r", argument, status, out, said)
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, context, *arguments):
+        self.process, self.shown = None, b""
+        self.terminal, other = pty.openpty()
+        self.process = subprocess.Popen([context.program, *arguments], env=environment(), stdin=other, stdout=subprocess.PIPE, stderr=other,
+                                        start_new_session=True)
+        os.close(other)
+        self.patience = patient(20)
+
+    def type_at(self, question, text):
+        """Wait for the question, then for the terminal not to show what is typed, then type."""
+        while question not in self.shown:
+            check(select.select([self.terminal], [], [], self.patience)[0], "no question %r but %r", question, self.shown)
+            self.shown += os.read(self.terminal, 1000)
+        check(not termios.tcgetattr(self.terminal)[3] & termios.ECHO, "the terminal shows what is typed")
+        os.write(self.terminal, text)
+
+    def end(self):
+        """(status, what it printed); the terminal shows again what is typed."""
+        out = self.process.communicate(timeout=self.patience)[0].decode()
+        check(termios.tcgetattr(self.terminal)[3] & termios.ECHO, "the terminal stays blind")
+        while select.select([self.terminal], [], [], 0)[0]:
+            try:
+                self.shown += os.read(self.terminal, 1000)
+            except OSError:  # nobody has the other side any more
+                break
+        os.close(self.terminal)
+        return self.process.returncode, out
+
+
+@test
+def a_password_is_asked_for_on_a_terminal(context):
+    """Twice, without showing it; a signal finds the terminal as it was."""
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3cret\n")
+    terminal.type_at(b"again: ", b"s3cret\n")
+    status, out = terminal.end()
+    check(status == 0 and out.startswith("$y$"), "status %d, %r, %r", status, out, terminal.shown)
+    check(b"s3cret" not in terminal.shown, "the terminal shows %r", terminal.shown)
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3cret\n")
+    terminal.type_at(b"again: ", b"another\n")
+    status, out = terminal.end()
+    check((status, out) == (1, "") and b"two different passwords" in terminal.shown, "status %d, %r, %r", status, out, terminal.shown)
+    terminal = Terminal(context, "hash-password")
+    terminal.type_at(b"Password: ", b"s3c")
+    terminal.process.send_signal(signal.SIGINT)
+    status, out = terminal.end()
+    equal((status, out), (-signal.SIGINT, ""), "status and output after a signal")
+
+
+@test
+def commands_read_the_configuration_variable(context):
+    """CONFIG as well as CONFIG_FILE; --config stands in for both; and no password is needed or looked for."""
+    log = context.file("log", line("count#x=1"))
+    configuration = "drains: [{name: a, app: other, password_file: /does/not/exist, labels: {team: two}}]"
+    out, _ = command(context, "convert", "--app=other", log, CONFIG=configuration)
+    check('team="two"' in out, "no fixed labels of CONFIG: %s", out[:300])
+    path = context.file("config.yaml", configuration.replace("two", "three"))
+    out, _ = command(context, "convert", "--app=other", "--config", path, log, CONFIG=configuration)
+    check('team="three"' in out and 'team="two"' not in out, "--config does not stand in for CONFIG: %s", out[:300])
+    out, said = command(context, "convert", log, CONFIG="drains: 5", status=1)
+    equal((out, said), ("", "drain_exporter: CONFIG:1:9: drains must be a list\n"), "output and what is said of a mistake")

@@ -4,10 +4,11 @@ import threading
 import time
 
 from harness import in_threads, test
-from server import AUTH_METRICS, Raw, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_METRICS
 from support.exposition import ledgers
 from support.lines import counter, gauge, histogram, ingest, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import wait_for
 
 THREADS = 8

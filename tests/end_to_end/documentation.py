@@ -5,10 +5,10 @@ import shutil
 import subprocess
 
 from harness import Skip, test
-from server import environment
 from support.checks import check, equal
 from support.lines import line, router_error
 from support.ports import free_port
+from support.processes import Process, run_to_end
 from support.waiting import patient, wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -56,7 +56,8 @@ def source_of(family):
 
 def addon_line(kind):
     """A line with all keys that we know of an add-on."""
-    keys = re.findall(r'ADDON_KEY\("([^"]+)"', source_of(kind))
+    table = re.search(r"addon_key %s_keys\[\] = \{\n(.*?)\n\};" % kind, source_of("addons"), re.S).group(1)
+    keys = re.findall(r'ADDON_KEY\("([^"]+)"', table)
     check(len(keys) >= 8, "%d keys of %s were found", len(keys), kind)
     text = " ".join("sample#%s=1" % key for key in keys)
     return line("source=X addon=an-addon " + text, "app", "heroku-" + kind) + line("source=X " + text, "app", "heroku-" + kind)
@@ -76,37 +77,34 @@ def platform_metrics_are_documented(context):
     """The same for what the platform says; the keys of samples that we know are looked up in the sources."""
     server = context.server()
     api = ["Scaled to web@4:Standard-1X by user x@example.com", "Release v5 created by user x@example.com"]
-    server.post(router_error("H12") + router_error("H10", "") + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
+    websocket = line('at=info method=GET path="/cable" dyno=web.1 connect=1ms service=7200000ms status=101 bytes=9', "heroku", "router")
+    server.post(router_error("H12") + router_error("H10", "") + websocket + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
                 + b"".join(line(text, "app", "api") for text in api) + line("[RED] [9-1]  sql_error_code = 28000 FATAL:  x", "app", "postgres.1105947"), "app")
     compare(shown_metrics(server.page().text, "heroku"), documented_metrics("platform metrics"))
 
 
 @test
 def settings_are_documented(context):
-    """The table of settings in README names those that --help lists, with their defaults."""
-    help_text = subprocess.run([context.program, "--help"], capture_output=True, text=True, timeout=patient(20)).stdout
-    listed = re.findall(r"^  ([A-Z_]+), --[a-z-]+=\.\.\.\n +(.*)$", help_text, re.M)
+    """The table of settings in README names those that --help lists, with their defaults, and says of each what --help says."""
+    help_text = run_to_end([context.program, "--help"], seconds=20).out
+    listed = re.findall(r"^  ([A-Z0-9_]+), --[a-z0-9-]+=\.\.\.\n +(.*)$", help_text, re.M)
     check(len(listed) >= 15, "--help lists %d settings", len(listed))
     section = re.search(r"\n## Settings\n(.*?)\n## ", open(README).read(), re.S).group(1)
-    documented = {}
-    for names, default, _ in rows(section):
-        for name in re.findall(r"`([A-Z_]+)`", names):
-            documented[name] = default
+    documented = {name.strip("`"): (default, meaning) for name, default, meaning in rows(section)}
     equal(sorted(documented), sorted(name for name, _ in listed), "the settings")
     for name, meaning in listed:
-        default = re.search(r"\[([^][]*)\]$", meaning)
+        meaning, default = re.fullmatch(r"(.*?)(?: \[([^][]*)\])?", meaning).groups()
+        equal(documented[name][1].replace("`", ""), meaning, "what README says of %s" % name)
         if default:
-            check("`%s`" % default.group(1) in documented[name], "the default of %s is %s, README says %s", name, default.group(1), documented[name])
+            check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
 
 
 LOCALLY = os.path.join(os.path.dirname(README), "docker", "run-locally")
 
 
 def start_locally(context, address, name):
-    """What "make run" starts; its output goes to a file."""
-    path = context.file(name, "")
-    return path, subprocess.Popen([LOCALLY, context.program], env=environment(LISTEN_ADDRESS=address), stdin=subprocess.DEVNULL,
-                                  stdout=open(path, "w"), stderr=subprocess.STDOUT)
+    """What "make run" starts."""
+    return Process([LOCALLY, context.program], {"LISTEN_ADDRESS": address}, context.file(name, ""))
 
 
 @test
@@ -115,10 +113,10 @@ def make_run_shows_a_recorded_batch(context):
     if shutil.which("curl") is None:
         raise Skip("there is no curl")
     address = "127.0.0.1:%d" % free_port()
-    path, process = start_locally(context, address, "first.out")
+    process = start_locally(context, address, "first.out")
     try:
-        wait_for(lambda: "Ctrl-C" in open(path).read() or process.poll() is not None, "the program serves", 20)
-        said = open(path).read()
+        wait_for(lambda: "Ctrl-C" in process.log() or not process.is_running(), "the program serves", 20)
+        said = process.log()
         scrape = re.search(r"^  (curl --user metrics:\S+ \S+)$", said, re.M)
         check(scrape is not None, "no command to scrape with: %s", said)
         page = subprocess.run(["sh", "-c", scrape.group(1) + " --silent"], capture_output=True, text=True, timeout=patient(20)).stdout
@@ -126,9 +124,8 @@ def make_run_shows_a_recorded_batch(context):
                      'heroku_postgres_tables{addon="postgresql-curly-12345"} 13', 'cratesio_instance_requests_total{app="my-app",process="web.1"} 31415'):
             check("\n%s\n" % line in page, "the page lacks %s", line)
         # A second one finds the port taken, says so, and posts nothing to the first.
-        other_path, other = start_locally(context, address, "second.out")
-        equal(other.wait(patient(20)), 1, "the status of a second one on the port")
-        check("cannot listen" in open(other_path).read(), "the second one says %r", open(other_path).read())
+        other = start_locally(context, address, "second.out")
+        equal(other.process.wait(patient(20)), 1, "the status of a second one on the port")
+        check("cannot listen" in other.log(), "the second one says %r", other.log())
     finally:
-        process.terminate()
-        process.wait(patient(20))
+        check(process.end(), "the program did not end")

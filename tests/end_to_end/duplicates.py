@@ -1,9 +1,9 @@
 """Batches that are sent twice are counted once, and no other batch is lost for it."""
 from harness import in_threads, test
-from server import Raw, post_of
 from support.checks import check, equal
 from support.exposition import ledger
 from support.lines import TOKEN, counter, gauge, ingest, logplex, router_error
+from support.raw_connection import Raw, post_of
 
 
 def batch(count=3):

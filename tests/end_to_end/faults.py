@@ -9,10 +9,12 @@ import time
 import zlib
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Raw, basic, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD
 from support.exposition import ledger, ledgers
+from support.http_client import basic
 from support.lines import PREFIX, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
 
 THREADS = 8

@@ -13,10 +13,11 @@ import uuid
 
 from harness import test
 from scraping import REFERENCE_NAMES, Prometheus, promtool
-from server import METRICS_PASSWORD, Raw, post_of
 from support.checks import check, equal
+from support.exporter import METRICS_PASSWORD
 from support.exposition import ledgers
 from support.lines import counter, gauge, ingest, line, logplex, postgres
+from support.raw_connection import Raw, post_of
 from support.waiting import patient, wait_for
 
 CONNECTIONS = 3
@@ -26,18 +27,17 @@ ONE_OFFS = ("run", "scheduler", "release")
 # Levels (at=) of the H codes that the model uses.
 CODES = {"H10": "error", "H12": "error", "H13": "error", "H18": "error", "H27": "warning", "H80": "info"}
 # Counters that are known to be 0 before they rise, so that each rise can be seen.
-FROM_ZERO = re.compile(r"heroku_router_errors(_total)?|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
+FROM_ZERO = re.compile(r"heroku_router_errors|heroku_router_error_lines_total|heroku_dyno_(errors|exits|state_changes|events|restarts)_total|heroku_api_events_total")
 
 
 class Dyno:
-    """A place in the formation (web.1), or a one-off dyno."""
+    """A position in the formation (web.1), or a one-off dyno."""
 
     def __init__(self, name, runtime):
         self.name = name
         self.type = name.split(".")[0]
         self.runtime = runtime  # the lab log-runtime-metrics is enabled
         self.serves = False  # takes requests
-        self.reported = None  # the id in its last metrics line
         self.former = None  # the id of an instance that still runs beside the new one
         self.start(None)
 
@@ -91,6 +91,10 @@ class App:
     def changes(self, dyno, before, after):
         self.platform(dyno, "State changed from %s to %s" % (before, after))
         self.count("heroku_dyno_state_changes_total", **{"process_type": dyno.type, "from": before, "to": after})
+        if after == "starting":
+            self.count("heroku_dyno_restarts_total", process_type=dyno.type)
+        elif dyno.type not in ONE_OFFS:
+            self.gauges[self.key("heroku_dyno_up", process=dyno.name, process_type=dyno.type)] = int(after == "up")
 
     def happens(self, dyno, text, event):
         self.platform(dyno, text)
@@ -119,9 +123,6 @@ class App:
         if instance is not None:
             return
         if dyno.type not in ONE_OFFS:
-            if dyno.reported not in (None, dyno.id):
-                self.count("heroku_dyno_restarts_total", process_type=dyno.type)
-            dyno.reported = dyno.id
             self.gauges[self.key("heroku_dyno_load_avg_1m", **labels)] = load
             self.gauges[self.key("heroku_dyno_memory_pgpgin_pages_total", **labels)] = dyno.pages
 
@@ -143,8 +144,9 @@ class App:
         self.count("heroku_router_service_duration_seconds_count", process_type=dyno.type)
         self.count("heroku_router_connect_duration_seconds_count", process_type=dyno.type)
         if code is not None:
-            self.count("heroku_router_errors", process=dyno.name, code=code)
-            self.count("heroku_router_errors_total", at=level, code=code)
+            if level == "error":
+                self.count("heroku_router_errors", process=dyno.name, code=code)
+            self.count("heroku_router_error_lines_total", at=level, code=code)
 
     # ---- app / api ----
 
@@ -600,21 +602,26 @@ def check_labels(history, prometheus):
             check(not once.search(value), "%s has the label %s=%r", labels["__name__"], name, value)
 
 
+def longest_stay(name, unit):
+    """How long after its dyno a series may still be scraped: two intervals and the next scrape; one more for what starts at 0, so that it is seen to rise."""
+    return (4 if name == "heroku_router_errors" else 3) * SCRAPE * unit
+
+
 def check_ends(history, unit, ended, killed, one_offs, one_offs_ended, fair_silent):
     """What is over leaves in time, and not too early."""
     gone = history.select(".*", app="shop", process="web.3")
     check(len(gone) > 30, "web.3 had only %d series", len(gone))
     for (name, labels), samples in gone.items():
         if "process_memory" not in name:
-            check(ended[0] <= end_of(samples) <= ended[1] + 3 * SCRAPE * unit, "%s %r ended %.2f s after web.3", name, dict(labels), end_of(samples) - ended[1])
+            check(ended[0] <= end_of(samples) <= ended[1] + longest_stay(name, unit), "%s %r ended %.2f s after web.3", name, dict(labels), end_of(samples) - ended[1])
     for (name, labels), samples in history.select(".*", app="shop", process="web.4").items():
         if "process_memory" not in name:
-            check(ended[0] <= end_of(samples) <= killed[1] + 3 * SCRAPE * unit, "%s %r ended %.2f s after web.4 exited", name, dict(labels), end_of(samples) - killed[1])
+            check(ended[0] <= end_of(samples) <= killed[1] + longest_stay(name, unit), "%s %r ended %.2f s after web.4 exited", name, dict(labels), end_of(samples) - killed[1])
     for dyno in one_offs:
         gone = history.select("jobs_done_total|busy_threads", process=dyno.name)
         equal(len(gone), 2, "series of " + dyno.name)
         for (name, labels), samples in gone.items():
-            check(one_offs_ended[0] - unit <= end_of(samples) <= one_offs_ended[1] + 3 * SCRAPE * unit, "%s of %s ended %.2f s after it", name, dyno.name, end_of(samples) - one_offs_ended[1])
+            check(one_offs_ended[0] - unit <= end_of(samples) <= one_offs_ended[1] + longest_stay(name, unit), "%s of %s ended %.2f s after it", name, dyno.name, end_of(samples) - one_offs_ended[1])
     # The app that fell silent: first its gauges, then all the rest at once.
     last = fair_silent[1] + APP * unit
     ends = {key: end_of(samples) for key, samples in history.select(".*", app="fair").items()}

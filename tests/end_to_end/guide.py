@@ -7,21 +7,21 @@ import sys
 from documentation import README, ROOT
 from harness import Skip, test
 from support.checks import check, equal
-from support.waiting import patient
+from support.processes import run_to_end
 
-EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd")
+EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd", "A logger that puts something before JSON",
+            "An expression together with fields", "Conditions", "Labels that are made", "An array", "Units and constants")
 
 
 def examples():
     """(title, rules, lines, result) of each example."""
-    section = re.search(r"\n### Five examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
+    section = re.search(r"\n### Examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
     block = r"```%s\n(.*?)```\n"
     return re.findall(r"\n\*\*([^*]+)\*\*[^\n]*\n\n" + block % "yaml" + block % "text" + block % "text", section, re.S)
 
 
 def run(context, *arguments):
-    return subprocess.run([context.program, *arguments], capture_output=True, text=True, timeout=patient(20),
-                          env={"PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b"})
+    return run_to_end([context.program, *arguments], seconds=20, PASSWORD_DRAIN="a", PASSWORD_METRICS="b")
 
 
 def without_app(line):
@@ -36,12 +36,42 @@ def examples_give_what_they_say(context):
     for number, (title, rules, lines, result) in enumerate(found):
         config = context.file("%d.yaml" % number, rules)
         checked = run(context, "--check-config", "--config-file", config)
-        equal((checked.returncode, checked.stderr), (0, ""), "--check-config of %s" % title)
+        equal((checked.status, checked.err), (0, ""), "--check-config of %s" % title)
         page = run(context, "convert", "--config", config, context.file("%d.log" % number, lines))
-        equal((page.returncode, page.stderr), (0, ""), "convert of %s" % title)
-        shown = {without_app(line) for line in page.stdout.split("\n")}
+        equal((page.status, page.err), (0, ""), "convert of %s" % title)
+        shown = {without_app(line) for line in page.out.split("\n")}
         for line in result.strip().split("\n"):
             check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
+
+
+LINES = """\
+app[web.1]: Completed %d OK in %dms (Views: %d.5ms)
+app[web.1]: sidekiq job=Mail duration=%d.2ms status=ok
+app[web.2]: method=GET path=/ controller=HomeController status=200 duration=%d.50
+app[worker.1]: {"event":"paid","amount":%d,"payment":{"took":"35ms"}}
+app[worker.1]: it's "%d", größe %d%%
+app[scheduler.1]: nothing to do
+"""
+
+
+@test
+def suggestions_take_the_lines_they_are_made_of(context):
+    """What explain --suggest prints is all comments; without the first "# " of each line it is a configuration that takes every line."""
+    log = "".join("2026-02-03T04:05:06.%06d+00:00 %s\n" % (n, text % ((n,) * text.replace("%%", "").count("%d"))) for n in range(1, 6) for text in LINES.strip().split("\n"))
+    log = context.file("some.log", log)
+    done = run(context, "explain", "--suggest", log)
+    equal((done.status, done.err), (0, ""), "explain --suggest")
+    printed = done.out.split("\n")[:-1]
+    check(all(line == "#" or line.startswith("# ") for line in printed), "not all lines are comments: %s", done.out)
+    config = context.file("suggested.yaml", "\n".join(line[2:] for line in printed) + "\n")
+    checked = run(context, "--check-config", "--config-file", config)
+    equal((checked.status, checked.err), (0, ""), "--check-config of %s" % open(config).read())
+    check("6 rules" in checked.out, "there are not 6 rules but %s", done.out)
+    explained = run(context, "explain", "--config", config, log)
+    equal((explained.status, explained.err), (0, ""), "explain under the suggestions")
+    equal(explained.out.count("\n  family rules: suggestion-"), 30, "lines that the suggestions take, of 30")
+    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines gave something", "suggestions under the suggestions")
+    equal([valid for valid in validate([open(config).read()])], ["valid"], "what the schema says of the suggestions")
 
 
 SCHEMA = os.path.join(ROOT, "docker", "config.schema.json")
@@ -71,6 +101,24 @@ WRONG = (
     "rules: [{name: a, match: '^x', metrics: [{counter: a, with: [host]}]}]",
     "rules: [{name: a, fields: json, drop: true}]",
     "rules: [{name: a, match: '^(?<n>x)', metrics: [{histogram: a, value: $n, buckets: []}]}]",
+    "rules: [{name: a, match: '^x', after: '^y', drop: true}]",
+    "rules: [{name: a, fields: json, after: 'y', when: {b: c}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: '!= 5'}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: '>='}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: []}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {unlike: c}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {b: {match: c}}, drop: true}]",
+    "rules: [{name: a, fields: json, when: {'b[]': c}, drop: true}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: '${n'}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: 'x$n'}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n, map: {}}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{counter: a, labels: {l: {value: $n, map: {'<': b}}}}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: five}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: '${n}'}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: $n, unit: meters}]}]",
+    "rules: [{name: a, match: '^(?<n>x)', metrics: [{gauge: a, value: $n, scale: 0}]}]",
 )
 
 # Says "valid" or "invalid" for each document on its input, which are separated by NUL.
@@ -106,4 +154,4 @@ def schema_agrees_with_the_program(context):
     for text in WRONG:
         equal(verdicts[text], "invalid", "what the schema says of %s" % text)
         refused = run(context, "--check-config", "--config", text)
-        check(refused.returncode == 1 and "CONFIG:1:" in refused.stderr, "the program says %r of %s", refused.stderr, text)
+        check(refused.status == 1 and "CONFIG:1:" in refused.err, "the program says %r of %s", refused.err, text)

@@ -1,4 +1,5 @@
 """What every test module uses: the list of tests, threads, and what a test is given."""
+import itertools
 import os
 import shutil
 import tempfile
@@ -6,6 +7,7 @@ import threading
 import time
 
 from support.checks import check
+from support.exporter import SHORT_INTERVAL, Exporter
 from support.waiting import patient
 
 
@@ -50,16 +52,18 @@ class Context:
         self.program = program
         self.sanitizer = sanitizer
         self.folder = tempfile.mkdtemp(prefix="end_to_end.")
+        self.numbers = itertools.count(1)
         self.closers = []  # called in reverse order at the end
 
     def scaled(self, count, divisor=10):
         """Fewer of something for the slow builds."""
         return count if self.sanitizer is None else max(1, count // divisor)
 
-    def server(self, arguments=(), **settings):
-        from server import Server
-
-        server = Server(self, arguments, **settings)
+    def server(self, arguments=(), host="127.0.0.1", port=None, tls=None, **settings):
+        """Start the program.  Settings are environment variables; None leaves one out."""
+        settings = {"SCRAPE_INTERVAL": SHORT_INTERVAL, **settings}
+        path = os.path.join(self.folder, "server-%d.log" % next(self.numbers))
+        server = Exporter(self.program, arguments, host, settings, port, tls=tls, output_path=path).wait_until_listening()
         self.closers.append(server.close)
         return server
 

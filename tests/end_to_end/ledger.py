@@ -10,10 +10,11 @@ import time
 import zlib
 
 from harness import in_threads, test
-from server import AUTH_DRAIN, Raw, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN
 from support.exposition import ledger, ledgers
 from support.lines import PREFIX, TOKEN, counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.raw_connection import Raw, head_of, post_of
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples")
 
@@ -114,7 +115,7 @@ def carry_everywhere(server, app, body, count):
 
 @test
 def captured_frames(context):
-    server = context.server()
+    server = context.server(SCRAPE_INTERVAL="60s")  # a dyno that ends within its batch is shown
     for name, body in samples("frames-*.txt").items():
         count = UNCOUNTED[name] if name in UNCOUNTED else walk(body)
         check(count > 0, "%s is empty", name)
@@ -169,6 +170,19 @@ def structured_data_of_log_shuttle(context):
     # Logplex itself leaves it out: there, "- " is text.
     server.post(line("- crates-io-heroku-metrics:ingest x"), "plain", logplex(1))
     equal(ledger(server.page(), "plain")["ignored"], 1, "ignored messages")
+
+
+@test
+def a_message_of_ten_megabytes(context):
+    """However long a message is in a body that was compressed, what stands in it starts no message."""
+    server = context.server()
+    forged = b"\n" + router_error() + b"<158>1 2026-02-03T04:05:06Z host heroku router - at=error code=H12 dyno=web.1\n"
+    body = line(b"x" * 6000000 + forged + b"y" * 6000000) + ingest([gauge("g", 1)])
+    server.post(gzip.compress(body, 1), "a", {**logplex(2), "Content-Encoding": "gzip"})
+    page = server.page()
+    equal(ledger(page, "a"), {"received": 2, "recognised": 1, "ignored": 0, "malformed": 1, "duplicate": 0}, "the ledger")
+    equal((page.value("g", app="a", process="web.1"), page.total("heroku_router_errors", app="a")), (1, 0), "the gauge, and errors")
+    equal(page.value("drain_exporter_count_mismatches_total", app="a"), 0, "batches with another count than their header says")
 
 
 @test
@@ -273,11 +287,11 @@ TOO_LONG = frame(b"<190>1 2026-02-03T04:05:06+00:00 host app web.1 - " + b"x" * 
 class Message:
     """A message, and what must become of it."""
 
-    def __init__(self, framed, fate, kind=None, speaker=None, **lost):
+    def __init__(self, framed, fate, kind=None, source=None, **lost):
         self.framed = framed
         self.fate = fate  # recognised, ignored, malformed
         self.kind = kind  # the family, or the reason
-        self.speaker = speaker  # (source, process_type) in the log's volume; None: no header
+        self.source = source  # (source, process_type) in the log's volume; None: no header
         self.lost = lost
 
 
@@ -342,7 +356,7 @@ class Books:
     def __init__(self):
         self.fates = collections.Counter()
         self.kinds = collections.Counter()  # (fate, kind)
-        self.speakers = collections.Counter()
+        self.sources = collections.Counter()
         self.lost = collections.Counter()
         self.batches = collections.Counter()
 
@@ -351,7 +365,7 @@ class Books:
         for message in messages:
             self.fates[message.fate] += 1
             self.kinds[message.fate, message.kind] += 1
-            self.speakers[message.speaker] += 1
+            self.sources[message.source] += 1
             lost.update(message.lost)
         lost["L12"] = max(lost["L12"], dropped)
         lost["L13"] = max(lost["L13"], undelivered)
@@ -397,9 +411,9 @@ class Sender:
             self.raw.send(data[: self.random.randrange(1, most)])
             self.reconnect()
         if self.random.random() < 0.2:
-            place = self.random.randrange(1, most)
-            self.raw.send(data[:place])
-            self.raw.send(data[place:])
+            cut = self.random.randrange(1, most)
+            self.raw.send(data[:cut])
+            self.raw.send(data[cut:])
         else:
             self.raw.send(data)
         equal(self.raw.answer().status, 204, "a batch")
@@ -413,7 +427,7 @@ class Sender:
         messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
         dropped = self.random.choice((0, 0, self.random.randrange(1, 50)))
         first = [l10(dropped)] if dropped else []
-        while messages[0].speaker is None:  # behind a message without a newline only a whole one can be told
+        while messages[0].source is None:  # behind a message without a newline only a whole one can be told
             messages[0] = any_message(self.random, number)
         headers = logplex(len(first + messages))
         self.post(first + messages, headers)
@@ -432,7 +446,7 @@ class Sender:
     def raced_batch(self, number):
         """Sent again, with a larger count, while the first try is still under way."""
         messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
-        while messages[0].speaker is None:
+        while messages[0].source is None:
             messages[0] = any_message(self.random, number)
         tries = [[l10(dropped)] + messages for dropped in (3, self.random.randrange(4, 50))]
         headers = logplex(len(tries[0]))
@@ -495,7 +509,7 @@ def check_books(page, app, books):
     equal(told("batches_total", "result"), dict(books.batches), "batches of " + app)
     equal(told("count_mismatches_total", "app"), {}, "count mismatches of " + app)
     volume = {(labels.get("source"), labels.get("process_type")): value for labels, value in page.select("heroku_log_messages_total", app=app)}
-    equal(volume, {speaker or (None, None): value for speaker, value in books.speakers.items()}, "the log's volume of " + app)
+    equal(volume, {source or (None, None): value for source, value in books.sources.items()}, "the log's volume of " + app)
     equal(sum(volume.values()), taken, "messages in the log's volume of " + app)
 
 

@@ -3,17 +3,17 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import urllib.parse
 import urllib.request
 
 from harness import Skip, test
-from server import METRICS_PASSWORD, environment
 from support.checks import Failure, check, equal
+from support.exporter import METRICS_PASSWORD
 from support.exposition import Page
 from support.lines import counter, frame, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.ports import free_port
+from support.processes import Process, environment
 from support.waiting import patient, wait_for
 
 
@@ -30,21 +30,10 @@ class Prometheus:
              "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()]}
         path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
         self.log = os.path.join(context.folder, "prometheus.log")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
-                                             "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=context.folder)
-        context.closers.append(self.close)
+        self.process = Process([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
+                                "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"], output_path=self.log, folder=context.folder)
+        context.closers.append(self.process.end)
         wait_for(self._is_ready, "prometheus is ready", 30)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
 
     def _get(self, path):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -52,9 +41,8 @@ class Prometheus:
             with opener.open("http://127.0.0.1:%d%s" % (self.port, path), timeout=20) as answer:
                 return answer.read()
         except OSError as problem:
-            if self.process.poll() is not None:
-                with open(self.log) as log:
-                    raise Failure("prometheus ended: %s" % log.read()[-500:])
+            if not self.process.is_running():
+                raise Failure("prometheus ended: %s" % self.process.log()[-500:])
             raise Failure("prometheus: %s" % problem)
 
     def _is_ready(self):
@@ -239,7 +227,8 @@ def nasty_input_makes_a_valid_page(context):
     check(page.value("clash", app="clash0", process="web.1") == 1 and page.value("clash", app="clash1", process="web.1") == 2, "one of the clashing series is lost")
     check(page.value("x_count", app="x", process="web.1") == 6, "x_count is not the histogram's own: %r", page.select("x_count"))
     hidden = server.page().value("drain_exporter_series_hidden")  # of the page before it
-    equal(hidden, 5, "hidden series: x_sum, x_bucket, x_count (a histogram), x_count_sum, later_sum (a summary)")
+    equal(hidden, 4, "hidden series: x_sum, x_bucket, x_count (a histogram), later_sum (a summary)")
+    equal(page.value("x_count_sum", app="x", process="web.1"), 3, "x_count_sum, which the histogram x_count does not print, since it is hidden")
     equal([page.value(base + "_count", app=base + "-other", process="web.1") for base in ("x", "s")], [7, 7], "what is not the same line stays")
     check(page.value("drain_exporter_series") > 0 and page.types["drain_exporter_series"] == "gauge", "our own metric was taken over")
     check(page.select("forged") == [], "a label's value became a line")
@@ -277,3 +266,32 @@ def the_strict_reader_is_strict(context):
     except Failure:
         return
     raise Failure("a page that is not UTF-8 is accepted")
+
+
+def settings_of(text, *names):
+    """name: value of lines of YAML."""
+    return {name: re.search(r"^ *(?:- )?%s: *([^ #\n]+)" % name, text, re.M).group(1) for name in names}
+
+
+@test
+def scrape_jobs_and_interval_agree(context):
+    """The jobs that we show say what SCRAPE_INTERVAL is, and promtool takes them."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    job = re.search(r"```yaml\n(scrape_configs:.*?)```", readme, re.S).group(1)
+    default = re.search(r"^\| `SCRAPE_INTERVAL` \| `(\w+)`", readme, re.M).group(1)
+    equal(settings_of(job, "scheme", "scrape_interval"), {"scheme": "https", "scrape_interval": default}, "README's job")
+    with open(os.path.join(root, "docker", "compose.yaml")) as file:
+        interval = settings_of(file.read(), "SCRAPE_INTERVAL")["SCRAPE_INTERVAL"]
+    with open(os.path.join(root, "docker", "prometheus.yml")) as file:
+        tried = file.read()
+    equal(settings_of(tried, "scrape_interval"), {"scrape_interval": interval}, "the job of docker/prometheus.yml")
+    program = shutil.which("promtool")
+    if program is None:
+        raise Skip("there is no promtool")
+    for text in (job.replace("/run/secrets/password_metrics", context.file("password", "x")), tried):
+        timeout = settings_of(text, "scrape_timeout")["scrape_timeout"]
+        check(int(timeout[:-1]) < int(settings_of(text, "scrape_interval")["scrape_interval"][:-1]), "the timeout is %s", timeout)
+        done = subprocess.run([program, "check", "config", context.file("job.yml", text)], capture_output=True, timeout=patient(60), env=environment(), cwd=context.folder)
+        equal(done.returncode, 0, "promtool's status (%s)" % done.stderr.decode()[:300])

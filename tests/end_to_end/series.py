@@ -224,10 +224,10 @@ def known_counters_start_at_zero(context):
         return {labels[label] for labels, _ in found}
 
     for app in ("plain", "told"):
-        errors = zeros("heroku_router_errors_total", "code", app=app, at="error")
+        errors = zeros("heroku_router_error_lines_total", "code", app=app, at="error")
         check({"H10", "H12", "H13", "H14", "H18", "H99"} <= errors and len(errors) > 15, "router errors of %s: %r", app, errors)
-        equal(zeros("heroku_router_errors_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
-        equal(zeros("heroku_router_errors_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
+        equal(zeros("heroku_router_error_lines_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
+        equal(zeros("heroku_router_error_lines_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
         check({"release", "deploy", "scale", "config_set", "rollback"} <= zeros("heroku_api_events_total", "event", app=app), "events of the API of %s", app)
         check({"L10", "L12", "L13"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
         check({"header", "pairs"} <= zeros("drain_exporter_messages_malformed_total", "reason", app=app), "malformed messages of %s", app)
@@ -247,8 +247,64 @@ def known_counters_start_at_zero(context):
     # The first error is a rise of one.
     server.post(router_error("H13", "web.1") + line("Error R14 (Memory quota exceeded)", "heroku", "web.1") + line("Release v2 created by user x@example.com", "app", "api"), "told")
     page = server.page()
-    equal([page.value("heroku_router_errors", app="told", process="web.1", code="H13"), page.value("heroku_router_errors_total", app="told", at="error", code="H13"),
+    equal([page.value("heroku_router_errors", app="told", process="web.1", code="H13"), page.value("heroku_router_error_lines_total", app="told", at="error", code="H13"),
            page.value("heroku_dyno_errors_total", app="told", process_type="web", code="R14"), page.value("heroku_api_events_total", app="told", event="release")], [1] * 4, "the first of each")
+
+
+@test
+def dynos_are_up_or_not(context):
+    """From lines about states alone; what is down stays at 0, until the app is scaled down."""
+    server = context.server(SCRAPE_INTERVAL="300ms")
+
+    def state(before, after, dyno="web.1"):
+        server.post(line("State changed from %s to %s" % (before, after), "heroku", dyno))
+
+    def up(dyno="web.1"):
+        return [number for _, number in server.page().select("heroku_dyno_up", app="app", process=dyno, process_type=dyno.split(".")[0])]
+
+    state("starting", "up")
+    equal(up(), [1], "after the start")
+    state("up", "starting")
+    equal(up(), [1], "while it restarts")
+    server.post(line("Process exited with status 143", "heroku", "web.1"))
+    state("starting", "crashed")
+    server.post(line("Process exited with status 1", "heroku", "web.1"))
+    equal(up(), [0], "after the crash")
+    state("up", "down", "web.2")
+    time.sleep(1.2)  # longer than what has ended is shown
+    equal((up(), up("web.2")), ([0], [0]), "some time after the crash")
+    state("crashed", "starting")
+    equal(up(), [0], "while it starts after the crash")
+    state("starting", "up")
+    equal(up(), [1], "after the next start")
+    server.post(line("Scaled to web@1:Standard-1X by user x@example.com", "app", "api"))
+    wait_for(lambda: up("web.2") == [], "the dyno that was scaled away leaves")
+    equal(up(), [1], "the dyno that stays")
+    state("up", "complete", "run.1234")
+    equal(server.page().select("heroku_dyno_up", process_type="run"), [], "a one-off dyno is no position in the formation")
+
+
+@test
+def restarts_are_counted_once(context):
+    """By the lines about states, by the ids in the metrics lines, and once if both tell."""
+    server = context.server()
+
+    def report(instance):
+        return line("source=web.1 dyno=heroku.1.%s sample#load_avg_1m=1" % instance, "heroku", "web.1")
+
+    def change(before, after):
+        return line("State changed from %s to %s" % (before, after), "heroku", "web.1")
+
+    def cycle():
+        return change("up", "starting") + change("starting", "up")
+
+    def crash():
+        return change("up", "crashed") + change("crashed", "starting") + change("starting", "up")
+
+    for app, batches, want in (("states", (cycle, cycle, crash), 3), ("metrics", "abc", 2), ("both", ("a", cycle, "a", "b", "b", crash, "c"), 2)):
+        for batch in batches:
+            server.post(batch() if callable(batch) else report(batch), app)
+        equal(server.page().value("heroku_dyno_restarts_total", app=app, process_type="web"), want, "restarts told by " + app)
 
 
 @test

@@ -3,9 +3,11 @@ import gzip
 import zlib
 
 from harness import test
-from server import AUTH_DRAIN, AUTH_METRICS, Raw, basic, head_of, post_of
 from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, AUTH_METRICS
+from support.http_client import basic
 from support.lines import gauge, ingest, logplex
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import wait_for
 
 

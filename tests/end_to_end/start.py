@@ -4,10 +4,13 @@ import socket
 import subprocess
 
 from harness import Skip, test
-from server import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD, SANITIZER_REPORT, Raw, basic, environment
 from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD
+from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
+from support.processes import environment, run_to_end
+from support.raw_connection import Raw
 from support.waiting import patient, wait_for
 
 SECRETS = (DRAIN_PASSWORD, METRICS_PASSWORD, "old-Secret.3", "file-Secret.4")
@@ -17,13 +20,10 @@ def run(context, *arguments, **settings):
     """Run the program to its end: (status, what it printed, what it said on stderr).  With good settings but for those given."""
     values = {"LISTEN_ADDRESS": "127.0.0.1:%d" % free_port(), "PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD}
     values.update(settings)
-    done = subprocess.run([context.program, *arguments], env=environment(**values), stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=patient(15))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    check(not SANITIZER_REPORT.search(err), "a sanitizer reports: %s", err[:2000])
+    done = run_to_end([context.program, *arguments], seconds=15, **values)
     for secret in SECRETS:
-        check(secret not in out + err, "a secret is printed: %r", (out + err)[:300])
-    return done.returncode, out, err
+        check(secret not in done.out + done.err, "a secret is printed: %r", (done.out + done.err)[:300])
+    return done
 
 
 def refused(context, status, about, *arguments, **settings):
@@ -136,6 +136,26 @@ def help_version_and_check_config(context):
         check(line in lines, "--check-config does not say %s: %r", line, out)
     refused(context, 1, "EXPIRE_AFTER", "--check-config", EXPIRE_AFTER="soon")
     refused(context, 1, "PASSWORD_DRAIN", "--check-config", PASSWORD_DRAIN=None)
+
+
+@test
+def a_configuration_is_checked_without_passwords(context):
+    """--check-config of a file needs no password, neither ours nor those of its drains, and names the file as it was given."""
+    bare = {"PASSWORD_DRAIN": None, "PASSWORD_METRICS": None}
+    good = context.file("good.yaml", "drains: [{name: drain, app: a, password_file: /does/not/exist}, {name: b, app: b}]")
+    for arguments, settings in ((("--config-file", good), {}), ((), {"CONFIG_FILE": good}), ((), {"CONFIG": open(good).read()})):
+        status, out, err = run(context, "--check-config", *arguments, **{**bare, **settings})
+        equal((status, err), (0, ""), "status and stderr")
+        for text in ("2 drains, 1 of them with a password", "PASSWORD_METRICS=(not set)", "the settings are valid"):
+            check(text in out.splitlines(), "--check-config does not say %s: %r", text, out)
+    context.file("bad.yaml", "drains: x")
+    path = context.folder + "/./bad.yaml"
+    refused(context, 1, path + ":1:9: drains must be a list", "--check-config", "--config-file", path, **bare)
+    refused(context, 1, path + ":1:9: drains must be a list", "--config-file", path)
+    # The server itself needs them all the same, and so does a check that knows of the passwords.
+    refused(context, 1, "PASSWORD_METRICS", "--config-file", good, **bare)
+    refused(context, 1, "PASSWORD_DRAIN", "--check-config", PASSWORD_DRAIN=None, CONFIG="drains: []")
+    refused(context, 1, "password_file cannot be opened", "--check-config", CONFIG="drains: [{name: x, password_file: /does/not/exist}]")
 
 
 @test

@@ -7,9 +7,11 @@ import subprocess
 import time
 
 from harness import Skip, in_threads, test
-from server import AUTH_DRAIN, AUTH_METRICS, Raw, environment, head_of, post_of
 from support.checks import Failure, check, equal
+from support.exporter import AUTH_DRAIN, AUTH_METRICS
 from support.lines import gauge, ingest
+from support.processes import run_to_end
+from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
@@ -232,15 +234,13 @@ def tls_1_1_is_refused(context):
 def tls_health_check_and_bad_files(context):
     cert, key = certificate(context)
     server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
-    settings = environment(LISTEN_ADDRESS=server.settings["LISTEN_ADDRESS"], TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
-    done = subprocess.run([context.program, "--health-check"], env=settings, capture_output=True, timeout=60)
-    equal((done.returncode, done.stderr), (0, b""), "--health-check with TLS")
-    done = subprocess.run([context.program, "--health-check"], env=environment(LISTEN_ADDRESS=server.settings["LISTEN_ADDRESS"]), capture_output=True, timeout=60)
-    equal(done.returncode, 1, "status of --health-check without TLS")
+    address = server.settings["LISTEN_ADDRESS"]
+    done = run_to_end([context.program, "--health-check"], LISTEN_ADDRESS=address, TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+    equal((done.status, done.err), (0, ""), "--health-check with TLS")
+    equal(run_to_end([context.program, "--health-check"], LISTEN_ADDRESS=address).status, 1, "status of --health-check without TLS")
     other = context.file("other", "")
     subprocess.run(["openssl", "genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", other], check=True, capture_output=True, timeout=60)
     for name, settings in (("TLS_KEY_FILE", {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": other}), ("TLS_KEY_FILE", {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": cert}),
                            ("TLS_KEY_FILE", {"TLS_CERT_FILE": cert}), ("TLS_CERT_FILE", {"TLS_KEY_FILE": key})):
-        done = subprocess.run([context.program], env=environment(**{**server.settings, **{"TLS_CERT_FILE": None, "TLS_KEY_FILE": None}, **settings}),
-                              capture_output=True, timeout=60)
-        check(done.returncode == 1 and name.encode() in done.stderr and done.stderr.count(b"\n") == 1, "%r: %r", settings, done.stderr)
+        done = run_to_end([context.program], **{**server.settings, **{"TLS_CERT_FILE": None, "TLS_KEY_FILE": None}, **settings})
+        check(done.status == 1 and name in done.err and done.err.count("\n") == 1, "%r: %r", settings, done.err)

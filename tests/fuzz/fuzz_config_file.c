@@ -1,5 +1,5 @@
 /* The configuration.  Either it is good, or there are mistakes, each on a line of its own and of printable text. */
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "fuzz.h"
 
 static void check_mistakes(struct slice mistakes)
@@ -27,12 +27,13 @@ static void check_drain(const struct config_drain *drain)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buffer mistakes = {0};
-    struct config_file *file = config_file_parse((struct slice){(const char *)data, size}, "CONFIG", true, &mistakes);
+    struct configuration *file =
+        configuration_parse((struct slice){(const char *)data, size}, "CONFIG", true, &mistakes);
     REQUIRE((file == NULL) == (mistakes.length > 0));
     check_mistakes((struct slice){mistakes.at, mistakes.length});
     for (size_t i = 0; file != NULL && i < file->drain_count; i++)
         check_drain(&file->drains[i]);
-    config_file_free(file);
+    configuration_free(file);
     buffer_free(&mistakes);
     return 0;
 }

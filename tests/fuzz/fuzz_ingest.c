@@ -29,12 +29,12 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct ingest *ingest;
-    if (ingest == NULL)
-        ingest = ingest_create();
+    static void *states[FAMILY_COUNT];
+    if (states[FAMILY_INGEST] == NULL)
+        REQUIRE(families_open(states));
     if (size > 40000)
         return 0;
-    struct family_context context = {.app = SLICE("a"), .ingest_prefix = SLICE("p "), .ingest = ingest};
+    struct family_context context = {.app = SLICE("a"), .ingest_prefix = SLICE("p "), .states = states};
     char *text = malloc(size * 2 + 64);
     memcpy(text, "p ", 2);
     int length = EVP_EncodeBlock((unsigned char *)text + 2, data, (int)size);

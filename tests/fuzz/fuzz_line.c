@@ -1,7 +1,7 @@
 /* A batch as it comes in, through frames, lines and families to the page.  The page must be valid. */
 #include "fuzz.h"
 #include "intake/batch.h"
-#include "output/exposition.h"
+#include "output/page.h"
 
 static bool is_name_byte(char byte)
 {
@@ -71,11 +71,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct intake *intake = intake_create(
         store, &(struct intake_settings){
                    .entities = entities, .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "), .slots = 1});
-    struct batch batch = {.body = {(const char *)data, size}, .app = SLICE("app"), .time = 1670428500000000, .now = 1};
+    struct batch batch = {.body = {(const char *)data, size},
+                          .app = SLICE("app"),
+                          .origin = origin_of(&(struct origin_headers){.drain_token = {NULL, 0}}),
+                          .time = 1670428500000000,
+                          .now = 1};
     batch_process(intake, 0, &batch);
     struct buffer page = {0};
     store_enter(store, 1);
-    exposition_write(store, 1, 1, &page);
+    page_write(
+        &(struct page_terms){.store = store, .slot = 1, .now = 1, .all_saw = UINT64_MAX, .encoder = &text_encoder},
+        &page);
     store_leave(store, 1);
     struct slice rest = {page.at, page.length};
     while (rest.length > 0) {

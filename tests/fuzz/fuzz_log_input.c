@@ -9,14 +9,14 @@ struct text {
     size_t piece;
 };
 
-static ssize_t read_text(void *context, char *place, size_t room)
+static ssize_t read_text(void *context, char *buffer, size_t capacity)
 {
     struct text *text = context;
-    size_t length = text->rest.length < room ? text->rest.length : room;
+    size_t length = text->rest.length < capacity ? text->rest.length : capacity;
     if (length > text->piece)
         length = text->piece;
     if (length > 0)
-        memcpy(place, text->rest.at, length);
+        memcpy(buffer, text->rest.at, length);
     text->rest = slice_after(text->rest, length);
     return (ssize_t)length;
 }

@@ -3,6 +3,7 @@
  * churn.
  *
  *     stress_store [seconds] */
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,18 +29,25 @@ static const struct metric counted = {.name = "counted",
                                       .label = "code",
                                       .label_values = (const char *const[]){"a", "b"}};
 
+/* Counted series that come and go: cells are taken, given back, and taken by another. */
+static const struct metric few_cells = {.name = "few", .help = "", .type = METRIC_COUNTER, .cells = 1};
+static const struct metric many_cells = {.name = "many", .help = "", .type = METRIC_HISTOGRAM, .cells = 14};
+
+/* A rule whose kind changes again and again: of the two, one is in force. */
+static struct metric as_counter = {.name = "kind", .help = "", .type = METRIC_COUNTER, .cells = 1, .ended = true};
+static struct metric as_gauge = {.name = "kind", .help = "", .type = METRIC_GAUGE};
+
 static struct store *store;
 static atomic_bool stopping;
 static pthread_barrier_t start;
 static unsigned long failures;
 
-#define CHECK(condition, ...)                                   \
-    do {                                                        \
-        if (!(condition)) {                                     \
-            fprintf(stderr, "stress_store: " __VA_ARGS__);      \
-            fputc('\n', stderr);                                \
-            __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED); \
-        }                                                       \
+#define CHECK(condition, ...)                                                          \
+    do {                                                                               \
+        if (!(condition) && __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED) < 20) { \
+            fprintf(stderr, "stress_store: " __VA_ARGS__);                             \
+            fputc('\n', stderr);                                                       \
+        }                                                                              \
     } while (0)
 
 /* What each recorder knows it did: the plain table.  Whole numbers, so that sums are exact in any order. */
@@ -115,12 +123,31 @@ static void record_some(struct recorder *recorder)
         recorder->born += result == STORE_CREATED;
         recorder->churned++;
 
+        const struct metric *metric = random >> 30 & 1 ? &few_cells : &many_cells;
+        unsigned passing = (unsigned)(now / 5 % 50) * 1000 + key % 16;
+        identify(&identity, metric->name, passing);
+        /* All that is added to a series is a multiple of its key, so what another left there would be seen. */
+        result = store_count(store, recorder->slot, &identity, metric, (unsigned)(random >> 31) % metric->cells,
+                             passing + 1, &(struct store_terms){.now = now, .lifetime = CHURN_LIFETIME});
+        CHECK(result == STORE_RECORDED || result == STORE_CREATED, "counting gave %d", (int)result);
+        recorder->born += result == STORE_CREATED;
+
+        passing = (unsigned)(now / 50 % 5) * 1000 + key % 8;
+        identify(&identity, "kind", passing);
+        struct value part = {.type = VALUE_GAUGE, .number = passing + 1, .time = 1};
+        struct store_terms terms = {.now = now, .lifetime = CHURN_LIFETIME};
+        result = random >> 29 & 1 ? store_count(store, recorder->slot, &identity, &as_counter, 0, passing + 1, &terms)
+                                  : store_update(store, recorder->slot, &identity, &as_gauge, &part, true, &terms);
+        CHECK(result == STORE_RECORDED || result == STORE_CREATED || result == STORE_OUTDATED, "kind gave %d",
+              (int)result);
+        recorder->born += result == STORE_CREATED;
+
         /* Absolute values: a later time is never replaced by an earlier one; see the check in walk(). */
         identify(&identity, "absolute", key);
         struct value value = {
             .type = VALUE_GAUGE, .number = (double)(random >> 20 & 0xFFFF), .time = (int64_t)(random >> 20 & 0xFFFF)};
         store_update(store, recorder->slot, &identity, NULL, &value, false, &(struct store_terms){.now = now});
-        recorder->updates += 4;
+        recorder->updates += 6;
     }
     store_leave(store, recorder->slot);
 }
@@ -151,6 +178,15 @@ static bool visit(void *context, const struct store_series_view *series)
     unsigned key = (unsigned)strtoul(series->labels.at + 5, NULL, 10); /* key="7" */
     if (walk->name[0] == 'c' && walk->name[1] == 'h') {
         walk->churn_series++;
+        return true;
+    }
+    if (series->cells != NULL && series->metric != &counted) {
+        for (unsigned i = 0; i < series->metric->cells; i++)
+            CHECK(fmod(series->cells[i], key + 1) == 0, "%s %u has %g of another", walk->name, key, series->cells[i]);
+        return true;
+    }
+    if (walk->name[0] == 'k') {
+        CHECK(fmod(series->value->number, key + 1) == 0, "kind %u has %g of another", key, series->value->number);
         return true;
     }
     CHECK(key < KEYS, "a key that nobody wrote: %.*s", (int)series->labels.length, series->labels.at);
@@ -218,6 +254,8 @@ int main(int argc, char **argv)
             compare_walks(&walks[(rounds + 1) % 2], &walks[rounds % 2]);
         store_sweep(store, KEEPER, clock_now());
         store_leave(store, KEEPER);
+        __atomic_store_n(&as_counter.ended, rounds % 64 >= 32, __ATOMIC_RELAXED);
+        __atomic_store_n(&as_gauge.ended, rounds % 64 < 32, __ATOMIC_RELAXED);
         size_t allocated = allocator_allocated();
         largest = allocated > largest ? allocated : largest;
     }
@@ -254,9 +292,11 @@ int main(int argc, char **argv)
     CHECK(usage.series == KEYS * 4, "the weight is %zu, not %d", usage.series, KEYS * 4);
     CHECK(total.born > 100, "only %g churn series were born: nothing was tested", total.born);
     /* With nobody inside, all that was replaced or removed can be freed; what is left is the series that live. */
-    for (unsigned round = 0; round < 2; round++) {
+    for (unsigned round = 0; round < 3; round++) {
         for (unsigned slot = 0; slot <= RECORDERS; slot++) {
             store_enter(store, slot);
+            if (slot == KEEPER)
+                store_sweep(store, KEEPER, clock_now()); /* the memory of cells whose series are gone */
             store_leave(store, slot);
         }
     }

@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "families/ingest.h"
-#include "families/router.h"
 
 struct slice guarded(struct slice text)
 {
@@ -93,13 +91,13 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 
 /* A found series is the sample itself, kept to be written when it is added to. */
 static struct sample found[64];
-static struct label found_labels[64][4];
+static struct label found_labels[64][5];
 static size_t found_count;
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
     (void)output;
-    assert_true(found_count < 64 && sample->label_count <= 4);
+    assert_true(found_count < 64 && sample->label_count <= 5);
     found[found_count] = *sample;
     memcpy(found_labels[found_count], sample->labels, sample->label_count * sizeof sample->labels[0]);
     found[found_count].labels = found_labels[found_count];
@@ -127,6 +125,13 @@ static void notify(struct sample_output *output, struct slice process, enum proc
     append((struct recording *)output, "%.*s %s\n", (int)process.length, process.at, names[event]);
 }
 
+/* Once for each process name that does not start with "old". */
+static bool restart(struct sample_output *output, struct slice process)
+{
+    append((struct recording *)output, "%.*s restart\n", (int)process.length, process.at);
+    return !slice_starts_with(process, SLICE("old"));
+}
+
 /* An instance that starts with "new" is another one than before; one that starts with "old" is the former one. */
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
@@ -152,6 +157,7 @@ void recording_start(struct recording *recording)
                                                .observe = observe,
                                                .generation = recording->output.generation + 1,
                                                .notify = notify,
+                                               .restart = restart,
                                                .instance = instance,
                                                .scale = scale};
     recording->length = 0;
@@ -160,9 +166,11 @@ void recording_start(struct recording *recording)
 
 static void start_context(struct family_context *context)
 {
-    if (context->ingest == NULL) {
-        context->ingest = ingest_create();
-        context->router = router_create();
+    static void *states[FAMILY_COUNT];
+    if (context->states == NULL) {
+        if (states[FAMILY_INGEST] == NULL)
+            assert_true(families_open(states));
+        context->states = states;
     }
     context->app = SLICE("my-app");
     context->drain_token = SLICE("d.ours");

@@ -11,10 +11,10 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
     struct auth_realm shared = {0};
     if (shared_password != NULL)
         assert_true(auth_allow(&shared, SHARED_USER, shared_password));
-    struct config_file *file = NULL;
+    struct configuration *file = NULL;
     if (yaml != NULL) {
         struct buffer mistakes = {0};
-        file = config_file_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
+        file = configuration_parse(slice_of(yaml), "CONFIG", shared_password != NULL, &mistakes);
         if (file == NULL)
             fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     }
@@ -23,19 +23,36 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
     return accounts;
 }
 
-static enum accounts_result check(struct accounts *accounts, const char *pair, uint64_t now,
-                                  const struct account **account)
+/* What is known at once.  On PENDING *verification is to be freed. */
+static enum accounts_result look(struct accounts *accounts, const char *pair, const struct account **account,
+                                 struct verification **verification)
 {
     char header[4096];
     int length = sprintf(header, "Basic ");
     length += EVP_EncodeBlock((unsigned char *)header + length, (const unsigned char *)pair, (int)strlen(pair));
-    return accounts_check(accounts, (struct slice){header, (size_t)length}, now, account);
+    enum accounts_result result =
+        accounts_check(accounts, (struct slice){header, (size_t)length}, account, verification);
+    assert_true((*verification != NULL) == (result == ACCOUNTS_PENDING));
+    return result;
+}
+
+/* The same, verified if need be. */
+static enum accounts_result check(struct accounts *accounts, const char *pair, const struct account **account)
+{
+    struct verification *verification;
+    enum accounts_result result = look(accounts, pair, account, &verification);
+    if (result != ACCOUNTS_PENDING)
+        return result;
+    result = verification_run(verification, account);
+    assert_int_not_equal(result, ACCOUNTS_PENDING);
+    verification_free(verification);
+    return result;
 }
 
 static const struct account *allowed(struct accounts *accounts, const char *pair)
 {
     const struct account *account = NULL;
-    if (check(accounts, pair, 1000, &account) != ACCOUNTS_ALLOWED)
+    if (check(accounts, pair, &account) != ACCOUNTS_ALLOWED)
         fail_msg("%s is not allowed", pair);
     return account;
 }
@@ -43,7 +60,7 @@ static const struct account *allowed(struct accounts *accounts, const char *pair
 static void denied(struct accounts *accounts, const char *pair)
 {
     const struct account *account = NULL;
-    if (check(accounts, pair, 1000, &account) != ACCOUNTS_DENIED)
+    if (check(accounts, pair, &account) != ACCOUNTS_DENIED)
         fail_msg("%s is not denied", pair);
     assert_null(account);
 }
@@ -69,7 +86,10 @@ static void passwords(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         denied(accounts, wrong[i]);
     const struct account *account;
-    assert_int_equal(accounts_check(accounts, SLICE(""), 1, &account), ACCOUNTS_DENIED);
+    struct verification *verification;
+    assert_int_equal(accounts_check(accounts, SLICE(""), &account, &verification), ACCOUNTS_DENIED);
+    assert_null(verification);
+    verification_free(NULL);
     accounts_unref(accounts_ref(accounts));
     allowed(accounts, "shop:one");
     accounts_unref(accounts);
@@ -92,12 +112,11 @@ static void check_app(struct accounts *accounts, const char *pair, const char *u
     const struct account *account = allowed(accounts, pair);
     struct slice got = accounts_app(accounts, account, guarded(slice_of(url)), slice_of(token));
     assert_slice(got, app);
-    size_t count;
-    const struct label *list = accounts_labels(accounts, account, got, &count);
+    const struct config_drain *entry = accounts_entry(accounts, account, got);
     char text[256] = "";
-    for (size_t i = 0; i < count; i++)
-        sprintf(text + strlen(text), "%.*s=%.*s ", (int)list[i].name.length, list[i].name.at, (int)list[i].value.length,
-                list[i].value.at);
+    for (size_t i = 0; i < entry->label_count; i++)
+        sprintf(text + strlen(text), "%.*s=%.*s ", (int)entry->labels[i].name.length, entry->labels[i].name.at,
+                (int)entry->labels[i].value.length, entry->labels[i].value.at);
     assert_string_equal(text, labels);
 }
 
@@ -122,8 +141,63 @@ static void apps(void **state)
     memset(large, 'x', sizeof large);
     large[599] = '\0';
     const struct account *shared = allowed(accounts, "drain:shared");
-    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIG_FILE_APP_MAX);
-    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIG_FILE_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIGURATION_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIGURATION_APP_MAX);
+    accounts_unref(accounts);
+}
+
+static bool speaks(struct accounts *accounts, const char *pair, const char *app)
+{
+    return accounts_speaks_for(accounts, allowed(accounts, pair), slice_of(app), 1000);
+}
+
+static const char moving[] = "drains:\n"
+                             "- {name: shop, app: my-shop, password: one}\n"
+                             "- {name: moved, app: my-moved, password: two, shared: true, labels: {team: moving}, "
+                             "router_by_process: true}\n"
+                             "- {name: team, password: three, addon_app: true}\n"
+                             "- {name: both, app: my-both, password: four}\n"
+                             "- {name: both-too, app: my-both}\n";
+
+/* The shared password speaks for no app that has one of its own. */
+static void shared_password(void **state)
+{
+    (void)state;
+    struct accounts *accounts = make("shared", moving, NULL);
+    assert_false(speaks(accounts, "drain:shared", "my-shop"));
+    assert_true(speaks(accounts, "drain:shared", "my-moved"));
+    assert_true(speaks(accounts, "drain:shared", "my-both"));
+    assert_true(speaks(accounts, "drain:shared", "unlisted"));
+    assert_true(speaks(accounts, "drain:shared", ""));
+    assert_true(speaks(accounts, "shop:one", "my-shop"));
+    assert_true(speaks(accounts, "team:three", "my-shop"));
+    check_app(accounts, "drain:shared", "my-moved", "", "my-moved", "team=moving ");
+    check_app(accounts, "drain:shared", "my-shop", "", "my-shop", "");
+    const struct account *shared = allowed(accounts, "drain:shared");
+    assert_true(accounts_entry(accounts, shared, SLICE("my-moved"))->router_by_process);
+    assert_false(accounts_entry(accounts, shared, SLICE("my-shop"))->router_by_process);
+    assert_true(accounts_entry(accounts, allowed(accounts, "team:three"), SLICE("x"))->addon_app);
+    accounts_unref(accounts);
+    accounts = make("shared", NULL, NULL);
+    assert_true(speaks(accounts, "drain:shared", "my-shop"));
+    assert_int_equal(accounts_entry(accounts, allowed(accounts, "drain:shared"), SLICE("my-shop"))->label_count, 0);
+    assert_null(accounts_last_batch(accounts, SLICE("my-shop")));
+    accounts_unref(accounts);
+}
+
+static void last_batches(void **state)
+{
+    (void)state;
+    static _Atomic int64_t times[2];
+    struct buffer mistakes = {0};
+    struct configuration *file = configuration_parse(slice_of(moving), "CONFIG", PASSWORDS_WITH_SHARED, &mistakes);
+    file->drains[0].last_batch = &times[0];
+    file->drains[1].last_batch = &times[1];
+    struct accounts *accounts = accounts_create(&(struct auth_realm){0}, file, NULL);
+    assert_ptr_equal(accounts_configuration(accounts), file);
+    assert_ptr_equal(accounts_last_batch(accounts, SLICE("my-shop")), &times[0]);
+    assert_ptr_equal(accounts_last_batch(accounts, SLICE("my-moved")), &times[1]);
+    assert_null(accounts_last_batch(accounts, SLICE("team")));
     accounts_unref(accounts);
 }
 
@@ -155,75 +229,118 @@ static void kinds_of_hashes(void **state)
         struct accounts *accounts = make_hashed(hashes[i], NULL);
         allowed(accounts, "shop:secret");
         denied(accounts, "shop:secre");
-        allowed(accounts, "shop:secret"); /* verified two times in this millisecond already: this is remembered */
+        allowed(accounts, "shop:secret");
         denied(accounts, "shop:secre");
         denied(accounts, "team:secret");
         accounts_unref(accounts);
     }
 }
 
-/* Results at a time: 'A' allowed, 'D' denied, 'B' busy. */
-static void check_at(struct accounts *accounts, uint64_t now, const char *pairs, const char *results)
+/* What is known at once: 'A' allowed, 'D' denied, 'P' pending. */
+static void check_known(struct accounts *accounts, const char *pairs, const char *results)
 {
-    static const char letters[] = {[ACCOUNTS_ALLOWED] = 'A', [ACCOUNTS_DENIED] = 'D', [ACCOUNTS_BUSY] = 'B'};
+    static const char letters[] = {[ACCOUNTS_ALLOWED] = 'A', [ACCOUNTS_DENIED] = 'D', [ACCOUNTS_PENDING] = 'P'};
     char text[256];
     snprintf(text, sizeof text, "%s", pairs);
     size_t i = 0;
     for (char *pair = strtok(text, " "); pair != NULL; pair = strtok(NULL, " "), i++) {
         const struct account *account;
-        char got = letters[check(accounts, pair, now, &account)];
+        struct verification *verification;
+        char got = letters[look(accounts, pair, &account, &verification)];
+        verification_free(verification);
         if (got != results[i])
-            fail_msg("%s at %u: %c, not %c", pair, (unsigned)now, got, results[i]);
+            fail_msg("%s: %c, not %c", pair, got, results[i]);
     }
 }
 
-static void few_verifications(void **state)
+static void verified_once(void **state)
 {
     (void)state;
     const char *cheap = hashes[8];
     struct accounts *accounts = make_hashed(cheap, NULL);
-    /* Two in a second; then who is not known is told to come again, the right one too. */
-    check_at(accounts, 1000, "shop:a shop:b shop:c shop:secret shop:a shop:b", "DDBBDD");
-    check_at(accounts, 1999, "shop:c shop:secret shop:a", "BBD");
-    check_at(accounts, 2000, "shop:secret shop:c shop:d shop:secret", "ADBA");
-    /* No number of wrong ones drives out the right one, nor lets it wait. */
+    check_known(accounts, "shop:a shop:secret nobody:a shop:", "PPDD");
+    denied(accounts, "shop:a");
+    check_known(accounts, "shop:a shop:b shop:secret", "DPP");
+    allowed(accounts, "shop:secret");
+    check_known(accounts, "shop:a shop:b shop:secret shop:%73ecret", "DPAA");
+    /* No number of wrong ones drives out the right one; of those the last eight are known. */
     char pair[16];
     for (unsigned i = 0; i < 100; i++) {
         sprintf(pair, "shop:w%u", i);
-        check_at(accounts, 3000 + i * 1000, pair, "D");
-        check_at(accounts, 3000 + i * 1000, "shop:secret shop:%73ecret shop:s%65cret", "AAA");
+        denied(accounts, pair);
+        check_known(accounts, "shop:secret shop:%73ecret shop:s%65cret", "AAA");
     }
+    check_known(accounts, "shop:w92 shop:w99 shop:w91", "DDP");
     accounts_unref(accounts);
 
-    /* Two spellings, each verified. */
+    /* Two spellings, each verified, and remembered as what was sent. */
     accounts = make_hashed(cheap, NULL);
-    check_at(accounts, 1000, "shop:secre%74 shop:a", "AB");
+    allowed(accounts, "shop:secre%74");
+    check_known(accounts, "shop:secre%74 shop:secret shop:%73ecret", "AAA");
     accounts_unref(accounts);
 
-    /* crypt(3) ends at a NUL byte and takes no more than 511 bytes. */
+    /* crypt(3) ends at a NUL byte and takes no more than 511 bytes: no hash is of such a password. */
     accounts = make_hashed(cheap, NULL);
-    check_at(accounts, 1000, "shop:secret%00", "D");
+    denied(accounts, "shop:secret%00");
     char large[600];
     memset(large, 'x', sizeof large);
     memcpy(large, "shop:", 5);
     large[599] = '\0';
-    check_at(accounts, 5000, large, "D");
+    const struct account *account;
+    struct verification *verification;
+    assert_int_equal(look(accounts, large, &account, &verification), ACCOUNTS_DENIED);
+    large[5 + 511] = '\0';
+    assert_int_equal(look(accounts, large, &account, &verification), ACCOUNTS_PENDING);
+    assert_int_equal(verification_run(verification, &account), ACCOUNTS_DENIED);
+    verification_free(verification);
     accounts_unref(accounts);
+}
+
+static void verifications(void **state)
+{
+    (void)state;
+    struct accounts *accounts = make_hashed(hashes[8], NULL), *other = make_hashed(hashes[8], NULL);
+    const struct account *account = NULL;
+    struct verification *first, *same, *wrong, *elsewhere, *spelled;
+    look(accounts, "shop:secret", &account, &first);
+    look(accounts, "shop:secret", &account, &same);
+    look(accounts, "shop:Secret", &account, &wrong);
+    look(accounts, "shop:secre%74", &account, &spelled);
+    look(other, "shop:secret", &account, &elsewhere);
+    assert_true(verification_equals(first, same));
+    assert_false(verification_equals(first, wrong));
+    assert_false(verification_equals(first, spelled));
+    assert_false(verification_equals(first, elsewhere));
+    assert_ptr_equal(verification_user(first), verification_user(wrong));
+    assert_ptr_not_equal(verification_user(first), verification_user(elsewhere));
+    accounts_unref(accounts); /* they hold references */
+    assert_int_equal(verification_run(first, &account), ACCOUNTS_ALLOWED);
+    assert_ptr_equal(account, verification_user(first));
+    assert_int_equal(verification_run(wrong, &account), ACCOUNTS_DENIED);
+    assert_int_equal(verification_run(same, &account), ACCOUNTS_ALLOWED);
+    verification_free(first);
+    verification_free(same);
+    verification_free(wrong);
+    verification_free(spelled);
+    verification_free(elsewhere);
+    accounts_unref(other);
 }
 
 static void reload(void **state)
 {
     (void)state;
     struct accounts *accounts = make_hashed(hashes[8], NULL);
-    check_at(accounts, 1000, "shop:secret shop:a shop:b", "ADB");
+    allowed(accounts, "shop:secret");
+    denied(accounts, "shop:a");
+    check_known(accounts, "shop:secret shop:a shop:b", "ADP");
     /* The same hash: what was known stays known.  Another one: nothing is. */
     struct accounts *same = make_hashed(hashes[8], accounts);
     accounts_unref(accounts);
-    check_at(same, 1000, "shop:b shop:c shop:secret shop:a shop:d", "DDADB");
+    check_known(same, "shop:b shop:secret shop:a", "PAD");
     struct accounts *other = make_hashed(hashes[5], same);
-    check_at(other, 1000, "shop:x shop:y shop:secret", "DDB");
+    check_known(other, "shop:a shop:secret", "PP");
     struct accounts *plain = make(NULL, "drains: [{name: shop, password: secret}]", other);
-    check_at(plain, 1000, "shop:secret shop:x", "AD");
+    check_known(plain, "shop:secret shop:x", "AD");
     accounts_unref(plain);
     accounts_unref(other);
     accounts_unref(same);
@@ -231,7 +348,7 @@ static void reload(void **state)
 
 /* ---- threads ---- */
 
-enum { THREADS = 4, CHECKS = 200 };
+enum { THREADS = 4, CHECKS = 40 };
 
 struct load {
     struct accounts *accounts;
@@ -242,14 +359,14 @@ static void *check_often(void *argument)
 {
     struct load *load = argument;
     for (unsigned i = 0; i < CHECKS; i++) {
-        struct accounts *share = accounts_ref(load->accounts);
+        struct accounts *own = accounts_ref(load->accounts);
         const struct account *account;
-        enum accounts_result result = check(share, "shop:secret", 1000 + i, &account);
-        atomic_fetch_add(load->mistaken, result == ACCOUNTS_DENIED);
+        enum accounts_result result = check(own, "shop:secret", &account);
+        atomic_fetch_add(load->mistaken, result != ACCOUNTS_ALLOWED);
         char wrong[32];
         sprintf(wrong, "shop:wrong%u", i % 20);
-        atomic_fetch_add(load->mistaken, check(share, wrong, 1000 + i, &account) == ACCOUNTS_ALLOWED);
-        accounts_unref(share);
+        atomic_fetch_add(load->mistaken, check(own, wrong, &account) != ACCOUNTS_DENIED);
+        accounts_unref(own);
     }
     return NULL;
 }
@@ -266,8 +383,8 @@ static void threads(void **state)
     for (int i = 0; i < THREADS; i++)
         pthread_join(list[i], NULL);
     assert_int_equal(mistaken, 0);
-    check_at(load.accounts, 10000, "shop:secret", "A");
-    check_at(next, 10000, "shop:secret", "A");
+    allowed(load.accounts, "shop:secret");
+    allowed(next, "shop:secret");
     accounts_unref(next);
     accounts_unref(load.accounts);
 }
@@ -275,8 +392,11 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passwords),         cmocka_unit_test(apps),   cmocka_unit_test(kinds_of_hashes),
-        cmocka_unit_test(few_verifications), cmocka_unit_test(reload), cmocka_unit_test(threads),
+        cmocka_unit_test(passwords),       cmocka_unit_test(apps),
+        cmocka_unit_test(shared_password), cmocka_unit_test(last_batches),
+        cmocka_unit_test(kinds_of_hashes), cmocka_unit_test(verified_once),
+        cmocka_unit_test(verifications),   cmocka_unit_test(reload),
+        cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);
 }

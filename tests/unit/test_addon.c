@@ -41,6 +41,20 @@ static void postgres(void **state)
                ""); /* lines of a release command */
 }
 
+/* On request, the database says whose it is. */
+static void with_app(void **state)
+{
+    (void)state;
+    recorded.context.addon_app = true;
+    check_line("app", "heroku-postgres", "source=DATABASE addon=a sample#tables=1", OK,
+               "heroku_postgres_tables{addon=\"a\",app=\"my-app\"} gauge 1\n");
+    check_line("app", "heroku-redis", "source=REDIS addon=a sample#hit-rate=1", OK,
+               "heroku_redis_hit_rate{addon=\"a\",app=\"my-app\"} gauge 1\n");
+    check_line("app", "heroku-kafka", "source=KAFKA sample#x=1", OK,
+               "heroku_kafka_x{app=\"my-app\",source=\"KAFKA\"} gauge 1\n");
+    recorded.context.addon_app = false;
+}
+
 static void of_postgres(const char *labels, const char *message, const char *expected)
 {
     check_gauges("heroku-postgres", message, "heroku_postgres", labels, expected);
@@ -402,9 +416,9 @@ static void cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(postgres),       cmocka_unit_test(captured_postgres), cmocka_unit_test(redis),
-        cmocka_unit_test(captured_redis), cmocka_unit_test(pgbouncer),         cmocka_unit_test(addon),
-        cmocka_unit_test(cuts),
+        cmocka_unit_test(postgres), cmocka_unit_test(with_app),       cmocka_unit_test(captured_postgres),
+        cmocka_unit_test(redis),    cmocka_unit_test(captured_redis), cmocka_unit_test(pgbouncer),
+        cmocka_unit_test(addon),    cmocka_unit_test(cuts),
     };
     return cmocka_run_group_tests_name("add-ons", tests, NULL, NULL);
 }

@@ -1,10 +1,12 @@
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config/config_file.h"
+#include "config/configuration.h"
 #include "intake/batch.h"
-#include "output/exposition.h"
+#include "intake/ledger.h"
+#include "page_support.h"
 #include "support.h"
 
 /* A whole way without a socket: bytes in, page out. */
@@ -41,62 +43,33 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Those of the batch that batch_of() made last, until it is taken. */
+static struct origin_headers headers;
+
 static struct batch batch_of(const char *body)
 {
+    headers = (struct origin_headers){0};
     return (struct batch){
         .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
 }
 
 static enum batch_result take(struct batch batch)
 {
+    batch.origin = origin_of(&headers);
     return batch_process(intake, 0, &batch);
-}
-
-static char page[256 * 1024];
-static void write_page(void)
-{
-    struct buffer buffer = {0};
-    store_enter(store, THREADS);
-    exposition_write(store, THREADS, now, &buffer);
-    store_leave(store, THREADS);
-    assert_true(buffer.length < sizeof page);
-    memcpy(page, buffer.at, buffer.length);
-    page[buffer.length] = '\0';
-    buffer_free(&buffer);
-}
-
-/* The lines of the page that contain text. */
-static const char *lines_with(const char *text)
-{
-    static char found[900]; /* cmocka shows no more */
-    found[0] = '\0';
-    for (char *line = page, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = '\0';
-        if (strstr(line, text) != NULL && strlen(found) + strlen(line) + 2 < sizeof found)
-            strcat(strcat(found, line), "\n");
-        *end = '\n';
-    }
-    return found;
 }
 
 /* The page has this line. */
 static void has(const char *line)
 {
-    write_page();
-    char text[512] = "\n";
-    strcat(text, line);
-    strcat(text, "\n");
-    if (strstr(page, text) == NULL) {
-        text[strcspn(text, "{")] = '\0';
-        fail_msg("no line %s but\n%s", line, lines_with(text + 1));
-    }
+    page_take(store, THREADS, now);
+    page_has(line);
 }
 
 static void has_not(const char *text)
 {
-    write_page();
-    if (strstr(page, text) != NULL)
-        fail_msg("%s stands in\n%s", text, lines_with(text));
+    page_take(store, THREADS, now);
+    page_has_not(text);
 }
 
 #define LINE(procid, text) "<190>1 2022-12-07T15:54:57.5+00:00 host app " procid " - " text "\n"
@@ -115,7 +88,7 @@ static void ledger(void **state)
                          LINE("heroku-postgres", "addon=x sample#tables=1 sample#y=5%"));
     memset(body + length, 'x', 70000); /* one line too long */
     struct batch batch = batch_of(body);
-    batch.message_count = SLICE("9");
+    headers.message_count = SLICE("9");
     assert_int_equal(take(batch), BATCH_TAKEN);
     has("drain_exporter_messages_received_total{app=\"a\"} 9");
     has("drain_exporter_messages_recognised_total{app=\"a\",family=\"ingest\"} 1");
@@ -146,11 +119,11 @@ static void mismatch(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x"));
-    batch.message_count = SLICE("2");
+    headers.message_count = SLICE("2");
     take(batch);
-    batch.message_count = SLICE("+1");
+    headers.message_count = SLICE("+1");
     take(batch);
-    batch.message_count = SLICE("1");
+    headers.message_count = SLICE("1");
     take(batch);
     has("drain_exporter_count_mismatches_total{app=\"a\"} 2");
 }
@@ -159,34 +132,34 @@ static void duplicates(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", "x") LINE("web.1", "y"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("other"); /* no matter where Logplex's own are there */
+    headers.request_id = SLICE("other"); /* no matter if Logplex's own are there */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 4");
     has("drain_exporter_messages_ignored_total{app=\"a\"} 2");
     has("drain_exporter_batches_total{app=\"a\",result=\"duplicate\"} 2");
 
-    batch.drain_token = SLICE("d.2");
+    headers.drain_token = SLICE("d.2");
     assert_int_equal(take(batch), BATCH_TAKEN);
     batch.app = SLICE("b");
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.drain_token = SLICE("");
+    headers.drain_token = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* a frame id without a drain names nothing */
     assert_int_equal(take(batch), BATCH_TAKEN);
-    batch.frame_id = SLICE("");
+    headers.frame_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN); /* log-shuttle */
     assert_int_equal(take(batch), BATCH_DUPLICATE);
-    batch.request_id = SLICE("");
+    headers.request_id = SLICE("");
     assert_int_equal(take(batch), BATCH_TAKEN);
     assert_int_equal(take(batch), BATCH_TAKEN);
     now += 5 * 60 * 1000;
     batch = batch_of(LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     assert_int_equal(take(batch), BATCH_TAKEN); /* senders that count from 1 start again */
 }
 
@@ -199,8 +172,8 @@ static void losses(void **state)
 {
     (void)state;
     struct batch batch = batch_of(L10("5") LINE("web.1", "x"));
-    batch.drain_token = SLICE("d.1");
-    batch.frame_id = SLICE("F1");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 5");
     for (int i = 0; i < 2; i++) {
@@ -210,14 +183,14 @@ static void losses(void **state)
     }
     /* log-shuttle says it by a line and by a header. */
     batch = batch_of("<172>1 t host app log-shuttle - - Error L12: 7 messages dropped since x\n");
-    batch.drop_count = SLICE("7");
-    batch.lost_count = SLICE("2");
+    headers.drop_count = SLICE("7");
+    headers.lost_count = SLICE("2");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 7");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
     batch = batch_of(LINE("web.1", "x"));
-    batch.drop_count = SLICE("3");
-    batch.lost_count = SLICE("-9");
+    headers.drop_count = SLICE("3");
+    headers.lost_count = SLICE("-9");
     take(batch);
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L12\"} 10");
     has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L13\"} 2");
@@ -239,7 +212,7 @@ static void volume(void **state)
 }
 
 /* Each line from a source of its own: the memory of a batch is small, the numbers are right all the same. */
-static void many_speakers(void **state)
+static void many_sources(void **state)
 {
     (void)state;
     static char body[64 * 1024];
@@ -260,6 +233,9 @@ static void many_speakers(void **state)
     " status=503\n"
 #define METRICS(minute, process) "<1>1 2022-12-07T15:0" minute ":00+00:00 h app " process " - " G1 "\n"
 
+#define SCALED(minute, formation) \
+    "<1>1 2022-12-07T15:0" minute ":00+00:00 h app api - Scaled to " formation " by user x@example.com\n"
+
 /* What a dyno has takes leave with it, and what another one has stays. */
 static void dynos(void **state)
 {
@@ -268,7 +244,7 @@ static void dynos(void **state)
                       STATE("1", "web.2", "State changed from starting to up") ROUTER("1", "web.1") ROUTER("1", "web.2")
                           METRICS("1", "web.1") METRICS("1", "web.2")));
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
-    take(batch_of(STATE("2", "web.2", "State changed from up to down")
+    take(batch_of(SCALED("2", "web@1:Basic") STATE("2", "web.2", "State changed from up to down")
                       STATE("3", "web.2", "Process exited with status 143")));
     now += 60 * 1000 - 1;
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
@@ -300,6 +276,22 @@ static void dynos(void **state)
     has_not("g1{app=\"a\",process=\"web.2\"}");
     has("heroku_router_errors{app=\"a\",process=\"web.2\",code=\"H13\"} 1");
     has("g1{app=\"a\",process=\"web.1\"} 1");
+}
+
+/* The series of requests of one dyno, which a drain may ask for, end with it. */
+static void router_by_process(void **state)
+{
+    (void)state;
+    struct batch batch =
+        batch_of(ROUTER("1", "web.1") ROUTER("1", "web.2") STATE("2", "web.2", "State changed from up to down"));
+    batch.router_by_process = true;
+    take(batch);
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"503\"} "
+        "1");
+    now += 60 * 1000;
+    has_not("process=\"web.2\",process_type=\"web\",status=");
+    has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.1\",process_type=\"web\",status=\"503\"} "
+        "1");
 }
 
 static void quiet_apps(void **state)
@@ -356,10 +348,10 @@ static void shapes(void **state)
     has("g1{app=\"a\",process=\"web.1\"} 1");
     /* Logplex writes no structured data, so here the "- " is the message's own. */
     batch = batch_of("<190>1 t host app web.2 - - " G1 "\n");
-    batch.frame_id = SLICE("F1");
+    headers.frame_id = SLICE("F1");
     take(batch);
     has_not("web.2");
-    batch.user_agent = SLICE("log-shuttle/0.18");
+    headers.user_agent = SLICE("log-shuttle/0.18");
     take(batch);
     has("g1{app=\"a\",process=\"web.2\"} 1");
     take(batch_of(G1)); /* without any header: no process, but the metric */
@@ -392,6 +384,58 @@ static void newest_line_wins(void **state)
     has("heroku_postgres_tables{addon=\"x\"} 9");
 }
 
+static void set_gauge_at(int second, const char *value)
+{
+    char timestamp[64];
+    sprintf(timestamp, "2022-12-07T15:%02d:%02d+00:00", 55 + second / 60, second % 60);
+    set_gauge(timestamp, value);
+    char line[64];
+    sprintf(line, "heroku_postgres_tables{addon=\"x\"} %s", value);
+    has(line);
+}
+
+/* The wall clock is set back by an hour, to what is wrong: lines go on to count. */
+static void clock_set_back(void **state)
+{
+    (void)state;
+    set_gauge_at(0, "1");
+    wall -= 3600 * INT64_C(1000000);
+    for (int second = 1; second <= 120; second++) {
+        char value[16];
+        sprintf(value, "%d", second + 1);
+        wall += 1000000;
+        now += 1000;
+        set_gauge_at(second, value);
+        set_gauge("2022-12-07T15:54:59+00:00", "0"); /* an older line does not */
+        has_not("heroku_postgres_tables{addon=\"x\"} 0");
+    }
+    /* Nor is a line without a time, or one that is ahead, later than those that follow. */
+    set_gauge("nonsense", "500");
+    has("heroku_postgres_tables{addon=\"x\"} 500");
+    set_gauge("2099-12-07T15:54:56+00:00", "501");
+    has("heroku_postgres_tables{addon=\"x\"} 501");
+    set_gauge_at(121, "502");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 120");
+    /* What is told of the clock itself is what it says. */
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670425020");
+}
+
+/* The wall clock was ahead by an hour and is set right: what came meanwhile keeps nothing out. */
+static void clock_set_right(void **state)
+{
+    (void)state;
+    wall += 3600 * INT64_C(1000000);
+    set_gauge_at(0, "1");
+    set_gauge("nonsense", "2");
+    has("heroku_postgres_tables{addon=\"x\"} 2");
+    wall -= 3600 * INT64_C(1000000);
+    set_gauge("nonsense", "3");
+    has("heroku_postgres_tables{addon=\"x\"} 3");
+    set_gauge("2099-12-07T15:54:56+00:00", "4");
+    has("heroku_postgres_tables{addon=\"x\"} 4");
+    has("drain_exporter_samples_outdated_total{app=\"a\"} 0");
+}
+
 /* An app cannot speak for the platform, for us, or for another app. */
 static void reserved_names(void **state)
 {
@@ -419,21 +463,16 @@ static void many_apps(void **state)
         batch.app = slice_of(app);
         take(batch);
     }
-    store_enter(store, THREADS);
-    struct buffer buffer = {0};
-    exposition_write(store, THREADS, now, &buffer);
-    store_leave(store, THREADS);
-    buffer_append(&buffer, (struct slice){"", 1});
+    page_take(store, THREADS, now);
     size_t apps = 0;
     double messages = 0;
-    for (char *at = buffer.at; (at = strstr(at, "\ndrain_exporter_messages_received_total{")) != NULL; at++) {
+    for (char *at = page_text; (at = strstr(at, "\ndrain_exporter_messages_received_total{")) != NULL; at++) {
         apps++;
         messages += strtod(strchr(at, ' '), NULL);
     }
     assert_int_equal(apps, 1025);
     assert_true(messages == 5000); /* the rest is counted, under one name */
-    assert_non_null(strstr(buffer.at, "\ndrain_exporter_messages_received_total{app=\"__other__\"} "));
-    buffer_free(&buffer);
+    assert_int_equal(page_count("\ndrain_exporter_messages_received_total{app=\"__other__\"} "), 1);
 }
 
 /* The same batch on several threads at a time is taken once, and the others are answered after it. */
@@ -448,32 +487,102 @@ static void *take_same(void *slot)
             at += sprintf(at, "<190>1 t host app web.1 - - %s\n", G1);
     }
     pthread_barrier_wait(&barrier);
-    struct batch batch = batch_of(body);
+    struct batch batch = {
+        .body = slice_of(body), .received = strlen(body), .app = SLICE("a"), .time = wall, .now = now};
     for (int i = 0; i < 20; i++) {
         char id[16];
         sprintf(id, "F%d", i);
-        batch.drain_token = SLICE("d.1");
-        batch.frame_id = slice_of(id);
-        if (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_TAKEN)
+        batch.origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = slice_of(id)});
+        enum batch_result result;
+        while ((result = batch_process(intake, (unsigned)(size_t)slot, &batch)) == BATCH_IN_PROGRESS)
+            sched_yield();
+        if (result == BATCH_TAKEN)
             __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
 
-static void concurrent_duplicates(void **state)
+static void on_all_threads(void *(*run)(void *slot))
 {
-    (void)state;
     pthread_t threads[THREADS];
-    taken = 0;
     pthread_barrier_init(&barrier, NULL, THREADS);
     for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take_same, (void *)i), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, run, (void *)i), 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_barrier_destroy(&barrier);
+}
+
+static void concurrent_duplicates(void **state)
+{
+    (void)state;
+    taken = 0;
+    on_all_threads(take_same);
     assert_int_equal(taken, 20);
     has("drain_exporter_messages_received_total{app=\"a\"} 80000");
     has("drain_exporter_messages_duplicate_total{app=\"a\"} 60000");
+}
+
+/* Several threads get a batch that was taken, each with the same loss that is new: it counts once. */
+static void *take_growth(void *slot)
+{
+    pthread_barrier_wait(&barrier);
+    for (int i = 1; i <= 200; i++) {
+        char body[256];
+        snprintf(body, sizeof body, L10("%d"), i);
+        struct batch batch = {
+            .body = slice_of(body),
+            .app = SLICE("a"),
+            .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.1"), .frame_id = SLICE("F1")}),
+            .time = wall,
+            .now = now};
+        while (batch_process(intake, (unsigned)(size_t)slot, &batch) == BATCH_IN_PROGRESS)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void concurrent_losses(void **state)
+{
+    (void)state;
+    on_all_threads(take_growth);
+    has("drain_exporter_upstream_lost_messages_total{app=\"a\",code=\"L10\"} 200");
+}
+
+/* Whoever takes a batch is asked in the middle: the same batch is in progress then, and nothing of it counts. */
+struct meddler {
+    struct batch_observer observer; /* first */
+    enum batch_result result;
+};
+static struct sample_output *meddle(struct batch_observer *observer, struct recorder *recorder)
+{
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.origin = origin_of(&headers);
+    ((struct meddler *)observer)->result = batch_process(intake, 1, &batch);
+    return &recorder->output;
+}
+
+static void ignore_verdict(struct batch_observer *observer, const struct batch_judgement *judgement)
+{
+    (void)observer;
+    (void)judgement;
+}
+
+static void in_progress(void **state)
+{
+    (void)state;
+    struct meddler meddler = {{meddle, ignore_verdict}, BATCH_TAKEN};
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    batch.observer = &meddler.observer;
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    assert_int_equal(meddler.result, BATCH_IN_PROGRESS);
+    has("drain_exporter_messages_received_total{app=\"a\"} 1");
+    batch.observer = NULL;
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
 }
 
 /* [{"metric":{"name":"g2","gauge":{"value":1.0},"kind":"absolute","tags":{"te-am":"x","other":"y"}}}] */
@@ -514,14 +623,14 @@ static void fixed_labels(void **state)
 
 /* ---- rules ---- */
 
-static struct config_file *file;
+static struct configuration *file;
 
 /* Put these rules in force. */
 static void use(const char *yaml)
 {
     struct buffer mistakes = {0};
-    config_file_free(file);
-    file = config_file_parse(slice_of(yaml), "CONFIG", true, &mistakes);
+    configuration_free(file);
+    file = configuration_parse(slice_of(yaml), "CONFIG", true, &mistakes);
     if (file == NULL)
         fail_msg("%.*s", (int)mistakes.length, mistakes.at);
     rules_enforce(file->rules);
@@ -536,7 +645,7 @@ static void post(const char *body)
 
 static int teardown_rules(void **state)
 {
-    config_file_free(file);
+    configuration_free(file);
     file = NULL;
     return teardown(state);
 }
@@ -601,7 +710,7 @@ static void rule_names(void **state)
     has("drain_exporter_samples_rejected_total{app=\"a\",reason=\"reserved_name\"} 1");
 }
 
-/* The help is that of the rules in force, also where the labels have changed with it; rules that are only read have
+/* The help is that of the rules in force, also if the labels have changed with it; rules that are only read have
  * none of their own yet. */
 static void rule_help(void **state)
 {
@@ -610,9 +719,9 @@ static void rule_help(void **state)
     post(LINE("web.1", "job a"));
     has("# HELP x_total One.");
     struct buffer mistakes = {0};
-    config_file_free(
-        config_file_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
-                          "CONFIG", true, &mistakes));
+    configuration_free(
+        configuration_parse(SLICE("rules: [{name: r, match: '^job', metrics: [{counter: x_total, help: Unused.}]}]"),
+                            "CONFIG", true, &mistakes));
     has("# HELP x_total One.");
     use("rules: [{name: r, match: '^job (?<job>.*)', metrics: [{counter: x_total, help: Two., labels: {job: $job}}]}]");
     post(LINE("web.1", "job a"));
@@ -634,7 +743,7 @@ static void other_rules(void **state)
     post(job);
     has("jobs_total{app=\"a\",job=\"mail\"} 2");
     has("added_total{app=\"a\"} 1");
-    /* Other buckets are another metric, which takes the place of the old one at once. */
+    /* Other buckets are another metric, which replaces the old one at once. */
     use("rules: [{name: jobs, match: '^job \\w+ (?<ms>\\d+)', metrics: [{histogram: job_seconds, value: $ms, scale: "
         "0.001, "
         "buckets: [3]}]}]");
@@ -669,24 +778,110 @@ static void rule_overflow(void **state)
     has("drain_exporter_series_overflowed_total{app=\"a\",label=\"job\",metric=\"jobs_total\"} 50");
 }
 
+/* Its sender may not speak for the app: counted as that, and nothing else. */
+static void foreign(void **state)
+{
+    (void)state;
+    struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
+    batch.foreign = true;
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("1");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(take(batch), BATCH_FOREIGN);
+    has("drain_exporter_messages_received_total{app=\"a\"} 4");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 4");
+    has("drain_exporter_messages_duplicate_total{app=\"a\"} 0");
+    has("drain_exporter_batches_total{app=\"a\",result=\"foreign\"} 2");
+    has_not("g1{");
+    has_not("heroku_");
+    has_not("last_batch_timestamp_seconds");
+    /* The same batch from somebody who may is taken. */
+    batch.foreign = false;
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    has("g1{app=\"a\",process=\"web.1\"} 1");
+    has("drain_exporter_messages_received_total{app=\"a\"} 6");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 4");
+}
+
+static void describe(_Atomic int64_t *last_batch)
+{
+    store_enter(store, THREADS);
+    ledger_describe_app(store, entities, THREADS, SLICE("a"), last_batch, now);
+    store_sweep(store, THREADS, now);
+    store_leave(store, THREADS);
+}
+
+/* A configured app is known before it is heard, and when it was heard last after it has left. */
+static void configured(void **state)
+{
+    (void)state;
+    _Atomic int64_t last = 0;
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 0");
+    has("drain_exporter_messages_received_total{app=\"a\"} 0");
+    has("drain_exporter_messages_recognised_total{app=\"a\",family=\"router\"} 0");
+    has("drain_exporter_messages_foreign_total{app=\"a\"} 0");
+    has("drain_exporter_samples_recorded_total{app=\"a\"} 0");
+    has("drain_exporter_line_lag_seconds_count{app=\"a\"} 0");
+    has_not("heroku_");
+    struct batch batch = batch_of(LINE("web.1", G1));
+    batch.last_batch = &last;
+    take(batch);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    has("drain_exporter_messages_received_total{app=\"a\"} 1");
+    now += 25 * 3600 * 1000;
+    describe(&last);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    has_not("messages_received_total{app=\"a\"}");
+    /* No longer configured. */
+    now += 11 * 60 * 1000;
+    has_not("last_batch_timestamp_seconds{app=\"a\"}");
+}
+
+/* An app that was heard before it was configured was not never heard of. */
+static void configured_later(void **state)
+{
+    (void)state;
+    _Atomic int64_t last = 0;
+    take(batch_of(LINE("web.1", G1)));
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    describe(&last);
+    assert_int_equal(last, wall);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+    now += 25 * 3600 * 1000;
+    describe(&last);
+    describe(&last);
+    has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(foreign, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured_later, setup, teardown),
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates, setup, teardown),
         cmocka_unit_test_setup_teardown(losses, setup, teardown),
         cmocka_unit_test_setup_teardown(volume, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_speakers, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_sources, setup, teardown),
         cmocka_unit_test_setup_teardown(dynos, setup, teardown),
+        cmocka_unit_test_setup_teardown(router_by_process, setup, teardown),
         cmocka_unit_test_setup_teardown(quiet_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(clock_set_right, setup, teardown),
         cmocka_unit_test_setup_teardown(reserved_names, setup, teardown),
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent_duplicates, setup, teardown),
+        cmocka_unit_test_setup_teardown(concurrent_losses, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_progress, setup, teardown),
         cmocka_unit_test_setup_teardown(rules, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_totals, setup, teardown_rules),
         cmocka_unit_test_setup_teardown(rule_names, setup, teardown_rules),

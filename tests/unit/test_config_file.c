@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "config/config_file.h"
+#include "base/reserved.h"
+#include "config/configuration.h"
+#include "config/mistakes.h"
 #include "support.h"
 
 /* Passwords in the texts below; no message may hold one. */
@@ -11,10 +13,10 @@
 static char messages[1 << 20];
 
 /* Parse text; its mistakes are in messages. */
-static struct config_file *parse(struct slice text, bool has_shared)
+static struct configuration *parse(struct slice text, enum configuration_passwords passwords)
 {
     struct buffer mistakes = {0};
-    struct config_file *file = config_file_parse(guarded(text), "CONFIG", has_shared, &mistakes);
+    struct configuration *file = configuration_parse(guarded(text), "CONFIG", passwords, &mistakes);
     assert_false(mistakes.failed);
     assert_true(mistakes.length < sizeof messages);
     assert_int_equal(file == NULL, mistakes.length > 0);
@@ -26,9 +28,9 @@ static struct config_file *parse(struct slice text, bool has_shared)
     return file;
 }
 
-static struct config_file *parse_valid(const char *text)
+static struct configuration *parse_valid(const char *text)
 {
-    struct config_file *file = parse(slice_of(text), true);
+    struct configuration *file = parse(slice_of(text), PASSWORDS_WITH_SHARED);
     if (file == NULL)
         fail_msg("%s%s", text, messages);
     return file;
@@ -37,18 +39,18 @@ static struct config_file *parse_valid(const char *text)
 static void valid(void **state)
 {
     (void)state;
-    struct config_file *file = parse_valid("# several apps\n"
-                                           "drains:\n"
-                                           "  - name: shop\n"
-                                           "    app: my-shop\n"
-                                           "    password: s3cret\n"
-                                           "    tokens: [d.1, 'd.2']\n"
-                                           "    labels: {team: payments, _t2: \"a\\nb\"}\n"
-                                           "  - {name: blog, app: my-blog}\n"
-                                           "  - name: k\xC3\xB6ln\n"
-                                           "    password_hash: $y$j9T$cyH94v.Obkb8InjI.Tulm1$"
-                                           "8T9/rbwhMePeOhQU9PyFl.7Nd2tGtuOapV46UhEKiZ/\n"
-                                           "  - {name: '123', app: my-shop, tokens: []}\n");
+    struct configuration *file = parse_valid("# several apps\n"
+                                             "drains:\n"
+                                             "  - name: shop\n"
+                                             "    app: my-shop\n"
+                                             "    password: s3cret\n"
+                                             "    tokens: [d.1, 'd.2']\n"
+                                             "    labels: {team: payments, _t2: \"a\\nb\"}\n"
+                                             "  - {name: blog, app: my-blog}\n"
+                                             "  - name: k\xC3\xB6ln\n"
+                                             "    password_hash: $y$j9T$cyH94v.Obkb8InjI.Tulm1$"
+                                             "8T9/rbwhMePeOhQU9PyFl.7Nd2tGtuOapV46UhEKiZ/\n"
+                                             "  - {name: '123', app: my-shop, tokens: []}\n");
     assert_int_equal(file->drain_count, 4);
     const struct config_drain *shop = &file->drains[0];
     assert_string_equal(shop->name, "shop");
@@ -64,12 +66,12 @@ static void valid(void **state)
     assert_false(config_drain_has_password(&file->drains[1]));
     assert_null(file->drains[2].app);
     assert_true(config_drain_has_password(&file->drains[2]));
-    config_file_free(file);
-    config_file_free(parse_valid("drains: []\n"));
-    config_file_free(parse_valid("---\n{}\n...\n"));
-    config_file_free(parse_valid("\xEF\xBB\xBF"
-                                 "drains: []"));
-    config_file_free(NULL);
+    configuration_free(file);
+    configuration_free(parse_valid("drains: []\n"));
+    configuration_free(parse_valid("---\n{}\n...\n"));
+    configuration_free(parse_valid("\xEF\xBB\xBF"
+                                   "drains: []"));
+    configuration_free(NULL);
 }
 
 #define DRAIN "drains:\n- name: a\n  app: a\n"
@@ -100,8 +102,8 @@ static const struct {
     {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
     {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
-     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, tokens and "
-     "labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
+     "tokens, labels, router_by_process and addon_app\nCONFIG:5:3: drain \"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
@@ -123,11 +125,18 @@ static const struct {
     {"drains: [{name: a, app: ''}]", ":1:25: drain \"a\": app is empty\n"},
     {"drains: [{name: a, app: __other__}]", ":1:25: drain \"a\": app starts with \"__\"\n"},
     {"drains: [{name: a}]",
-     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+     ":1:10: drain \"a\": there is neither an app nor a password, so no batch can be known to be of it\n"},
     {"drains: [{name: a, tokens: [x]}]",
-     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+     ":1:10: drain \"a\": there is neither an app nor a password, so no batch can be known to be of it\n"},
     {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x}\n- {name: c, app: a}\n",
-     ":4:18: this app of a drain without a password stands in line 2 already\n"},
+     ":4:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x, shared: true}\n",
+     ":3:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
+    {"drains: [{name: a, password: s3cret, shared: true}]",
+     ":1:46: drain \"a\": shared is about an app, and there is none\n"},
+    {DRAIN "  shared: yes\n  router_by_process: 1\n  addon_app: [true]\n",
+     ":4:11: drain \"a\": shared must be true or false\nCONFIG:5:22: drain \"a\": router_by_process must be true or "
+     "false\nCONFIG:6:14: drain \"a\": addon_app must be text\n"},
     /* passwords */
     {DRAIN "  password: ''\n", ":4:13: drain \"a\": password is empty\n"},
     {DRAIN "  password: null\n", ":4:13: drain \"a\": password has no value\n"},
@@ -184,10 +193,11 @@ static const struct {
     {"rules: {}", ":1:8: rules must be a list\n"},
     {"rules:", ":1:7: rules has no value\n"},
     {RULE("x"), ":1:9: a rule must be a mapping\n"},
-    {RULE("{}"), ":1:9: a rule has match or fields, one of the two\nCONFIG:1:9: a rule has no metrics\n"
+    {RULE("{}"), ":1:9: a rule has match or fields, or both\nCONFIG:1:9: a rule has no metrics\n"
                  "CONFIG:1:9: a rule has no name\n"},
     {RULE("{name: r, match: '^', drop: true, s3cret: x}"),
-     ":1:43: rule \"r\": this key is not known; there is name, app, process, match, fields, when, metrics, drop and "
+     ":1:43: rule \"r\": this key is not known; there is name, app, process, match, after, fields, when, metrics, drop "
+     "and "
      "continue\n"},
     {RULE("{name: r, match: '^', drop: true}, {name: r, match: '^', drop: true}"),
      ":1:51: this name stands in line 1 already\n"},
@@ -207,11 +217,18 @@ static const struct {
                                                    "may stand before the rest is written too, as in ^.*?rest\n"},
     {RULE("{name: r, match: '^a(b', drop: true}"),
      ":1:26: rule \"r\": the expression cannot be used: missing closing parenthesis (at character 5)\n"},
-    {RULE("{name: r, match: '^', fields: json, drop: true}"),
-     ":1:9: rule \"r\": a rule has match or fields, one of the two\n"},
     {RULE("{name: r, match: '', fields: json, when: {a: b}, metrics: [{gauge: g, value: $a}]}"),
-     ":1:9: rule \"r\": a rule has match or fields, one of the two\nCONFIG:1:26: rule \"r\": match is empty\n"},
-    {RULE("{name: r, match: '^', when: {a: b}, drop: true}"), ":1:37: rule \"r\": when is for fields\n"},
+     ":1:26: rule \"r\": match is empty\n"},
+    {RULE("{name: r, match: '^', when: {a: b}, drop: true}"),
+     ":1:38: rule \"r\": the expression has no group (?<a>...)\n"},
+    {RULE("{name: r, match: '^', after: '^', drop: true}"),
+     ":1:38: rule \"r\": after is for fields, which stand behind it\n"},
+    {RULE("{name: r, after: 'x', fields: json, when: {a: b}, drop: true}"),
+     ":1:26: rule \"r\": the expression cannot be used: it must start with '^', so that the work for a line is "
+     "bounded; "
+     "what may stand before the rest is written too, as in ^.*?rest\n"},
+    {RULE("{name: r, after: [], fields: [], when: {a: b}, drop: true}"),
+     ":1:26: rule \"r\": after must be text\nCONFIG:1:38: rule \"r\": fields must be text\n"},
     {RULE("{name: r, fields: xml, when: {a: b}, drop: true}"), ":1:27: rule \"r\": fields must be logfmt or json\n"},
     {RULE("{name: r, fields: json, drop: true}"),
      ":1:9: rule \"r\": there is no when: which fields the lines have that the rule is for\n"},
@@ -230,12 +247,12 @@ static const struct {
     {METRIC("counter: heroku_x"),
      ":1:58: rule \"r\": a metric's name cannot start with heroku_, drain_exporter_, process_ or l2met_\n"},
     {METRIC("gauge: g"), ":1:48: rule \"r\": there is no value\n"},
-    {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value must be $NAME: a number that the line has\n"},
+    {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value of a total must be $NAME: what the app has counted\n"},
     {METRIC("total: g, value: $b"), ":1:66: rule \"r\": the expression has no group (?<b>...)\n"},
     {METRIC("total: g, value: $"), ":1:66: rule \"r\": there is no name behind the '$'\n"},
     {METRIC("counter: c, labels: {l: $a-b, m: x$a, n: '', app: x, __x: y, n: 1, n: 2}"),
      ":1:73: rule \"r\": behind '$' must be the name of a group and nothing else: a text is either constant or $NAME\n"
-     "CONFIG:1:82: rule \"r\": a label's value is either constant or $NAME alone\n"
+     "CONFIG:1:82: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
      "CONFIG:1:90: rule \"r\": a label's value is empty\n"
      "CONFIG:1:94: rule \"r\": the label app has a meaning already\n"
      "CONFIG:1:102: rule \"r\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
@@ -252,6 +269,70 @@ static const struct {
     {METRIC("counter: c, help: \"a\\nb\", with: [app, dyno]"),
      ":1:67: rule \"r\": help holds a backslash or a control character\n"
      "CONFIG:1:87: rule \"r\": with may hold app, process and process_type\n"},
+/* conditions */
+#define WHEN(text) RULE("{name: r, fields: json, drop: true, when: {" text "}}")
+    {WHEN("a: '>= x'"), ":1:55: rule \"r\": behind \">=\" must be a number; for != there is {not: ...}, and a text "
+                        "that starts so is {text: ...}\n"},
+    {WHEN("a: '<'"), ":1:55: rule \"r\": behind \"<\" must be a number; for != there is {not: ...}, and a text that "
+                     "starts so is {text: ...}\n"},
+    {WHEN("a: ['> 1', '!= 2', '== 3']"),
+     ":1:63: rule \"r\": a comparison is one of >, >=, < and <=; for != there is {not: ...}, and a text that starts so "
+     "is "
+     "{text: ...}\nCONFIG:1:71: rule \"r\": a comparison is one of >, >=, < and <=; for != there is {not: ...}, and a "
+     "text that starts so is {text: ...}\n"},
+    {WHEN("a: []"), ":1:55: rule \"r\": there must be 1 to 64 values\n"},
+    {WHEN("a: [[b], '']"),
+     ":1:56: rule \"r\": a field's value must be text\nCONFIG:1:61: rule \"r\": a field's value is empty\n"},
+    {WHEN("a: {}"), ":1:55: rule \"r\": a field's value is a text, a list, or has is, not, match or text\n"},
+    {WHEN("a: {no: x}"), ":1:55: rule \"r\": a field's value is a text, a list, or has is, not, match or text\n"
+                         "CONFIG:1:56: rule \"r\": this key is not known; there is is, not, match and text\n"},
+    {WHEN("a: {match: 'b', not: {is: 5}}"),
+     ":1:63: rule \"r\": the expression cannot be used: it must start with '^', so that the work for a line is "
+     "bounded; "
+     "what may stand before the rest is written too, as in ^.*?rest\nCONFIG:1:73: rule \"r\": a field's value must be "
+     "text\n"},
+    {WHEN("'a[]': b"), ":1:52: rule \"r\": when does not look into arrays\n"},
+    {WHEN("'a[].b[]': c"),
+     ":1:52: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+/* fields */
+#define JSON_METRIC(text) RULE("{name: r, fields: json, when: {a: b}, metrics: [{" text "}]}")
+    {JSON_METRIC("gauge: g, value: '$[].a'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[]b'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[].'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[].x', labels: {l: '$b[].x'}"),
+     ":1:57: rule \"r\": a metric is of the elements of one array, not of several\n"},
+    {JSON_METRIC("gauge: g, value: 1, labels: {l: '$a[].x', m: '${aa[].x}'}"),
+     ":1:57: rule \"r\": a metric is of the elements of one array, not of several\n"},
+    {RULE("{name: r, fields: logfmt, when: {a: b}, metrics: [{gauge: g, value: '$a[]'}]}"),
+     ":1:77: rule \"r\": only JSON has arrays, which are written []\n"},
+    /* texts */
+    {METRIC("counter: c, labels: {l: '${a', m: 'x$', n: '${a:title}', o: '${}', p: '${b}'}"),
+     ":1:73: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
+     "CONFIG:1:83: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
+     "CONFIG:1:92: rule \"r\": behind the ':' in ${NAME:...} stands lower, upper or class\n"
+     "CONFIG:1:109: rule \"r\": there is no name behind the '$'\n"
+     "CONFIG:1:119: rule \"r\": the expression has no group (?<b>...)\n"},
+    {METRIC("counter: c, labels: {l: '${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}-'}"),
+     ":1:73: rule \"r\": a text has at most 16 parts\n"},
+    {METRIC("counter: c, labels: {l: {value: $a}, m: {map: {a: b}}, n: {}, o: {value: $a, map: {}}}"),
+     ":1:73: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:89: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:107: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:131: rule \"r\": map must have 1 to 64 entries\n"},
+    {METRIC("counter: c, labels: {l: {value: $a, map: {'> x': b, c: '', [d]: e}}}"),
+     ":1:91: rule \"r\": behind \">\" must be a number; no text in a map starts so\n"
+     "CONFIG:1:104: rule \"r\": a value of map is empty\nCONFIG:1:108: rule \"r\": a key of map must be text\n"},
+    /* values */
+    {METRIC("counter: c, value: -1"), ":1:68: rule \"r\": value must not be negative\n"},
+    {METRIC("gauge: g, value: five"), ":1:66: rule \"r\": value that is not $NAME must be a number\n"},
+    {METRIC("gauge: g, value: '${a}'"), ":1:66: rule \"r\": value is $NAME alone, or a number\n"},
+    {METRIC("gauge: g, value: 1, scale: 2, unit: bytes"),
+     ":1:76: rule \"r\": scale has no value to scale\nCONFIG:1:85: rule \"r\": unit is for a value that the line "
+     "has\n"},
+    {METRIC("gauge: g, value: $a, unit: meters"), ":1:76: rule \"r\": unit must be bytes or seconds\n"},
     /* metrics of several rules */
     {"rules:\n- {name: r, match: '^', metrics: [{counter: c}, {counter: d}]}\n"
      "- {name: s, match: '^(?<v>)', metrics: [{gauge: c, value: $v}, {counter: d, help: X}, {histogram: h, value: "
@@ -266,7 +347,7 @@ static void rule_mistakes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof wrong_rules / sizeof wrong_rules[0]; i++) {
-        struct config_file *file = parse(slice_of(wrong_rules[i].text), true);
+        struct configuration *file = parse(slice_of(wrong_rules[i].text), PASSWORDS_WITH_SHARED);
         char expected[2048];
         snprintf(expected, sizeof expected, "CONFIG%s", wrong_rules[i].messages);
         if (file != NULL || strcmp(messages, expected) != 0)
@@ -278,7 +359,7 @@ static void mistakes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct config_file *file = parse(slice_of(wrong[i].text), true);
+        struct configuration *file = parse(slice_of(wrong[i].text), PASSWORDS_WITH_SHARED);
         char expected[2048];
         snprintf(expected, sizeof expected, "CONFIG%s", wrong[i].messages);
         if (file != NULL || strcmp(messages, expected) != 0)
@@ -287,17 +368,17 @@ static void mistakes(void **state)
 }
 
 /* One text that repeats a byte, between two others. */
-static struct config_file *parse_long(const char *start, size_t count, const char *end)
+static struct configuration *parse_long(const char *start, size_t count, const char *end)
 {
-    static char text[CONFIG_FILE_SIZE_MAX + 64];
+    static char text[CONFIGURATION_SIZE_MAX + 64];
     size_t length = strlen(start);
     memcpy(text, start, length);
     memset(text + length, 'x', count);
     memcpy(text + length + count, end, strlen(end));
     /* Not guarded: it may be larger than what support.h has room for. */
     struct buffer found = {0};
-    struct config_file *file =
-        config_file_parse((struct slice){text, length + count + strlen(end)}, "CONFIG", true, &found);
+    struct configuration *file =
+        configuration_parse((struct slice){text, length + count + strlen(end)}, "CONFIG", true, &found);
     snprintf(messages, sizeof messages, "%.*s", (int)found.length, found.length > 0 ? found.at : "");
     buffer_free(&found);
     return file;
@@ -305,10 +386,10 @@ static struct config_file *parse_long(const char *start, size_t count, const cha
 
 static void check_bound(const char *start, size_t limit, const char *message)
 {
-    struct config_file *file = parse_long(start, limit, "}]");
+    struct configuration *file = parse_long(start, limit, "}]");
     if (file == NULL)
         fail_msg("%s", messages);
-    config_file_free(file);
+    configuration_free(file);
     assert_null(parse_long(start, limit + 1, "}]"));
     if (strstr(messages, message) == NULL)
         fail_msg("%s is not %s", messages, message);
@@ -318,7 +399,7 @@ static void bounds(void **state)
 {
     (void)state;
     check_bound("drains: [{app: a, name: ", USER_MAX, "name is longer than 64 bytes");
-    check_bound("drains: [{name: a, app: ", CONFIG_FILE_APP_MAX, "app is longer than 256 bytes");
+    check_bound("drains: [{name: a, app: ", CONFIGURATION_APP_MAX, "app is longer than 256 bytes");
     check_bound("drains: [{name: a, password: ", PASSWORD_MAX, "password is longer than 1024 bytes");
     assert_null(parse_long("drains: [{name: a, app: a, labels: {x: ", 1025, "}}]"));
     assert_string_equal(messages, "CONFIG:1:40: drain \"a\": a label's value is longer than 1024 bytes\n");
@@ -326,23 +407,23 @@ static void bounds(void **state)
     snprintf(two, sizeof two, "drains: [{name: a, app: a, labels: {x: %01024d, y: ", 0);
     assert_null(parse_long(two, 1023, "}}]"));
     assert_string_equal(messages, "CONFIG:1:36: drain \"a\": the labels are longer than 2048 bytes together\n");
-    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX, ""));
+    assert_null(parse_long("#", CONFIGURATION_SIZE_MAX, ""));
     assert_string_equal(messages, "CONFIG: it is larger than 1 MiB\n");
-    assert_null(parse_long("#", CONFIG_FILE_SIZE_MAX - 1, ""));
+    assert_null(parse_long("#", CONFIGURATION_SIZE_MAX - 1, ""));
     assert_string_equal(messages, "CONFIG: there is nothing in it\n");
 }
 
 static void many(void **state)
 {
     (void)state;
-    static char text[CONFIG_FILE_SIZE_MAX];
-    for (int count = CONFIG_FILE_DRAINS_MAX; count <= CONFIG_FILE_DRAINS_MAX + 1; count++) {
+    static char text[CONFIGURATION_SIZE_MAX];
+    for (int count = CONFIGURATION_DRAINS_MAX; count <= CONFIGURATION_DRAINS_MAX + 1; count++) {
         size_t length = (size_t)sprintf(text, "drains:\n");
         for (int i = 0; i < count; i++)
             length += (size_t)sprintf(text + length, "- {name: n%d, app: a%d, tokens: [t%d]}\n", i, i, i);
-        struct config_file *file = parse((struct slice){text, length}, true);
-        assert_int_equal(file != NULL, count == CONFIG_FILE_DRAINS_MAX);
-        config_file_free(file);
+        struct configuration *file = parse((struct slice){text, length}, PASSWORDS_WITH_SHARED);
+        assert_int_equal(file != NULL, count == CONFIGURATION_DRAINS_MAX);
+        configuration_free(file);
     }
     assert_string_equal(messages, "CONFIG:2:1: there are more than 1000 drains\n");
     /* As many mistakes as there can be: those that are told, and how many there are besides. */
@@ -350,28 +431,28 @@ static void many(void **state)
     for (int i = 0; i < 5000; i++)
         length += (size_t)sprintf(text + length, "'',");
     length += (size_t)sprintf(text + length, "]}]");
-    assert_null(parse((struct slice){text, length}, true));
+    assert_null(parse((struct slice){text, length}, PASSWORDS_WITH_SHARED));
     assert_non_null(strstr(messages, "CONFIG: and 4000 more mistakes\n"));
     /* What nests deeply is refused without harm. */
     memset(text, '[', sizeof text);
-    assert_null(parse((struct slice){text, sizeof text}, true));
+    assert_null(parse((struct slice){text, sizeof text}, PASSWORDS_WITH_SHARED));
     assert_string_equal(messages, "CONFIG:1:17: nothing here is nested so deeply\n");
 }
 
 static void rule_bounds(void **state)
 {
     (void)state;
-    static char text[CONFIG_FILE_SIZE_MAX];
+    static char text[CONFIGURATION_SIZE_MAX];
     for (int count = RULES_MAX; count <= RULES_MAX + 1; count++) {
         size_t length = (size_t)sprintf(text, "rules:\n");
         for (int i = 0; i < count; i++)
             length +=
                 (size_t)sprintf(text + length, "- {name: r%d, match: '^a%d', metrics: [{counter: c%d}]}\n", i, i, i);
-        struct config_file *file = parse((struct slice){text, length}, true);
+        struct configuration *file = parse((struct slice){text, length}, PASSWORDS_WITH_SHARED);
         assert_int_equal(file != NULL, count == RULES_MAX);
         if (file != NULL)
             assert_int_equal(rules_count(file->rules), RULES_MAX);
-        config_file_free(file);
+        configuration_free(file);
     }
     assert_string_equal(messages, "CONFIG:2:1: there are more than 500 rules\n");
     assert_null(parse_long("rules: [{name: r, drop: true, match: ^", RULE_PATTERN_MAX, "}]"));
@@ -382,16 +463,16 @@ static void shared_user(void **state)
 {
     (void)state;
     const char *none = "drains: [{name: drain, app: a}]";
-    assert_null(parse(slice_of(none), false));
+    assert_null(parse(slice_of(none), PASSWORDS_WITHOUT_SHARED));
     assert_string_equal(messages, "CONFIG: no drain has a password, and PASSWORD_DRAIN is not set\n");
-    struct config_file *file = parse(SLICE("drains: [{name: drain, password: x}]"), false);
+    struct configuration *file = parse(SLICE("drains: [{name: drain, password: x}]"), PASSWORDS_WITHOUT_SHARED);
     assert_non_null(file);
-    config_file_free(file);
+    configuration_free(file);
 }
 
 static void every_cut_is_survived(struct slice text)
 {
-    config_file_free(parse(text, true));
+    configuration_free(parse(text, PASSWORDS_WITH_SHARED));
 }
 
 static void cuts(void **state)
@@ -419,12 +500,12 @@ static void check_password_file(const char *content, const char *expected)
     char text[256];
     write_file(content);
     snprintf(text, sizeof text, "drains: [{name: a, password_file: %s}]", path);
-    struct config_file *file = parse(slice_of(text), true);
+    struct configuration *file = parse(slice_of(text), PASSWORDS_WITH_SHARED);
     if (file == NULL)
         assert_string_equal(messages, expected);
     else
         assert_string_equal(file->drains[0].password, expected);
-    config_file_free(file);
+    configuration_free(file);
 }
 
 static void files(void **state)
@@ -441,28 +522,136 @@ static void files(void **state)
 
     struct buffer found = {0};
     write_file("drains: [{name: a, app: a}]");
-    struct config_file *file = config_file_read(path, "CONFIG_FILE", true, &found);
+    struct configuration *file = configuration_read(path, PASSWORDS_WITH_SHARED, &found);
     assert_non_null(file);
     assert_string_equal(file->drains[0].name, "a");
-    config_file_free(file);
+    configuration_free(file);
     write_file("drains: [{name: '', app: a}]");
-    assert_null(config_file_read(path, "CONFIG_FILE", true, &found));
-    assert_null(config_file_read("/does/not/exist", "CONFIG_FILE", true, &found));
-    assert_null(config_file_read("/", "CONFIG_FILE", true, &found));
-    assert_slice(((struct slice){found.at, found.length}),
-                 "CONFIG_FILE:1:17: name is empty\n"
-                 "CONFIG_FILE: the file cannot be opened: No such file or directory\n"
-                 "CONFIG_FILE: the file cannot be read: Is a directory\n");
+    assert_null(configuration_read(path, PASSWORDS_WITH_SHARED, &found));
+    assert_null(configuration_read("/does/not/exist", PASSWORDS_WITH_SHARED, &found));
+    assert_null(configuration_read("/", PASSWORDS_WITH_SHARED, &found));
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "%s:1:17: name is empty\n"
+             "/does/not/exist: the file cannot be opened: No such file or directory\n"
+             "/: the file cannot be read: Is a directory\n",
+             path);
+    assert_slice(((struct slice){found.at, found.length}), expected);
     buffer_free(&found);
     unlink(path);
+}
+
+/* Where nobody has the passwords, a file is checked for all else. */
+static void unknown_passwords(void **state)
+{
+    (void)state;
+    struct configuration *found = parse(
+        SLICE("drains: [{name: drain, app: a, password_file: /does/not/exist}, {name: b, app: b}]"), PASSWORDS_UNKNOWN);
+    assert_non_null(found);
+    assert_true(config_drain_has_password(&found->drains[0]));
+    assert_false(config_drain_has_password(&found->drains[1]));
+    configuration_free(found);
+    assert_null(parse(SLICE("drains: [{name: a, app: ''}]"), PASSWORDS_UNKNOWN));
+}
+
+/* Entries win over the setting, and those without a word follow it. */
+static void options(void **state)
+{
+    (void)state;
+    char text[] =
+        "drains: [{name: a, app: a, router_by_process: false}, {name: b, app: b, addon_app: true, password: x, "
+        "shared: true}, {name: c, app: c, router_by_process: true}]";
+    for (int set = 0; set < 2; set++) {
+        struct configuration *found;
+        struct buffer mistakes = {0};
+        assert_true(configuration_load(
+            &(struct settings){.config_text = text, .password_drain = text, .router_by_process = set}, &found,
+            &mistakes));
+        assert_false(found->drains[0].router_by_process);
+        assert_int_equal(found->drains[1].router_by_process, set);
+        assert_true(found->drains[2].router_by_process);
+        assert_int_equal(found->others.router_by_process, set);
+        assert_true(found->drains[1].addon_app && found->drains[1].shared);
+        assert_false(found->drains[0].addon_app || found->drains[0].shared || found->others.addon_app);
+        configuration_free(found);
+    }
+}
+
+/* A setting is looked at in one place. */
+static void check_load(const struct settings *settings, size_t drains, const char *expected)
+{
+    struct configuration *found;
+    struct buffer mistakes = {0};
+    assert_int_equal(configuration_load(settings, &found, &mistakes), expected == NULL);
+    if (expected == NULL) {
+        assert_int_equal(found->drain_count, drains);
+        configuration_free(found);
+    } else
+        assert_slice(((struct slice){mistakes.at, mistakes.length}), expected);
+    buffer_free(&mistakes);
+}
+
+static void loading(void **state)
+{
+    (void)state;
+    char missing[] = "dir/../missing.yaml", one[] = "drains: [{name: a, app: a}]", bad[] = "drains: x", word[] = "x";
+    check_load(&(struct settings){0}, 0, NULL);
+    check_load(&(struct settings){.config_text = one, .password_drain = word}, 1, NULL);
+    check_load(&(struct settings){.config_text = one, .action = SETTINGS_CHECK}, 1, NULL);
+    check_load(&(struct settings){.config_text = one, .action = SETTINGS_COMMAND}, 1, NULL);
+    check_load(&(struct settings){.config_text = one}, 0,
+               "CONFIG: no drain has a password, and PASSWORD_DRAIN is not set\n");
+    check_load(&(struct settings){.config_text = bad}, 0, "CONFIG:1:9: drains must be a list\n");
+    check_load(&(struct settings){.config_file = missing}, 0,
+               "dir/../missing.yaml: the file cannot be opened: No such file or directory\n");
+}
+
+static size_t told;
+static void count_mistake(struct slice mistake)
+{
+    assert_true(told < 2);
+    assert_slice(mistake, told++ == 0 ? "one" : "two 2");
+}
+
+static void telling(void **state)
+{
+    (void)state;
+    struct buffer found = {0};
+    mistakes_add(&found, "one");
+    mistakes_add(&found, "two %d", 2);
+    mistakes_tell(&found, count_mistake);
+    assert_int_equal(told, 2);
+    assert_null(found.at);
+    mistakes_tell(&found, count_mistake);
+    assert_int_equal(told, 2);
+}
+
+static void reserved_names(void **state)
+{
+    (void)state;
+    assert_true(reserved_metric(SLICE("heroku_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("drain_exporter_up"), RESERVED_FROM_RULES));
+    assert_false(reserved_metric(SLICE("process_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("process_x"), RESERVED_FROM_APPS_UNLABELLED));
+    assert_false(reserved_metric(SLICE("l2met_x"), RESERVED_FROM_APPS));
+    assert_true(reserved_metric(SLICE("l2met_x"), RESERVED_FROM_RULES));
+    assert_false(reserved_metric(SLICE("herokux"), RESERVED_FROM_RULES));
+    assert_true(reserved_label(SLICE("app"), RESERVED_FROM_RULES));
+    assert_false(reserved_label(SLICE("job"), RESERVED_FROM_RULES));
+    assert_true(reserved_label(SLICE("job"), RESERVED_FROM_DRAINS));
+    assert_false(reserved_label(SLICE("apps"), RESERVED_FROM_DRAINS));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid),       cmocka_unit_test(mistakes), cmocka_unit_test(rule_mistakes),
-        cmocka_unit_test(rule_bounds), cmocka_unit_test(bounds),   cmocka_unit_test(many),
-        cmocka_unit_test(shared_user), cmocka_unit_test(cuts),     cmocka_unit_test(files),
+        cmocka_unit_test(valid),          cmocka_unit_test(mistakes),
+        cmocka_unit_test(rule_mistakes),  cmocka_unit_test(rule_bounds),
+        cmocka_unit_test(bounds),         cmocka_unit_test(many),
+        cmocka_unit_test(shared_user),    cmocka_unit_test(cuts),
+        cmocka_unit_test(files),          cmocka_unit_test(unknown_passwords),
+        cmocka_unit_test(loading),        cmocka_unit_test(telling),
+        cmocka_unit_test(reserved_names), cmocka_unit_test(options),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
 }

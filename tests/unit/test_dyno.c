@@ -83,21 +83,32 @@ static void one_offs(void **state)
         "release.9 ended\n");
 }
 
+#define RESTART "web.1 restart\nheroku_dyno_restarts_total{app=\"my-app\",process_type=\"web\"} 1\n"
+
 static void states(void **state)
 {
     (void)state;
-    web("State changed from starting to up", CHANGE("starting", "up") "web.1 started\n");
-    web("State changed from up to down", CHANGE("up", "down") "web.1 ended\n");
-    web("State changed from down to starting", CHANGE("down", "starting") "web.1 started\n");
-    web("State changed from starting to crashed", CHANGE("starting", "crashed") "web.1 ended\n");
-    web("State changed from up to crashed", CHANGE("up", "crashed") "web.1 ended\n");
-    web("State changed from crashed to starting", CHANGE("crashed", "starting") "web.1 started\n");
-    web("State changed from up to complete", CHANGE("up", "complete") "web.1 ended\n");
+    web("State changed from starting to up", CHANGE("starting", "up") "web.1 started\n" GAUGE("up", WEB, "1"));
+    web("State changed from up to down", CHANGE("up", "down") "web.1 ended\n" GAUGE("up", WEB, "0"));
+    web("State changed from down to starting", CHANGE("down", "starting") "web.1 started\n" RESTART);
+    web("State changed from starting to crashed", CHANGE("starting", "crashed") "web.1 ended\n" GAUGE("up", WEB, "0"));
+    web("State changed from up to crashed", CHANGE("up", "crashed") "web.1 ended\n" GAUGE("up", WEB, "0"));
+    web("State changed from crashed to starting", CHANGE("crashed", "starting") "web.1 started\n" RESTART);
+    web("State changed from up to complete", CHANGE("up", "complete") "web.1 ended\n" GAUGE("up", WEB, "0"));
     web("State changed from created to starting", CHANGE("created", "starting") "web.1 started\n");
     web("State changed from provisioning to starting", CHANGE("provisioning", "starting") "web.1 started\n");
-    web("State changed from up to starting", CHANGE("up", "starting") "web.1 restarted\n");
-    web("State changed from up to idle", CHANGE("up", "idle") "web.1 ended\n");
+    web("State changed from up to starting", CHANGE("up", "starting") "web.1 restarted\n" RESTART);
+    web("State changed from up to idle", CHANGE("up", "idle") "web.1 ended\n" GAUGE("up", WEB, "0"));
     web("State changed from up to limbo", CHANGE("up", "other"));
+    assert_true(recorded.last.metric->cells > 0);
+    /* Whether it is up belongs to its position in the formation, and stays when it ends. */
+    web("State changed from up to crashed", CHANGE("up", "crashed") "web.1 ended\n" GAUGE("up", WEB, "0"));
+    assert_true(recorded.last.of_position && recorded.last.no_expiry);
+    assert_slice(recorded.last.process, "web.1");
+    /* A new instance that its metrics lines have told of already does not count again. */
+    check_line("heroku", "old.1", "State changed from up to starting", OK,
+               "heroku_dyno_state_changes_total{app=\"my-app\",from=\"up\",process_type=\"old\",to=\"starting\"} 1\n"
+               "old.1 restarted\nold.1 restart\n");
     check_line("heroku", "web.1", "State changed from up", NONE, "");
     check_line("heroku", "web.1", "State changed from up into down", NONE, "");
 }

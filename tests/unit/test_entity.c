@@ -69,6 +69,27 @@ static void names(void **state)
     assert_false(entities_is_over(entities, ENTITY_NONE, 0, now));
 }
 
+/* An app was on a page if one began after it was first heard of. */
+static void pages(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a");
+    assert_false(entities_was_on_page(entities, app));
+    assert_false(entities_was_on_page(entities, ENTITY_NONE));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
+    assert_true(entities_was_on_page(entities, ENTITY_NONE));
+    assert_false(entities_was_on_page(entities, app_of("b")));
+    now += SILENCE - 1;
+    app_of("a");
+    assert_true(entities_was_on_page(entities, app));
+    now += SILENCE; /* over, and heard of again */
+    app_of("a");
+    assert_false(entities_was_on_page(entities, app));
+    entities_note_page(entities);
+    assert_true(entities_was_on_page(entities, app));
+}
+
 static void silence(void **state)
 {
     (void)state;
@@ -153,6 +174,22 @@ static void short_grace(void **state)
     entities_free(hasty);
 }
 
+static void apart(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.1");
+    assert_false(entities_are_apart(entities, web, LINE(1), LINE(20))); /* nothing has ended */
+    entities_exited(entities, web, LINE(10), now);
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, web, LINE(9), LINE(10)));
+    assert_false(entities_are_apart(entities, web, LINE(11), LINE(12)));
+    now += GRACE;
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, app, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, entities_position(entities, web), LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, ENTITY_NONE, LINE(10), LINE(11)));
+}
+
 static void restarted(void **state)
 {
     (void)state;
@@ -195,6 +232,99 @@ static void instances(void **state)
     now += GRACE;
     assert_true(reported_over(web, LINE(10)));
     assert_false(reported_over(web, LINE(11)));
+}
+
+/* The line of a start and the first line of the new instance tell of one restart, in either order. */
+static void restarts(void **state)
+{
+    (void)state;
+    entity_id web = process_of(app_of("a"), "web.1");
+    assert_true(entities_restarted(entities, web, LINE(1)));
+    assert_true(entities_restarted(entities, web, LINE(2))); /* nothing else tells: each line is one */
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(3), now), INSTANCE_SAME);
+    assert_true(entities_restarted(entities, web, LINE(4)));
+    assert_int_equal(entities_instance(entities, web, SLICE("one"), LINE(5), now), INSTANCE_SAME); /* it still stops */
+    assert_int_equal(entities_instance(entities, web, SLICE("two"), LINE(6), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("three"), LINE(8), now), INSTANCE_NEXT);
+    assert_false(entities_restarted(entities, web, LINE(7)));
+    assert_true(entities_restarted(entities, web, LINE(9)));
+    /* A crash loop: the first instance is heard of after the second one has started. */
+    assert_true(entities_restarted(entities, web, LINE(11)));
+    assert_int_equal(entities_instance(entities, web, SLICE("four"), LINE(10), now), INSTANCE_SAME);
+    assert_int_equal(entities_instance(entities, web, SLICE("five"), LINE(12), now), INSTANCE_SAME);
+    /* A start of which we were told long ago is not this one's. */
+    assert_true(entities_restarted(entities, web, LINE(20)));
+    assert_int_equal(entities_instance(entities, web, SLICE("six"), LINE(60), now), INSTANCE_NEXT);
+    assert_true(entities_restarted(entities, web, LINE(40)));
+    assert_false(entities_restarted(entities, web, LINE(60)));
+}
+
+enum { RESTARTS = 2000 };
+static pthread_barrier_t both;
+static entity_id restarting;
+static _Atomic unsigned restarts_counted;
+
+static void *tell_starts(void *unused)
+{
+    for (int i = 0; i < RESTARTS; i++) {
+        pthread_barrier_wait(&both);
+        restarts_counted += entities_restarted(entities, restarting, LINE(10 * i) + 1);
+    }
+    return unused;
+}
+
+static void *tell_instances(void *unused)
+{
+    for (int i = 0; i < RESTARTS; i++) {
+        char name[16];
+        int length = snprintf(name, sizeof name, "%d", i);
+        struct slice instance = {name, (size_t)length};
+        pthread_barrier_wait(&both);
+        restarts_counted += entities_instance(entities, restarting, instance, LINE(10 * i) + 2, now) == INSTANCE_NEXT;
+    }
+    return unused;
+}
+
+/* Two threads tell of the same restart at the same moment. */
+static void restarts_by_two(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    restarting = process_of(app_of("a"), "web.1");
+    restarts_counted = 0;
+    assert_int_equal(pthread_barrier_init(&both, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, tell_starts, NULL), 0);
+    tell_instances(NULL);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&both);
+    assert_int_equal(restarts_counted, RESTARTS);
+}
+
+/* What a position in the formation has stays when the process ends, until the app is scaled down. */
+static void positions(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.3"), position = entities_position(entities, web);
+    assert_int_equal(entities_position(entities, app), app);
+    assert_int_equal(entities_position(entities, ENTITY_NONE), ENTITY_NONE);
+    assert_int_equal(entities_app_of(entities, position), app);
+    entities_started(entities, web, LINE(1));
+    entities_ended(entities, web, LINE(2), now);
+    entities_exited(entities, web, LINE(3), now);
+    now += GRACE;
+    assert_true(reported_over(web, LINE(2)));
+    assert_false(reported_over(position, LINE(2)));
+    assert_false(counted_over(position));
+    entities_started(entities, web, LINE(4));
+    entities_scale(entities, app, SLICE("web"), 2, LINE(5), now);
+    assert_false(reported_over(position, LINE(5)));
+    entities_ended(entities, web, LINE(6), now); /* how scaling down goes on */
+    now += GRACE;
+    assert_true(reported_over(position, LINE(6)));
+    entities_started(entities, process_of(app, "web.3"), LINE(7));
+    assert_false(reported_over(position, LINE(7)));
+    now += SILENCE;
+    assert_true(reported_over(position, LINE(7))); /* the app's silence */
 }
 
 static void scale(void **state)
@@ -301,19 +431,19 @@ static void many(void **state)
         entity_id run = process_of(first, name);
         if (run == first)
             break;
-        entities_add(entities, run, ENTITY_LINES, 5);
+        entities_add(entities, run, ENTITY_CHOSEN_LINES, 5);
     }
-    entities_add(entities, first, ENTITY_LINES, 7);
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 0), 7);
+    entities_add(entities, first, ENTITY_CHOSEN_LINES, 7);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 0), 7);
     now += 4 * (uint64_t)SILENCE;
     for (int i = 5000; i < 6024; i++) {
         snprintf(name, sizeof name, "app%d", i);
         app = app_of(name);
         assert_int_not_equal(app, ENTITY_NONE);
-        assert_int_equal(entities_add(entities, app, ENTITY_LINES, 0), 0);
+        assert_int_equal(entities_add(entities, app, ENTITY_CHOSEN_LINES, 0), 0);
     }
     assert_true(counted_over(first)); /* its id names nobody any more */
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 1), 0);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
 /* Several threads that meet the same names at the same time mean the same entities, also where places change hands. */
@@ -334,7 +464,7 @@ static void *name_all(void *argument)
             entity_id app = entities_app(entities, slice_of(name), NULL, 0, then);
             snprintf(name, sizeof name, "run.%d", i);
             named[thread][i] = entities_process(entities, app, slice_of(name), then);
-            entities_add(entities, app, ENTITY_LINES, 1);
+            entities_add(entities, app, ENTITY_CHOSEN_LINES, 1);
             entities_ended(entities, named[thread][i], LINE(round + 1), then);
             entities_started(entities, named[thread][i], LINE(round + 2));
         }
@@ -408,10 +538,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names, setup, teardown),
+        cmocka_unit_test_setup_teardown(pages, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(apart, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(restarts, setup, teardown),
+        cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
+        cmocka_unit_test_setup_teardown(positions, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),

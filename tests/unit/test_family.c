@@ -7,6 +7,28 @@
 #define OK VERDICT_RECOGNISED
 #define NONE VERDICT_NOT_A_METRIC
 
+/* ---- the table ---- */
+
+/* Names of the platform's metrics start with heroku_, which no app may choose. */
+static void rows(void **state)
+{
+    (void)state;
+    for (int id = 0; id < FAMILY_COUNT; id++) {
+        const struct family *family = families[id];
+        assert_true(family->owns != NULL && family->read != NULL);
+        assert_int_equal(family->create_state == NULL, family->free_state == NULL);
+        for (size_t i = 0; i < FAMILY_PREFIXES_MAX && family->prefixes[i] != NULL; i++)
+            assert_true(id == FAMILY_L2MET || slice_starts_with(slice_of(family->prefixes[i]), SLICE("heroku_")));
+    }
+    void *states[FAMILY_COUNT];
+    assert_true(families_open(states));
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        assert_int_equal(states[id] == NULL, families[id]->create_state == NULL);
+    families_close(states);
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        assert_null(states[id]);
+}
+
 /* ---- ingest ---- */
 
 static void check_payload(const char *json, size_t length, enum verdict verdict, const char *expected)
@@ -56,6 +78,17 @@ static void ingest_values(void **state)
     metric("\"aggregated_histogram\":{\"buckets\":[{\"upper_limit\":2,\"count\":2},{\"upper_limit\":1,\"count\":1},"
            "{\"upper_limit\":\"inf\",\"count\":3}],\"count\":6,\"sum\":11.5}",
            M("histogram 6 11.5 1 2 1 2"));
+    /* How JSON writers spell the last bound, which is infinite. */
+    metric("\"aggregated_histogram\":{\"buckets\":[0.1,1.0,null],\"counts\":[4,2,1],\"count\":7,\"sum\":9.5}",
+           M("histogram 7 9.5 0.1 1 4 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[{\"upper_limit\":1,\"count\":2},{\"upper_limit\":null,\"count\":3}],"
+           "\"count\":5,\"sum\":9.5}",
+           M("histogram 5 9.5 1 2"));
+    metric(
+        "\"aggregated_histogram\":{\"buckets\":[{\"upper_limit\":1,\"count\":2},{\"upper_limit\":\"inf\",\"count\":3}],"
+        "\"count\":5,\"sum\":9.5}",
+        M("histogram 5 9.5 1 2"));
+    metric("\"aggregated_histogram\":{\"buckets\":[null],\"counts\":[4],\"sum\":9.5}", M("histogram 4 9.5"));
     metric("\"aggregated_histogram\":{\"buckets\":[1,1,2],\"counts\":[1,2,3],\"sum\":1}", M("histogram 6 1 1 2 3 3"));
     metric("\"aggregated_histogram\":{\"buckets\":[1,2,3],\"counts\":[1,2],\"sum\":1}", M("histogram 3 1 1 2 1 2"));
     metric("\"aggregated_histogram\":{\"buckets\":[],\"counts\":[],\"count\":2,\"sum\":1}", M("histogram 2 1"));
@@ -80,6 +113,15 @@ static void ingest_values(void **state)
     metric("\"sketch\":{\"AgentDDSketch\":{\"bins\":{\"k\":[1412],\"n\":[1]},\"count\":1,\"min\":3.15,\"max\":3.15,"
            "\"sum\":3.15,\"avg\":3.15}}",
            M("sketch 1 3.15 3.15 3.15 1412 1"));
+    /* As native_json writes it, and that of no values. */
+    metric(
+        "\"sketch\":{\"sketch\":{\"AgentDDSketch\":{\"bins\":{\"k\":[1391,1412],\"n\":[1,1]},\"count\":2,\"min\":2.28,"
+        "\"max\":3.15,\"sum\":5.43,\"avg\":2.715}}}",
+        M("sketch 2 5.43 2.28 3.15 1391 1412 1 1"));
+    metric(
+        "\"kind\":\"incremental\",\"sketch\":{\"sketch\":{\"AgentDDSketch\":{\"bins\":{\"k\":[],\"n\":[]},\"count\":0,"
+        "\"min\":1.7976931348623157e308,\"max\":-1.7976931348623157e308,\"sum\":0.0,\"avg\":0.0}}}",
+        M("sketch 0 0 0 0 incremental"));
     /* The first value in the order of the model counts, null is absent, and of two members with one name the last. */
     metric("\"gauge\":{\"value\":1},\"counter\":{\"value\":2}", M("counter 2"));
     metric("\"counter\":null,\"gauge\":{\"value\":1,\"value\":2}", M("gauge 2"));
@@ -107,6 +149,10 @@ static void ingest_refusals(void **state)
         "\"aggregated_histogram\":{\"buckets\":[1],\"sum\":1}",
         "\"aggregated_histogram\":{\"buckets\":[\"NaN\"],\"counts\":[1],\"sum\":1}",
         "\"aggregated_histogram\":{\"buckets\":[{}],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[null,1],\"counts\":[1,2],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[{\"count\":1}],\"sum\":1}",
+        "\"aggregated_histogram\":{\"buckets\":[1,2],\"counts\":[1,null],\"sum\":1}",
+        "\"aggregated_summary\":{\"quantiles\":[null],\"values\":[1],\"count\":1,\"sum\":1}",
         "\"aggregated_histogram\":{\"buckets\":[1],\"counts\":[1,-1],\"sum\":1}",
         "\"aggregated_histogram\":{\"buckets\":{},\"counts\":[1],\"sum\":1}",
         "\"aggregated_summary\":{\"quantiles\":[\"inf\"],\"values\":[1],\"count\":1,\"sum\":1}",
@@ -118,6 +164,9 @@ static void ingest_refusals(void **state)
         "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":2,\"max\":1,\"sum\":1,\"k\":[1],\"n\":[1]}",
         "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":1,\"max\":1,\"sum\":1,\"k\":[{}],\"n\":[1]}",
         "\"sketch\":{\"AgentDDSketch\":{}}",
+        "\"sketch\":{\"sketch\":{\"AgentDDSketch\":{}}}",
+        "\"sketch\":{\"sketch\":{}}",
+        "\"sketch\":{\"sketch\":null,\"AgentDDSketch\":null}",
         "\"sketch\":{\"type\":\"ddsketch\",\"count\":1,\"min\":1,\"max\":1,\"sum\":1,\"k\":[1.5],\"n\":[1]}",
         "\"tags\":{}",
         "\"histogram\":{}",
@@ -232,9 +281,10 @@ static void metrics_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ingest_values), cmocka_unit_test(ingest_refusals), cmocka_unit_test(ingest_labels),
-        cmocka_unit_test(ingest_lines),  cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
-        cmocka_unit_test(metrics_json),
+        cmocka_unit_test(ingest_values),   cmocka_unit_test(ingest_refusals),
+        cmocka_unit_test(ingest_labels),   cmocka_unit_test(ingest_lines),
+        cmocka_unit_test(ingest_extremes), cmocka_unit_test(ingest_cuts),
+        cmocka_unit_test(metrics_json),    cmocka_unit_test(rows),
     };
     return cmocka_run_group_tests_name("families", tests, NULL, NULL);
 }

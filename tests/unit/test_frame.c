@@ -1,15 +1,19 @@
 #include "intake/frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "support.h"
 
 /* Split a body and write each message in brackets, repaired ones with a "!" before them. */
-static void split(struct slice body, char *out, size_t room)
+static void split(struct slice body, char *out, size_t capacity)
 {
     struct slice message;
     enum frame_result result;
     size_t length = 0;
     out[0] = '\0';
     while ((result = frame_next(&body, &message)) != FRAME_END) {
-        assert_true(length + message.length + 8 < room);
+        assert_true(length + message.length + 8 < capacity);
         if (result == FRAME_REPAIRED)
             out[length++] = '!';
         out[length++] = '[';
@@ -60,12 +64,52 @@ static void no_forging(void **state)
     CHECK("14 <1>1 a8 <1>1 b8 <1>1 abc", "[<1>1 a8 <1>1 b][<1>1 abc]");
 }
 
+/* However long a message is, what stands in it is not taken for one. */
+static void no_forging_in_long_messages(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {9999999, 10000000, 12345678, 100000000};
+    static const char bad[] = "<1>1 a\n9 <158>1 b\n<158>1 bad\n";
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t size = sizes[i];
+        char *body = malloc(size + 64);
+        assert_non_null(body);
+        size_t prefix = (size_t)sprintf(body, "%zu ", size);
+        memset(body + prefix, 'x', size);
+        memcpy(body + prefix, bad, sizeof bad - 1);
+        memcpy(body + prefix + size, "9 <1>1 def\n", 12);
+        struct slice rest = {body, prefix + size + 11}, message;
+        assert_int_equal(frame_look_ahead(rest), prefix + size + 64);
+        assert_int_equal(frame_next(&rest, &message), FRAME_MESSAGE);
+        assert_int_equal(message.length, size);
+        assert_int_equal(frame_next(&rest, &message), FRAME_MESSAGE);
+        assert_slice(message, "<1>1 def");
+        assert_int_equal(frame_next(&rest, &message), FRAME_END);
+        free(body);
+    }
+}
+
+static void look_ahead(void **state)
+{
+    (void)state;
+    assert_int_equal(frame_look_ahead(SLICE("")), 0);
+    assert_int_equal(frame_look_ahead(SLICE("12")), 0);
+    assert_int_equal(frame_look_ahead(SLICE("<1>1 abc")), 0);
+    assert_int_equal(frame_look_ahead(SLICE("12 <1>1 abc")), 3 + 12 + 64);
+    assert_int_equal(frame_look_ahead(SLICE(" \n0012 <1>1 abc")), 2 + 5 + 12 + 64);
+    assert_int_equal(frame_look_ahead(SLICE("18446744073709551615 <")), SIZE_MAX);
+    assert_int_equal(frame_look_ahead(SLICE("18446744073709551616 <")), SIZE_MAX);
+    assert_int_equal(frame_look_ahead(SLICE("99999999999999999999999999 <")), SIZE_MAX);
+}
+
 static void wrong_counts(void **state)
 {
     (void)state;
     CHECK("7 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]"); /* characters instead of bytes */
     CHECK("1000000 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]");
     CHECK("99999999999999999999999999 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]");
+    CHECK("18446744073709551616 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]"); /* 2 to the 64th */
+    CHECK("18446744073709551624 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]");
     CHECK("12 <1>1 abc\n9 <1>1 def\n", "![<1>1 abc][<1>1 def]");
     CHECK("9 <1>1 abc", "[<1>1 abc]"); /* the last newline was lost */
     CHECK("10 <1>1 abc", "![<1>1 abc]");
@@ -128,9 +172,14 @@ static void hostile_bodies_take_linear_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(right_counts),          cmocka_unit_test(no_forging),
-        cmocka_unit_test(wrong_counts),          cmocka_unit_test(no_counts),
-        cmocka_unit_test(every_cut_is_survived), cmocka_unit_test(hostile_bodies_take_linear_time),
+        cmocka_unit_test(right_counts),
+        cmocka_unit_test(no_forging),
+        cmocka_unit_test(no_forging_in_long_messages),
+        cmocka_unit_test(look_ahead),
+        cmocka_unit_test(wrong_counts),
+        cmocka_unit_test(no_counts),
+        cmocka_unit_test(every_cut_is_survived),
+        cmocka_unit_test(hostile_bodies_take_linear_time),
     };
     return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

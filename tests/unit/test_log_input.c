@@ -14,10 +14,10 @@ struct text {
     int error;      /* what the last read fails with; 0: it does not */
 };
 
-static ssize_t read_text(void *context, char *place, size_t room)
+static ssize_t read_text(void *context, char *buffer, size_t capacity)
 {
     struct text *text = context;
-    size_t length = text->rest.length < room ? text->rest.length : room;
+    size_t length = text->rest.length < capacity ? text->rest.length : capacity;
     if (text->piece > 0 && length > text->piece)
         length = text->piece;
     text->piece = text->further;
@@ -26,7 +26,7 @@ static ssize_t read_text(void *context, char *place, size_t room)
         return -1;
     }
     if (length > 0)
-        memcpy(place, text->rest.at, length);
+        memcpy(buffer, text->rest.at, length);
     text->rest = slice_after(text->rest, length);
     return (ssize_t)length;
 }
@@ -39,13 +39,13 @@ static struct log_input *open_text(struct text *text)
 }
 
 /* Write the form's first letter and each message in brackets. */
-static void list(struct text text, char *out, size_t room)
+static void list(struct text text, char *out, size_t capacity)
 {
     struct log_input *input = open_text(&text);
     struct slice message;
     size_t length = 1;
     while (log_input_next(input, &message)) {
-        assert_true(length + message.length + 8 < room);
+        assert_true(length + message.length + 8 < capacity);
         out[length++] = '[';
         for (size_t i = 0; i < message.length; i++)
             out[length++] = message.at[i] == '\0' ? '0' : message.at[i];
@@ -126,13 +126,13 @@ static void colours_of_a_terminal(void **state)
     CHECK("\x1b[36m" WHEN " heroku[router]:\x1b[0m at=\x1b[1;32minfo\x1b[0m\n",
           "h[<158>1 " WHEN " host heroku router - at=info]");
     CHECK(WHEN " \x1b[36mapp[web.1]:\x1b[39m a\x1b[mb\x1b[", "h[<190>1 " WHEN " host app web.1 - ab\x1b[]");
-    /* Where the header has none, they are the app's own. */
+    /* If the header has none, they are the app's own. */
     CHECK(WHEN " app[web.1]: \x1b[31mred\x1b[0m\n", "h[<190>1 " WHEN " host app web.1 - \x1b[31mred\x1b[0m]");
     CHECK("\x1b[36mno header\x1b[0m\n" WHEN " app[web.1]: a\n",
           "h[\x1b[36mno header\x1b[0m][<190>1 " WHEN " host app web.1 - a]");
 }
 
-/* Lines are given as soon as they are there, so that a log can be followed. */
+/* Lines are returned as soon as they are there, so that a log can be followed. */
 static void nothing_is_waited_for(void **state)
 {
     (void)state;
@@ -200,6 +200,47 @@ static void batches(void **state)
     log_input_close(other);
 }
 
+/* As in frame.c: however long a message is, as long as it fits the window. */
+static void long_messages(void **state)
+{
+    (void)state;
+    enum { SIZE = 12345678 };
+    char *bytes = malloc(SIZE + 64);
+    assert_non_null(bytes);
+    size_t prefix = (size_t)sprintf(bytes, "%d ", SIZE);
+    memset(bytes + prefix, 'x', SIZE);
+    memcpy(bytes + prefix, "<1>1 a\n9 <158>1 b\n<158>1 bad\n", 30);
+    memcpy(bytes + prefix + SIZE, "9 <1>1 def\n", 12);
+    struct text text = {.rest = {bytes, prefix + SIZE + 11}, .piece = 65536, .further = 65536};
+    struct log_input *input = open_text(&text);
+    struct slice message;
+    assert_true(log_input_next(input, &message));
+    assert_int_equal(message.length, SIZE);
+    assert_true(log_input_next(input, &message));
+    assert_slice(message, "<1>1 def");
+    assert_false(log_input_next(input, &message));
+    log_input_close(input);
+    free(bytes);
+}
+
+/* A wrong count is known as such as soon as what it counts is there, or at once if that could never be. */
+static void wrong_counts(void **state)
+{
+    (void)state;
+    static char log[512] = "99 <1>1 abc\n9 <1>1 def\n";
+    memset(log + strlen(log), 'x', 200);
+    const char *const logs[] = {log, "99999999 <1>1 abc\n9 <1>1 def\n9 "};
+    for (size_t i = 0; i < 2; i++) {
+        struct text text = {.rest = slice_of(logs[i]), .error = EIO};
+        struct log_input *input = open_text(&text);
+        struct slice message;
+        assert_true(log_input_next(input, &message));
+        assert_slice(message, "<1>1 abc");
+        assert_int_equal(log_input_error(input), 0);
+        log_input_close(input);
+    }
+}
+
 /* Endless lines, endless blanks, counts without end: what is kept is bounded, and time is linear. */
 static void hostile_input(void **state)
 {
@@ -251,6 +292,8 @@ int main(void)
         cmocka_unit_test(errors_are_told),
         cmocka_unit_test(positions),
         cmocka_unit_test(batches),
+        cmocka_unit_test(long_messages),
+        cmocka_unit_test(wrong_counts),
         cmocka_unit_test(hostile_input),
     };
     return cmocka_run_group_tests_name("log_input", tests, NULL, NULL);

@@ -61,8 +61,52 @@ static void round_trip(void **state)
     }
 }
 
+static void check_decimal(const char *text, uint64_t most, bool valid, uint64_t expected)
+{
+    uint64_t number = 0;
+    if (number_read_decimal(guarded(slice_of(text)), most, &number) != valid || (valid && number != expected))
+        fail_msg("\"%s\", at most %llu, was read as %llu", text, (unsigned long long)most, (unsigned long long)number);
+}
+
+static void decimals(void **state)
+{
+    (void)state;
+    check_decimal("0", 0, true, 0);
+    check_decimal("007", 10, true, 7);
+    check_decimal("1024", 1024, true, 1024);
+    check_decimal("1025", 1024, false, 0);
+    check_decimal("18446744073709551615", UINT64_MAX, true, UINT64_MAX);
+    check_decimal("18446744073709551616", UINT64_MAX, false, 0);
+    check_decimal("99999999999999999999999", UINT64_MAX, false, 0);
+    static const char *const wrong[] = {"", " 1", "1 ", "+1", "-1", "1.0", "1e3", "0x10", "ten"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        check_decimal(wrong[i], UINT64_MAX, false, 0);
+    struct slice text = SLICE("600s");
+    uint64_t number;
+    assert_false(number_cut_decimal(&text, 599, &number));
+    assert_slice(text, "600s");
+    assert_true(number_cut_decimal(&text, 600, &number));
+    assert_int_equal(number, 600);
+    assert_slice(text, "s");
+    assert_false(number_cut_decimal(&text, 600, &number));
+}
+
+static void lines(void **state)
+{
+    (void)state;
+    struct slice text = guarded(SLICE("one\n\ntwo\n"));
+    assert_slice(slice_cut_line(&text), "one");
+    assert_slice(slice_cut_line(&text), "");
+    assert_slice(slice_cut_line(&text), "two");
+    assert_int_equal(text.length, 0);
+    text = guarded(SLICE("without end"));
+    assert_slice(slice_cut_line(&text), "without end");
+    assert_int_equal(text.length, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(spellings), cmocka_unit_test(round_trip)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spellings), cmocka_unit_test(round_trip),
+                                       cmocka_unit_test(decimals), cmocka_unit_test(lines)};
     return cmocka_run_group_tests_name("number", tests, NULL, NULL);
 }

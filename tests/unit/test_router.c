@@ -1,3 +1,4 @@
+#include "families/router.h"
 #include "support.h"
 
 #define OK VERDICT_RECOGNISED
@@ -13,7 +14,7 @@
 #define CONNECT(seconds) "heroku_router_connect_duration_seconds" TYPE seconds "\n"
 #define BYTES(count) "heroku_router_response_bytes_total" TYPE count "\n"
 #define ERROR(process, code) "heroku_router_errors{app=\"my-app\"" process "} " code " 1\n"
-#define LEVEL(at, code) "heroku_router_errors_total{app=\"my-app\",at=\"" at "\"} " code " 1\n"
+#define LEVEL(at, code) "heroku_router_error_lines_total{app=\"my-app\",at=\"" at "\"} " code " 1\n"
 #define WEB_1 ",process=\"web.1\""
 
 static void router(const char *message, const char *expected)
@@ -83,7 +84,7 @@ static void errors(void **state)
                LEVEL("error", "H12"));
     router("sock=client at=warning code=H27 desc=\"x\" method=GET path=/ dyno=web.1 status=499 bytes= protocol=https",
            REQUEST("method=\"GET\",status=\"499\"") PROTOCOL("protocol=\"https\",tls=\"true\"") ZERO("web.1")
-               ERROR(WEB_1, "H27") LEVEL("warning", "H27"));
+               LEVEL("warning", "H27"));
     /* No dyno: the app counts, and no process is made up. */
     router("at=error code=H10 desc=\"App crashed\" method=GET path=\"/\" dyno= connect= service= status=503 bytes=",
            REQUEST("method=\"GET\",status=\"503\"") APP_ZERO ERROR("", "H10") LEVEL("error", "H10"));
@@ -93,27 +94,94 @@ static void errors(void **state)
         "at=info code=H80 desc=\"Maintenance mode\" method=GET path=\"/up\" dyno= connect=0ms service=0ms status=503",
         REQUEST("method=\"GET\",status=\"503\"") APP_ZERO
         "heroku_router_service_duration_seconds{app=\"my-app\"} 0\n"
-        "heroku_router_connect_duration_seconds{app=\"my-app\"} 0\n" ERROR("", "H80") LEVEL("info", "H80"));
+        "heroku_router_connect_duration_seconds{app=\"my-app\"} 0\n" LEVEL("info", "H80"));
     router(
         "at=error code=H25 desc=\"HTTP restriction: invalid content length\" method=GET dyno=web.1 connect=0 service=1 "
         "status=502 bytes=537",
         REQUEST("method=\"GET\",status=\"502\"") ZERO("web.1") SERVICE("0.001") CONNECT("0") BYTES("537")
             ERROR(WEB_1, "H25") LEVEL("error", "H25"));
+    router("sock=backend at=warning code=H18 method=GET dyno=web.1",
+           REQUEST("method=\"GET\"")
+               ZERO("web.1") "heroku_router_error_lines_total{app=\"my-app\",at=\"warning\",code=\"H18\"} 1\n");
     /* A code at another level than usual is told apart; one of information is no error. */
     router("at=info code=H12 method=GET dyno=web.1",
            REQUEST("method=\"GET\"")
-               ZERO("web.1") "heroku_router_errors_total{app=\"my-app\",at=\"info\",code=\"H12\"} 1\n");
+               ZERO("web.1") "heroku_router_error_lines_total{app=\"my-app\",at=\"info\",code=\"H12\"} 1\n");
     router("at=error code=H27 method=GET dyno=web.1",
            REQUEST("method=\"GET\"") ZERO("web.1")
-               ERROR(WEB_1, "H27") "heroku_router_errors_total{app=\"my-app\",at=\"error\",code=\"H27\"} 1\n");
+               ERROR(WEB_1, "H27") "heroku_router_error_lines_total{app=\"my-app\",at=\"error\",code=\"H27\"} 1\n");
     /* Codes to come, and what is none. */
     router("at=error code=H77 method=GET dyno=web.1",
            REQUEST("method=\"GET\"")
                ZERO("web.1") "heroku_router_errors{app=\"my-app\",code=\"H77\",process=\"web.1\"} 1\n"
-                             "heroku_router_errors_total{app=\"my-app\",at=\"error\",code=\"H77\"} 1\n");
+                             "heroku_router_error_lines_total{app=\"my-app\",at=\"error\",code=\"H77\"} 1\n");
     router("at=panic code=blank-app method=GET dyno=", REQUEST("method=\"GET\"") APP_ZERO
            "heroku_router_errors{app=\"my-app\",code=\"other\"} 1\n"
-           "heroku_router_errors_total{app=\"my-app\",at=\"other\",code=\"other\"} 1\n");
+           "heroku_router_error_lines_total{app=\"my-app\",at=\"other\",code=\"other\"} 1\n");
+}
+
+/* How long a WebSocket was open is not how long a response took. */
+static void websockets(void **state)
+{
+    (void)state;
+    router("at=info method=GET path=\"/cable\" dyno=web.1 connect=1ms service=7200123ms status=101 bytes=9 "
+           "protocol=http1.1",
+           REQUEST("method=\"GET\",status=\"101\"") PROTOCOL("protocol=\"http1.1\"")
+               ZERO("web.1") "heroku_router_websocket_duration_seconds" TYPE "7200.123\n" CONNECT("0.001") BYTES("9"));
+    router("at=info method=GET path=\"/cable\" dyno=web.1 connect= service= status=101",
+           REQUEST("method=\"GET\",status=\"101\"") ZERO("web.1"));
+}
+
+#define DYNO "process=\"web.1\",process_type=\"web\""
+#define OF_DYNO(name, value) "heroku_router_" name "{app=\"my-app\"," DYNO "} " value "\n"
+
+/* On request, requests and their durations are told apart by dyno, and end with it. */
+static void by_process(void **state)
+{
+    (void)state;
+    recorded.context.router_by_process = true;
+    router("at=info method=GET path=\"/\" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http1.1",
+           REQUEST("method=\"GET\"," DYNO ",status=\"200\"") PROTOCOL("protocol=\"http1.1\"") ZERO("web.1")
+               OF_DYNO("service_duration_seconds", "0.018") OF_DYNO("connect_duration_seconds", "0.001")
+                   OF_DYNO("response_bytes_total", "13"));
+    assert_slice(recorded.last.process, "web.1");
+    router("at=info method=GET path=\"/\" dyno=web.1 connect=1ms service=18ms status=101",
+           REQUEST("method=\"GET\"," DYNO ",status=\"101\"") ZERO("web.1")
+               OF_DYNO("websocket_duration_seconds", "0.018") OF_DYNO("connect_duration_seconds", "0.001"));
+    /* A one-off dyno has a number that does not come again; and there may be none. */
+    router("at=info method=GET path=\"/\" dyno=run.1234 service=18ms status=200",
+           REQUEST("method=\"GET\",process_type=\"run\",status=\"200\"")
+               ZERO("run.1234") "heroku_router_service_duration_seconds{app=\"my-app\",process_type=\"run\"} 0.018\n");
+    router("at=error code=H10 method=GET path=\"/\" dyno= service= status=503",
+           REQUEST("method=\"GET\",status=\"503\"") APP_ZERO ERROR("", "H10") LEVEL("error", "H10"));
+    assert_int_equal(recorded.last.process.length, 0);
+    recorded.context.router_by_process = false;
+}
+
+/* Two lines of one batch, which find their series where the first left them. */
+static void two_lines(const char *first, const char *second, const char *expected)
+{
+    assert_int_equal(read_line(&recorded, "heroku", "router", first), OK);
+    struct line line = {.appname = SLICE("heroku"), .procid = SLICE("router"), .message = {second, strlen(second)}};
+    recorded.length = 0;
+    assert_int_equal(router_family.read(&line, &recorded.context, &recorded.output), OK);
+    assert_string_equal(recorded.text, expected);
+}
+
+static void found_series(void **state)
+{
+    (void)state;
+    const char *one = "at=info method=GET path=\"/\" dyno=web.1 service=1ms status=200",
+               *two = "at=info method=GET path=\"/\" dyno=web.2 service=2ms status=200";
+    two_lines(one, one, REQUEST("method=\"GET\",status=\"200\"") SERVICE("0.001"));
+    two_lines(one, two, REQUEST("method=\"GET\",status=\"200\"") ZERO("web.2") SERVICE("0.002"));
+    recorded.context.router_by_process = true;
+    two_lines(one, one, REQUEST("method=\"GET\"," DYNO ",status=\"200\"") OF_DYNO("service_duration_seconds", "0.001"));
+    two_lines(one, two,
+              REQUEST("method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"200\"")
+                  ZERO("web.2") "heroku_router_service_duration_seconds{app=\"my-app\",process=\"web.2\",process_type="
+                                "\"web\"} 0.002\n");
+    recorded.context.router_by_process = false;
 }
 
 static void not_router_lines(void **state)
@@ -170,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),         cmocka_unit_test(clamped),    cmocka_unit_test(errors),
+        cmocka_unit_test(websockets),       cmocka_unit_test(by_process), cmocka_unit_test(found_series),
         cmocka_unit_test(not_router_lines), cmocka_unit_test(self_drain), cmocka_unit_test(cuts),
     };
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);

@@ -6,7 +6,7 @@
 #include "support.h"
 
 static struct settings config;
-static char error[256];
+static char error[ERROR_MAX];
 
 /* Load with these flags ("a b c", cut at blanks) and variables ("X=1"), besides both passwords where they are not among
  * them. */
@@ -52,6 +52,8 @@ static void defaults(void **state)
     assert_string_equal(config.password_drain, "d");
     assert_null(config.password_drain_previous);
     assert_int_equal(config.expire_after, 600000);
+    assert_int_equal(config.scrape_interval, 60000);
+    assert_false(config.router_by_process);
     assert_int_equal(config.max_series, 100000);
     assert_int_equal(config.max_body_size, 4 << 20);
     assert_int_equal(config.max_connections, 1024);

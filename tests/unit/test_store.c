@@ -1,6 +1,8 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "store/store.h"
 #include "support.h"
 
@@ -39,6 +41,8 @@ static enum store_result set(const char *name, const char *label, double number,
     return store_update(store, 0, &identity, NULL, &value, incremental,
                         &(struct store_terms){.now = now, .lifetime = 500});
 }
+
+enum { GRACE = 100, ZERO_TIME = 50 }; /* milliseconds */
 
 static const char *const codes[] = {"a", "b", "c"};
 static const struct metric counted = {
@@ -127,7 +131,7 @@ static void counted_series(void **state)
     assert_int_equal(count(0, &other, "x", 0, 1, 0), STORE_OUTDATED);
     assert_int_equal(count(0, &other, "y", 0, 1, 0), STORE_CREATED);
     assert_store("counted", "l=\"x\"=0/5/1 l=\"y\"=1 ");
-    /* A reported series cannot become a counted one, nor a foreign name one of ours. */
+    /* A counted series that is in force does not become a reported one; a name that an app chose becomes ours. */
     struct identity identity = identify("counted", "x");
     struct value value = {.type = VALUE_GAUGE, .number = 1};
     assert_int_equal(store_update(store, 0, &identity, NULL, &value, false, &(struct store_terms){.now = now}),
@@ -135,8 +139,9 @@ static void counted_series(void **state)
     assert_int_equal(set("foreign", "x", 1, 1, false), STORE_CREATED);
     identity = identify("foreign", "y");
     assert_int_equal(store_count(store, 0, &identity, &counted, 0, 1, &(struct store_terms){.now = now}),
-                     STORE_OUTDATED);
-    assert_int_equal(used(), 5);
+                     STORE_CREATED);
+    assert_store("foreign", "l=\"x\"=1 l=\"y\"=1/0/0 ");
+    assert_int_equal(used(), 8);
 }
 
 static void expiry(void **state)
@@ -240,8 +245,9 @@ static int setup_bounds(void **state)
 {
     (void)state;
     now = 1000;
-    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = GRACE});
     store = store_create(&(struct store_settings){.max_series = 1000,
+                                                  .zero_time = ZERO_TIME,
                                                   .max_app_series = 30,
                                                   .max_metric_series = 20,
                                                   .max_names = 3,
@@ -316,10 +322,10 @@ static void bounds(void **state)
     store_sweep(store, 0, now);
     assert_int_equal(used(), 20);
     a = terms_of("a");
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 0);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 20);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 20);
 }
 
 static void limited_names(void **state)
@@ -397,6 +403,396 @@ static void groups_leave(void **state)
     assert_true(used() <= 3);
 }
 
+static struct store_series_view last_seen;
+static bool remember(void *context, const struct store_series_view *series)
+{
+    (void)context;
+    last_seen = *series;
+    return true;
+}
+
+static void look_at(const char *name)
+{
+    struct store_metric_view views[16];
+    size_t found = store_metrics(store, views, 16);
+    for (size_t i = 0; i < found; i++)
+        if (slice_equals(views[i].name, slice_of(name)))
+            store_each_series(store, 0, views[i].handle, now, remember, NULL);
+}
+
+/* Record a value in "m" with this label; what a walk then shows of it. */
+static struct store_series_view born(const char *label, bool incremental, const struct store_terms *terms)
+{
+    struct identity identity = identify("m", label);
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 50};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, incremental, terms), STORE_CREATED);
+    look_at("m");
+    return last_seen;
+}
+
+static void births(void **state)
+{
+    (void)state;
+    now = UINT64_C(1) << 38; /* a machine that has run for 8 years */
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    struct identity identity = identify("counted", "x");
+    terms.now = now += 5;
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    terms.now = now += 7000;
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    look_at("counted");
+    assert_int_equal(last_seen.born, now - 7000);
+    assert_false(last_seen.starts_at_zero); /* nobody has looked yet */
+    assert_false(born("before any page", true, &terms).starts_at_zero);
+
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("added", true, &terms).starts_at_zero);
+    assert_false(born("told", false, &terms).starts_at_zero);
+    identity = identify("counted", "y");
+    store_count(store, 0, &identity, &counted, 1, 5, &terms);
+    look_at("counted");
+    assert_true(last_seen.starts_at_zero);
+    assert_int_equal(last_seen.born, now);
+    /* What it is told later changes nothing. */
+    struct value value = {.type = VALUE_COUNTER, .number = 1, .time = 51};
+    identity = identify("m", "told");
+    store_update(store, 0, &identity, NULL, &value, true, &terms);
+    look_at("m");
+    assert_false(last_seen.starts_at_zero);
+    /* An app that no page has shown yet, and what has none. */
+    struct store_terms young = terms_of("b");
+    young.entity = young.app;
+    assert_false(born("young", true, &young).starts_at_zero);
+    terms.entity = terms.app = ENTITY_NONE;
+    assert_true(born("nobody", true, &terms).starts_at_zero);
+}
+
+/* A series that starts at zero stays for a scrape interval longer than others, so that its value is seen. */
+static void the_first_is_the_last(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    assert_false(born("old", true, &terms).starts_at_zero);
+    store_note_page(store);
+    terms.now = ++now;
+    assert_true(born("new", true, &terms).starts_at_zero);
+    entities_ended(entities, terms.entity, 1000, now);
+    now += GRACE;
+    assert_store("m", "l=\"new\"=1 ");
+    now += ZERO_TIME - 1;
+    store_sweep(store, 0, now);
+    assert_store("m", "l=\"new\"=1 ");
+    now++;
+    assert_store("m", "");
+    store_sweep(store, 0, now);
+    assert_int_equal(store_metrics(store, NULL, 0), 0);
+}
+
+/* Two greedy apps take what they can; a third one, and what we tell about the greedy ones, have their reserves. */
+static enum store_result fill(const char *name, int first, int count, const struct metric *metric,
+                              const struct store_terms *terms)
+{
+    enum store_result result = STORE_CREATED;
+    for (int i = first; i < first + count && result == STORE_CREATED; i++) {
+        struct identity identity = identify_two(name, (int)terms->app, i);
+        struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+        result = store_update(store, 0, &identity, metric, &value, false, terms);
+    }
+    return result;
+}
+
+static void reserves(void **state)
+{
+    (void)state;
+    static const struct metric ours = {.name = "ours", .help = "", .type = METRIC_GAUGE};
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    store = store_create(
+        &(struct store_settings){.max_series = 10000, .max_app_series = 6000, .slots = 1, .entities = entities});
+    store_enter(store, 0);
+    now = 1000;
+    for (int round = 0; round < 3; round++) { /* what leaves gives its reserve back */
+        struct store_terms a = terms_of("a"), b = terms_of("b"), c = terms_of("c");
+        assert_int_equal(fill("m", 0, 6000, NULL, &a), STORE_CREATED);
+        assert_int_equal(fill("m", 6000, 1, NULL, &a), STORE_APP_FULL);
+        assert_int_equal(fill("m", 0, 1550, NULL, &b), STORE_CREATED); /* 7500 beside two reserves of 25 */
+        assert_int_equal(fill("m", 1550, 1, NULL, &b), STORE_FULL);
+        assert_int_equal(fill("m", 0, 1, NULL, &(struct store_terms){.now = now}), STORE_FULL); /* no app's */
+        assert_int_equal(fill("m", 0, 25, NULL, &c), STORE_CREATED);
+        assert_int_equal(fill("m", 25, 1, NULL, &c), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &a), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &a), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &c), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &c), STORE_FULL);
+        assert_int_equal(used(), 7500 + 5 * 25);
+        /* What is known does not grow into the reserves of others either. */
+        char memory[sizeof(struct value) + 7 * sizeof(union value_word)] = {0};
+        struct value *histogram = (struct value *)memory;
+        *histogram = (struct value){.type = VALUE_HISTOGRAM, .size = 3, .time = 60};
+        struct identity identity = identify_two("m", (int)b.app, 3);
+        assert_int_equal(store_update(store, 0, &identity, NULL, histogram, false, &b), STORE_FULL);
+        /* Many apps: each has its first lines as long as there is anything left. */
+        for (int i = 0; i < 95; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "app%d", i);
+            struct store_terms terms = terms_of(name);
+            assert_int_equal(fill("m", 0, 25, NULL, &terms), STORE_CREATED);
+        }
+        assert_int_equal(used(), 10000);
+        struct store_terms last = terms_of("last");
+        assert_int_equal(fill("m", 0, 1, NULL, &last), STORE_FULL);
+        now += 20000;
+        store_sweep(store, 0, now);
+        assert_int_equal(used(), 0);
+    }
+    store_leave(store, 0);
+    store_free(store);
+    entities_free(entities);
+}
+
+/* ---- which series gives way ---- */
+
+/* What a rule makes: a gauge, then a counter. */
+static struct metric gauge_rule = {.name = "x", .help = "", .type = METRIC_GAUGE};
+static struct metric counter_rule = {.name = "x", .help = "", .type = METRIC_COUNTER, .cells = 1};
+
+static enum store_result report(const struct metric *metric, double number, int64_t time)
+{
+    struct identity identity = identify("x", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = number, .time = time};
+    return store_update(store, 0, &identity, metric, &value, false, &(struct store_terms){.now = now});
+}
+
+static enum store_result count_rule(void)
+{
+    struct identity identity = identify("x", "x");
+    return store_count(store, 0, &identity, &counter_rule, 0, 1, &(struct store_terms){.now = now});
+}
+
+static void rule_kinds(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        gauge_rule.ended = false;
+        counter_rule.ended = true;
+        assert_int_equal(report(&gauge_rule, 5, 100 - i), STORE_CREATED); /* no matter what an older rule made */
+        assert_int_equal(report(&gauge_rule, 7, 100), STORE_RECORDED);
+        assert_int_equal(count_rule(), STORE_OUTDATED); /* the former rule: a batch that began before */
+        assert_store("x", "l=\"x\"=7 ");
+        gauge_rule.ended = true;
+        counter_rule.ended = false;
+        assert_int_equal(count_rule(), STORE_CREATED);
+        assert_int_equal(count_rule(), STORE_RECORDED);
+        assert_int_equal(report(&gauge_rule, 9, 200), STORE_OUTDATED);
+        assert_store("x", "l=\"x\"=2 ");
+        assert_int_equal(used(), 1);
+    }
+    /* No rule makes it any more, but an app does. */
+    counter_rule.ended = true;
+    assert_int_equal(report(NULL, 3, 1), STORE_CREATED);
+    assert_store("x", "l=\"x\"=3 ");
+    /* A rule takes it over from the app, at once, as a gauge and as a counter. */
+    gauge_rule.ended = false;
+    assert_int_equal(report(&gauge_rule, 4, 0), STORE_CREATED);
+    assert_int_equal(report(NULL, 5, 300), STORE_OUTDATED);
+    gauge_rule.ended = true;
+    assert_int_equal(report(NULL, 5, 0), STORE_CREATED);
+    counter_rule.ended = false;
+    assert_int_equal(count_rule(), STORE_CREATED);
+    assert_int_equal(report(NULL, 6, 400), STORE_OUTDATED);
+    assert_store("x", "l=\"x\"=1 ");
+    assert_int_equal(used(), 1);
+    struct store_metric_view view;
+    assert_int_equal(store_metrics(store, &view, 1), 1);
+    assert_ptr_equal(view.metric, &counter_rule);
+    struct store_usage usage;
+    for (int i = 0; i < 2; i++) { /* what gave way is unlinked once */
+        store_sweep(store, 0, now);
+        store_usage(store, &usage);
+        assert_int_equal(usage.expired, 9);
+    }
+    assert_store("x", "l=\"x\"=1 ");
+}
+
+/* A series that two apps report, whose first one leaves: the other's reports are seen at once. */
+static void handed_over(void **state)
+{
+    (void)state;
+    struct store_terms a = terms_of("a"), b = terms_of("b");
+    a.entity = entities_process(entities, a.app, SLICE("web.1"), now);
+    assert_int_equal(put("m", 0, 0, &a), STORE_CREATED);
+    assert_int_equal(put("m", 0, 0, &b), STORE_RECORDED);
+    entities_ended(entities, a.entity, 60, now);
+    now += 100;
+    b = terms_of("b");
+    assert_int_equal(put("m", 0, 0, &b), STORE_CREATED);
+    assert_int_equal(used(), 1);
+    page[0] = '\0';
+    assert_store("m", "a_few=\"0\",many=\"\\\"\\\\0\"=1 ");
+    store_sweep(store, 0, now);
+    assert_int_equal(used(), 1);
+}
+
+/* What an instance added up is not the next one's, also while it is still shown. */
+static void instances(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    struct identity gauge = identify("gauge", "x"), counter = identify("counter", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = 10, .time = 50};
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    value.type = VALUE_COUNTER;
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    entities_exited(entities, terms.entity, 60, now);
+    value = (struct value){.type = VALUE_GAUGE, .number = 1, .time = 55}; /* a late line of the one that ended */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=11 ");
+    value.time = 61; /* the next one */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=1 ");
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=2 ");
+    value.type = VALUE_COUNTER; /* a counter goes on: who sums it up misses nothing */
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    assert_store("counter", "l=\"x\"=11 ");
+    now += 100; /* also when the grace is over */
+    assert_store("gauge", "l=\"x\"=2 ");
+}
+
+/* ---- amounts ---- */
+
+static void unfit_amounts(void **state)
+{
+    (void)state;
+    const double bad[] = {-1, INFINITY, -INFINITY, NAN};
+    struct identity identity = identify("m", "x");
+    struct store_terms terms = {.now = now};
+    struct value value = {.type = VALUE_COUNTER, .number = 1};
+    store_update(store, 0, &identity, NULL, &value, true, &terms);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        value.number = bad[i];
+        assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_UNFIT);
+    }
+    value.number = 1e308;
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_RECORDED);
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_TOO_LARGE);
+    assert_store("m", "l=\"x\"=1e+308 ");
+}
+
+/* Samples of several kinds that share what is left of one name: what is added up stays. */
+static void mixed_overflow(void **state)
+{
+    (void)state;
+    struct store_terms terms = {.now = now, .overflow = true};
+    struct identity identity = identify("m", "__other__");
+    struct value counter = {.type = VALUE_COUNTER, .number = 2}, gauge = {.type = VALUE_GAUGE, .number = 100};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_CREATED);
+    for (int i = 0; i < 3; i++) {
+        gauge.time = counter.time = i;
+        assert_int_equal(store_update(store, 0, &identity, NULL, &gauge, true, &terms), STORE_CAPPED);
+        assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_RECORDED);
+    }
+    assert_store("m", "l=\"__other__\"=8 ");
+}
+
+/* ---- memory ---- */
+
+enum { MANY = 20000 };
+
+static const struct metric requests = {.name = "counted", .help = "", .type = METRIC_COUNTER, .cells = 1};
+static const struct metric wide = {.name = "counted", .help = "", .type = METRIC_HISTOGRAM, .cells = 14};
+
+/* Count in every step-th of many series; step 2 leaves gaps. */
+static void count_many(const struct metric *metric, unsigned slots, int step, uint64_t lifetime)
+{
+    for (int i = 0; i < MANY; i += step) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        enum store_result result = count((unsigned)i % slots, metric, label, metric->cells - 1, i, lifetime);
+        assert_in_range(result, STORE_RECORDED, STORE_CREATED);
+    }
+}
+
+static void sweep_and_free(void)
+{
+    for (int i = 0; i < 3; i++) {
+        store_sweep(store, 0, now);
+        store_leave(store, 0);
+        store_enter(store, 0);
+    }
+}
+
+static bool check_cells(void *context, const struct store_series_view *series)
+{
+    const char *number = series->labels.at + series->labels.length - 1;
+    while (number[-1] != '.')
+        number--;
+    int expected = atoi(number);
+    for (unsigned i = 0; i < series->metric->cells; i++)
+        assert_true(series->cells[i] == (i == series->metric->cells - 1 ? expected : 0));
+    ++*(int *)context;
+    return true;
+}
+
+/* How many series there are; each has what was counted in it since it was born, and nothing that another had before. */
+static int check_many(void)
+{
+    int seen = 0;
+    struct store_metric_view view;
+    if (store_metrics(store, &view, 1) > 0)
+        assert_true(store_each_series(store, 0, view.handle, now, check_cells, &seen));
+    return seen;
+}
+
+/* Bytes of a counted series: cells of all slots lie together.  slots: workers and the maintenance thread. */
+static void check_memory(const struct metric *metric, unsigned slots, double most)
+{
+    now = 1000;
+    store = store_create(&(struct store_settings){.max_series = MANY * 14, .slots = slots});
+    store_enter(store, 0);
+    count_many(metric, slots, MANY, 1); /* what is made once */
+    size_t before = allocator_allocated();
+    count_many(metric, slots, 1, 1000);
+    double bytes = (double)(allocator_allocated() - before) / MANY + 2 * sizeof(void *); /* and the buckets */
+    print_message("%u cells, %u slots: %.0f bytes a series\n", metric->cells, slots, bytes);
+    assert_true(bytes < most);
+    assert_int_equal(check_many(), MANY);
+    size_t peak = allocator_allocated();
+
+    /* Half of them leave: what comes next takes their place. */
+    now += 900;
+    for (int i = 1; i < MANY; i += 2) {
+        char label[64];
+        snprintf(label, sizeof label, "my-app\",process=\"web.%d", i);
+        count(0, metric, label, 0, 0, 1000);
+    }
+    now += 900;
+    sweep_and_free();
+    assert_int_equal(check_many(), MANY / 2);
+    count_many(metric, slots, 2, 1000);
+    assert_int_equal(check_many(), MANY);
+    assert_true(allocator_allocated() <= peak + peak / 20); /* both are 0 in builds with sanitizers */
+
+    now += 10000;
+    sweep_and_free();
+    assert_int_equal(check_many(), 0);
+    assert_true(allocator_allocated() < before + (1 << 18)); /* of millions: what the allocator keeps for the thread */
+    store_leave(store, 0);
+    store_free(store);
+}
+
+static void packed(void **state)
+{
+    (void)state;
+    check_memory(&requests, 3, 200);
+    check_memory(&requests, 9, 400);
+    check_memory(&wide, 3, 130 + 14 * 3 * 8 * 1.25);
+    check_memory(&wide, 9, 130 + 14 * 9 * 8 * 1.25);
+}
+
 /* Series leave with their process, each by its own time. */
 static void owned(void **state)
 {
@@ -438,6 +834,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(rule_kinds, setup, teardown),
+        cmocka_unit_test_setup_teardown(handed_over, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(instances, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(unfit_amounts, setup, teardown),
+        cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
+        cmocka_unit_test(reserves),
+        cmocka_unit_test(packed),
+        cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

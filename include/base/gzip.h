@@ -1,0 +1,26 @@
+/* Compressed texts: undo a Content-Encoding (RFC 9110, 8.4), and write gzip (RFC 1952).  The one file that uses zlib.
+ */
+#ifndef GZIP_H
+#define GZIP_H
+
+#include "base/buffer.h"
+
+enum decompress_result {
+    DECOMPRESS_PLAIN,       /* there is nothing to undo: use the body as it is */
+    DECOMPRESS_DONE,        /* the body is in out */
+    DECOMPRESS_UNSUPPORTED, /* an encoding that we do not know, or more than three */
+    DECOMPRESS_CORRUPT,
+    DECOMPRESS_TOO_LARGE, /* more than limit bytes, at any stage */
+    DECOMPRESS_NO_MEMORY,
+};
+
+/* encoding is the header's value, empty if there is none: a comma-separated list of gzip, x-gzip, deflate (zlib, RFC
+ * 1950) and identity, undone from right to left.  gzip may have several members.  out must be empty; the caller frees
+ * it. */
+enum decompress_result decompress(struct slice encoding, struct slice body, size_t limit, struct buffer *out);
+
+/* Append text to out as one gzip member.  level: 1 (quick) to 9 (small).  False if memory is short; then out holds a
+ * part of it. */
+bool gzip_compress(struct slice text, int level, struct buffer *out);
+
+#endif

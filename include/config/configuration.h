@@ -1,0 +1,90 @@
+/* The configuration of several apps, and of rules: a YAML document, from a file or from a variable.
+ *
+ *     drains:
+ *       - name: shop
+ *         app: my-shop
+ *         password_hash: '$y$j9T$...'
+ *         tokens: [d.9ed29e1c-...]
+ *         labels: {team: payments}
+ *     rules:
+ *       - name: sidekiq
+ *         match: '^sidekiq job=(?<job>\w+)'
+ *         metrics: [{counter: sidekiq_jobs_total, labels: {job: $job}}]
+ */
+#ifndef CONFIGURATION_H
+#define CONFIGURATION_H
+
+#include "base/buffer.h"
+#include "base/identity.h"
+#include "config/secret.h"
+#include "config/settings.h"
+#include "families/rules.h"
+
+enum {
+    CONFIGURATION_SIZE_MAX = 1 << 20,
+    CONFIGURATION_DRAINS_MAX = 1000,
+    CONFIGURATION_APP_MAX = 256,
+    CONFIGURATION_LABELS_MAX = 2048, /* bytes of all labels of a drain: they are part of each of its series */
+};
+
+/* What is known about the passwords beside the configuration. */
+enum configuration_passwords {
+    PASSWORDS_WITHOUT_SHARED, /* there is no user SHARED_USER: some entry must have a password */
+    PASSWORDS_WITH_SHARED,    /* there is: no entry may have its name, nor need any have a password */
+    PASSWORDS_UNKNOWN,        /* nobody posts, or the text is only checked: either may be, and no file is opened */
+};
+
+/* One entry of "drains".  All texts are owned by the configuration and hold no NUL; none is empty. */
+struct config_drain {
+    char *name;          /* the user of its URL; no other entry has it */
+    char *app;           /* NULL: none */
+    char *password;      /* NULL: none; also what password_file holds; empty once it is forgotten */
+    char *password_hash; /* NULL: none; never beside a password; crypt(3) knows its kind */
+    char **tokens;       /* each stands in one entry only, and that has an app */
+    size_t token_count;
+    struct label labels[FIXED_LABELS_MAX]; /* legal names, each once */
+    size_t label_count;
+    bool shared;                 /* it has a password, and yet the shared user may post for its app as well */
+    bool router_by_process;      /* see struct family_context, as of addon_app */
+    bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
+    bool addon_app;
+    _Atomic int64_t *last_batch; /* when one of its app arrived last, microseconds since 1970; 0: never.  Not the
+                                    configuration's; NULL: nobody keeps it */
+};
+
+struct configuration {
+    struct config_drain *drains;
+    size_t drain_count;
+    struct config_drain others; /* what is said of apps without an entry */
+    struct rules *rules;        /* a reference; NULL: there are none */
+};
+
+/* Has the entry a password of its own?  If not, it has an app, and no other such entry has this app. */
+static inline bool config_drain_has_password(const struct config_drain *drain)
+{
+    return drain->password != NULL || drain->password_hash != NULL;
+}
+
+/* Read text.  source is what mistakes are said to be in.
+ *
+ * NULL if there is a mistake.  Then each was appended to mistakes as a line "source:line:column: what is wrong".
+ * Mistakes show names of entries, and nothing else of the text, since a secret may stand where none is expected. */
+struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
+                                          struct buffer *mistakes);
+
+/* The same for the text in the file at path, which mistakes name as it is given here. */
+struct configuration *configuration_read(const char *path, enum configuration_passwords passwords,
+                                         struct buffer *mistakes);
+
+/* What the settings say: the file of CONFIG_FILE, else the text of CONFIG, else a configuration with nothing in it.
+ * False, with mistakes, if it cannot be had.  If a command or a
+ * check knows no password, those of the drains are not looked for either. */
+bool configuration_load(const struct settings *settings, struct configuration **configuration, struct buffer *mistakes);
+
+/* Wipe the passwords, not the hashes, once digests of them were made. */
+void configuration_forget_passwords(struct configuration *configuration);
+
+/* Wipe the passwords and free all.  NULL is harmless. */
+void configuration_free(struct configuration *configuration);
+
+#endif

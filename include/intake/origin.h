@@ -1,0 +1,44 @@
+/* Who sent a request, and what that means for reading its body.
+ *
+ *     Logplex-Drain-Token: d.0a1b...          Logplex: no structured data; the batch is named by token and frame id
+ *     Logplex-Frame-Id: 3F2A...
+ *
+ *     User-Agent: log-shuttle/0.18 (...)      log-shuttle, also that of Private Spaces: RFC 5424 in full; the batch is
+ *     X-Request-Id: 1c2d...                   named by the request id
+ *
+ * Pure: no I/O, no allocation. */
+#ifndef ORIGIN_H
+#define ORIGIN_H
+
+#include "families/family.h"
+#include "intake/syslog.h"
+
+/* The headers that tell; empty if the request does not have them. */
+struct origin_headers {
+    struct slice drain_token;   /* Logplex-Drain-Token */
+    struct slice frame_id;      /* Logplex-Frame-Id */
+    struct slice request_id;    /* X-Request-Id */
+    struct slice user_agent;    /* User-Agent */
+    struct slice content_type;  /* Content-Type */
+    struct slice message_count; /* Logplex-Msg-Count */
+    struct slice drop_count;    /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
+    struct slice lost_count;    /* Logplex-Lost-Count: what it could not deliver */
+};
+
+/* A plain value; its slices are those of the headers. */
+struct origin {
+    const char *sender;       /* a constant: "logplex" */
+    enum syslog_shape shape;  /* of its messages */
+    struct slice drain_token; /* which drain of the app it is; empty: unknown */
+    /* How the batch names itself, so that it is known if it is sent again: the same id of the same drain.  Empty id: it
+     * does not. */
+    struct slice drain;
+    struct slice id;
+    bool announces_messages;
+    double messages;            /* that the batch holds, as its headers say; NAN: they say it, but not as a number */
+    double lost[LOGPLEX_CODES]; /* messages that the sender lost, as its headers say */
+};
+
+struct origin origin_of(const struct origin_headers *headers);
+
+#endif

@@ -1,0 +1,45 @@
+/* What stands on a page.  How it is spelled is the encoder's (encoder.h).  No I/O.
+ *
+ * FAMILIES  Metrics are sorted by name, each with its series as one family.  If the series of one name are of several
+ *           types (two apps, or a deploy under way), the family is untyped.
+ * SIBLINGS  A histogram or summary "x" prints lines of the names "x_sum" and "x_count", a histogram "x_bucket" as well.
+ *           A metric that has one of these names itself is a suffix sibling of x: it follows x at once and has no
+ *           family of its own, since parsers count its lines to x.  Of its series are left out, and counted as hidden,
+ *           those that x prints a line of (they are shadowed: x_count{app="a"} beside a histogram x{app="a"}) and those
+ *           that are histograms or summaries themselves.
+ * ONE LOOK  Threads record while a page is written, so all that is decided of a metric is decided by the one walk over
+ *           its series that also prints them.  Its type is that of the first series; when a second type is met, the
+ *           family is cut off the page again and written by a second walk, as untyped, whatever that walk meets.  The
+ *           walk notes the labels of the histograms and summaries that it prints, and by these notes, not by what the
+ *           store holds a moment later, its siblings are siblings and their series shadowed.  A metric is walked as a
+ *           sibling or as a family, never as both.  So whatever changes meanwhile, no line stands twice, and no series
+ *           that lives throughout is left out because of another one's type.  One that is born after the walk of its
+ *           metric began stands on the next page.
+ * NEWBORN   Prometheus cannot see the increase of a series that it meets with its value.  So a series that starts at
+ * zero (store_note_page()) stands there with all its counts at 0, buckets and sum included, until every scraper has
+ *           seen it (scrapers.h); what has no 0, a summary's quantiles, stands as it is.
+ * MEMORY    The list of the metrics, and 8 bytes for each histogram and summary of a metric that has siblings.  Nothing
+ *           of the store is held beyond the view of one series, so values that are replaced can be freed meanwhile. */
+#ifndef PAGE_H
+#define PAGE_H
+
+#include "output/encoder.h"
+#include "store/store.h"
+
+struct page_result {
+    size_t lines;  /* samples written */
+    size_t hidden; /* series left out because of their names */
+};
+
+struct page_terms {
+    struct store *store;
+    unsigned slot;    /* of the maintenance thread */
+    uint64_t now;     /* milliseconds of the monotonic clock */
+    uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
+    const struct encoder *encoder;
+};
+
+/* Append all that is alive at now to page.  The maintenance thread alone, inside.  Ask page->failed afterwards. */
+struct page_result page_write(const struct page_terms *terms, struct buffer *page);
+
+#endif

@@ -1,0 +1,43 @@
+/* Who fetches pages regularly, and up to which time all of them have been shown what there was.
+ *
+ * Prometheus cannot see the increase of a series that it meets with its value: it needs the 0 before.  So a newborn
+ * counter stands on the page as 0 until each scraper has had a page with it, and for a scrape interval at least, since
+ * two scrapers may look like one.
+ *
+ *     page at      10       20       30       40
+ *     for          A        B        A        B           interval 20
+ *     a counter             0        0        5           born at 15: at 40, A and B have seen it since 20
+ *
+ * One thread.  No I/O, no allocation. */
+#ifndef SCRAPERS_H
+#define SCRAPERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SCRAPERS_MAX = 32,         /* remembered; of more, the one that was quiet for longest is forgotten */
+    SCRAPERS_PATIENCE = 5,     /* intervals without a page after which one is forgotten */
+    SCRAPERS_PUNCTUALITY = 20, /* a scrape may come this part of the interval early */
+};
+
+struct scraper {
+    uint64_t key;
+    uint64_t last_page; /* 0: a free entry */
+    bool regular;       /* it came again, half an interval later or more: not somebody who just has a look */
+};
+
+struct scrapers {
+    uint64_t interval; /* milliseconds; times as well, of the monotonic clock */
+    struct scraper all[SCRAPERS_MAX];
+};
+
+/* A page for the scraper of this key begins at now.  0: it is nobody's in particular. */
+void scrapers_note(struct scrapers *scrapers, uint64_t key, uint64_t now);
+
+/* What first stood on a page no later than this time has been shown for long enough: for an interval (less a
+ * SCRAPERS_PUNCTUALITY-th), and on a page of each regular scraper.  For a page that begins at now, before it is noted.
+ * It never goes back: pages and time go on, and one that becomes regular has just had a page. */
+uint64_t scrapers_all_saw(const struct scrapers *scrapers, uint64_t now);
+
+#endif

@@ -1,0 +1,143 @@
+/* What the files of the HTTP server share: the one header that names libh2o's types.  Only these files include it.
+ *
+ *   listener.c   accepts, and hands each connection to a worker
+ *   worker.c     the thread with its loop; connections and their timeouts
+ *   routes.c     the table of paths; from a request to its handler
+ *   response.c   what goes back, and is counted
+ *   post_drain.c, get_metrics.c, get_health.c   a file for each route
+ *   tls.c        the certificate
+ *   http.c       creates, starts, stops
+ *
+ * Unless it says so, a function is for the thread of the worker that it concerns. */
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include <h2o.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/http.h"
+#include "server/verifier.h"
+
+/* ---- structures ---- */
+
+struct connection {
+    h2o_linklist_t link; /* among the worker's; first */
+    struct worker *worker;
+    h2o_socket_t *socket;
+    uint64_t changed;       /* when a request was last begun or answered */
+    uint64_t requests;      /* that reached a handler */
+    uint64_t requests_seen; /* by the last check */
+    uint64_t partial_since; /* when a check first found the present request incomplete; 0: it did not */
+    bool responding;        /* a response is being prepared or sent */
+    bool waiting;           /* for something without which there can be no response */
+};
+
+struct worker {
+    h2o_context_t context; /* first: a request knows its context */
+    struct http_server *server;
+    unsigned slot; /* of the store */
+    pthread_t thread;
+    h2o_accept_ctx_t accept;
+    h2o_multithread_receiver_t hand_offs; /* connections, and the order to stop */
+    h2o_multithread_receiver_t pages;
+    h2o_multithread_receiver_t verified; /* passwords */
+    uint64_t next_check;                 /* milliseconds of the monotonic clock */
+    h2o_linklist_t connections;
+    h2o_linklist_t waiting; /* POST requests that wait */
+    unsigned retries;       /* of them, those that try again until another thread is done */
+    unsigned scrapes;       /* requests for a page that wait or are being answered */
+    unsigned pending;       /* what other threads have still to deliver, also for requests that are gone */
+    uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
+    bool stopping;
+    _Alignas(64) atomic_size_t connection_count;
+};
+
+struct http_server {
+    struct http_settings settings;
+    struct http_modules modules;
+    h2o_globalconf_t config;
+    SSL_CTX *tls; /* NULL: none */
+    struct verifier *verifier;
+    int listener;
+    struct worker *workers;
+    unsigned started;
+    pthread_barrier_t ready;      /* the workers and who starts them */
+    pthread_rwlock_t access_lock; /* guards the next three, which change only at a reload */
+    struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
+    struct rules *rules;          /* a reference, or NULL */
+    struct auth_realm metrics_realm;
+    atomic_bool unhealthy;
+    atomic_size_t refused;
+};
+
+/* ---- listener.c ---- */
+
+/* The socket of host and port; -1 with a sentence in error. */
+int listener_open(const struct http_settings *settings, char error[ERROR_MAX]);
+
+/* ---- tls.c ---- */
+
+/* TLS with the certificate and key of these settings; NULL with a sentence in error. */
+SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
+
+/* ---- worker.c ---- */
+
+void *worker_run(void *worker);
+
+/* Hand a connection over to a worker, or with -1 tell it to stop.  False if memory is short.  Any thread. */
+bool worker_hand_off(struct worker *worker, int fd);
+
+struct worker *worker_of(h2o_req_t *request);
+struct connection *connection_of(h2o_req_t *request);
+
+/* ---- routes.c ---- */
+
+/* A handler answers its request, now or later.  query: of the request's target, without '?'. */
+typedef void route_handler(h2o_req_t *request, struct slice query);
+
+route_handler post_drain, get_metrics, get_health;
+
+/* Pages have come for requests that wait. */
+void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* All requests come in here. */
+int routes_on_request(h2o_handler_t *handler, h2o_req_t *request);
+
+/* Passwords were verified for requests that wait. */
+void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* Try again what waits for another thread, and give up what has waited for too long. */
+void post_drain_check(struct worker *worker, uint64_t now);
+
+bool request_is(h2o_req_t *request, const char *method);
+
+/* The value of a header; empty if there is none. */
+struct slice request_header(const h2o_req_t *request, const h2o_token_t *token);
+struct slice request_header_named(const h2o_req_t *request, struct slice name);
+
+/* ---- response.c ---- */
+
+struct response {
+    const char *path; /* as it is counted */
+    int status;
+    const char *reason;
+    const char *type; /* of the body; NULL: there is none */
+    const char *body;
+    const h2o_token_t *header; /* NULL: no further header */
+    const char *value;
+};
+
+void response_send(h2o_req_t *request, const struct response *response);
+void response_send_text(h2o_req_t *request, const char *path, int status, const char *reason, const char *body);
+void response_send_unauthorized(h2o_req_t *request, const char *path, const char *challenge);
+
+/* Close the connection without a response.  For a batch that was not taken, but not because of what it is: log-shuttle
+ * takes any status from 400 on for the end of a batch, and Logplex most of them, but all send again what got no
+ * response.  It is counted with the status "none". */
+void response_withhold(h2o_req_t *request, const char *path);
+
+/* Count a response as one of all requests; status 0: there is none. */
+void response_count(struct worker *worker, const char *path, int status);
+
+#endif

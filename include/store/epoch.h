@@ -1,0 +1,61 @@
+/* When memory that others may still read can be freed.  A thread is inside between enter and leave; what it can reach
+ * while inside is not freed before it has left.
+ *
+ * EPOCHS  A thread inside publishes the global epoch that it entered at.  The epoch moves on when all who are inside
+ *         have seen it; what was retired at epoch e is released at e + 2, when no thread can hold it.  A thread that
+ *         stays inside delays releasing, nothing else.  Each slot has one thread at a time.
+ *
+ * FENCES  A processor may let a load overtake a store before it, x86 and arm64 alike, and no ordering of single
+ *         operations forbids that.  So there are three full fences; of any two, one comes first:
+ *
+ *             reader     publishes its epoch     fence R   reads pointers
+ *             retirer    unlinks the item        fence U   reads the epoch, stamps the item with it
+ *             advancer   reads the epoch         fence A   reads what all slots published, moves the epoch on
+ *
+ *         R, U: a reader whose fence comes after U does not find the item.  So who holds it has R before U.
+ *         R, A: an advancer whose fence comes after R sees the reader, and does not move the epoch past the one that
+ *               it published.  So who moves it past a reader that it does not see has A before R.
+ *         A, U: if A comes before R, and R before U, then the epoch that the advancer read is not newer than the one
+ *               that the item is stamped with.  So that advancer moved the epoch to e + 1 at most, and the next one,
+ *               which read e + 1, must see the reader.  The item is safe until the reader leaves.
+ *
+ *         A reader that loses time between reading the epoch and publishing it publishes an old one, and holds the
+ *         epoch back for as long as it is inside.  Leaving is a release, and the advancer's reading of it an acquire:
+ *         what was read inside was read before the memory is freed. */
+#ifndef EPOCH_H
+#define EPOCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct epoch_slot;
+
+struct epochs {
+    struct epoch_slot *slots;
+    unsigned slot_count;
+    _Alignas(64) atomic_uint_least64_t epoch;
+};
+
+/* False if memory is short.  epochs must be zeroed. */
+bool epochs_start(struct epochs *epochs, unsigned slot_count);
+
+/* Release all that was retired.  No thread may be inside; after a start that failed as well. */
+void epochs_stop(struct epochs *epochs);
+
+/* Also while inside: then what was reached before may be held no more. */
+void epoch_enter(struct epochs *epochs, unsigned slot);
+
+/* Also releases what this slot retired, as far as no other thread can hold it. */
+void epoch_leave(struct epochs *epochs, unsigned slot);
+
+/* Call release, on this slot's thread, for an item that was unlinked before, when nobody can hold it any more.  size:
+ * about how many bytes that frees, below 2^31; see epoch_should_quiesce().  Inside only.  If memory is short, the item
+ * is lost. */
+void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item));
+
+/* Has the slot retired so much, since it entered, that it should leave and enter again? */
+bool epoch_should_quiesce(const struct epochs *epochs, unsigned slot);
+
+#endif

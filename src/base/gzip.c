@@ -1,0 +1,111 @@
+#include "base/gzip.h"
+
+#include <strings.h>
+#include <zlib.h>
+
+enum {
+    ENCODINGS_MAX = 3,
+    FIRST_CAPACITY = 256 * 1024, /* for what is decompressed */
+    STEP = 64 * 1024,            /* of compressed text */
+};
+
+/* For zlib: the window's bits, and 16 more for a gzip wrapper. */
+enum { ZLIB_WRAPPER = 15, GZIP_WRAPPER = 15 + 16 };
+
+static enum decompress_result inflate_all(int wrapper, struct slice body, size_t limit, struct buffer *out)
+{
+    z_stream stream = {.next_in = (unsigned char *)body.at, .avail_in = (unsigned)body.length};
+    if (inflateInit2(&stream, wrapper) != Z_OK)
+        return DECOMPRESS_NO_MEMORY;
+    enum decompress_result result = DECOMPRESS_DONE;
+    int status = Z_OK;
+    while (status != Z_STREAM_END) {
+        size_t capacity = out->room > out->length ? out->room - out->length : FIRST_CAPACITY;
+        char *end = buffer_reserve(out, capacity);
+        if (end == NULL) {
+            result = DECOMPRESS_NO_MEMORY;
+            break;
+        }
+        stream.next_out = (unsigned char *)end;
+        stream.avail_out = (unsigned)capacity;
+        status = inflate(&stream, Z_NO_FLUSH);
+        out->length += capacity - stream.avail_out;
+        if (out->length > limit) {
+            result = DECOMPRESS_TOO_LARGE;
+            break;
+        }
+        if (status == Z_STREAM_END && wrapper == GZIP_WRAPPER && stream.avail_in > 0)
+            status = inflateReset(&stream); /* the next member (RFC 1952, 2.2) */
+        if ((status != Z_OK && status != Z_STREAM_END) ||
+            (status == Z_OK && stream.avail_in == 0 && stream.avail_out > 0)) {
+            result = DECOMPRESS_CORRUPT; /* damaged, or cut off */
+            break;
+        }
+    }
+    inflateEnd(&stream);
+    return result;
+}
+
+static bool is_named(struct slice text, const char *name)
+{
+    return text.length == strlen(name) && strncasecmp(text.at, name, text.length) == 0;
+}
+
+/* Cut the last item off a comma-separated list. */
+static struct slice take_last(struct slice *list)
+{
+    size_t at = list->length;
+    while (at > 0 && list->at[at - 1] != ',')
+        at--;
+    struct slice item = slice_trim(slice_after(*list, at));
+    list->length = at > 0 ? at - 1 : 0;
+    return item;
+}
+
+enum decompress_result decompress(struct slice encoding, struct slice body, size_t limit, struct buffer *out)
+{
+    enum decompress_result result = DECOMPRESS_PLAIN;
+    encoding = slice_trim(encoding);
+    for (int i = 0; encoding.length > 0; i++) {
+        struct slice name = take_last(&encoding);
+        int wrapper;
+        if (is_named(name, "identity"))
+            continue;
+        if (is_named(name, "gzip") || is_named(name, "x-gzip"))
+            wrapper = GZIP_WRAPPER;
+        else if (is_named(name, "deflate"))
+            wrapper = ZLIB_WRAPPER;
+        else
+            return DECOMPRESS_UNSUPPORTED;
+        if (i == ENCODINGS_MAX)
+            return DECOMPRESS_UNSUPPORTED;
+        struct buffer stage = *out; /* what the last stage made is this one's input */
+        if (result == DECOMPRESS_DONE)
+            body = (struct slice){stage.at, stage.length};
+        *out = (struct buffer){0};
+        result = inflate_all(wrapper, body, limit, out);
+        buffer_free(&stage);
+        if (result != DECOMPRESS_DONE)
+            return result;
+    }
+    return result;
+}
+
+bool gzip_compress(struct slice text, int level, struct buffer *out)
+{
+    z_stream stream = {.next_in = (unsigned char *)text.at, .avail_in = (unsigned)text.length};
+    if (deflateInit2(&stream, level, Z_DEFLATED, GZIP_WRAPPER, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    int status = Z_OK;
+    while (status == Z_OK) {
+        char *end = buffer_reserve(out, STEP);
+        if (end == NULL)
+            break;
+        stream.next_out = (unsigned char *)end;
+        stream.avail_out = STEP;
+        status = deflate(&stream, Z_FINISH);
+        out->length += STEP - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return status == Z_STREAM_END;
+}

@@ -1,0 +1,49 @@
+#include "base/reserved.h"
+
+enum {
+    APPS = 1 << RESERVED_FROM_APPS,
+    UNLABELLED = 1 << RESERVED_FROM_APPS_UNLABELLED,
+    RULES = 1 << RESERVED_FROM_RULES,
+    DRAINS = 1 << RESERVED_FROM_DRAINS,
+};
+
+struct reservation {
+    struct slice name;
+    unsigned from;
+};
+
+#define NAME(text)               \
+    {                            \
+        (text), sizeof(text) - 1 \
+    }
+
+static const struct reservation metric_prefixes[] = {
+    {NAME("heroku_"), APPS | UNLABELLED | RULES},
+    {NAME("drain_exporter_"), APPS | UNLABELLED | RULES},
+    {NAME("process_"), UNLABELLED | RULES}, /* Prometheus' own names for what a process needs have no labels */
+    {NAME("l2met_"), RULES},
+};
+
+/* Labels that say whose a series is, or what it counts: another value would mix series up.  Prometheus sets the last
+ * two itself, and has its own use for le and quantile. */
+static const struct reservation labels[] = {
+    {NAME("app"), RULES | DRAINS}, {NAME("process"), RULES | DRAINS},  {NAME("process_type"), RULES | DRAINS},
+    {NAME("le"), RULES | DRAINS},  {NAME("quantile"), RULES | DRAINS}, {NAME("addon"), DRAINS},
+    {NAME("source"), DRAINS},      {NAME("instance"), DRAINS},         {NAME("job"), DRAINS},
+};
+
+bool reserved_metric(struct slice name, enum reserved_from who)
+{
+    for (size_t i = 0; i < sizeof metric_prefixes / sizeof metric_prefixes[0]; i++)
+        if (metric_prefixes[i].from & 1U << who && slice_starts_with(name, metric_prefixes[i].name))
+            return true;
+    return false;
+}
+
+bool reserved_label(struct slice name, enum reserved_from who)
+{
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++)
+        if (labels[i].from & 1U << who && slice_equals(name, labels[i].name))
+            return true;
+    return false;
+}

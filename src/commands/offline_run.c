@@ -1,0 +1,44 @@
+#include "commands/offline_run.h"
+
+#include "base/clock.h"
+
+enum { BATCH_BYTES = 256 * 1024 };
+
+bool offline_run_open(struct offline_run *run, const struct offline_run_options *options, const char *path)
+{
+    struct buffer mistakes = {0};
+    *run = (struct offline_run){.file.fd = -1};
+    if (!offline_open(&run->offline, options->config_file, &mistakes))
+        command_fail_all(&mistakes);
+    else if (log_file_open(&run->file, path)) {
+        run->batch = offline_batch(&run->offline, options->app);
+        run->batch.now = clock_monotonic();
+        return true;
+    } else
+        offline_close(&run->offline);
+    return false;
+}
+
+size_t offline_run_next(struct offline_run *run, struct batch_observer *observer)
+{
+    struct log_input *input = run->file.input;
+    size_t count = log_input_batch(input, BATCH_BYTES, &run->body);
+    struct batch batch = run->batch; /* its now stands still, so that nothing leaves while we read */
+    batch.body = (struct slice){run->body.at, run->body.length};
+    batch.received = run->body.length;
+    batch.time = clock_wall();
+    batch.observer = observer;
+    batch.origin = (struct origin){.sender = "log", .shape = log_input_shape(log_input_form(input))};
+    if (count > 0 || !run->taken)
+        batch_process(run->offline.pipeline.intake, 0, &batch);
+    run->taken = true;
+    return count;
+}
+
+int offline_run_close(struct offline_run *run)
+{
+    int status = log_file_close(&run->file);
+    offline_close(&run->offline);
+    buffer_free(&run->body);
+    return status;
+}

@@ -1,0 +1,101 @@
+#include "intake/origin.h"
+
+#include <math.h>
+
+/* ---- senders ---- */
+
+static bool is_log_shuttle(const struct origin_headers *headers)
+{
+    return slice_starts_with(headers->user_agent, SLICE("log-shuttle/"));
+}
+
+static bool is_logplex(const struct origin_headers *headers)
+{
+    return headers->drain_token.length > 0 || headers->frame_id.length > 0;
+}
+
+/* The platform's own messages in a Private Space. */
+static bool is_private_space(const struct origin_headers *headers)
+{
+    return slice_starts_with(headers->user_agent, SLICE("excon/"));
+}
+
+static bool is_any(const struct origin_headers *headers)
+{
+    (void)headers;
+    return true;
+}
+
+/* Logplex names drain and frame; the same frame comes again under the same id. */
+static void name_by_frame(const struct origin_headers *headers, struct origin *origin)
+{
+    if (headers->drain_token.length == 0)
+        return;
+    origin->drain = headers->drain_token;
+    origin->id = headers->frame_id;
+}
+
+/* log-shuttle sets a request id, which stays the same when it tries again. */
+static void name_by_request(const struct origin_headers *headers, struct origin *origin)
+{
+    origin->id = headers->request_id;
+}
+
+/* The first one that a request is of. */
+static const struct sender {
+    const char *name;
+    bool (*is_sender)(const struct origin_headers *headers);
+    enum syslog_shape shape;
+    void (*name_batch)(const struct origin_headers *headers, struct origin *origin);
+} senders[] = {
+    {"log-shuttle", is_log_shuttle, SYSLOG_RFC5424, name_by_request},
+    {"logplex", is_logplex, SYSLOG_LOGPLEX, name_by_frame},
+    {"private-space", is_private_space, SYSLOG_RFC5424, name_by_request},
+    {"other", is_any, SYSLOG_RFC5424, name_by_request},
+};
+
+static const struct sender *find_sender(const struct origin_headers *headers)
+{
+    const struct sender *sender = senders;
+    while (!sender->is_sender(headers))
+        sender++;
+    return sender;
+}
+
+/* ---- what the headers say ---- */
+
+/* The number that a header spells, or NAN. */
+static double read_number(struct slice text)
+{
+    enum { DIGITS_MAX = 15 }; /* which a double holds exactly */
+    double number = 0;
+    if (text.length == 0 || text.length > DIGITS_MAX)
+        return NAN;
+    for (size_t i = 0; i < text.length; i++) {
+        if (!slice_is_digit(text.at[i]))
+            return NAN;
+        number = number * 10 + (text.at[i] - '0');
+    }
+    return number;
+}
+
+static double read_loss(struct slice text)
+{
+    double number = read_number(text);
+    return isnan(number) ? 0 : number;
+}
+
+struct origin origin_of(const struct origin_headers *headers)
+{
+    const struct sender *sender = find_sender(headers);
+    struct origin origin = {
+        .sender = sender->name,
+        .shape = sender->shape,
+        .drain_token = headers->drain_token,
+        .announces_messages = headers->message_count.length > 0,
+        .messages = read_number(headers->message_count),
+        .lost = {[LOGPLEX_L12] = read_loss(headers->drop_count), [LOGPLEX_L13] = read_loss(headers->lost_count)},
+    };
+    sender->name_batch(headers, &origin);
+    return origin;
+}

@@ -1,0 +1,319 @@
+/* POST /drain: who sends it, what is in it, and into the intake.
+ *
+ * A request waits, without holding up its thread, for two things: until its password is verified (verifier.h), and
+ * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/gzip.h"
+#include "server/http_internal.h"
+#include "server/query.h"
+
+enum {
+    DECOMPRESSED_FACTOR = 4,
+    /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
+    WAIT_MAX = 10000,
+};
+
+static const char name[] = "drain";
+
+/* What is known about a request so far.  References to accounts and rules of the same configuration are held. */
+struct post {
+    h2o_req_t *request;
+    struct slice query;
+    struct accounts *accounts;
+    struct rules *rules;
+    const struct account *account; /* one of the accounts: whose batch it is */
+    bool is_decoded;               /* the next two are known */
+    struct slice body;             /* in the request, or in decompressed */
+    struct buffer decompressed;
+};
+
+/* A request that waits.  On its memory, and so learns when the request is gone. */
+struct waiting_post {
+    h2o_linklist_t link; /* among the worker's; first */
+    struct post post;
+    struct worker *worker;
+    struct connection *connection;
+    uint64_t deadline;
+    struct ticket *ticket; /* NULL: it does not, or no longer, wait for its password, but for another thread */
+};
+
+/* What the verifier answers to; it may outlive the request. */
+struct ticket {
+    struct verifier_ticket of_verifier; /* first */
+    h2o_multithread_message_t message;
+    struct worker *worker;
+    struct waiting_post *waiting; /* NULL: the request is gone */
+    enum accounts_result result;
+    const struct account *account;
+};
+
+/* ---- the batch ---- */
+
+/* The Host header, which libh2o takes away; if there is none it puts its own name for us. */
+static struct slice host_of(const h2o_req_t *request)
+{
+    h2o_iovec_t host = request->input.authority;
+    bool is_sent = host.base != request->hostconf->authority.hostport.base;
+    return is_sent ? (struct slice){host.base, host.len} : (struct slice){"", 0};
+}
+
+static struct origin origin_of_request(h2o_req_t *request)
+{
+    return origin_of(&(struct origin_headers){
+        .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
+        .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
+        .request_id = request_header_named(request, SLICE("x-request-id")),
+        .user_agent = request_header(request, H2O_TOKEN_USER_AGENT),
+        .content_type = request_header(request, H2O_TOKEN_CONTENT_TYPE),
+        .message_count = request_header_named(request, SLICE("logplex-msg-count")),
+        .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
+        .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
+    });
+}
+
+/* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
+static bool take_body(const struct post *post)
+{
+    h2o_req_t *request = post->request;
+    struct worker *worker = worker_of(request);
+    char app_text[CONFIGURATION_APP_MAX];
+    struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
+    if (url_app.length == 0)
+        url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
+    struct origin origin = origin_of_request(request);
+    struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
+    uint64_t now = clock_monotonic();
+    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
+    struct batch batch = {
+        .body = post->body,
+        .received = request->entity.len,
+        .app = app,
+        .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
+        .last_batch = accounts_last_batch(post->accounts, app),
+        .labels = entry->labels,
+        .label_count = entry->label_count,
+        .rules = post->rules,
+        .router_by_process = entry->router_by_process,
+        .addon_app = entry->addon_app,
+        .origin = origin,
+        .host = host_of(request),
+        .time = clock_wall(),
+        .now = now,
+    };
+    if (batch_process(worker->server->modules.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
+        return false;
+    response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
+    return true;
+}
+
+/* Find the body of a request, decompressed.  False if there is none that can be taken: then it was answered. */
+static bool decode(struct post *post)
+{
+    h2o_req_t *request = post->request;
+    struct slice sent = {request->entity.base, request->entity.len};
+    size_t limit = worker_of(request)->server->settings.max_body_size;
+    if (sent.length > limit) {
+        response_send_text(request, name, 413, "Content Too Large", "the body is too large\n");
+        return false;
+    }
+    switch (decompress(request_header(request, H2O_TOKEN_CONTENT_ENCODING), sent, limit * DECOMPRESSED_FACTOR,
+                       &post->decompressed)) {
+    case DECOMPRESS_PLAIN:
+        post->body = sent;
+        return true;
+    case DECOMPRESS_DONE:
+        post->body = (struct slice){post->decompressed.at, post->decompressed.length};
+        return true;
+    case DECOMPRESS_UNSUPPORTED:
+        response_send_text(request, name, 415, "Unsupported Media Type", "this content-encoding is not supported\n");
+        return false;
+    case DECOMPRESS_CORRUPT:
+        response_send_text(request, name, 422, "Unprocessable Content", "the body cannot be decompressed\n");
+        return false;
+    case DECOMPRESS_TOO_LARGE:
+        response_send_text(request, name, 413, "Content Too Large", "the decompressed body is too large\n");
+        return false;
+    case DECOMPRESS_NO_MEMORY:
+        break;
+    }
+    response_withhold(request, name);
+    return false;
+}
+
+/* The request is let in: take what it brings.  False as of take_body(): then it can be called again. */
+static bool take_post(struct post *post)
+{
+    if (!post->is_decoded && !decode(post))
+        return true;
+    post->is_decoded = true;
+    return take_body(post);
+}
+
+/* ---- who sends it ---- */
+
+static struct post begin_post(h2o_req_t *request, struct slice query)
+{
+    struct http_server *server = worker_of(request)->server;
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct post post = {.request = request,
+                        .query = query,
+                        .accounts = accounts_ref(server->accounts),
+                        .rules = rules_ref(server->rules)};
+    pthread_rwlock_unlock(&server->access_lock);
+    return post;
+}
+
+static void end_post(struct post *post)
+{
+    accounts_unref(post->accounts);
+    rules_unref(post->rules);
+    buffer_free(&post->decompressed);
+}
+
+/* Answer a request by what is known about its password.  False as of take_body(). */
+static bool decide(struct post *post, enum accounts_result result)
+{
+    if (result == ACCOUNTS_ALLOWED)
+        return take_post(post);
+    if (result == ACCOUNTS_DENIED)
+        response_send_unauthorized(post->request, name, "Basic realm=\"drain\"");
+    else
+        response_withhold(post->request, name);
+    return true;
+}
+
+/* ---- waiting ---- */
+
+static void stop_waiting(struct waiting_post *waiting)
+{
+    if (!h2o_linklist_is_linked(&waiting->link))
+        return;
+    h2o_linklist_unlink(&waiting->link);
+    waiting->worker->retries -= waiting->ticket == NULL;
+    waiting->connection->waiting = false;
+    waiting->connection->changed = clock_monotonic(); /* it has as long as any other for its response */
+}
+
+/* The request's memory is going: nothing may be sent to it any more. */
+static void on_waiting_gone(void *memory)
+{
+    struct waiting_post *waiting = memory;
+    struct ticket *ticket = waiting->ticket;
+    stop_waiting(waiting);
+    if (ticket != NULL && verifier_cancel(waiting->worker->server->verifier, &ticket->of_verifier)) {
+        waiting->worker->pending--;
+        free(ticket);
+    } else if (ticket != NULL)
+        ticket->waiting = NULL;
+    waiting->connection->responding = false;
+    waiting->connection->changed = clock_monotonic();
+    end_post(&waiting->post);
+}
+
+/* Let a request wait: for the answer to a ticket, or if that is NULL for another thread.  What the post holds is let go
+ * with the request. */
+static struct waiting_post *start_waiting(const struct post *post, struct ticket *ticket)
+{
+    struct worker *worker = worker_of(post->request);
+    uint64_t timeout = worker->server->settings.request_timeout;
+    struct waiting_post *waiting = h2o_mem_alloc_shared(&post->request->pool, sizeof *waiting, on_waiting_gone);
+    *waiting = (struct waiting_post){.post = *post,
+                                     .worker = worker,
+                                     .connection = connection_of(post->request),
+                                     .deadline = clock_monotonic() + (timeout < WAIT_MAX ? timeout : WAIT_MAX),
+                                     .ticket = ticket};
+    waiting->connection->responding = waiting->connection->waiting = true;
+    h2o_linklist_insert(&worker->waiting, &waiting->link);
+    worker->retries += ticket == NULL;
+    return waiting;
+}
+
+void post_drain_check(struct worker *worker, uint64_t now)
+{
+    h2o_linklist_t *next;
+    for (h2o_linklist_t *at = worker->waiting.next; at != &worker->waiting; at = next) {
+        struct waiting_post *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting_post, link, at);
+        next = at->next;
+        if (now < waiting->deadline && (waiting->ticket != NULL || !take_post(&waiting->post)))
+            continue;
+        stop_waiting(waiting);
+        if (now >= waiting->deadline)
+            response_withhold(waiting->post.request, name);
+    }
+}
+
+/* ---- passwords ---- */
+
+/* On the verifier's thread: tell the worker whose request it is. */
+static void on_verified(struct verifier_ticket *of_verifier, enum accounts_result result, const struct account *account)
+{
+    struct ticket *ticket = (struct ticket *)of_verifier;
+    ticket->result = result;
+    ticket->account = account;
+    h2o_multithread_send_message(&ticket->worker->verified, &ticket->message);
+}
+
+/* A request's password is verified. */
+static void go_on(struct waiting_post *waiting, const struct ticket *ticket)
+{
+    stop_waiting(waiting);
+    waiting->ticket = NULL;
+    waiting->post.account = ticket->account;
+    if (decide(&waiting->post, ticket->result))
+        return;
+    waiting->connection->waiting = true;
+    h2o_linklist_insert(&waiting->worker->waiting, &waiting->link);
+    waiting->worker->retries++;
+}
+
+void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver;
+    while (!h2o_linklist_is_empty(messages)) {
+        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, messages->next);
+        struct waiting_post *waiting = ticket->waiting;
+        h2o_linklist_unlink(&ticket->message.link);
+        ticket->worker->pending--;
+        if (waiting != NULL && h2o_linklist_is_linked(&waiting->link))
+            go_on(waiting, ticket);
+        else if (waiting != NULL)
+            waiting->ticket = NULL; /* it was given up */
+        free(ticket);
+    }
+}
+
+/* Let a request wait for its verification.  False if it cannot. */
+static bool wait_for_password(const struct post *post, struct verification *verification)
+{
+    struct worker *worker = worker_of(post->request);
+    struct ticket *ticket = calloc(1, sizeof *ticket);
+    if (ticket == NULL) {
+        verification_free(verification);
+        return false;
+    }
+    ticket->of_verifier.done = on_verified;
+    ticket->worker = worker;
+    if (!verifier_submit(worker->server->verifier, verification, &ticket->of_verifier)) {
+        free(ticket);
+        return false;
+    }
+    worker->pending++;
+    ticket->waiting = start_waiting(post, ticket); /* its answer is read on this thread, so not before */
+    return true;
+}
+
+void post_drain(h2o_req_t *request, struct slice query)
+{
+    struct post post = begin_post(request, query);
+    struct verification *verification;
+    enum accounts_result result =
+        accounts_check(post.accounts, request_header(request, H2O_TOKEN_AUTHORIZATION), &post.account, &verification);
+    if (result == ACCOUNTS_PENDING && wait_for_password(&post, verification))
+        return;
+    if (decide(&post, result))
+        end_post(&post);
+    else
+        start_waiting(&post, NULL);
+}

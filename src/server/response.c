@@ -1,0 +1,57 @@
+#include "server/http_internal.h"
+
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "server/http_metrics.h"
+
+void response_count(struct worker *worker, const char *path, int status)
+{
+    struct store *store = worker->server->modules.store;
+    store_enter(store, worker->slot);
+    struct self_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .entity = ENTITY_NONE};
+    self_count(&terms, &http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, http_status_cell(status), 1);
+    store_leave(store, worker->slot);
+}
+
+void response_send(h2o_req_t *request, const struct response *response)
+{
+    struct worker *worker = worker_of(request);
+    response_count(worker, response->path, response->status);
+    request->res.status = response->status;
+    request->res.reason = response->reason;
+    /* Without a length libh2o would use chunks, which Logplex takes for the next response. */
+    request->res.content_length = response->body != NULL ? strlen(response->body) : 0;
+    if (response->type != NULL)
+        h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, response->type,
+                       strlen(response->type));
+    if (response->header != NULL)
+        h2o_add_header(&request->pool, &request->res.headers, response->header, NULL, response->value,
+                       strlen(response->value));
+    if (worker->stopping)
+        request->http1_is_persistent = 0;
+    h2o_send_inline(request, response->body != NULL ? response->body : "", request->res.content_length);
+}
+
+void response_send_text(h2o_req_t *request, const char *path, int status, const char *reason, const char *body)
+{
+    response_send(request, &(struct response){path, status, reason, "text/plain; charset=utf-8", body, NULL, NULL});
+}
+
+void response_send_unauthorized(h2o_req_t *request, const char *path, const char *challenge)
+{
+    response_send(request, &(struct response){path, 401, "Unauthorized", "text/plain; charset=utf-8",
+                                              "wrong user or password\n", H2O_TOKEN_WWW_AUTHENTICATE, challenge});
+}
+
+void response_withhold(h2o_req_t *request, const char *path)
+{
+    response_count(worker_of(request), path, 0);
+    /* libh2o has no way to end a connection from here, but does when it finds that it cannot write to it. */
+    shutdown(h2o_socket_get_fd(connection_of(request)->socket), SHUT_RDWR);
+    request->http1_is_persistent = 0;
+    request->res.status = 503;
+    request->res.reason = "Service Unavailable";
+    request->res.content_length = 0;
+    h2o_send_inline(request, "", 0);
+}

@@ -1,0 +1,28 @@
+#include "server/http_internal.h"
+
+#include <openssl/err.h>
+
+SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX])
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    if (tls == NULL) {
+        error_set(error, "TLS cannot be set up");
+        return NULL;
+    }
+    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
+    static h2o_iovec_t protocols[2]; /* libh2o keeps the pointer */
+    protocols[0] = h2o_iovec_init(H2O_STRLIT("http/1.1"));
+    h2o_ssl_register_alpn_protocols(tls, protocols);
+    const char *wrong = NULL;
+    if (SSL_CTX_use_certificate_chain_file(tls, settings->tls_cert_file) != 1)
+        wrong = "TLS_CERT_FILE: the file cannot be read as a PEM certificate";
+    else if (SSL_CTX_use_PrivateKey_file(tls, settings->tls_key_file, SSL_FILETYPE_PEM) != 1)
+        wrong = "TLS_KEY_FILE: the file cannot be read as a PEM key, or does not fit the certificate";
+    if (wrong == NULL)
+        return tls;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    error_set(error, "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+    SSL_CTX_free(tls);
+    return NULL;
+}

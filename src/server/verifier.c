@@ -1,0 +1,302 @@
+#include "server/verifier.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+enum {
+    JOBS_MAX = 1024,
+    USER_JOBS_MAX = 16,
+    PAUSE = 500, /* milliseconds from the beginning of a verification that failed to the next one of that user */
+};
+
+/* A password, and who waits for it. */
+struct job {
+    struct job *next; /* of the same user, a later one */
+    struct verification *verification;
+    struct verifier_ticket *tickets;
+    unsigned waiting; /* tickets */
+};
+
+struct user {
+    struct user *next; /* whose turn is later */
+    const struct account *account;
+    struct job *jobs;
+    unsigned job_count;
+    uint64_t not_before; /* when the next one may be begun, milliseconds of the monotonic clock */
+};
+
+struct verifier {
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    struct user *users;
+    struct job *running; /* NULL: none */
+    unsigned job_count;  /* that wait */
+    bool stopping;
+};
+
+/* ---- who waits; all of this with the lock held ---- */
+
+static void add_ticket(struct job *job, struct verifier_ticket *ticket)
+{
+    ticket->next = job->tickets;
+    job->tickets = ticket;
+    job->waiting++;
+}
+
+static bool remove_ticket(struct job *job, const struct verifier_ticket *ticket)
+{
+    for (struct verifier_ticket **at = &job->tickets; *at != NULL; at = &(*at)->next)
+        if (*at == ticket) {
+            *at = ticket->next;
+            job->waiting--;
+            return true;
+        }
+    return false;
+}
+
+static void free_job(struct job *job)
+{
+    verification_free(job->verification);
+    free(job);
+}
+
+/* Take a job out of its user's list. */
+static void unlink_job(struct verifier *verifier, struct user *user, const struct job *job)
+{
+    struct job **at = &user->jobs;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    user->job_count--;
+    verifier->job_count--;
+}
+
+/* The user of a verification, a new one at the end if need be; NULL if memory is short. */
+static struct user *find_user(struct verifier *verifier, const struct account *account)
+{
+    struct user **at = &verifier->users;
+    while (*at != NULL && (*at)->account != account)
+        at = &(*at)->next;
+    if (*at == NULL && (*at = calloc(1, sizeof **at)) != NULL)
+        (*at)->account = account;
+    return *at;
+}
+
+static void move_to_end(struct verifier *verifier, struct user *user)
+{
+    struct user **at = &verifier->users;
+    while (*at != user)
+        at = &(*at)->next;
+    *at = user->next;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = user;
+    user->next = NULL;
+}
+
+/* Forget the users for whom nothing waits and nothing is to be waited for. */
+static void forget_users(struct verifier *verifier, uint64_t now)
+{
+    for (struct user **at = &verifier->users; *at != NULL;) {
+        struct user *user = *at;
+        if (user->jobs == NULL && user->not_before <= now) {
+            *at = user->next;
+            free(user);
+        } else
+            at = &user->next;
+    }
+}
+
+/* ---- the thread ---- */
+
+static struct job *best_job(const struct user *user)
+{
+    struct job *best = user->jobs;
+    for (struct job *job = user->jobs; job != NULL; job = job->next)
+        if (job->waiting > best->waiting)
+            best = job;
+    return best;
+}
+
+/* The user whose turn it is; NULL if it is nobody's, then *wait says for how long at most. */
+static struct user *next_user(const struct verifier *verifier, uint64_t now, uint64_t *wait)
+{
+    *wait = UINT64_MAX;
+    for (struct user *user = verifier->users; user != NULL; user = user->next) {
+        if (user->jobs != NULL && user->not_before <= now)
+            return user;
+        uint64_t left = user->not_before > now ? user->not_before - now : 0;
+        if (left < *wait)
+            *wait = left;
+    }
+    return NULL;
+}
+
+static void wait_for_change(struct verifier *verifier, uint64_t now, uint64_t wait)
+{
+    if (wait == UINT64_MAX) {
+        pthread_cond_wait(&verifier->changed, &verifier->lock);
+        return;
+    }
+    uint64_t until = now + wait;
+    struct timespec deadline = {(time_t)(until / 1000), (long)(until % 1000) * 1000000};
+    pthread_cond_timedwait(&verifier->changed, &verifier->lock, &deadline);
+}
+
+/* Run a user's next job and tell all who wait for it.  The lock is let go meanwhile. */
+static void run_job(struct verifier *verifier, struct user *user)
+{
+    struct job *job = verifier->running = best_job(user);
+    const struct account *user_account = user->account, *account = NULL;
+    unlink_job(verifier, user, job);
+    move_to_end(verifier, user);
+    pthread_mutex_unlock(&verifier->lock);
+    uint64_t begun = clock_monotonic();
+    enum accounts_result result = verification_run(job->verification, &account);
+    pthread_mutex_lock(&verifier->lock);
+    verifier->running = NULL;
+    struct verifier_ticket *tickets = job->tickets;
+    if (result == ACCOUNTS_DENIED && (user = find_user(verifier, user_account)) != NULL)
+        user->not_before = begun + PAUSE;
+    pthread_mutex_unlock(&verifier->lock);
+    while (tickets != NULL) {
+        struct verifier_ticket *ticket = tickets;
+        tickets = ticket->next; /* it may be gone once it is done */
+        ticket->done(ticket, result, account);
+    }
+    free_job(job);
+    pthread_mutex_lock(&verifier->lock);
+}
+
+static void *run(void *argument)
+{
+    struct verifier *verifier = argument;
+    pthread_mutex_lock(&verifier->lock);
+    while (!verifier->stopping) {
+        uint64_t now = clock_monotonic(), wait;
+        forget_users(verifier, now);
+        struct user *user = next_user(verifier, now, &wait);
+        if (user != NULL)
+            run_job(verifier, user);
+        else
+            wait_for_change(verifier, now, wait);
+    }
+    pthread_mutex_unlock(&verifier->lock);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+struct verifier *verifier_start(void)
+{
+    struct verifier *verifier = calloc(1, sizeof *verifier);
+    if (verifier == NULL)
+        return NULL;
+    pthread_mutex_init(&verifier->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&verifier->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&verifier->thread, NULL, run, verifier) == 0)
+        return verifier;
+    pthread_cond_destroy(&verifier->changed);
+    pthread_mutex_destroy(&verifier->lock);
+    free(verifier);
+    return NULL;
+}
+
+void verifier_stop(struct verifier *verifier)
+{
+    if (verifier == NULL)
+        return;
+    pthread_mutex_lock(&verifier->lock);
+    verifier->stopping = true;
+    pthread_cond_signal(&verifier->changed);
+    pthread_mutex_unlock(&verifier->lock);
+    pthread_join(verifier->thread, NULL);
+    while (verifier->users != NULL) {
+        struct user *user = verifier->users;
+        while (user->jobs != NULL) {
+            struct job *job = user->jobs;
+            user->jobs = job->next;
+            free_job(job);
+        }
+        verifier->users = user->next;
+        free(user);
+    }
+    pthread_cond_destroy(&verifier->changed);
+    pthread_mutex_destroy(&verifier->lock);
+    free(verifier);
+}
+
+/* Wait for a job that there is already.  With the lock held. */
+static bool join_job(struct verifier *verifier, const struct user *user, const struct verification *verification,
+                     struct verifier_ticket *ticket)
+{
+    struct job *job = verifier->running;
+    if (job == NULL || !verification_equals(job->verification, verification)) {
+        job = user->jobs;
+        while (job != NULL && !verification_equals(job->verification, verification))
+            job = job->next;
+    }
+    if (job != NULL)
+        add_ticket(job, ticket);
+    return job != NULL;
+}
+
+/* Make a job of it; false if there are too many.  With the lock held. */
+static bool add_job(struct verifier *verifier, struct user *user, struct verification *verification,
+                    struct verifier_ticket *ticket)
+{
+    if (verifier->job_count >= JOBS_MAX || user->job_count >= USER_JOBS_MAX)
+        return false;
+    struct job *job = calloc(1, sizeof *job);
+    if (job == NULL)
+        return false;
+    job->verification = verification;
+    add_ticket(job, ticket);
+    struct job **end = &user->jobs;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = job;
+    user->job_count++;
+    verifier->job_count++;
+    pthread_cond_signal(&verifier->changed);
+    return true;
+}
+
+bool verifier_submit(struct verifier *verifier, struct verification *verification, struct verifier_ticket *ticket)
+{
+    pthread_mutex_lock(&verifier->lock);
+    struct user *user = find_user(verifier, verification_user(verification));
+    bool joined = user != NULL && join_job(verifier, user, verification, ticket);
+    bool added = user != NULL && !joined && add_job(verifier, user, verification, ticket);
+    pthread_mutex_unlock(&verifier->lock);
+    if (!added)
+        verification_free(verification);
+    return joined || added;
+}
+
+bool verifier_cancel(struct verifier *verifier, struct verifier_ticket *ticket)
+{
+    pthread_mutex_lock(&verifier->lock);
+    bool removed = verifier->running != NULL && remove_ticket(verifier->running, ticket);
+    struct job *unwanted = NULL;
+    for (struct user *user = verifier->users; user != NULL && !removed; user = user->next)
+        for (struct job *job = user->jobs; job != NULL && !removed; job = job->next)
+            if ((removed = remove_ticket(job, ticket)) && job->tickets == NULL) {
+                unlink_job(verifier, user, job);
+                unwanted = job;
+                break;
+            }
+    pthread_mutex_unlock(&verifier->lock);
+    if (unwanted != NULL)
+        free_job(unwanted);
+    return removed;
+}

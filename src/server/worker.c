@@ -1,0 +1,230 @@
+#include "server/http_internal.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "server/http_metrics.h"
+
+enum {
+    /* A request's bytes fit the first buffer, mostly: libh2o doubles a buffer by copying it. */
+    SOCKET_BUFFER = 128 * 1024,
+    /* How long idle connections stay open after a stop (milliseconds).  A busy sender's next request comes within this
+     * time and is told to close the connection, which is better than finding it closed while sending. */
+    STOP_GRACE = 500,
+    CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
+    RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
+};
+
+/* A message to a worker: a connection, or stop. */
+struct hand_off {
+    h2o_multithread_message_t message; /* first */
+    int fd;                            /* -1: stop */
+};
+
+struct worker *worker_of(h2o_req_t *request)
+{
+    return (struct worker *)request->conn->ctx;
+}
+
+/* Each socket that libh2o reads from was created in accept_connection(), which left the connection with it. */
+struct connection *connection_of(h2o_req_t *request)
+{
+    return request->conn->callbacks->get_socket(request->conn)->on_close.data;
+}
+
+/* ---- connections ---- */
+
+static void on_close(void *data)
+{
+    struct connection *connection = data;
+    h2o_linklist_unlink(&connection->link);
+    atomic_fetch_sub_explicit(&connection->worker->connection_count, 1, memory_order_relaxed);
+    free(connection);
+}
+
+/* The socket is only shut down: libh2o then finds its end and frees what belongs to it. */
+static void end_connection(struct connection *connection)
+{
+    shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
+static void accept_connection(struct worker *worker, int fd)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        close(fd);
+        atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
+        return;
+    }
+    connection->worker = worker;
+    connection->changed = clock_monotonic();
+    connection->socket = h2o_evloop_socket_create(worker->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    connection->socket->on_close.cb = on_close;
+    connection->socket->on_close.data = connection;
+    h2o_linklist_insert(&worker->connections, &connection->link);
+    h2o_accept(&worker->accept, connection->socket);
+}
+
+static void begin_stop(struct worker *worker)
+{
+    worker->stopping = true;
+    /* Not h2o_context_request_shutdown(): it starts a timer for HTTP/2 that cannot be taken back. */
+    worker->context.shutdown_requested = 1;
+}
+
+static void on_hand_offs(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, hand_offs, receiver);
+    while (!h2o_linklist_is_empty(messages)) {
+        struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, messages->next);
+        h2o_linklist_unlink(&hand_off->message.link);
+        if (hand_off->fd < 0)
+            begin_stop(worker);
+        else
+            accept_connection(worker, hand_off->fd);
+        free(hand_off);
+    }
+}
+
+/* ---- timeouts ---- */
+
+/* Is the header of a request complete in what has been received?  libh2o keeps it until the request is answered. */
+static bool has_header(const h2o_buffer_t *input)
+{
+    size_t length = input->size < 64 * 1024 ? input->size : 64 * 1024;
+    return memmem(input->bytes, length, "\r\n\r\n", 4) != NULL || memmem(input->bytes, length, "\n\n", 2) != NULL;
+}
+
+/* Has the connection been waiting for longer than it may? */
+static bool is_overdue(struct connection *connection, const struct http_settings *settings, uint64_t now)
+{
+    const h2o_buffer_t *input = connection->socket->input;
+    if (connection->waiting) /* see post_drain_check() */
+        return false;
+    if (connection->responding)
+        return now - connection->changed > settings->request_timeout;
+    bool partial = input != NULL && input->size > 0;
+    if (!partial) {
+        connection->partial_since = 0;
+        /* Who connects has something to say: the long time is only for those who said something before.  With TLS this
+         * is the time for the handshake too. */
+        uint64_t first = settings->tls_cert_file != NULL ? settings->header_timeout : settings->request_timeout;
+        uint64_t limit = connection->requests > 0 ? settings->idle_timeout : first;
+        return now - connection->changed > limit;
+    }
+    if (connection->partial_since == 0 || connection->requests_seen != connection->requests)
+        connection->partial_since = now;
+    connection->requests_seen = connection->requests;
+    uint64_t limit = has_header(input) ? settings->request_timeout : settings->header_timeout;
+    return now - connection->partial_since > limit;
+}
+
+/* Errors that libh2o answered by itself, before any handler: counted where all requests are. */
+static void count_errors(struct worker *worker)
+{
+    static const int statuses[H2O_STATUS_ERROR_MAX] = {
+        [H2O_STATUS_ERROR_400] = 400, [H2O_STATUS_ERROR_413] = 413, [H2O_STATUS_ERROR_417] = 417};
+    for (int i = 0; i < H2O_STATUS_ERROR_MAX; i++) {
+        for (; worker->errors_seen[i] < worker->context.emitted_error_status[i]; worker->errors_seen[i]++)
+            response_count(worker, "unread", statuses[i]);
+    }
+}
+
+static void check_connections(struct worker *worker)
+{
+    struct store *store = worker->server->modules.store;
+    uint64_t now = clock_monotonic();
+    unsigned ended = 0;
+    for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        if (!is_overdue(connection, &worker->server->settings, now))
+            continue;
+        end_connection(connection);
+        /* Idle ones are closed as a matter of course. */
+        ended += connection->responding || connection->partial_since != 0;
+    }
+    store_enter(store, worker->slot);
+    struct self_terms terms = {.store = store, .slot = worker->slot, .now = now, .entity = ENTITY_NONE};
+    self_count(&terms, &http_connections_timed_out, NULL, 0, 0, ended);
+    self_count(&terms, &http_connections_refused, NULL, 0, 0,
+               (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
+    store_leave(store, worker->slot);
+    count_errors(worker);
+    post_drain_check(worker, now);
+    worker->next_check = now + CHECK_INTERVAL;
+}
+
+/* End the connections on which nothing is going on. */
+static void end_idle_connections(struct worker *worker)
+{
+    for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        const h2o_buffer_t *input = connection->socket->input;
+        if (!connection->responding && (input == NULL || input->size == 0))
+            end_connection(connection);
+    }
+}
+
+/* ---- the thread ---- */
+
+/* What libh2o allocates for a context belongs to the thread: buffers go back to lists of the thread that first made
+ * them, without a lock.  So each worker makes its own context, and takes it down. */
+static void open_context(struct worker *worker)
+{
+    h2o_socket_buffer_prototype._initial_buf.capacity = SOCKET_BUFFER;
+    h2o_context_init(&worker->context, h2o_evloop_create(), &worker->server->config);
+    worker->accept = (h2o_accept_ctx_t){
+        .ctx = &worker->context, .hosts = worker->server->config.hosts, .ssl_ctx = worker->server->tls};
+    h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->pages, get_metrics_on_pages);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->verified, post_drain_on_verified);
+    check_connections(worker);
+}
+
+static void close_context(struct worker *worker)
+{
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified);
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->pages);
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->hand_offs);
+    h2o_context_dispose(&worker->context);
+}
+
+/* Do what is to be done, or wait for it for at most so many milliseconds.  The checks are not a timer of libh2o's,
+ * since these follow the wall clock, which can be set. */
+static void run_loop(struct worker *worker, int32_t wait)
+{
+    h2o_evloop_run(worker->context.loop, worker->retries > 0 ? RETRY_INTERVAL : wait);
+    if (worker->retries > 0)
+        post_drain_check(worker, clock_monotonic());
+    if (clock_monotonic() >= worker->next_check)
+        check_connections(worker);
+}
+
+void *worker_run(void *argument)
+{
+    struct worker *worker = argument;
+    open_context(worker);
+    pthread_barrier_wait(&worker->server->ready);
+    while (!worker->stopping)
+        run_loop(worker, CHECK_INTERVAL);
+    uint64_t grace = clock_monotonic() + STOP_GRACE;
+    while (atomic_load_explicit(&worker->connection_count, memory_order_relaxed) > 0 || worker->pending > 0) {
+        if (clock_monotonic() >= grace)
+            end_idle_connections(worker);
+        run_loop(worker, 20);
+    }
+    close_context(worker);
+    return NULL;
+}
+
+bool worker_hand_off(struct worker *worker, int fd)
+{
+    struct hand_off *hand_off = calloc(1, sizeof *hand_off);
+    if (hand_off == NULL)
+        return false;
+    hand_off->fd = fd;
+    h2o_multithread_send_message(&worker->hand_offs, &hand_off->message);
+    return true;
+}

@@ -1,0 +1,208 @@
+#include <stdlib.h>
+
+#include "store/store_internal.h"
+
+/* ---- walk ---- */
+
+size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity)
+{
+    size_t count = 0;
+    for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
+         metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
+        if (count < capacity)
+            views[count] = (struct store_metric_view){
+                stored_metric_name(metric), atomic_load_explicit(&metric->metric, memory_order_acquire), metric};
+        count++;
+    }
+    return count;
+}
+
+static void add_up(const struct store *store, const struct series *series, double *sums)
+{
+    const struct metric *metric = series_metric(series);
+    memset(sums, 0, metric->cells * sizeof sums[0]);
+    for (unsigned slot = 0; slot < store->settings.slots; slot++) {
+        _Atomic(double) *cells = cells_of_slot(series->cells, slot);
+        for (unsigned cell = 0; cell < metric->cells; cell++)
+            sums[cell] += atomic_load_explicit(&cells[cell], memory_order_relaxed);
+    }
+}
+
+/* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
+static void adopt_new(struct stored_metric *metric)
+{
+    if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
+        return;
+    struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
+    struct series *oldest = newest;
+    size_t count = 1;
+    for (; oldest->next_fresh != NULL; oldest = oldest->next_fresh)
+        count++;
+    if (metric->known_count + count > metric->known_capacity) {
+        size_t capacity = metric->known_capacity * 2 > metric->known_count + count ? metric->known_capacity * 2
+                                                                                   : metric->known_count + count;
+        struct series **larger = realloc(metric->known, capacity * sizeof *larger);
+        if (larger == NULL) {
+            series_list_new(metric, newest, oldest);
+            return;
+        }
+        metric->known = larger;
+        metric->known_capacity = capacity;
+    }
+    metric->known_count += count;
+    size_t at = metric->known_count;
+    for (struct series *series = newest; series != NULL; series = series->next_fresh)
+        metric->known[--at] = series;
+}
+
+/* What is known of a series whatever it is worth. */
+static struct store_series_view describe(const struct series *series)
+{
+    return (struct store_series_view){
+        .labels = series_labels(series), .born = series->born, .starts_at_zero = series->starts_at_zero};
+}
+
+bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
+{
+    uint32_t hash;
+    _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
+    struct series *series = series_find(bucket, hash, identity);
+    if (series == NULL)
+        return false;
+    *view = describe(series);
+    if (series->counted)
+        view->metric = series_metric(series);
+    else
+        view->value = atomic_load_explicit(&series->value, memory_order_acquire);
+    return view->value != &store_dead_value;
+}
+
+enum {
+    AHEAD = 8,   /* how many series ahead of its work a walk asks for memory */
+    PAUSE = 128, /* after how many series it lets others free theirs */
+};
+
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    struct stored_metric *metric = (struct stored_metric *)handle;
+    double sums[METRIC_CELLS_MAX];
+    adopt_new(metric);
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
+        if (i % PAUSE == PAUSE - 1)
+            store_enter(store, slot);
+        if (i + 2 * AHEAD < metric->known_count) {
+            const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + CACHE_LINE);
+            /* The value of a nearer one, or the cells: what it is does not matter here. */
+            __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
+        }
+        struct store_series_view view = describe(series);
+        bool alive;
+        if (series->counted) {
+            uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
+            alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
+            if (alive) {
+                add_up(store, series, sums);
+                view.metric = series_metric(series);
+                view.cells = sums;
+            }
+        } else {
+            view.value = atomic_load_explicit(&series->value, memory_order_acquire);
+            alive = view.value != &store_dead_value && !series_has_outlived(store, series, view.value, now);
+        }
+        if (alive && !visit(context, &view))
+            return false;
+    }
+    return true;
+}
+
+void store_note_page(struct store *store)
+{
+    if (store->settings.entities != NULL)
+        entities_note_page(store->settings.entities);
+}
+
+/* ---- sweep ---- */
+
+/* Mark a series dead if it is over.  Whether it is dead. */
+static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
+{
+    if (series->counted) {
+        uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
+        /* One that was seen just now may be refreshed without a note of it; see refresh(). */
+        return seen == DEAD_SEEN ||
+               (seen + series_refresh_interval(series) <= now && series_is_over(store, series, seen, now) &&
+                series_end_counted(store, series, seen));
+    }
+    struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+    return value == &store_dead_value ||
+           (series_has_outlived(store, series, value, now) && series_end_reported(store, slot, series, value));
+}
+
+static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
+{
+    adopt_new(metric);
+    size_t kept = 0;
+    for (size_t i = 0; i < metric->known_count; i++) {
+        struct series *series = metric->known[i];
+        if (!kill_series(store, slot, series, now)) {
+            metric->known[kept++] = series;
+            continue;
+        }
+        LIST_CUT(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
+        count_release(&series->group->series);
+        epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
+        count_release(&metric->series);
+    }
+    metric->known_count = kept;
+    for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
+        struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            LIST_CUT(&metric->groups, group, next);
+            epoch_retire(&store->epochs, slot, group, sizeof *group, free);
+        }
+        group = next;
+    }
+    /* After a peak the list is given back as well. */
+    if (kept < metric->known_capacity / 4) {
+        struct series **smaller = kept == 0 ? NULL : realloc(metric->known, kept * sizeof *smaller);
+        if (kept == 0)
+            free(metric->known);
+        if (kept == 0 || smaller != NULL) {
+            metric->known = smaller;
+            metric->known_capacity = kept;
+        }
+    }
+}
+
+void store_sweep(struct store *store, unsigned slot, uint64_t now)
+{
+    struct stored_metric *previous = NULL; /* the last one that stayed: pushed before it is only what is new */
+    struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire);
+    while (metric != NULL) {
+        struct stored_metric *next = atomic_load_explicit(&metric->next, memory_order_acquire);
+        sweep_metric(store, slot, metric, now);
+        long none = 0;
+        if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            LIST_CUT(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
+            LIST_CUT_AFTER(&store->metrics, previous, metric, next);
+            free(metric->known);
+            atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
+            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
+                 group = atomic_load_explicit(&group->next, memory_order_acquire))
+                epoch_retire(&store->epochs, slot, group, sizeof *group, free);
+            epoch_retire(&store->epochs, slot, metric, sizeof *metric, free);
+        } else
+            previous = metric;
+        metric = next;
+    }
+    cells_sweep(&store->cells, &store->epochs, slot);
+}
