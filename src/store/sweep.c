@@ -149,7 +149,8 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
     size_t kept = 0;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
-        if (!kill_series(store, slot, series, now)) {
+        /* The value and the series.  If memory is short they stay until the next sweep; so do groups and metrics. */
+        if (!epoch_reserve(&store->epochs, slot, 2) || !kill_series(store, slot, series, now)) {
             metric->known[kept++] = series;
             continue;
         }
@@ -163,7 +164,8 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
         struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
         long none = 0;
-        if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+        if (epoch_reserve(&store->epochs, slot, 1) &&
+            atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             LIST_CUT(&metric->groups, group, next);
             epoch_retire(&store->epochs, slot, group, sizeof *group, free);
@@ -190,16 +192,13 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
         struct stored_metric *next = atomic_load_explicit(&metric->next, memory_order_acquire);
         sweep_metric(store, slot, metric, now);
         long none = 0;
-        if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
+        if (epoch_reserve(&store->epochs, slot, 1) &&
+            atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             LIST_CUT(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
             LIST_CUT_AFTER(&store->metrics, previous, metric, next);
-            free(metric->known);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
-            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
-                 group = atomic_load_explicit(&group->next, memory_order_acquire))
-                epoch_retire(&store->epochs, slot, group, sizeof *group, free);
-            epoch_retire(&store->epochs, slot, metric, sizeof *metric, free);
+            epoch_retire(&store->epochs, slot, metric, sizeof *metric, stored_metric_free);
         } else
             previous = metric;
         metric = next;

@@ -43,7 +43,7 @@ static void json(void **state)
 
 static bool attempt_patterns(void)
 {
-    struct line_patterns *patterns = line_patterns_create(16);
+    struct line_patterns *patterns = line_patterns_create(32);
     if (patterns == NULL)
         return false;
     for (int i = 0; i < 20; i++) {
