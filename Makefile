@@ -134,10 +134,11 @@ UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
-# Memory that fails, see tests/unit/allocation.h: our own calls of these go through it.
-WRAP := malloc calloc realloc aligned_alloc strdup strndup free mmap munmap
+# Memory that fails, see tests/unit/allocation.h: our own calls of these go through it.  A static jemalloc
+# would be one of our objects.
+WRAP := malloc calloc realloc aligned_alloc strdup strndup asprintf free mmap munmap fopen pthread_create
 $(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
-	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(if $(JEMALLOC),-ljemalloc) $(LIBS)
 
 $(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

@@ -28,11 +28,11 @@ static void add_up(const struct store *store, const struct series *series, doubl
     }
 }
 
-/* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
-static void adopt_new(struct stored_metric *metric)
+/* Put the fresh series of a metric behind the known ones.  False if memory is short: they stay fresh. */
+static bool adopt_new(struct stored_metric *metric)
 {
     if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
-        return;
+        return true;
     struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
     struct series *oldest = newest;
     size_t count = 1;
@@ -44,7 +44,7 @@ static void adopt_new(struct stored_metric *metric)
         struct series **larger = realloc(metric->known, capacity * sizeof *larger);
         if (larger == NULL) {
             series_list_new(metric, newest, oldest);
-            return;
+            return false;
         }
         metric->known = larger;
         metric->known_capacity = capacity;
@@ -53,6 +53,7 @@ static void adopt_new(struct stored_metric *metric)
     size_t at = metric->known_count;
     for (struct series *series = newest; series != NULL; series = series->next_fresh)
         metric->known[--at] = series;
+    return true;
 }
 
 /* What is known of a series whatever it is worth. */
@@ -87,7 +88,8 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
 {
     struct stored_metric *metric = (struct stored_metric *)handle;
     double sums[METRIC_CELLS_MAX];
-    adopt_new(metric);
+    if (!adopt_new(metric))
+        return false;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
@@ -145,7 +147,7 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
 {
-    adopt_new(metric);
+    adopt_new(metric); /* or the next sweep does */
     size_t kept = 0;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
