@@ -32,7 +32,7 @@ struct offline {
  * settings say; no password is needed.  False with mistakes; then there is nothing to close. */
 bool offline_open(struct offline *offline, const char *config_file, struct buffer *mistakes);
 
-/* A batch without a body, but with all that the configuration gives to one of this app; app may be NULL.  It is posted
+/* A batch without a body, but with all that the configuration says of this app; app may be NULL.  It is posted
  * by the shared user or, if that cannot speak for the app, by the first drain that can. */
 struct batch offline_batch(const struct offline *offline, const char *app);
 

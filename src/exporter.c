@@ -348,7 +348,7 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 bool exporter_start(struct exporter *exporter)
 {
     return http_start(exporter->server,
-                      &(struct http_rooms){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
+                      &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
 }
 
 int exporter_listener(const struct exporter *exporter)
@@ -363,7 +363,7 @@ void exporter_accept(struct exporter *exporter)
 
 /* ---- reload ---- */
 
-/* Series with fixed labels that no entry gives any more have ended; all others are kept. */
+/* Series with fixed labels that no entry has any more have ended; all others are kept. */
 static void end_unlisted(struct entities *entities, const struct configuration *configuration)
 {
     static uint64_t hashes[CONFIGURATION_DRAINS_MAX];

@@ -15,12 +15,12 @@ struct keyvalue {
     bool bare;          /* a word without "=": value is empty */
 };
 
-/* Where the reading of a text stands.  The fields are keyvalue.c's own. */
+/* The state of a reader.  The fields are keyvalue.c's own. */
 struct keyvalue_reader {
     const char *start;
     const char *at;
     const char *end;
-    const char *block;   /* the 64 bytes that the masks below tell of */
+    const char *block;   /* the 64 bytes that the masks below describe */
     uint64_t separators; /* '=' and ' ' */
     uint64_t blanks;
     uint64_t quotes;
@@ -50,11 +50,11 @@ struct quantity {
 struct slice keyvalue_suffix(enum unit unit);
 
 /* What a sample value spells, in base units: "12", "-1.5", "147391814791bytes", "8027324kB", "7.11MB", "12ms",
- * "348836pages".  kB, MB and GB are powers of 1024, as /proc/meminfo means them; ms and us become seconds.  False where
+ * "348836pages".  kB, MB and GB are powers of 1024, as /proc/meminfo means them; ms and us become seconds.  False if
  * the number cannot be read or is not finite, or what follows it is no unit. */
 bool keyvalue_quantity(struct slice value, struct quantity *quantity);
 
-/* The number alone; false also where the unit is not known. */
+/* The number alone; false also if the unit is not known. */
 bool keyvalue_number(struct slice value, double *number);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which kinds of lines are there?  The shape of a text is the text with what differs from line to line replaced;
+/* Which kinds of lines are there?  The pattern of a text is the text with what differs from line to line replaced;
  * counted in a table of fixed size.  One thread. */
 #ifndef LINE_PATTERNS_H
 #define LINE_PATTERNS_H
@@ -7,36 +7,61 @@
 
 #include "base/slice.h"
 
-enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 512 };
+enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 2048 };
 
-/* Write the shape of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>, <ip>,
- * <hex> and <n>.  Cut off where it does not fit; returns its length. */
+enum line_piece_kind {
+    LINE_PIECE_PLAIN,
+    LINE_PIECE_STRING, /* quoted; but the name of a member of a JSON object is plain */
+    LINE_PIECE_UUID,
+    LINE_PIECE_ADDRESS,
+    LINE_PIECE_HEX,
+    LINE_PIECE_NUMBER,
+};
+
+/* A piece of a text, and what stands for it in the text's pattern: itself, or "<n>". */
+struct line_piece {
+    enum line_piece_kind kind;
+    struct slice text;
+    struct slice shown;
+};
+
+struct line_pieces {
+    struct slice rest;
+    bool starts_word;
+};
+
+/* The pieces of a text, one after the other; false at the end. */
+struct line_pieces line_pieces_of(struct slice text);
+bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
+
+/* Write the pattern of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>,
+ * <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
 
 struct line_patterns;
 
 struct line_patterns *
-line_patterns_create(size_t capacity);                 /* how many shapes are told apart; NULL where memory is short */
-void line_patterns_free(struct line_patterns *shapes); /* NULL is harmless */
+line_patterns_create(size_t capacity); /* how many patterns are counted each by itself; NULL if memory is short */
+void line_patterns_free(struct line_patterns *patterns); /* NULL is harmless */
 
-/* Count a text of this shape.  The first one is kept as an example, cut off where it does not fit. */
-void line_patterns_add(struct line_patterns *shapes, struct slice shape, struct slice text);
+/* Count a text of this pattern.  The first one is kept as an example, cut off if it does not fit. */
+void line_patterns_add(struct line_patterns *patterns, struct slice pattern, struct slice text);
 
 struct line_pattern_count {
-    struct slice shape;
+    struct slice pattern;
     struct slice example;
     uint64_t count;
 };
 
-/* Put the room most frequent shapes into counts, most frequent first; returns how many there are.  Valid until the next
- * change. */
-size_t line_patterns_most(const struct line_patterns *shapes, struct line_pattern_count *counts, size_t room);
+/* Put the most frequent patterns, at most capacity, into counts, most frequent first; returns how many there are. Valid
+ * until the next change. */
+size_t line_patterns_most(const struct line_patterns *patterns, struct line_pattern_count *counts, size_t capacity);
 
 struct line_patterns_total {
-    size_t shapes;
+    size_t patterns;
     uint64_t counted;
-    uint64_t without_room; /* texts of further shapes, for which there was no room */
+    uint64_t not_told_apart; /* texts of further patterns: the table was full */
 };
-struct line_patterns_total line_patterns_total(const struct line_patterns *shapes);
+struct line_patterns_total line_patterns_total(const struct line_patterns *patterns);
 
 #endif

@@ -12,18 +12,18 @@
  * constants.  All samples of one counted metric with the same number of labels have the same names of labels, in the
  * same order. */
 struct sample {
-    const struct metric *metric; /* ours, or NULL where the app chose the name */
+    const struct metric *metric; /* ours, or NULL if the app chose the name */
     struct slice namespace;      /* before the name, "_" between them; may be empty */
     struct slice name;
     const struct label *labels;
     size_t label_count;
-    /* Where metric has cells, amount is added to one of them; else value is recorded and these are not used. */
+    /* If metric has cells, amount is added to one of them; else value is recorded and these are not used. */
     unsigned cell;
     double amount;
-    struct value *value; /* its time and seen are filled in by who takes the sample */
+    struct value *value; /* its time and seen are filled in by the output that records it */
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
-    bool of_place;        /* it is of the place of that process in the formation: it stays when the process ends */
+    bool of_position;     /* it is of the position of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
     bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
     bool name_limited;    /* the app may choose only so many names of this kind */
@@ -32,7 +32,7 @@ struct sample {
 /* What a line says about a process. */
 enum process_event {
     PROCESS_STARTED,   /* it starts or is up */
-    PROCESS_RESTARTED, /* a new instance takes the place of the one before, whose reports are over */
+    PROCESS_RESTARTED, /* a new instance replaces the one before, whose reports are over */
     PROCESS_EXITED,    /* an instance has exited: its reports are over; maybe a new one is coming */
     PROCESS_ENDED,     /* it is down: nothing of it is left */
 };
@@ -41,14 +41,14 @@ enum process_event {
 struct series;
 
 /* Why a sample is not used: label value, meaning. */
-#define SAMPLE_REJECTIONS(X)                                                    \
-    X(REJECTED_ELEMENT, "element", "not an object with a metric in it")         \
-    X(REJECTED_NAME, "name", "the metric's name is missing, empty or too long") \
-    X(REJECTED_RESERVED, "reserved_name", "the name belongs to this program")   \
-    X(REJECTED_NAMES, "names", "the app has chosen too many names already")     \
-    X(REJECTED_LABELS, "labels", "too many or too long labels, or not text")    \
-    X(REJECTED_KIND, "kind", "neither absolute nor incremental")                \
-    X(REJECTED_VALUE, "value", "no value, or one that is not a finite number")  \
+#define SAMPLE_REJECTIONS(X)                                                                              \
+    X(REJECTED_ELEMENT, "element", "not an object with a metric in it")                                   \
+    X(REJECTED_NAME, "name", "the metric's name is missing, empty or too long")                           \
+    X(REJECTED_RESERVED, "reserved_name", "the name belongs to this program")                             \
+    X(REJECTED_NAMES, "names", "the app has chosen too many names already")                               \
+    X(REJECTED_LABELS, "labels", "too many or too long labels, or not text")                              \
+    X(REJECTED_KIND, "kind", "neither absolute nor incremental")                                          \
+    X(REJECTED_VALUE, "value", "no value, one that is not a finite number, or less than 0 for a counter") \
     X(REJECTED_TOO_LARGE, "too_large", "too many buckets, quantiles, members or bins")
 
 enum sample_rejection {
@@ -74,8 +74,8 @@ struct sample_output {
 
     /* What the line says about the app's processes, as of the line's own time. */
     void (*notify)(struct sample_output *output, struct slice process, enum process_event event);
-    /* A new instance of the process starts where another one ran before.  Is that news?  Not if instance() has told of
-     * it. */
+    /* A new instance of the process starts, after another one.  False if instance() has said so already: then it is no
+     * further restart. */
     bool (*restart)(struct sample_output *output, struct slice process);
     /* The process runs as this instance, a text that is another after each start. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);

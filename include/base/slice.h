@@ -23,7 +23,7 @@ static inline struct slice slice_of(const char *text)
 #define SLICE_SAME_ENDS(a, b, length, count) \
     (memcmp((a), (b), (count)) == 0 && memcmp((a) + (length) - (count), (b) + (length) - (count), (count)) == 0)
 
-/* Most texts are short, and these need no call: two overlapping pieces of a fixed size tell. */
+/* Most texts are short, and these need no call: it is enough to compare two overlapping pieces of a fixed size. */
 static inline bool slice_same_bytes(const char *a, const char *b, size_t length)
 {
     if (length > 16)
@@ -68,7 +68,7 @@ static inline struct slice slice_cut_line(struct slice *text)
     return line;
 }
 
-/* At most so many bytes from the start of text, and whole characters where it is UTF-8. */
+/* At most so many bytes from the start of text, and whole characters if it is UTF-8. */
 static inline struct slice slice_beginning(struct slice text, size_t most)
 {
     if (text.length <= most)

@@ -19,7 +19,7 @@ struct command_option {
     const char *name;     /* "--app" */
     const char *argument; /* what follows it, as the help calls it; NULL: nothing */
     const char *meaning;
-    /* Takes the argument, which is as long-lived as argv; false where it cannot be used: then error says why. NULL:
+    /* Takes the argument, which is as long-lived as argv; false if it cannot be used: then error says why. NULL:
      * it is put to destination as it is, a const char *, or true as a bool if there is none. */
     bool (*take)(void *destination, const char *argument, char error[ERROR_MAX]);
     void *destination;
@@ -35,7 +35,7 @@ struct command {
 };
 
 /* Read the arguments of a command.  Operands, which must be from least to most of them, are put in order; those that
- * are missing are NULL.  GO_ON, or the exit status where the command is over: the help was asked for, or there is a
+ * are missing are NULL.  GO_ON, or the exit status if the command is over: the help was asked for, or there is a
  * mistake, which was told. */
 int command_read(const struct command *command, int argc, char **argv, const char **operands, size_t least,
                  size_t most);
@@ -46,7 +46,7 @@ int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for all mistakes, see config/mistakes.h, which are freed. */
 int command_fail_all(struct buffer *mistakes);
 
-/* Flush what was printed; COMMAND_FAILED with a sentence where it could not be written. */
+/* Flush what was printed; COMMAND_FAILED with a sentence if it could not be written. */
 int command_finish(void);
 
 /* The command of this name, or NULL. */

@@ -8,10 +8,10 @@ struct log_file {
     struct log_input *input;
     const char *path;
     int fd;
-    uint64_t size; /* of the file, 0 where that is not known */
+    uint64_t size; /* of the file, 0 if that is not known */
 };
 
-/* Open path; NULL and "-" are stdin.  False where it cannot be read, which was told. */
+/* Open path; NULL and "-" are stdin.  False if it cannot be read, which was told. */
 bool log_file_open(struct log_file *file, const char *path);
 
 /* Must the next message be waited for? */

@@ -50,7 +50,7 @@ struct sender_batch {
 };
 
 /* Make a batch, which is empty but for the capacity of its buffers, of the messages framed in body as by
- * log_input_batch(). False where memory is short. */
+ * log_input_batch(). False if memory is short. */
 bool sender_write(const struct sender *sender, struct slice body, struct sender_batch *batch);
 
 #endif

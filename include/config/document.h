@@ -11,21 +11,21 @@
 #include "families/rules.h"
 
 /* A text that must not stand twice, and what it names. */
-struct place {
+struct location {
     struct slice text;
     yaml_mark_t mark;
     const void *item;
 };
 
-struct places {
-    struct place *list;
+struct locations {
+    struct location *list;
     size_t count;
-    size_t room;
+    size_t capacity;
 };
 
 struct mistake;
 
-struct reader {
+struct document_reader {
     struct slice text;
     const char *source;
     enum configuration_passwords passwords;
@@ -33,11 +33,11 @@ struct reader {
     struct configuration *configuration;
     const char *kind;   /* of the entry that is read: "drain" */
     struct slice entry; /* its name; empty if it has none */
-    struct places names;
-    struct places apps; /* of entries without a password */
-    struct places tokens;
-    struct places rules;
-    struct places metrics;
+    struct locations names;
+    struct locations apps; /* of entries without a password */
+    struct locations tokens;
+    struct locations rules;
+    struct locations metrics;
     struct rule *rule_list; /* as far as they are good */
     size_t rule_count;
     struct mistake *mistakes;
@@ -47,72 +47,72 @@ struct reader {
 };
 
 /* Note what is wrong at mark; NULL: with the whole. */
-void config_note(struct reader *reader, const yaml_mark_t *mark, const char *format, ...)
+void config_note(struct document_reader *reader, const yaml_mark_t *mark, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Append all mistakes to out, in the order of their locations. */
-void config_list_mistakes(struct reader *reader, struct buffer *out);
+void config_list_mistakes(struct document_reader *reader, struct buffer *out);
 
-void config_free_reader(struct reader *reader);
+void config_free_reader(struct document_reader *reader);
 
 /* ---- the document ---- */
 
 /* Load the text into reader->document; its root, or NULL with a mistake.  It must be one document without anchors,
  * aliases and directives, and not deep, since libyaml's work for these has no bound. */
-const yaml_node_t *config_open_document(struct reader *reader);
+const yaml_node_t *config_open_document(struct document_reader *reader);
 
 /* Wipe and free it, since passwords stand in it; only if it was opened. */
-void config_close_document(struct reader *reader);
+void config_close_document(struct document_reader *reader);
 
 /* ---- what must not stand twice ---- */
 
-void config_remember(struct reader *reader, struct places *places, struct slice text, const yaml_mark_t *mark,
-                     const void *item);
+void config_remember(struct document_reader *reader, struct locations *locations, struct slice text,
+                     const yaml_mark_t *mark, const void *item);
 
 /* Bring those with the same text together, the first first. */
-void config_sort_places(struct places *places);
+void config_sort_locations(struct locations *locations);
 
 /* Note each text that stands twice; what: how to call it. */
-void config_check_places(struct reader *reader, struct places *places, const char *what);
+void config_check_locations(struct document_reader *reader, struct locations *locations, const char *what);
 
 /* ---- nodes ---- */
 
-yaml_node_t *config_node(struct reader *reader, int index);
+yaml_node_t *config_node(struct document_reader *reader, int index);
 
 /* The text of a scalar; empty for any other node. */
 struct slice config_text(const yaml_node_t *node);
 
 /* Is it a scalar, a list or a mapping, as it must be?  what: how to call it. */
-bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what);
+bool config_is_kind(struct document_reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what);
 
 /* A text of 1 to limit bytes without NUL. */
-bool config_read_text(struct reader *reader, const yaml_node_t *node, const char *what, size_t limit,
+bool config_read_text(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t limit,
                       struct slice *text);
 
 /* true or false, exactly so; false with a mistake if it is neither. */
-void config_read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth);
+void config_read_truth(struct document_reader *reader, const yaml_node_t *node, const char *what, bool *truth);
 
 /* A copy with a NUL at its end; NULL if memory is short, which is noted. */
-char *config_keep(struct reader *reader, struct slice text);
+char *config_keep(struct document_reader *reader, struct slice text);
 
 /* An array of zeros, likewise. */
-void *config_allocate(struct reader *reader, size_t count, size_t size);
+void *config_allocate(struct document_reader *reader, size_t count, size_t size);
 
 /* The value of a key of a mapping; NULL if it has none. */
-const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mapping, const char *name);
+const yaml_node_t *config_value(struct document_reader *reader, const yaml_node_t *mapping, const char *name);
 
 /* How many items a list has, and one of them. */
 size_t config_list_length(const yaml_node_t *list);
-const yaml_node_t *config_list_item(struct reader *reader, const yaml_node_t *list, size_t item);
+const yaml_node_t *config_list_item(struct document_reader *reader, const yaml_node_t *list, size_t item);
 
 /* A key of a mapping, and what to do with its value.  into: what the mapping describes. */
 struct config_key {
     const char *name;
-    void (*read)(struct reader *reader, void *into, const yaml_node_t *value);
+    void (*read)(struct document_reader *reader, void *into, const yaml_node_t *value);
 };
 
 /* Read a mapping whose keys are all known; returns which of them are there, a bit for each.  known: a list of them. */
-unsigned config_read_mapping(struct reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
+unsigned config_read_mapping(struct document_reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
                              size_t count, const char *known, void *into);
 
 /* ---- names ---- */
@@ -124,11 +124,12 @@ bool config_is_name(struct slice name);
 
 /* The name of a label, which is the key of a mapping: legal ([a-zA-Z_][a-zA-Z0-9_]*, not "__..."), and not reserved.
  * False with a mistake. */
-bool config_read_label_name(struct reader *reader, const yaml_node_t *key, enum reserved_from who, struct slice *name);
+bool config_read_label_name(struct document_reader *reader, const yaml_node_t *key, enum reserved_from who,
+                            struct slice *name);
 
 /* ---- the sections ---- */
 
-void config_read_drains(struct reader *reader, void *none, const yaml_node_t *node);
-void config_read_rules(struct reader *reader, void *none, const yaml_node_t *node);
+void config_read_drains(struct document_reader *reader, void *none, const yaml_node_t *node);
+void config_read_rules(struct document_reader *reader, void *none, const yaml_node_t *node);
 
 #endif

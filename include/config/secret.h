@@ -11,7 +11,7 @@ enum {
     SECRET_ROOM = PASSWORD_MAX + 4, /* longer than any password, so that one that is too long is found to be */
 };
 
-/* The two users that there are without a list of drains: who posts for all apps, and who scrapes. */
+/* The two users that there are without a list of drains: one posts for all apps, one scrapes. */
 #define SHARED_USER "drain"
 #define METRICS_USER "metrics"
 

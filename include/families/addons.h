@@ -12,7 +12,7 @@
  * postgres   The database server's own log (procid postgres.<number>) is never read for these: it holds SQL, that is,
  *            anything.  Nor is what an app prints, which could be any text.
  * redis      On the smallest plans the server is shared: all but memory-redis, the connections, the hit rate and the
- *            evicted keys tell of the server then.
+ *            evicted keys are those of the server then.
  * pgbouncer  The addon is the database's: source is the same for all.  The keys whose numbers are written without their
  *            units are named after them:
  *                max_wait   seconds             heroku_pgbouncer_max_wait_seconds

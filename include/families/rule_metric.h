@@ -8,7 +8,7 @@
 #include "base/metric.h"
 
 /* What makes a metric the one that it is, and its help, which does not. */
-struct rule_metric_shape {
+struct rule_metric_key {
     const char *name;
     const char *help;
     enum metric_type type;
@@ -18,8 +18,8 @@ struct rule_metric_shape {
     const char *labels; /* the names of all of its labels, in their order, as one text */
 };
 
-/* The descriptor; NULL where memory is short.  One thread at a time. */
-const struct metric *rule_metric_of(const struct rule_metric_shape *shape);
+/* The descriptor; NULL if memory is short.  One thread at a time. */
+const struct metric *rule_metric_of(const struct rule_metric_key *key);
 
 /* These metrics live from now on, and all others that rules have made have ended.  One thread at a time. */
 void rule_metrics_keep(const struct metric *const *metrics, size_t count);

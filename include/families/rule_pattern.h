@@ -1,13 +1,18 @@
-/* The expressions of rules.  The room of PCRE2.
+/* The expressions of rules.  The one file that uses PCRE2.
  *
- * An expression is the author's, a line is anybody's: so the work for a line is bounded.  An expression starts with
- * '^', so that it is tried at one place only (PCRE2's limit counts for each place anew); machine code is made of it, or
- * it is refused; a match that takes too many steps is given up: RULE_STEPS, and a few for each byte, so that what just
- * looks for something in a long line is not.  One step may look through the whole line, as "(?!.*x)" does: so what
- * takes RULE_TIME on a long line counts as given up too. */
+ *     ^sidekiq job=(?<job>\w+) duration=(?<ms>[0-9.]+)ms
+ *
+ * The operator writes the expression, but anybody may write the line.  So the work for a line is bounded:
+ *   - An expression starts with '^', so that it is tried at one position only: PCRE2's limit begins anew at each.
+ *   - It is compiled to machine code, or refused.
+ *   - A match is given up after RULE_STEPS steps and RULE_STEPS_A_BYTE for each byte of the line.  The latter allow a
+ *     search through a long line.
+ *   - One step may look through the whole line, as "(?!.*x)" does.  So a match that takes RULE_TIME on a long line
+ * counts as given up too. */
 #ifndef RULE_PATTERN_H
 #define RULE_PATTERN_H
 
+#include "base/error.h"
 #include "base/slice.h"
 
 enum {
@@ -19,14 +24,13 @@ enum {
     RULE_LONG = 1024,             /* bytes from which on a line is long; no shorter one can take much more */
     RULE_HEAP_MAX = 1024,         /* KiB, of the interpreter */
     RULE_STACK_MAX = 1024 * 1024, /* bytes, of the machine's code */
-    RULE_PATTERN_PROBLEM = 256,
 };
 
 /* A compiled expression.  Immutable: any number of threads. */
 struct rule_pattern;
 
-/* NULL where the text is no expression that we take: problem says why not in one sentence, and where in the text. */
-struct rule_pattern *rule_pattern_create(struct slice text, char problem[RULE_PATTERN_PROBLEM]);
+/* NULL if the text is no expression that we take: error says in one sentence why not, and at which position. */
+struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX]);
 void rule_pattern_free(struct rule_pattern *pattern);
 
 /* The number of the group of this name, or 0. */
@@ -42,7 +46,7 @@ struct slice rule_pattern_part(const struct rule_pattern *pattern);
 bool rule_pattern_may_start(const struct rule_pattern *pattern, unsigned char byte);
 bool rule_pattern_may_be_empty(const struct rule_pattern *pattern);
 
-/* What matching needs, for one thread; NULL where memory is short. */
+/* What matching needs, for one thread; NULL if memory is short. */
 struct rule_matcher *rule_matcher_create(void);
 void rule_matcher_free(struct rule_matcher *matcher);
 
@@ -53,7 +57,10 @@ enum rule_match {
 };
 enum rule_match rule_pattern_match(const struct rule_pattern *pattern, struct rule_matcher *matcher, struct slice text);
 
-/* What a group of the last match has; empty where it has nothing. */
+/* What a group of the last match has; empty if it has nothing. */
 struct slice rule_matcher_group(const struct rule_matcher *matcher, unsigned group);
+
+/* What follows the last match in its text. */
+struct slice rule_matcher_rest(const struct rule_matcher *matcher);
 
 #endif

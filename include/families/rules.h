@@ -8,108 +8,23 @@
  * the last, unless it says "continue".  A rule whose matches are given up at a limit RULES_ERRORS_MAX times is switched
  * off until the configuration is read again.
  *
- * COST  A line is given to those rules only that its first bytes allow: for each first byte there is a list of them,
- *       and of each the first eight bytes that it wants are compared in one step.  Fields are read once for all rules.
+ * COST  Only rules that a line's first bytes allow see it: for each first byte there is a list of them, and the first
+ *       eight bytes that a rule wants are compared in one step.  Fields are read once for all rules.
  *
  * Rules do not change once created, but for their errors: any number of threads. */
 #ifndef RULES_H
 #define RULES_H
 
 #include "families/family.h"
-#include "families/rule_pattern.h"
-
-enum {
-    RULES_MAX = 500,
-    RULE_METRICS_MAX = 32,
-    RULE_LABELS_MAX = 16,
-    RULE_BUCKETS_MAX = 64,
-    RULE_CONDITIONS_MAX = 16,
-    RULE_FIELD_MAX = 128,      /* bytes of a field's name */
-    RULE_LINE_MAX = 16 * 1024, /* bytes of a message; no rule is given a longer one */
-    RULES_ERRORS_MAX = 10,
-};
-
-/* A text: a constant, or what a field of the line has. */
-struct rule_text {
-    char *text; /* owned; the constant, or the name of the field; NULL: there is none */
-    bool is_field;
-    unsigned field; /* set by rules_create(): a group, or a place among all fields of all rules */
-};
-
-struct rule_label {
-    char *name; /* owned */
-    struct rule_text value;
-};
-
-enum rule_action {
-    RULE_COUNTER,
-    RULE_GAUGE,
-    RULE_HISTOGRAM,
-    RULE_EXTERNAL_COUNTER,
-};
-
-/* The labels that say whose a sample is, one bit each. */
-enum {
-    RULE_WITH_APP = 1,
-    RULE_WITH_PROCESS = 2, /* the series ends with its process; one-off dynos have process_type instead */
-    RULE_WITH_PROCESS_TYPE = 4,
-};
-
-struct rule_metric {
-    enum rule_action action;
-    char *name; /* owned, as help and bounds */
-    char *help;
-    double *bounds;
-    unsigned bound_count;
-    struct rule_text value; /* none: a counter counts 1 */
-    double scale;           /* of values without a unit */
-    bool add;
-    unsigned with;
-    struct rule_label *labels; /* owned; in the order of their names, each once */
-    size_t label_count;
-    const struct metric *metric; /* set by rules_create() */
-};
-
-struct rule_condition {
-    struct rule_text field;
-    char *value; /* owned; NULL: any */
-};
-
-enum rule_lines {
-    RULE_MATCH,  /* those that match an expression */
-    RULE_LOGFMT, /* those whose fields are as the conditions say; key=value */
-    RULE_JSON,
-};
-
-struct rule {
-    char *name;    /* owned, as app and process; no other rule has it */
-    char *app;     /* NULL: of all apps */
-    char *process; /* a pattern with '*' and '?'; NULL: of all processes */
-    enum rule_lines lines;
-    struct rule_pattern *pattern;      /* owned; of RULE_MATCH */
-    struct rule_condition *conditions; /* owned; of the others, at least one */
-    size_t condition_count;
-    struct rule_metric *metrics; /* owned */
-    size_t metric_count;
-    bool drop;      /* no later rule sees the line, and it is no metric */
-    bool continues; /* later rules see the line too */
-};
-
-/* The help of a metric whose rule gives none, and the bounds of a histogram whose rule has none. */
-#define RULE_HELP "Made from log lines by a rule."
-enum { RULE_DEFAULT_BOUNDS = 11 };
-extern const double rule_default_bounds[RULE_DEFAULT_BOUNDS];
+#include "families/rule.h"
 
 struct rules;
 
-/* The array (malloc) and all in it become the rules', also where creation fails.  NULL where memory is short.  One
+/* The array (malloc) and all in it become the rules', also if creation fails.  NULL if memory is short.  One
  * thread at a time. */
 struct rules *rules_create(struct rule *rules, size_t count);
 
-/* Free such an array, for who does not create rules of it. */
-void rules_free_array(struct rule *rules, size_t count);
-
-/* One share more, or one less; the last one frees.  NULL is harmless. */
+/* One reference more, or one less; the last one frees.  NULL is harmless. */
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
 
@@ -126,7 +41,7 @@ bool rules_is_off(const struct rules *rules, size_t rule);
 
 /* ---- lines ---- */
 
-/* What a thread needs to read lines by rules; NULL where memory is short. */
+/* What a thread needs to read lines by rules; NULL if memory is short. */
 struct rules_reader *rules_reader_create(void);
 void rules_reader_free(struct rules_reader *reader);
 
@@ -138,6 +53,7 @@ struct rules_tally {
     struct slice name; /* valid as long as the rules */
     double lines;      /* that it took */
     double errors;     /* lines that it was given up for */
+    double unread;     /* values that could not be read */
 };
 
 /* Take the tally of the next rule that did something, from number *rule (0 at first) on; false behind the last. */
@@ -157,8 +73,31 @@ struct rules_taken {
 enum { RULES_TOLD = 8 };
 bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken);
 
-/* The family is in family.h's table: it owns all lines with a header, where there are rules, and reads NOT_A_METRIC
- * where none takes them. */
+/* A value of a rule that took the line that was read last, which is not used. */
+enum rules_unread_reason {
+    RULES_UNREAD_MISSING,
+    RULES_UNREAD_NO_NUMBER,
+    RULES_UNREAD_UNIT,
+    RULES_UNREAD_NEGATIVE,
+    RULES_UNREAD_TOO_LARGE,
+};
+enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are kept */
+struct rules_unread {
+    struct slice rule;
+    const char *metric;
+    enum rules_unread_reason reason;
+    struct slice text; /* at most RULES_UNREAD_TEXT bytes, without control characters; valid until the next line */
+    struct slice unit; /* likewise; of RULES_UNREAD_UNIT: the part of it that is not known */
+};
+
+/* The nth of them, likewise.  They are also counted in the tally, and a line a minute is logged for each rule. */
+bool rules_reader_unread(const struct rules_reader *reader, size_t nth, struct rules_unread *unread);
+
+/* "it is no number"; of RULES_UNREAD_UNIT the unit is to follow. */
+const char *rules_unread_meaning(enum rules_unread_reason reason);
+
+/* The family is in family.h's table: if there are rules, it owns all lines with a header, and reads NOT_A_METRIC if
+ * none takes them. */
 extern const struct family rules_family;
 
 #endif

@@ -13,7 +13,7 @@
 #include "families/family.h"
 #include "intake/syslog.h"
 
-/* The headers that tell; empty if the request does not have them. */
+/* The headers that show who sent it; empty if the request does not have them. */
 struct origin_headers {
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */

@@ -1,4 +1,4 @@
-/* Samples whose series would go over the bounds of their app or metric: who is told of them.
+/* Samples whose series would go over the bounds of their app or metric: the metric that reports them.
  *
  *     drain_exporter_series_overflowed_total{app="my-app",metric="hits",label="user"} 400
  *

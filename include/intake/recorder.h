@@ -1,5 +1,5 @@
-/* Take the samples of one batch to the store: find or make their series, within the bounds, and tell the entities what
- * the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
+/* Take the samples of one batch to the store: find or make their series, within the bounds, and notify the entities of
+ * what the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
 #ifndef RECORDER_H
 #define RECORDER_H
 

@@ -10,7 +10,7 @@
 
 enum {
     HTTP_CLIENT_CONNECT_TIMEOUT = 3000, /* milliseconds, as Logplex has them */
-    HTTP_CLIENT_TIMEOUT = 5000,         /* for a whole request and its answer */
+    HTTP_CLIENT_TIMEOUT = 5000,         /* for a whole request and its response */
 };
 
 /* Where a URL leads. */
@@ -18,9 +18,9 @@ struct http_url {
     bool tls;
     char host[256];
     char port[8];
-    char host_header[280];    /* as the URL has it: the port only where it names one */
+    char host_header[280];    /* as the URL has it: the port only if it names one */
     char target[2048];        /* path and query, as they stand */
-    char authorization[2048]; /* "Basic ...", secret; empty where the URL has no user */
+    char authorization[2048]; /* "Basic ...", secret; empty if the URL has no user */
 };
 
 /* Read "http[s]://[user[:password]@]host[:port][/path][?query]".  User and password are taken as they stand, as by

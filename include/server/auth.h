@@ -5,32 +5,32 @@
 #include "base/digest.h"
 #include "config/secret.h"
 
-enum { AUTH_PAIR_ROOM = 3 * PASSWORD_MAX + USER_MAX /* a password may be percent-encoded */ };
+enum { AUTH_PAIR_MAX = 3 * PASSWORD_MAX + USER_MAX /* a password may be percent-encoded */ };
 
 /* What an Authorization header says.  Secret: auth_forget() it. */
 struct auth_credentials {
-    struct slice pairs[2]; /* "user:password": as it was sent, and percent-decoded where it holds a '%' */
+    struct slice pairs[2]; /* "user:password": as it was sent, and percent-decoded if it holds a '%' */
     unsigned count;
-    char text[2][AUTH_PAIR_ROOM];
+    char text[2][AUTH_PAIR_MAX];
 };
 
-/* Decode the value of an Authorization header.  False where it holds no Basic credentials, or longer ones than anybody
+/* Decode the value of an Authorization header.  False if it holds no Basic credentials, or longer ones than anybody
  * can have; then there is nothing to forget.  The password may be sent percent-encoded, as some senders leave what they
  * find in a URL. */
 bool auth_read(struct auth_credentials *credentials, struct slice authorization);
 void auth_forget(struct auth_credentials *credentials);
 
-/* The two parts of a pair; the password is empty where there is no ':'. */
+/* The two parts of a pair; the password is empty if there is no ':'. */
 struct slice auth_user(struct slice pair);
 struct slice auth_password(struct slice pair);
 
-/* A realm knows digests of "user:password", no password.  A plain value: copy it, share it. */
+/* A realm knows digests of "user:password", no password.  A plain value: copy it. */
 struct auth_realm {
     unsigned char digests[2][DIGEST_SIZE];
     unsigned count;
 };
 
-/* Let user in with this password (at most two of them).  False where there are two already, the user's name is longer
+/* Let user in with this password (at most two of them).  False if there are two already, the user's name is longer
  * than USER_MAX, or the password is empty or longer than PASSWORD_MAX. */
 bool auth_allow(struct auth_realm *realm, const char *user, const char *password);
 

@@ -1,19 +1,20 @@
-/* The HTTP server: sockets, threads, limits and status codes.  The room of libh2o (and of TLS).
+/* The HTTP server: sockets, threads, limits and status codes.  http_internal.h has the map.
  *
  * One thread (main) accepts and hands each connection to the worker that has the fewest, because a few long-lived
  * connections carry all the traffic and the kernel's hashing may give all of them to one thread.  A worker reads, takes
- * batches and answers; pages are written by the maintenance. */
+ * batches and responds; pages are written by the maintenance thread. */
 #ifndef HTTP_H
 #define HTTP_H
 
 #include <stdint.h>
 
+#include "base/error.h"
 #include "intake/batch.h"
 #include "output/maintenance.h"
 #include "server/accounts.h"
 
 struct http_settings {
-    const char *host; /* empty: all addresses, of IPv6 and IPv4 where there is IPv6 */
+    const char *host; /* empty: all addresses, of IPv6 and IPv4 if there is IPv6 */
     const char *port;
     unsigned workers;
     size_t max_body_size;
@@ -27,28 +28,25 @@ struct http_settings {
 
 struct http_server;
 
-/* Open the socket and read the certificate; no thread is started.  NULL with one sentence in error where that cannot be
+/* Open the socket and read the certificate; no thread is started.  NULL with one sentence in error if that cannot be
  * done. */
-struct http_server *http_open(const struct http_settings *settings, char error[256]);
+struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX]);
 
-/* Who may post, who may read, and the rules (may be NULL) for what is posted.  The server takes a share of accounts and
- * rules.  Any thread, at any time; from the next request on. */
+/* Who may post, who may read, and the rules (may be NULL) for what is posted.  The server takes a reference to accounts
+ * and rules.  Any thread, at any time; from the next request on. */
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
 
-/* A share of those rules, or NULL.  Any thread. */
-struct rules *http_rules(struct http_server *server);
-
 /* What requests are given to.  All three must live until http_close(). */
-struct http_rooms {
+struct http_modules {
     struct intake *intake;
     struct store *store;
     struct maintenance *maintenance;
 };
 
-/* Start the workers and wait until they are ready; worker i records into slot i of the store.  False where a thread
+/* Start the workers and wait until they are ready; worker i records into slot i of the store.  False if a thread
  * cannot be created: then others may run already, and nothing is left but to end the process. */
-bool http_start(struct http_server *server, const struct http_rooms *rooms);
+bool http_start(struct http_server *server, const struct http_modules *modules);
 
 /* The listening socket, for poll(). */
 int http_listener(const struct http_server *server);
@@ -67,7 +65,7 @@ void http_unhealthy(struct http_server *server);
  * have ended, or after timeout milliseconds; whether all have ended. */
 bool http_stop(struct http_server *server, uint64_t timeout);
 
-/* Free all; only where http_stop() returned true or http_start() was never called. */
+/* Free all; only if http_stop() returned true or http_start() was never called. */
 void http_close(struct http_server *server);
 
 #endif

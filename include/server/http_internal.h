@@ -55,7 +55,7 @@ struct worker {
 
 struct http_server {
     struct http_settings settings;
-    struct http_rooms rooms;
+    struct http_modules modules;
     h2o_globalconf_t config;
     SSL_CTX *tls; /* NULL: none */
     struct verifier *verifier;
@@ -74,12 +74,12 @@ struct http_server {
 /* ---- listener.c ---- */
 
 /* The socket of host and port; -1 with a sentence in error. */
-int listener_open(const struct http_settings *settings, char error[256]);
+int listener_open(const struct http_settings *settings, char error[ERROR_MAX]);
 
 /* ---- tls.c ---- */
 
 /* TLS with the certificate and key of these settings; NULL with a sentence in error. */
-SSL_CTX *tls_open(const struct http_settings *settings, char error[256]);
+SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
 
 /* ---- worker.c ---- */
 

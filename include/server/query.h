@@ -4,8 +4,8 @@
 
 #include "base/slice.h"
 
-/* Write the decoded value of the parameter called name to out, cut off at room bytes, and return its view: '+' is a
- * space, %XX a byte.  Of several with this name the last counts.  Empty where there is none. */
-struct slice query_value(struct slice query, struct slice name, char *out, size_t room);
+/* Write the decoded value of the parameter called name to out, cut off at capacity bytes, and return its view: '+' is a
+ * space, %XX a byte.  Of several with this name the last counts.  Empty if there is none. */
+struct slice query_value(struct slice query, struct slice name, char *out, size_t capacity);
 
 #endif

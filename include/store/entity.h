@@ -14,6 +14,7 @@
 #ifndef ENTITY_H
 #define ENTITY_H
 
+#include <limits.h>
 #include <stdint.h>
 
 #include "base/identity.h"
@@ -52,9 +53,10 @@ void entities_note_page(struct entities *entities);
 /* Has one begun since the entity was first heard of or, if it was silent for so long that it was over, heard of again?
  * True as well for one that has left, and for NONE as soon as there was a page. */
 bool entities_was_on_page(const struct entities *entities, entity_id id);
-/* The same process, as an id for what its place in the formation has: that stays when the process ends, until the app
- * is scaled down below it.  Of an app, itself. */
-entity_id entities_place(const struct entities *entities, entity_id process);
+
+/* The same process, as an id for what its position in the formation has: that stays when the process ends, until the
+ * app is scaled down below it.  Of an app, itself. */
+entity_id entities_position(const struct entities *entities, entity_id process);
 
 /* What a line of this time says about a process; see enum process_event. */
 void entities_started(struct entities *entities, entity_id process, int64_t time);
@@ -96,9 +98,17 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 #define ENTITY_COUNTED INT64_MAX
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
 
-/* What an app has in the store: the lines of its series, and the names among them that are limited.  Add amount (may be
- * negative) to either and get the sum.  0 where the app is over or NONE. */
-enum entity_account { ENTITY_LINES, ENTITY_NAMES, ENTITY_ACCOUNTS };
+/* The same for a series that stays to be seen for more milliseconds than others after an end; after silence it does
+ * not. */
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more);
+
+/* Are lines of these two times of two instances of an entity, the earlier of which is over, grace or not? */
+bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later);
+
+/* What an app has in the store: the lines of the series whose names it chose, those of its series that are ours, and
+ * the names among the former that are limited.  Add amount (may be negative) to one of these and get the sum. */
+enum entity_account { ENTITY_CHOSEN_LINES, ENTITY_OUR_LINES, ENTITY_NAMES, ENTITY_ACCOUNTS };
+#define ENTITY_NO_ACCOUNT (LONG_MIN / 2) /* the app is over or NONE */
 long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount);
 
 #endif

@@ -20,12 +20,22 @@
  * them all at once to an array of its own.  Metric and group count their series; the count is raised before a series is
  * pushed, and they can be removed only by moving it from 0 to -1.
  *
+ * PRECEDENCE: A series has one kind: counted, as one of our metrics, or reported.  A sample of another kind with the
+ * same identity cannot be recorded in it, so one gives way, and which depends on who stands behind it now:
+ *
+ *     a metric of ours that is in force  >  a name that an app chose  >  a metric of ours that has ended
+ *
+ * The series gives way if its side stands lower: it ends, and the sample begins a new one at once, whatever the times
+ * of their lines are.  Otherwise the sample is refused (OUTDATED).  Reported samples of two sides that do not stand
+ * equal are of two kinds as well.  So a rule whose metric changes from gauge to counter, or back, ends what it made
+ * before, and a rule that counts takes the name over from an app that reported it.  Besides, a series gives way if its
+ * entity is over and the sample's is not.
+ *
  * DEATH: Only the maintenance thread unlinks.  It first marks a series dead by compare-and-swap on the very word that
  * an update must change (the value pointer; for cells, the time last seen).  So either the update comes first and the
  * series lives, or the mark comes first and the update, seeing it, makes a new series.  The time last seen is not
- * written again within a second, and a series that is younger than that is not marked.  A recorder may mark a counted
- * series, for the maintenance thread to unlink, that stands in its way: one whose metric has ended, or whose entity is
- * over.
+ * written again within a second, and a series that is younger than that is not marked.  A recorder marks a
+ * series, for the maintenance thread to unlink, that gives way to its sample.
  *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
  * meet another (list.h).  What is unlinked or replaced is freed when no thread can hold it (epoch.h). */
@@ -45,7 +55,8 @@ struct store_settings {
     size_t max_series;     /* bounds the weight (value_weight(); for counted series their lines) of all series but those
                               recorded as exempt; threads that create series at the same moment may pass it, and the next
                               two, by one series each */
-    size_t max_app_series; /* the same for the series of one app; 0: no bound */
+    size_t max_app_series; /* the same for the series of one app; 0: no bound.  If it is below max_series, a part of
+                              that is kept for the first lines of each app: see limits.c */
     size_t max_metric_series; /* the same for those of one metric and app; 0: no bound */
     size_t max_names;         /* how many names of metrics an app may have whose terms say name_limited; 0: no bound */
     uint64_t zero_time; /* milliseconds for which a series that starts at zero is shown so, and outlives its entity */
@@ -71,12 +82,13 @@ bool store_should_quiesce(const struct store *store, unsigned slot);
 enum store_result {
     STORE_RECORDED,
     STORE_CREATED,   /* recorded, and the series is new */
-    STORE_OUTDATED,  /* an absolute value older than the one that is there: ignored */
+    STORE_OUTDATED,  /* an absolute value older than the one that is there, or a sample that gives way: ignored */
     STORE_FULL,      /* max_series: a new series, or a larger value of a known one, was refused */
     STORE_APP_FULL,  /* max_app_series, likewise */
     STORE_CAPPED,    /* max_metric_series, likewise, but for a new series only; or too many that others share */
     STORE_NAMES,     /* max_names: a new series was refused */
     STORE_TOO_LARGE, /* the merged value would be over the bounds of value.h */
+    STORE_UNFIT,     /* an amount that cannot be added: see value_is_fit() */
     STORE_NO_MEMORY,
 };
 
@@ -96,9 +108,9 @@ struct series;
 
 /* Find a counted series of metric, or create it with all cells at 0; either keeps it alive.  On RECORDED or CREATED,
  * *counter may be added to until store_leave().  The identity's name must be metric->name; several metrics may share a
- * name as long as their series differ.  OUTDATED where the name or the series is somebody else's.  Inside only. */
-enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
-                                const struct store_terms *terms, struct series **counter);
+ * name as long as their series differ.  Inside only. */
+enum store_result store_counter(struct store *store, unsigned slot, const struct identity *identity,
+                                const struct metric *metric, const struct store_terms *terms, struct series **counter);
 
 /* Add to one of its cells.  Only the thread with the slot. */
 void store_add(struct series *counter, unsigned slot, unsigned cell, double amount);
@@ -109,9 +121,10 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
                               const struct store_terms *terms);
 
 /* Record a value.  Absolute: it replaces what is there, or goes on from it (value_continues()), unless that is of a
- * later line.  Incremental: it is merged with it. update is copied; its seen is overwritten with terms->now.  metric
- * may be NULL: then the name was not chosen by us. A series that is over its lifetime counts as absent.  A counted
- * series of the same identity refuses (OUTDATED). Inside only. */
+ * later line.  Incremental: it is merged with it; but a level (value_is_level()) not with what an instance of the
+ * process reported that was over before update's line.  update is copied; its seen is overwritten with terms->now.
+ * metric may be NULL: then an app chose the name.  A series that is over its lifetime counts as absent.
+ * terms->overflow: another type is refused (CAPPED) in place of replacing what was added up.  Inside only. */
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms);

@@ -21,6 +21,7 @@ struct group {
     _Atomic(struct group *) next; /* of the metric's */
     struct stored_metric *metric;
     entity_id app;
+    bool chosen;           /* the app chose the name; otherwise it is ours */
     atomic_long series;    /* how many exist or are about to; -1: removed */
     atomic_long named;     /* those of them that have a limited name */
     atomic_long overflows; /* those that others share */
@@ -44,7 +45,7 @@ struct stored_metric {
     struct series **known;
     size_t known_count;
     size_t known_capacity;
-    const struct metric *metric;
+    _Atomic(const struct metric *) metric; /* what the name is in force as, or was last; NULL: only apps chose it */
     uint64_t hash;
     uint32_t name_length;
     char name[];
@@ -55,14 +56,16 @@ struct series {
     _Atomic(struct series *) next_in_bucket;
     struct series *next_fresh;
     struct group *group;
-    const struct metric *counted; /* NULL: a reported series */
+    _Atomic(const struct metric *) metric; /* whose samples were recorded here last; NULL: an app's.  That of a counted
+                                              series never changes */
     union {
         _Atomic(struct value *) value; /* of a reported series; or &store_dead_value */
         _Atomic(double) *cells;        /* of a counted one: see cells.h */
     };
-    uint64_t born : 40; /* milliseconds of the monotonic clock: 34 years of them */
+    uint64_t born : 39; /* milliseconds of the monotonic clock: 17 years of them */
     uint64_t labels_length : 13;
     uint64_t position : 7; /* of its cells */
+    bool counted : 1;
     bool starts_at_zero : 1;
     bool exempt : 1;
     bool name_limited : 1;
@@ -86,8 +89,10 @@ struct store {
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     struct epochs epochs;
     struct cell_pool cells;
-    _Alignas(CACHE_LINE)
-        atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
+    _Alignas(CACHE_LINE) atomic_long reserve_used; /* the lines of all apps that are within their reserves */
+    long reserve;       /* lines of max_series that only reserves may take; 0: there are none */
+    long app_reserve;   /* for each app: of the lines that it chose, and of ours */
+    atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
     _Atomic(struct stored_metric *) metrics;
@@ -101,6 +106,11 @@ static inline uint64_t store_hash(const struct store *store, struct slice text)
 static inline struct slice stored_metric_name(const struct stored_metric *metric)
 {
     return (struct slice){metric->name, metric->name_length};
+}
+
+static inline const struct metric *series_metric(const struct series *series)
+{
+    return atomic_load_explicit(&series->metric, memory_order_acquire);
 }
 
 /* When a counted series was last recorded, see refresh(); or DEAD_SEEN. */
@@ -117,7 +127,7 @@ static inline size_t series_labels_offset(bool counted)
 
 static inline struct slice series_labels(const struct series *series)
 {
-    return (struct slice){(const char *)series + series_labels_offset(series->counted != NULL), series->labels_length};
+    return (struct slice){(const char *)series + series_labels_offset(series->counted), series->labels_length};
 }
 
 /* ---- metrics and groups (stored_metric.c) ---- */
@@ -126,13 +136,16 @@ static inline struct slice series_labels(const struct series *series)
 bool count_hold(atomic_long *series);
 void count_release(atomic_long *series);
 
-/* The metric of this name, held for one more series, created if it is missing; NULL if memory is short. */
+/* The metric of this name, held for one more series of metric, created if it is missing; NULL if memory is short. */
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric);
 
 /* The metric's group for an app, likewise.  The metric is held. */
-struct group *group_hold(struct stored_metric *metric, entity_id app);
+struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen);
 
 /* ---- limits (limits.c) ---- */
+
+/* Set the reserves that the settings ask for. */
+void limits_start(struct store *store);
 
 /* Is there room in max_series for a new series of this weight? */
 bool limits_has_room(const struct store *store, unsigned weight);
@@ -141,8 +154,8 @@ bool limits_has_room(const struct store *store, unsigned weight);
 enum store_result limits_check(struct store *store, struct group *group, unsigned weight,
                                const struct store_terms *terms);
 
-/* Has the group's app room for this much more? */
-bool limits_app_has_room(const struct store *store, const struct group *group, unsigned weight);
+/* May a group's series grow by this weight?  CREATED: they may. */
+enum store_result limits_check_growth(const struct store *store, const struct group *group, unsigned weight);
 
 /* Add weight, or take it back if it is negative, to what the store, a group and its app hold. */
 void limits_charge(struct store *store, struct group *group, long weight);
@@ -191,7 +204,8 @@ void series_free(void *series);
 /* Is a counted series that was last seen then over? */
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now);
 
-/* What was at 0 on the last page before its entity ended has still to be seen with what it has. */
+/* Milliseconds for which a series outlives its entity: what was at 0 on the last page before the end has still to be
+ * seen with what it has. */
 static inline uint64_t series_more_time(const struct store *store, const struct series *series)
 {
     return series->starts_at_zero ? store->settings.zero_time : 0;
@@ -202,12 +216,16 @@ static inline bool series_has_outlived(const struct store *store, const struct s
                                        const struct value *value, uint64_t now)
 {
     return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, value->time,
-                            now - series_more_time(store, series));
+           entities_is_over_after(store->settings.entities, series->entity, value->time, now,
+                                  series_more_time(store, series));
 }
 
-/* Mark a counted series dead and take its weight back; false if another thread did, or has seen it meanwhile. */
-bool series_mark_dead(struct store *store, struct series *series, uint64_t seen);
+/* Mark a counted series dead that was last seen then, and take its weight back; false if another thread did, or has
+ * seen it meanwhile. */
+bool series_end_counted(struct store *store, struct series *series, uint64_t seen);
+
+/* The same for a reported series with this value, which is retired; false if another thread did, or has replaced it. */
+bool series_end_reported(struct store *store, unsigned slot, struct series *series, struct value *value);
 
 /* How old (milliseconds) the time that a counted series was last seen at must be before it is noted again. */
 uint64_t series_refresh_interval(const struct series *series);

@@ -21,14 +21,14 @@ void keyvalue_start(struct keyvalue_reader *reader, struct slice text)
     load_block(reader, text.at);
 }
 
-/* The first place from at on that has a bit in the mask of its block, or the end. */
+/* The first position from at on that has a bit in the mask of its block, or the end. */
 static inline const char *find(struct keyvalue_reader *reader, const char *at, const uint64_t *mask)
 {
     for (;;) {
         size_t offset = (size_t)(at - reader->block);
-        uint64_t places = offset < SCAN_BLOCK ? *mask >> offset : 0;
-        if (places != 0)
-            return at + __builtin_ctzll(places);
+        uint64_t found = offset < SCAN_BLOCK ? *mask >> offset : 0;
+        if (found != 0)
+            return at + __builtin_ctzll(found);
         at = offset < SCAN_BLOCK ? reader->block + SCAN_BLOCK : at;
         if (at >= reader->end)
             return reader->end;
@@ -121,7 +121,7 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
 }
 
 /* A plain decimal number of up to 15 digits at the start of text: as an integer it is an exact double, as is the power
- * of ten that makes a fraction of it, so that their quotient is what strtod would give.  How many bytes it takes; 0:
+ * of ten that makes a fraction of it, so that their quotient is what strtod would return.  How many bytes it takes; 0:
  * there is none, or more than that. */
 static size_t read_plain(struct slice text, double *number)
 {

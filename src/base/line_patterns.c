@@ -5,7 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* ---- the shape of a text ---- */
+/* ---- the pattern of a text ---- */
 
 static bool is_hex(char byte)
 {
@@ -111,24 +111,55 @@ static size_t measure_number(struct slice text)
     return fraction > 0 ? length + 1 + fraction : length;
 }
 
+/* A string that names a member of a JSON object says what kind of line this is. */
+static bool names_member(struct slice text, size_t length)
+{
+    while (length < text.length && text.at[length] == ' ')
+        length++;
+    return length < text.length && text.at[length] == ':' && text.at[0] == '"';
+}
+
 static const struct placeholder {
     size_t (*measure)(struct slice text);
-    bool starts_word; /* it is looked for where no word precedes it */
+    bool starts_word; /* it is looked for only if no word precedes it */
+    enum line_piece_kind kind;
     struct slice name;
 } placeholders[] = {
-    {measure_string, true, {"<string>", 8}}, {measure_uuid, true, {"<uuid>", 6}}, {measure_ipv4, true, {"<ip>", 4}},
-    {measure_ipv6, true, {"<ip>", 4}},       {measure_hex, true, {"<hex>", 5}},   {measure_number, false, {"<n>", 3}},
+    {measure_string, true, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, true, LINE_PIECE_UUID, {"<uuid>", 6}},
+    {measure_ipv4, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_hex, true, LINE_PIECE_HEX, {"<hex>", 5}},          {measure_number, false, LINE_PIECE_NUMBER, {"<n>", 3}},
 };
 enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
 
-/* What stands at the start of text, of length *length; NULL where that is one byte of plain text. */
+/* What stands at the start of text, of length *length; NULL: plain text. */
 static const struct placeholder *find_placeholder(struct slice text, bool starts_word, size_t *length)
 {
     for (int i = 0; i < PLACEHOLDER_COUNT; i++)
         if ((starts_word || !placeholders[i].starts_word) && (*length = placeholders[i].measure(text)) > 0)
-            return &placeholders[i];
+            return names_member(text, *length) ? NULL : &placeholders[i];
     *length = 1;
     return NULL;
+}
+
+struct line_pieces line_pieces_of(struct slice text)
+{
+    /* What is far behind the capacity of a pattern cannot matter, and a quote without an end is not looked for for
+     * ever. */
+    return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
+}
+
+bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
+{
+    size_t length;
+    if (pieces->rest.length == 0)
+        return false;
+    const struct placeholder *placeholder = find_placeholder(pieces->rest, pieces->starts_word, &length);
+    *piece = (struct line_piece){.kind = placeholder == NULL ? LINE_PIECE_PLAIN : placeholder->kind,
+                                 .text = {pieces->rest.at, length}};
+    piece->shown = placeholder == NULL ? piece->text : placeholder->name;
+    pieces->starts_word = !is_word(pieces->rest.at[length - 1]);
+    pieces->rest = slice_after(pieces->rest, length);
+    return true;
 }
 
 static bool continues_character(char byte)
@@ -138,21 +169,19 @@ static bool continues_character(char byte)
 
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
 {
-    size_t length = 0, taken;
-    bool starts_word = true;
-    /* What is far behind the room cannot matter, and a quote without an end is not looked for for ever. */
-    struct slice rest = slice_beginning(text, 16 * LINE_PATTERN_MAX);
-    for (; rest.length > 0; rest = slice_after(rest, taken)) {
-        const struct placeholder *placeholder = find_placeholder(rest, starts_word, &taken);
-        struct slice part = placeholder != NULL ? placeholder->name : (struct slice){rest.at, 1};
-        starts_word = !is_word(rest.at[taken - 1]);
-        if (part.length > LINE_PATTERN_MAX - length)
+    size_t length = 0;
+    struct line_pieces pieces = line_pieces_of(text);
+    struct line_piece piece = {.text = text};
+    bool is_cut = false;
+    while (line_pieces_next(&pieces, &piece)) {
+        is_cut = piece.shown.length > LINE_PATTERN_MAX - length;
+        if (is_cut)
             break;
-        memcpy(out + length, part.at, part.length);
-        length += part.length;
+        memcpy(out + length, piece.shown.at, piece.shown.length);
+        length += piece.shown.length;
     }
     /* No half character at the end. */
-    if (rest.length > 0 && continues_character(rest.at[0])) {
+    if (is_cut && continues_character(piece.text.at[0])) {
         while (length > 0 && continues_character(out[length - 1]))
             length--;
         length -= length > 0;
@@ -165,9 +194,9 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
 struct entry {
     uint64_t count; /* 0: free */
     uint64_t hash;
-    size_t shape_length;
+    size_t pattern_length;
     size_t example_length;
-    char shape[LINE_PATTERN_MAX];
+    char pattern[LINE_PATTERN_MAX];
     char example[LINE_PATTERN_EXAMPLE_MAX];
 };
 
@@ -175,85 +204,85 @@ struct line_patterns {
     size_t capacity;
     size_t used;
     uint64_t counted;
-    uint64_t without_room;
+    uint64_t not_told_apart;
     struct entry *entries;
 };
 
 struct line_patterns *line_patterns_create(size_t capacity)
 {
-    struct line_patterns *shapes = calloc(1, sizeof *shapes);
+    struct line_patterns *patterns = calloc(1, sizeof *patterns);
     struct entry *entries = calloc(capacity, sizeof *entries);
-    if (shapes == NULL || entries == NULL) {
-        free(shapes);
+    if (patterns == NULL || entries == NULL) {
+        free(patterns);
         free(entries);
         return NULL;
     }
-    *shapes = (struct line_patterns){.capacity = capacity, .entries = entries};
-    return shapes;
+    *patterns = (struct line_patterns){.capacity = capacity, .entries = entries};
+    return patterns;
 }
 
-void line_patterns_free(struct line_patterns *shapes)
+void line_patterns_free(struct line_patterns *patterns)
 {
-    if (shapes != NULL)
-        free(shapes->entries);
-    free(shapes);
+    if (patterns != NULL)
+        free(patterns->entries);
+    free(patterns);
 }
 
-/* The shape's entry, or the one that it shall take; NULL where there is none left. */
-static struct entry *find_entry(const struct line_patterns *shapes, struct slice shape, uint64_t hash)
+/* The pattern's entry, or the free one that it shall have; NULL if there is none left. */
+static struct entry *find_entry(const struct line_patterns *patterns, struct slice pattern, uint64_t hash)
 {
-    for (size_t i = 0; i < shapes->capacity; i++) {
-        struct entry *entry = &shapes->entries[(hash + i) % shapes->capacity];
+    for (size_t i = 0; i < patterns->capacity; i++) {
+        struct entry *entry = &patterns->entries[(hash + i) % patterns->capacity];
         if (entry->count == 0 ||
-            (entry->hash == hash && slice_equals((struct slice){entry->shape, entry->shape_length}, shape)))
+            (entry->hash == hash && slice_equals((struct slice){entry->pattern, entry->pattern_length}, pattern)))
             return entry;
         /* In a table that is nearly full, a long search means that it is as good as full. */
-        if (i == 64 && shapes->used > shapes->capacity / 2)
+        if (i == 64 && patterns->used > patterns->capacity / 2)
             break;
     }
     return NULL;
 }
 
-void line_patterns_add(struct line_patterns *shapes, struct slice shape, struct slice text)
+void line_patterns_add(struct line_patterns *patterns, struct slice pattern, struct slice text)
 {
-    shape = slice_beginning(shape, LINE_PATTERN_MAX);
-    uint64_t hash = XXH3_64bits(shape.at, shape.length);
-    struct entry *entry = find_entry(shapes, shape, hash);
-    shapes->without_room += entry == NULL;
+    pattern = slice_beginning(pattern, LINE_PATTERN_MAX);
+    uint64_t hash = XXH3_64bits(pattern.at, pattern.length);
+    struct entry *entry = find_entry(patterns, pattern, hash);
+    patterns->not_told_apart += entry == NULL;
     if (entry == NULL)
         return;
-    shapes->counted++;
+    patterns->counted++;
     if (entry->count++ > 0)
         return;
-    shapes->used++;
+    patterns->used++;
     entry->hash = hash;
-    entry->shape_length = shape.length;
+    entry->pattern_length = pattern.length;
     entry->example_length = slice_beginning(text, LINE_PATTERN_EXAMPLE_MAX).length;
-    if (shape.length > 0)
-        memcpy(entry->shape, shape.at, shape.length);
+    if (pattern.length > 0)
+        memcpy(entry->pattern, pattern.at, pattern.length);
     if (entry->example_length > 0)
         memcpy(entry->example, text.at, entry->example_length);
 }
 
-size_t line_patterns_most(const struct line_patterns *shapes, struct line_pattern_count *counts, size_t room)
+size_t line_patterns_most(const struct line_patterns *patterns, struct line_pattern_count *counts, size_t capacity)
 {
     size_t length = 0;
-    for (size_t i = 0; i < shapes->capacity; i++) {
-        const struct entry *entry = &shapes->entries[i];
+    for (size_t i = 0; i < patterns->capacity; i++) {
+        const struct entry *entry = &patterns->entries[i];
         size_t at = length;
         while (at > 0 && counts[at - 1].count < entry->count)
             at--;
-        if (entry->count == 0 || at == room)
+        if (entry->count == 0 || at == capacity)
             continue;
-        length += length < room;
+        length += length < capacity;
         memmove(&counts[at + 1], &counts[at], (length - at - 1) * sizeof counts[0]);
         counts[at] = (struct line_pattern_count){
-            {entry->shape, entry->shape_length}, {entry->example, entry->example_length}, entry->count};
+            {entry->pattern, entry->pattern_length}, {entry->example, entry->example_length}, entry->count};
     }
     return length;
 }
 
-struct line_patterns_total line_patterns_total(const struct line_patterns *shapes)
+struct line_patterns_total line_patterns_total(const struct line_patterns *patterns)
 {
-    return (struct line_patterns_total){shapes->used, shapes->counted, shapes->without_room};
+    return (struct line_patterns_total){patterns->used, patterns->counted, patterns->not_told_apart};
 }

@@ -1,5 +1,6 @@
 #include "base/value.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,12 +105,12 @@ static struct value *merge_sketches(const struct value *a, const struct value *b
         return copy(b);
     if (b->number == 0)
         return copy(a);
-    size_t room = (size_t)a->size + b->size;
-    struct value *result = allocate(VALUE_SKETCH, room);
+    size_t most = (size_t)a->size + b->size;
+    struct value *result = allocate(VALUE_SKETCH, most);
     if (result == NULL)
         return NULL;
     union value_word *keys = result->words + 3;
-    union value_word *numbers = keys + room;
+    union value_word *numbers = keys + most;
     size_t i = 0, j = 0, count = 0;
     while (i < a->size || j < b->size) {
         const struct value *from;
@@ -152,43 +153,102 @@ bool value_continues(const struct value *old, const struct value *update)
     return old->type == VALUE_EXTERNAL_COUNTER && update->type == VALUE_EXTERNAL_COUNTER;
 }
 
-struct value *value_merge(const struct value *old, const struct value *update)
+bool value_is_level(const struct value *value)
+{
+    return value->type == VALUE_GAUGE || value->type == VALUE_SET;
+}
+
+static bool is_finite(double number)
+{
+    return number >= -DBL_MAX && number <= DBL_MAX;
+}
+
+static bool is_count(double number)
+{
+    return number >= 0 && number <= DBL_MAX;
+}
+
+/* Are all of them counts?  Their bits as integers show it, two at a time: the highest is set if a number is negative
+ * and, when the lowest bit of the exponent is added, if the exponent was all ones. */
+static bool are_counts(const union value_word *words, size_t count)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        union value_word word = {.number = words[i].number + 0.0}; /* -0 is 0 */
+        bits |= word.member | (word.member + (UINT64_C(1) << 52));
+    }
+    return bits >> 63 == 0;
+}
+
+bool value_is_fit(const struct value *value, bool incremental)
+{
+    if (value->type == VALUE_EXTERNAL_COUNTER)
+        return is_count(value->words[0].number);
+    if (!incremental)
+        return true;
+    switch ((enum value_type)value->type) {
+    case VALUE_COUNTER:
+        return is_count(value->number);
+    case VALUE_GAUGE:
+        return is_finite(value->number);
+    case VALUE_HISTOGRAM:
+        return is_count(value->number) && is_finite(value->words[0].number) &&
+               are_counts(value->words + 1 + value->size, value->size);
+    case VALUE_SKETCH:
+        return is_count(value->number) && is_finite(value->words[0].number) &&
+               are_counts(value->words + 3 + value->size, value->size);
+    default:
+        return true;
+    }
+}
+
+/* The sum of both, or of what was counted since; see value_merge(). */
+static struct value *add(const struct value *old, const struct value *update)
 {
     struct value *result;
-    if (old == NULL || !value_adds(old, update))
+    switch ((enum value_type)update->type) {
+    case VALUE_COUNTER:
+    case VALUE_GAUGE:
         result = copy(update);
-    else {
-        switch ((enum value_type)update->type) {
-        case VALUE_COUNTER:
-        case VALUE_GAUGE:
-            result = copy(update);
-            if (result != NULL)
-                result->number += old->number;
-            break;
-        case VALUE_EXTERNAL_COUNTER: {
-            double last = old->words[0].number, told = update->words[0].number;
-            result = copy(update);
-            if (result != NULL)
-                result->number = old->number + (told >= last ? told - last : told);
-            break;
-        }
-        case VALUE_SET:
-            result = unite_sets(old, update);
-            break;
-        case VALUE_HISTOGRAM:
-            result = add_histograms(old, update);
-            break;
-        case VALUE_SKETCH:
-            result = merge_sketches(old, update);
-            break;
-        default:
-            result = copy(update);
-            break;
-        }
+        if (result != NULL)
+            result->number += old->number;
+        return result;
+    case VALUE_EXTERNAL_COUNTER: {
+        double last = old->words[0].number, told = update->words[0].number;
+        result = copy(update);
+        if (result != NULL)
+            result->number = old->number + (told >= last ? told - last : told);
+        return result;
     }
+    case VALUE_SET:
+        return unite_sets(old, update);
+    case VALUE_HISTOGRAM:
+        return add_histograms(old, update);
+    case VALUE_SKETCH:
+        return merge_sketches(old, update);
+    default:
+        return copy(update);
+    }
+}
+
+static bool is_within_bounds(const struct value *value)
+{
+    return value->size <= (value->type == VALUE_SET ? VALUE_SET_MAX : VALUE_SIZE_MAX);
+}
+
+static bool has_finite_sums(const struct value *value)
+{
+    bool has_sum = value->type == VALUE_HISTOGRAM || value->type == VALUE_SKETCH;
+    return is_finite(value->number) && (!has_sum || is_finite(value->words[0].number));
+}
+
+struct value *value_merge(const struct value *old, const struct value *update)
+{
+    bool added = old != NULL && value_adds(old, update);
+    struct value *result = added ? add(old, update) : copy(update);
     if (result == NULL)
         return NULL;
-    if (result->size > (result->type == VALUE_SET ? VALUE_SET_MAX : VALUE_SIZE_MAX)) {
+    if (!is_within_bounds(result) || (added && !has_finite_sums(result))) {
         free(result);
         return NULL;
     }

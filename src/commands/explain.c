@@ -9,17 +9,20 @@
 #include "base/process.h"
 #include "commands/explanation.h"
 #include "commands/offline_run.h"
+#include "commands/suggestion.h"
 #include "intake/ledger.h"
 
 enum {
     TEXT_SHOWN = 400,          /* bytes of a line */
     LINE_PATTERNS_TOLD = 4096, /* apart from each other */
     LINE_PATTERNS_SHOWN = 20,
+    SUGGESTIONS_SHOWN = 10,
 };
 
 struct options {
     struct offline_run_options run;
     bool summary;
+    bool suggest;
 };
 
 /* What is counted of all messages. */
@@ -36,8 +39,9 @@ struct explainer {
     struct batch_observer observer; /* first */
     struct explanation explanation;
     struct count count;
-    double lost[LOGPLEX_CODES];   /* what the context of the batch told before the present message */
-    struct line_patterns *shapes; /* of lines that are not metrics; NULL: each line is printed instead */
+    double lost[LOGPLEX_CODES];     /* what the context of the batch told before the present message */
+    struct line_patterns *patterns; /* of lines that are not metrics; NULL: each line is printed instead */
+    bool suggest;                   /* they are for suggestions, so lines that rules are not given do not count */
 };
 
 static const char *const malformation_meanings[] = {
@@ -79,7 +83,7 @@ static void print_text(struct slice text)
     putchar('\n');
 }
 
-/* As heroku logs shows it; the message itself where it has no header. */
+/* As heroku logs shows it; the message itself if it has no header. */
 static void print_line(const struct batch_judgement *judgement)
 {
     const struct line *line = judgement->line;
@@ -102,7 +106,7 @@ static bool taken_by_rule(const struct batch_judgement *judgement)
     return judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, 0, &taken);
 }
 
-/* ": sidekiq, noise (drops it)"; false where no rule took the line. */
+/* ": sidekiq, noise (drops it)"; false if no rule took the line. */
 static bool print_rules(const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
@@ -145,12 +149,27 @@ static void print_lost(struct explainer *explainer, const struct family_context 
     }
 }
 
+/* Why values of rules were not used: the metric, the text, and the unit of it that is not known. */
+static void print_unread(const struct batch_judgement *judgement)
+{
+    struct rules_unread unread;
+    for (size_t i = 0; judgement->family == FAMILY_RULES && rules_reader_unread(judgement->context->rules, i, &unread);
+         i++) {
+        printf("    # rule %.*s, %s: the value \"", (int)unread.rule.length, unread.rule.at, unread.metric);
+        print_safely(unread.text);
+        printf("\" cannot be used: %s", rules_unread_meaning(unread.reason));
+        print_safely(unread.unit);
+        putchar('\n');
+    }
+}
+
 static void print_judgement(struct explainer *explainer, const struct batch_judgement *judgement)
 {
     const struct buffer *text = &explainer->explanation.text;
     print_line(judgement);
     print_verdict(judgement);
     print_safely((struct slice){text->at, text->length});
+    print_unread(judgement);
     print_lost(explainer, judgement->context);
 }
 
@@ -173,10 +192,10 @@ static void count_verdict(struct count *count, const struct batch_judgement *jud
         count->malformed[judgement->verdict - VERDICT_MALFORMED]++;
 }
 
-/* "app[web]: text": who says it is part of a line's shape, but not which dyno. */
-static void count_shape(struct line_patterns *shapes, const struct line *line)
+/* "app[web]: text": who says it is part of a line's pattern, but not which dyno. */
+static void count_pattern(struct line_patterns *patterns, const struct line *line)
 {
-    char author[128], text[LINE_PATTERN_MAX], shape[sizeof author + LINE_PATTERN_MAX],
+    char author[128], text[LINE_PATTERN_MAX], pattern[sizeof author + LINE_PATTERN_MAX],
         example[LINE_PATTERN_EXAMPLE_MAX];
     struct process process;
     struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
@@ -185,26 +204,28 @@ static void count_shape(struct line_patterns *shapes, const struct line *line)
     int text_length = (int)line_pattern_of(line->message, text);
     if (author_length >= (int)sizeof author)
         author_length = sizeof author - 1;
-    int length = snprintf(shape, sizeof shape, "%.*s%.*s", author_length, author, text_length, text);
+    int length = snprintf(pattern, sizeof pattern, "%.*s%.*s", author_length, author, text_length, text);
     int shown = line->message.length < sizeof example ? (int)line->message.length : (int)sizeof example;
-    line_patterns_add(shapes, (struct slice){shape, (size_t)length}, (struct slice){line->message.at, (size_t)shown});
+    line_patterns_add(patterns, (struct slice){pattern, (size_t)length},
+                      (struct slice){line->message.at, (size_t)shown});
 }
 
-static struct sample_output *watch(struct batch_observer *observer, struct recorder *recorder)
+static struct sample_output *on_line(struct batch_observer *observer, struct recorder *recorder)
 {
     struct explainer *explainer = (struct explainer *)observer;
     explanation_start_line(&explainer->explanation, recorder);
     return &explainer->explanation.output;
 }
 
-static void judge(struct batch_observer *observer, const struct batch_judgement *judgement)
+static void on_verdict(struct batch_observer *observer, const struct batch_judgement *judgement)
 {
     struct explainer *explainer = (struct explainer *)observer;
     count_verdict(&explainer->count, judgement);
-    if (explainer->shapes == NULL)
+    if (explainer->patterns == NULL)
         print_judgement(explainer, judgement);
-    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement))
-        count_shape(explainer->shapes, judgement->line);
+    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement) &&
+             !(explainer->suggest && judgement->line->appname.length == 0))
+        count_pattern(explainer->patterns, judgement->line);
     explainer->explanation.text.length = 0;
     memcpy(explainer->lost, judgement->context->lost, sizeof explainer->lost);
 }
@@ -258,24 +279,77 @@ static void print_samples(const struct recorder_tally *tally)
             printf("  %-16s %.0f  (rejected)\n", ledger_samples_rejected.label_values[reason], tally->rejected[reason]);
 }
 
-static void print_shapes(const struct line_patterns *shapes)
+static void print_patterns(const struct line_patterns *patterns)
 {
     struct line_pattern_count counts[LINE_PATTERNS_SHOWN];
-    size_t shown = line_patterns_most(shapes, counts, LINE_PATTERNS_SHOWN);
-    struct line_patterns_total total = line_patterns_total(shapes);
+    size_t shown = line_patterns_most(patterns, counts, LINE_PATTERNS_SHOWN);
+    struct line_patterns_total total = line_patterns_total(patterns);
     uint64_t rest = total.counted;
-    printf("most frequent shapes of lines that are not metrics:\n");
+    printf("most frequent patterns of lines that are not metrics:\n");
     for (size_t i = 0; i < shown; i++) {
         printf("%8" PRIu64 "  ", counts[i].count);
-        print_text(counts[i].shape);
+        print_text(counts[i].pattern);
         printf("          such as ");
         print_text(counts[i].example);
         rest -= counts[i].count;
     }
-    if (total.shapes > shown)
-        printf("  and %zu more shapes, of %" PRIu64 " lines\n", total.shapes - shown, rest);
-    if (total.without_room > 0)
-        printf("  and %" PRIu64 " lines of further shapes, which were not told apart\n", total.without_room);
+    if (total.patterns > shown)
+        printf("  and %zu more patterns, of %" PRIu64 " lines\n", total.patterns - shown, rest);
+    if (total.not_told_apart > 0)
+        printf("  and %" PRIu64 " lines of further patterns, which were not told apart\n", total.not_told_apart);
+}
+
+/* ---- suggestions ---- */
+
+/* As a comment, in bytes that any reader of YAML takes. */
+static void print_ascii(struct slice text)
+{
+    struct slice shown = slice_beginning(text, TEXT_SHOWN);
+    for (size_t i = 0; i < shown.length; i++) {
+        unsigned char byte = (unsigned char)shown.at[i];
+        if (byte < ' ' || byte >= 0x7f)
+            printf("\\x%02x", byte);
+        else
+            putchar(byte);
+    }
+    printf("%s\n", shown.length < text.length ? "..." : "");
+}
+
+/* "# " before each line. */
+static void print_commented(struct slice text)
+{
+    while (text.length > 0) {
+        size_t length = slice_index(text, '\n') + 1;
+        length = length < text.length ? length : text.length;
+        printf("# %.*s", (int)length, text.at);
+        text = slice_after(text, length);
+    }
+}
+
+static void print_suggestion(const struct line_pattern_count *count, unsigned number)
+{
+    struct buffer rule = {0};
+    bool made = suggestion_make(count->example, number, &rule);
+    printf("#\n#   # %" PRIu64 " lines such as\n#   #     ", count->count);
+    print_ascii(count->example);
+    if (made)
+        print_commented((struct slice){rule.at, rule.length});
+    else
+        printf("#   # (no rule can be made of this line: it is too long)\n");
+    buffer_free(&rule);
+}
+
+static void print_suggestions(const struct line_patterns *patterns)
+{
+    struct line_pattern_count counts[SUGGESTIONS_SHOWN];
+    size_t shown = line_patterns_most(patterns, counts, SUGGESTIONS_SHOWN);
+    printf(
+        "# # Rules for the commonest lines that yield nothing.  Take away the \"# \" before those that you want, and\n"
+        "# # give them names of your own.\n# rules:\n");
+    for (size_t i = 0; i < shown; i++)
+        print_suggestion(&counts[i], (unsigned)i + 1);
+    if (shown == 0)
+        printf("#   [] # all lines yield something\n");
 }
 
 static void print_summary(const struct explainer *explainer, enum log_input_form form)
@@ -284,7 +358,7 @@ static void print_summary(const struct explainer *explainer, enum log_input_form
     print_counts(&explainer->count);
     print_rule_counts(&explainer->count);
     print_samples(&explainer->explanation.tally);
-    print_shapes(explainer->shapes);
+    print_patterns(explainer->patterns);
 }
 
 /* ---- the command ---- */
@@ -294,7 +368,9 @@ static void explain_all(struct offline_run *run, struct explainer *explainer)
     do
         memset(explainer->lost, 0, sizeof explainer->lost);
     while (offline_run_next(run, &explainer->observer) > 0 && fflush(stdout) == 0);
-    if (explainer->shapes != NULL && log_input_error(run->file.input) == 0)
+    if (explainer->suggest && log_input_error(run->file.input) == 0)
+        print_suggestions(explainer->patterns);
+    else if (explainer->patterns != NULL && log_input_error(run->file.input) == 0)
         print_summary(explainer, log_input_form(run->file.input));
 }
 
@@ -305,16 +381,18 @@ static int run(const struct options *options, const char *path)
         return COMMAND_FAILED;
     int status = 0;
     struct explainer *explainer = calloc(1, sizeof *explainer);
-    struct line_patterns *shapes = options->summary ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
-    if (explainer == NULL || (options->summary && shapes == NULL))
+    bool has_patterns = options->summary || options->suggest;
+    struct line_patterns *patterns = has_patterns ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
+    if (explainer == NULL || (has_patterns && patterns == NULL))
         status = command_fail(ERROR_NO_MEMORY);
     else {
-        explainer->observer = (struct batch_observer){watch, judge};
-        explainer->shapes = shapes;
+        explainer->observer = (struct batch_observer){on_line, on_verdict};
+        explainer->patterns = patterns;
+        explainer->suggest = options->suggest;
         explain_all(&offline, explainer);
         buffer_free(&explainer->explanation.text);
     }
-    line_patterns_free(shapes);
+    line_patterns_free(patterns);
     free(explainer);
     int closed = offline_run_close(&offline);
     int finished = command_finish();
@@ -326,15 +404,19 @@ int explain(int argc, char **argv)
     struct options options = {0};
     const struct command_option rows[] = {
         OFFLINE_RUN_OPTIONS(options.run),
-        {"--summary", NULL, "counts by family and reason, and the most frequent shapes of lines that are not metrics",
+        {"--summary", NULL, "counts by family and reason, and the most frequent patterns of lines that are not metrics",
          NULL, &options.summary},
+        {"--suggest", NULL,
+         "a rule, ready to be edited, for each of the most frequent patterns of lines that yield nothing", NULL,
+         &options.suggest},
     };
     const struct command command = {
         "explain",
         "[LOGFILE]",
-        "Print for each line of a log which family reads it and what samples it gives, with + before what is added, or "
+        "Print for each line of a log which family reads it and what samples it yields, with + before what is added, "
+        "or "
         "why\n"
-        "it gives none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
+        "it yields none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
         "logs.\n"
         "Settings are taken from the environment, as by the server.",
         rows,

@@ -146,7 +146,7 @@ static void append_sample(struct explanation *explanation, const struct sample *
 
 /* ---- what a family calls ---- */
 
-/* Nothing of what was found before may be used where the recorder has forgotten it. */
+/* Nothing of what was found before may be used if the recorder has forgotten it. */
 static void forget_found(struct explanation *explanation)
 {
     static uint64_t generation;

@@ -13,7 +13,7 @@
 static const struct config_key sections[] = {{"drains", config_read_drains}, {"rules", config_read_rules}};
 enum { SECTION_COUNT = sizeof sections / sizeof sections[0] };
 
-static void read_document(struct reader *reader)
+static void read_document(struct document_reader *reader)
 {
     const yaml_node_t *root = config_open_document(reader);
     if (root == NULL)
@@ -26,7 +26,7 @@ static void read_document(struct reader *reader)
 }
 
 /* Make rules of those that were read, if all is well. */
-static void finish_rules(struct reader *reader)
+static void finish_rules(struct document_reader *reader)
 {
     if (reader->mistake_count > 0 || reader->no_memory || reader->rule_count == 0) {
         rules_free_array(reader->rule_list, reader->rule_count);
@@ -39,7 +39,7 @@ static void finish_rules(struct reader *reader)
 struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
                                           struct buffer *mistakes)
 {
-    struct reader reader = {.text = text, .source = source, .passwords = passwords};
+    struct document_reader reader = {.text = text, .source = source, .passwords = passwords};
     reader.configuration = calloc(1, sizeof *reader.configuration);
     if (reader.configuration == NULL)
         reader.no_memory = true;

@@ -18,7 +18,7 @@ struct mistake {
     char *text;
 };
 
-void config_note(struct reader *reader, const yaml_mark_t *mark, const char *format, ...)
+void config_note(struct document_reader *reader, const yaml_mark_t *mark, const char *format, ...)
 {
     if (reader->mistake_count++ >= MISTAKES_MAX)
         return;
@@ -51,7 +51,7 @@ static int compare_mistakes(const void *left, const void *right)
     return strcmp(a->text, b->text);
 }
 
-void config_list_mistakes(struct reader *reader, struct buffer *out)
+void config_list_mistakes(struct document_reader *reader, struct buffer *out)
 {
     size_t count = reader->mistake_count < MISTAKES_MAX ? reader->mistake_count : MISTAKES_MAX;
     if (reader->no_memory) {
@@ -71,7 +71,7 @@ void config_list_mistakes(struct reader *reader, struct buffer *out)
         mistakes_add(out, "%s: and %zu more mistakes", reader->source, reader->mistake_count - count);
 }
 
-void config_free_reader(struct reader *reader)
+void config_free_reader(struct document_reader *reader)
 {
     for (size_t i = 0; reader->mistakes != NULL && i < reader->mistake_count && i < MISTAKES_MAX; i++)
         free(reader->mistakes[i].text);
@@ -101,7 +101,7 @@ static yaml_mark_t mark_at(struct slice text, size_t offset)
     return mark;
 }
 
-static void note_syntax(struct reader *reader, const yaml_parser_t *parser)
+static void note_syntax(struct document_reader *reader, const yaml_parser_t *parser)
 {
     if (parser->error == YAML_MEMORY_ERROR || parser->problem == NULL) /* it forgets to say so, here and there */
         reader->no_memory = true;
@@ -114,7 +114,7 @@ static void note_syntax(struct reader *reader, const yaml_parser_t *parser)
         config_note(reader, &parser->problem_mark, "%s", parser->problem);
 }
 
-static bool open_parser(struct reader *reader, yaml_parser_t *parser)
+static bool open_parser(struct document_reader *reader, yaml_parser_t *parser)
 {
     if (!yaml_parser_initialize(parser)) {
         reader->no_memory = true;
@@ -133,7 +133,7 @@ struct events {
     bool loadable;
 };
 
-static void check_anchor(struct reader *reader, const yaml_event_t *event)
+static void check_anchor(struct document_reader *reader, const yaml_event_t *event)
 {
     const yaml_char_t *anchor = NULL;
     if (event->type == YAML_SCALAR_EVENT)
@@ -148,7 +148,7 @@ static void check_anchor(struct reader *reader, const yaml_event_t *event)
 
 /* libyaml needs a time that grows with the square of the depth.  An alias makes one node stand in many positions, and a
  * few lines of them as many nodes as one likes. */
-static void check_event(struct reader *reader, const yaml_event_t *event, struct events *events)
+static void check_event(struct document_reader *reader, const yaml_event_t *event, struct events *events)
 {
     check_anchor(reader, event);
     switch (event->type) {
@@ -181,7 +181,7 @@ static void check_event(struct reader *reader, const yaml_event_t *event, struct
 }
 
 /* libyaml compares each directive with all before it, and we need none. */
-static bool has_directive(struct reader *reader)
+static bool has_directive(struct document_reader *reader)
 {
     struct slice rest = reader->text;
     while (rest.length > 0 && rest.at[0] != '%')
@@ -194,7 +194,7 @@ static bool has_directive(struct reader *reader)
 }
 
 /* Is the text a document that can be loaded? */
-static bool check_syntax(struct reader *reader)
+static bool check_syntax(struct document_reader *reader)
 {
     if (has_directive(reader))
         return false;
@@ -217,7 +217,7 @@ static bool check_syntax(struct reader *reader)
 }
 
 /* Passwords stand in it. */
-void config_close_document(struct reader *reader)
+void config_close_document(struct document_reader *reader)
 {
     yaml_document_t *document = &reader->document;
     for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++)
@@ -226,7 +226,7 @@ void config_close_document(struct reader *reader)
     yaml_document_delete(document);
 }
 
-const yaml_node_t *config_open_document(struct reader *reader)
+const yaml_node_t *config_open_document(struct document_reader *reader)
 {
     yaml_parser_t parser;
     const yaml_node_t *root = NULL;
@@ -246,25 +246,25 @@ const yaml_node_t *config_open_document(struct reader *reader)
 
 /* ---- what must not stand twice ---- */
 
-void config_remember(struct reader *reader, struct places *places, struct slice text, const yaml_mark_t *mark,
-                     const void *item)
+void config_remember(struct document_reader *reader, struct locations *locations, struct slice text,
+                     const yaml_mark_t *mark, const void *item)
 {
-    if (places->count == places->room) {
-        size_t room = places->room == 0 ? 64 : 2 * places->room;
-        struct place *list = realloc(places->list, room * sizeof list[0]);
+    if (locations->count == locations->capacity) {
+        size_t capacity = locations->capacity == 0 ? 64 : 2 * locations->capacity;
+        struct location *list = realloc(locations->list, capacity * sizeof list[0]);
         if (list == NULL) {
             reader->no_memory = true;
             return;
         }
-        places->list = list;
-        places->room = room;
+        locations->list = list;
+        locations->capacity = capacity;
     }
-    places->list[places->count++] = (struct place){text, *mark, item};
+    locations->list[locations->count++] = (struct location){text, *mark, item};
 }
 
-static int compare_places(const void *left, const void *right)
+static int compare_locations(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct location *a = left, *b = right;
     size_t shorter = a->text.length < b->text.length ? a->text.length : b->text.length;
     int order = memcmp(a->text.at, b->text.at, shorter);
     if (order != 0)
@@ -274,17 +274,17 @@ static int compare_places(const void *left, const void *right)
     return a->mark.index < b->mark.index ? -1 : a->mark.index > b->mark.index;
 }
 
-void config_sort_places(struct places *places)
+void config_sort_locations(struct locations *locations)
 {
-    if (places->count > 0)
-        qsort(places->list, places->count, sizeof places->list[0], compare_places);
+    if (locations->count > 0)
+        qsort(locations->list, locations->count, sizeof locations->list[0], compare_locations);
 }
 
-void config_check_places(struct reader *reader, struct places *places, const char *what)
+void config_check_locations(struct document_reader *reader, struct locations *locations, const char *what)
 {
-    config_sort_places(places);
-    for (size_t i = 1; i < places->count; i++) {
-        const struct place *first = &places->list[i - 1], *second = &places->list[i];
+    config_sort_locations(locations);
+    for (size_t i = 1; i < locations->count; i++) {
+        const struct location *first = &locations->list[i - 1], *second = &locations->list[i];
         if (slice_equals(first->text, second->text))
             config_note(reader, &second->mark, "%s stands in line %zu already", what, first->mark.line + 1);
     }
@@ -292,7 +292,7 @@ void config_check_places(struct reader *reader, struct places *places, const cha
 
 /* ---- nodes ---- */
 
-yaml_node_t *config_node(struct reader *reader, int index)
+yaml_node_t *config_node(struct document_reader *reader, int index)
 {
     return yaml_document_get_node(&reader->document, index);
 }
@@ -315,7 +315,7 @@ static bool is_null(const yaml_node_t *node)
     return false;
 }
 
-bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what)
+bool config_is_kind(struct document_reader *reader, const yaml_node_t *node, yaml_node_type_t kind, const char *what)
 {
     static const struct {
         const char *name;
@@ -334,7 +334,7 @@ bool config_is_kind(struct reader *reader, const yaml_node_t *node, yaml_node_ty
     return false;
 }
 
-bool config_read_text(struct reader *reader, const yaml_node_t *node, const char *what, size_t limit,
+bool config_read_text(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t limit,
                       struct slice *text)
 {
     if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
@@ -351,7 +351,7 @@ bool config_read_text(struct reader *reader, const yaml_node_t *node, const char
     return false;
 }
 
-void config_read_truth(struct reader *reader, const yaml_node_t *node, const char *what, bool *truth)
+void config_read_truth(struct document_reader *reader, const yaml_node_t *node, const char *what, bool *truth)
 {
     if (!config_is_kind(reader, node, YAML_SCALAR_NODE, what))
         return;
@@ -360,7 +360,7 @@ void config_read_truth(struct reader *reader, const yaml_node_t *node, const cha
         config_note(reader, &node->start_mark, "%s must be true or false", what);
 }
 
-char *config_keep(struct reader *reader, struct slice text)
+char *config_keep(struct document_reader *reader, struct slice text)
 {
     char *copy = strndup(text.at, text.length);
     if (copy == NULL)
@@ -376,7 +376,7 @@ static size_t find_key(const struct config_key *keys, size_t count, struct slice
     return i;
 }
 
-unsigned config_read_mapping(struct reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
+unsigned config_read_mapping(struct document_reader *reader, const yaml_node_t *mapping, const struct config_key *keys,
                              size_t count, const char *known, void *into)
 {
     unsigned seen = 0;
@@ -395,7 +395,7 @@ unsigned config_read_mapping(struct reader *reader, const yaml_node_t *mapping, 
     return seen;
 }
 
-const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mapping, const char *name)
+const yaml_node_t *config_value(struct document_reader *reader, const yaml_node_t *mapping, const char *name)
 {
     for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++)
         if (slice_equals(config_text(config_node(reader, pair->key)), slice_of(name)))
@@ -403,7 +403,7 @@ const yaml_node_t *config_value(struct reader *reader, const yaml_node_t *mappin
     return NULL;
 }
 
-void *config_allocate(struct reader *reader, size_t count, size_t size)
+void *config_allocate(struct document_reader *reader, size_t count, size_t size)
 {
     void *array = calloc(count + 1, size);
     if (array == NULL)
@@ -416,7 +416,7 @@ size_t config_list_length(const yaml_node_t *list)
     return (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
 }
 
-const yaml_node_t *config_list_item(struct reader *reader, const yaml_node_t *list, size_t item)
+const yaml_node_t *config_list_item(struct document_reader *reader, const yaml_node_t *list, size_t item)
 {
     return config_node(reader, list->data.sequence.items.start[item]);
 }
@@ -447,7 +447,8 @@ static bool is_label_name(struct slice name)
     return name.length > 0 && name.length <= IDENTITY_LABEL_MAX && !slice_starts_with(name, SLICE("__"));
 }
 
-bool config_read_label_name(struct reader *reader, const yaml_node_t *key, enum reserved_from who, struct slice *name)
+bool config_read_label_name(struct document_reader *reader, const yaml_node_t *key, enum reserved_from who,
+                            struct slice *name)
 {
     if (!config_read_text(reader, key, "a label's name", IDENTITY_LABEL_MAX, name))
         return false;

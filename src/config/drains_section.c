@@ -7,7 +7,7 @@
 
 /* ---- a drain ---- */
 
-static void read_name(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice name;
@@ -25,7 +25,7 @@ static void read_name(struct reader *reader, void *into, const yaml_node_t *valu
     }
 }
 
-static void read_app(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_app(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice app;
@@ -37,7 +37,7 @@ static void read_app(struct reader *reader, void *into, const yaml_node_t *value
         drain->app = config_keep(reader, app);
 }
 
-static void read_password(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_password(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice password;
@@ -45,7 +45,7 @@ static void read_password(struct reader *reader, void *into, const yaml_node_t *
         drain->password = config_keep(reader, password);
 }
 
-static void read_password_file(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice path;
@@ -73,7 +73,7 @@ static void read_password_file(struct reader *reader, void *into, const yaml_nod
     explicit_bzero(secret, sizeof secret);
 }
 
-static void read_password_hash(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice text;
@@ -88,7 +88,7 @@ static void read_password_hash(struct reader *reader, void *into, const yaml_nod
     drain->password_hash = hash;
 }
 
-static void read_tokens(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_tokens(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     if (!config_is_kind(reader, value, YAML_SEQUENCE_NODE, "tokens"))
@@ -116,7 +116,7 @@ static bool has_label(const struct config_drain *drain, struct slice name)
     return false;
 }
 
-static void read_label(struct reader *reader, struct config_drain *drain, const yaml_node_t *key,
+static void read_label(struct document_reader *reader, struct config_drain *drain, const yaml_node_t *key,
                        const yaml_node_t *value)
 {
     struct slice name, text;
@@ -135,7 +135,7 @@ static void read_label(struct reader *reader, struct config_drain *drain, const 
     }
 }
 
-static void read_labels(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_labels(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     if (!config_is_kind(reader, value, YAML_MAPPING_NODE, "labels"))
@@ -157,19 +157,19 @@ static void read_labels(struct reader *reader, void *into, const yaml_node_t *va
 
 /* ---- the list of drains ---- */
 
-static void read_shared(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_shared(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     config_read_truth(reader, value, "shared", &((struct config_drain *)into)->shared);
 }
 
-static void read_router_by_process(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_router_by_process(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     drain->says_router_by_process = true;
     config_read_truth(reader, value, "router_by_process", &drain->router_by_process);
 }
 
-static void read_addon_app(struct reader *reader, void *into, const yaml_node_t *value)
+static void read_addon_app(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     config_read_truth(reader, value, "addon_app", &((struct config_drain *)into)->addon_app);
 }
@@ -201,7 +201,7 @@ static const struct config_key drain_keys[KEY_COUNT] = {
 };
 
 /* What one key alone cannot tell.  seen: the keys that the entry has, right or wrong.  Whether it has a password. */
-static bool check_drain(struct reader *reader, const yaml_node_t *node, unsigned seen)
+static bool check_drain(struct document_reader *reader, const yaml_node_t *node, unsigned seen)
 {
     unsigned passwords = seen & (1U << PASSWORD | 1U << PASSWORD_FILE | 1U << PASSWORD_HASH);
     if (!(seen & 1U << NAME))
@@ -211,7 +211,7 @@ static bool check_drain(struct reader *reader, const yaml_node_t *node, unsigned
                     "there may be one of password, password_file and password_hash, not several");
     if (!(seen & 1U << APP) && passwords == 0)
         config_note(reader, &node->start_mark,
-                    "there is neither an app nor a password, so nothing can be told to be of it");
+                    "there is neither an app nor a password, so no batch can be known to be of it");
     else if (!(seen & 1U << APP) && seen & 1U << TOKENS)
         config_note(reader, &config_value(reader, node, "tokens")->start_mark,
                     "there are tokens, but no app that they mean");
@@ -221,7 +221,7 @@ static bool check_drain(struct reader *reader, const yaml_node_t *node, unsigned
     return passwords != 0;
 }
 
-static bool read_drain(struct reader *reader, struct config_drain *drain, const yaml_node_t *node)
+static bool read_drain(struct document_reader *reader, struct config_drain *drain, const yaml_node_t *node)
 {
     if (!config_is_kind(reader, node, YAML_MAPPING_NODE, "a drain"))
         return true;
@@ -241,7 +241,7 @@ static bool read_drain(struct reader *reader, struct config_drain *drain, const 
     return has_password;
 }
 
-void config_read_drains(struct reader *reader, void *none, const yaml_node_t *node)
+void config_read_drains(struct document_reader *reader, void *none, const yaml_node_t *node)
 {
     (void)none;
     if (!config_is_kind(reader, node, YAML_SEQUENCE_NODE, "drains"))
@@ -259,7 +259,7 @@ void config_read_drains(struct reader *reader, void *none, const yaml_node_t *no
         const yaml_node_t *item = config_list_item(reader, node, i);
         reader->has_password |= read_drain(reader, &reader->configuration->drains[i], item);
     }
-    config_check_places(reader, &reader->names, "this name");
-    config_check_places(reader, &reader->apps, "this app of a drain that is shared or has no password");
-    config_check_places(reader, &reader->tokens, "this token");
+    config_check_locations(reader, &reader->names, "this name");
+    config_check_locations(reader, &reader->apps, "this app of a drain that is shared or has no password");
+    config_check_locations(reader, &reader->tokens, "this token");
 }

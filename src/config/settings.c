@@ -380,7 +380,7 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
-/* Passwords are read by who serves or checks what the server would do.  A health check runs beside the server, maybe
+/* The server reads passwords, and a check of what the server would do.  A health check runs beside the server, maybe
  * without its secrets; a command runs where nobody has them. */
 static bool reads_passwords(const struct settings *config)
 {
@@ -512,7 +512,7 @@ void settings_print_help(FILE *out)
         "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
-        "  drain_exporter explain          print what each line of a log gives, or why it gives nothing\n"
+        "  drain_exporter explain          print what each line of a log yields, or why it yields nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
         "  drain_exporter replay           send a log to a drain as Logplex does\n"
         "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"

@@ -39,13 +39,13 @@ static const char *const event_labels[EVENT_COUNT] = {
 /* How the lines of an event read: start, something of a kind, end, and maybe " by user " or " by " and a name. */
 enum middle { NOTHING, ANYTHING, A_WORD, A_VERSION };
 
-static const struct shape {
+static const struct line_pattern {
     enum event event;
     struct slice start;
     enum middle middle;
     struct slice end;
     bool anonymous; /* no name */
-} shapes[] = {
+} patterns[] = {
 #define WORDS(text)           \
     {                         \
         text, sizeof text - 1 \
@@ -88,17 +88,17 @@ static bool owns(const struct line *line, const struct family_context *context)
            (slice_equals(line->appname, SLICE("app")) || slice_equals(line->appname, SLICE("heroku")));
 }
 
-/* ---- the shape of a line ---- */
+/* ---- the pattern of a line ---- */
 
-/* Cut " by user someone" or " by someone" off the end of *text; false where it does not end so. */
+/* Cut " by user someone" or " by someone" off the end of *text; false if it does not end so. */
 static bool drop_name(struct slice *text)
 {
     struct slice by = SLICE(" by ");
     struct slice user = SLICE("user ");
-    const char *place = scan_last(*text, by, text->length);
-    if (place == NULL)
+    const char *at = scan_last(*text, by, text->length);
+    if (at == NULL)
         return false;
-    size_t length = (size_t)(place - text->at);
+    size_t length = (size_t)(at - text->at);
     struct slice name = slice_after(*text, length + by.length);
     if (slice_starts_with(name, user))
         name = slice_after(name, user.length);
@@ -106,7 +106,7 @@ static bool drop_name(struct slice *text)
     return name.length > 0 && slice_index(name, ' ') == name.length;
 }
 
-/* The number that all of text spells; false where it spells none that we believe. */
+/* The number that all of text spells; false if it spells none that we believe. */
 static bool read_count(struct slice text, unsigned *count)
 {
     *count = 0;
@@ -134,23 +134,23 @@ static bool is_middle(struct slice text, enum middle kind)
     return false;
 }
 
-/* Put what stands between start and end into *middle; false where text does not have the shape. */
-static bool has_shape(struct slice text, const struct shape *shape, struct slice *middle)
+/* Put what stands between start and end into *middle; false if text does not have the pattern. */
+static bool has_pattern(struct slice text, const struct line_pattern *pattern, struct slice *middle)
 {
-    if (!slice_starts_with(text, shape->start) || (!shape->anonymous && !drop_name(&text)) ||
-        text.length < shape->start.length + shape->end.length)
+    if (!slice_starts_with(text, pattern->start) || (!pattern->anonymous && !drop_name(&text)) ||
+        text.length < pattern->start.length + pattern->end.length)
         return false;
-    *middle = slice_after(text, shape->start.length);
-    middle->length -= shape->end.length;
-    struct slice end = slice_after(text, text.length - shape->end.length);
-    return slice_equals(end, shape->end) && is_middle(*middle, shape->middle);
+    *middle = slice_after(text, pattern->start.length);
+    middle->length -= pattern->end.length;
+    struct slice end = slice_after(text, text.length - pattern->end.length);
+    return slice_equals(end, pattern->end) && is_middle(*middle, pattern->middle);
 }
 
-static const struct shape *find_shape(struct slice text, struct slice *middle)
+static const struct line_pattern *find_pattern(struct slice text, struct slice *middle)
 {
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        if (has_shape(text, &shapes[i], middle))
-            return &shapes[i];
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+        if (has_pattern(text, &patterns[i], middle))
+            return &patterns[i];
     return NULL;
 }
 
@@ -159,7 +159,7 @@ static const struct shape *find_shape(struct slice text, struct slice *middle)
 struct scaled {
     struct slice type;
     unsigned count;
-    struct slice size; /* empty where it is not told */
+    struct slice size; /* empty if the line has none */
 };
 
 static bool is_size(struct slice text)
@@ -190,7 +190,7 @@ static bool read_scaled(struct slice text, struct scaled *scaled)
            (!has_size || is_size(scaled->size));
 }
 
-/* Cut the next word off the start of *list; false where there is none. */
+/* Cut the next word off the start of *list; false if there is none. */
 static bool take_word(struct slice *list, struct slice *word)
 {
     while (list->length > 0 && (list->at[0] == ' ' || list->at[0] == ','))
@@ -267,13 +267,13 @@ static void record_version(struct slice text, struct slice app, struct sample_ou
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     struct slice middle;
-    const struct shape *shape = find_shape(line->message, &middle);
-    if (shape == NULL || (shape->event == EVENT_SCALE && !is_formation(middle)))
+    const struct line_pattern *pattern = find_pattern(line->message, &middle);
+    if (pattern == NULL || (pattern->event == EVENT_SCALE && !is_formation(middle)))
         return VERDICT_NOT_A_METRIC;
-    count_event(shape->event, 1, context->app, output);
-    if (shape->event == EVENT_SCALE)
+    count_event(pattern->event, 1, context->app, output);
+    if (pattern->event == EVENT_SCALE)
         record_formation(middle, context->app, output);
-    else if (shape->event == EVENT_RELEASE)
+    else if (pattern->event == EVENT_RELEASE)
         record_version(middle, context->app, output);
     return VERDICT_RECOGNISED;
 }

@@ -167,7 +167,7 @@ static void record_up(const struct dyno *dyno, bool is_up, struct sample_output 
                             .label_count = 3,
                             .value = &value,
                             .process = dyno->name,
-                            .of_place = true,
+                            .of_position = true,
                             .no_expiry = true};
     if (!dyno->process.one_off)
         output->record(output, &sample);

@@ -19,7 +19,7 @@ static const double distribution_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 enum { DISTRIBUTION_BOUNDS = sizeof distribution_bounds / sizeof distribution_bounds[0] };
 
 /* What a message decodes to, and an eighth more: two quotes for each integer of at least 16 digits. */
-#define JSON_ROOM (base64_room(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
+#define JSON_CAPACITY (base64_room(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
 
 /* A number and what goes with it: bound and count, quantile and value, key and number. */
 struct pair {
@@ -29,9 +29,9 @@ struct pair {
 
 struct ingest {
     struct json *reader;
-    char *json; /* JSON_ROOM bytes, as quoted; the two change places */
+    char *json; /* JSON_CAPACITY bytes, as quoted; the two change places */
     char *quoted;
-    struct value *value; /* room for VALUE_WORDS_MAX words */
+    struct value *value; /* capacity for VALUE_WORDS_MAX words */
     struct pair pairs[VALUE_SIZE_MAX];
 };
 
@@ -51,8 +51,8 @@ static void *create_state(void)
     if (ingest == NULL)
         return NULL;
     ingest->reader = json_create(FAMILY_MESSAGE_MAX);
-    ingest->json = malloc(JSON_ROOM);
-    ingest->quoted = malloc(JSON_ROOM);
+    ingest->json = malloc(JSON_CAPACITY);
+    ingest->quoted = malloc(JSON_CAPACITY);
     ingest->value = malloc(sizeof *ingest->value + VALUE_WORDS_MAX * sizeof ingest->value->words[0]);
     if (ingest->reader != NULL && ingest->json != NULL && ingest->quoted != NULL && ingest->value != NULL)
         return ingest;
@@ -98,7 +98,7 @@ static bool is_present(const cJSON *item)
     return item != NULL && !cJSON_IsNull(item);
 }
 
-/* Find members by their exact names; of several with one name the last counts.  found[i] is NULL where names[i] is
+/* Find members by their exact names; of several with one name the last counts.  found[i] is NULL if names[i] is
  * missing. */
 static void find_members(const cJSON *object, const char *const *names, const cJSON **found, size_t count)
 {
@@ -154,8 +154,8 @@ static bool read_key(const cJSON *item, bool may_be_null, double *key)
     return true;
 }
 
-/* Read a list into pairs, at most VALUE_SIZE_MAX; parallel lists are cut to the shorter.  Its length, or -1 where
- * something in it is no number, or -2 where it is too long. */
+/* Read a list into pairs, at most VALUE_SIZE_MAX; parallel lists are cut to the shorter.  Its length, or -1 if
+ * something in it is no number, or -2 if it is too long. */
 static int read_pairs(const cJSON *object, const struct pair_names *names, struct pair *pairs)
 {
     const cJSON *list = member(object, names->keys);
@@ -322,7 +322,7 @@ static enum sample_rejection read_distribution(struct ingest *ingest, const cJSO
     return ACCEPTED;
 }
 
-/* What the entries of a list behind its first ones count together; false where one of them counts nothing. */
+/* What the entries of a list behind its first ones count together; false if one of them counts nothing. */
 static bool add_rest(const cJSON *list, int first, double *sum)
 {
     double count;
@@ -363,7 +363,7 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
         else
             pairs[kept++] = pairs[i];
     }
-    /* The sender's own count knows of observations above the last bound; where it is less than the buckets hold, they
+    /* The sender's own count knows of observations above the last bound; if it is less than the buckets hold, they
      * win. */
     double told;
     const cJSON *sent = member(object, "count");
@@ -452,7 +452,7 @@ struct labels {
     char digits[IDENTITY_LABELS_MAX][32]; /* values that were numbers */
 };
 
-/* The text of a tag's value; false where it has none.  Of a list, the last value that is not null. */
+/* The text of a tag's value; false if it has none.  Of a list, the last value that is not null. */
 static bool read_tag(const cJSON *item, char digits[32], struct slice *text)
 {
     *text = (struct slice){"", 0};
@@ -486,7 +486,7 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
         return false;
     for (const cJSON *tag = is_present(tags) ? tags->child : NULL; tag != NULL; tag = tag->next) {
         struct slice name = slice_of(tag->string);
-        /* Also where we do not know the app: a tag must not name another one. */
+        /* Also if we do not know the app: a tag must not name another one. */
         if (identity_label_becomes(name, SLICE("app")) || identity_label_becomes(name, SLICE("process")))
             continue;
         if (labels->count == IDENTITY_LABELS_MAX - 2)
@@ -615,7 +615,7 @@ static bool has_long_integer(const char *json, size_t length)
 }
 
 /* cJSON makes a double of each number, so that three ids of twenty digits may become one.  Put such integers in quotes:
- * where a number is wanted a string that spells one will do.  Returns the new length. */
+ * if a number is wanted, a string that spells one will do.  Returns the new length. */
 static size_t quote_long_integers(struct ingest *ingest, size_t length)
 {
     if (!has_long_integer(ingest->json, length))

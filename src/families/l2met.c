@@ -13,7 +13,8 @@ enum {
 static const double seconds_bounds[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60};
 static const double other_bounds[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-_Static_assert(COUNT(seconds_bounds) <= BOUNDS_MAX && COUNT(other_bounds) <= BOUNDS_MAX, "a histogram has room");
+_Static_assert(COUNT(seconds_bounds) <= BOUNDS_MAX && COUNT(other_bounds) <= BOUNDS_MAX,
+               "a measurement holds all bounds");
 
 enum kind { KIND_COUNT, KIND_MEASURE, KIND_SAMPLE, KIND_UNIQUE, KINDS };
 
@@ -30,13 +31,13 @@ static const struct slice legacy = {"measure.", 8};
 
 /* ---- which lines ---- */
 
-/* Does a pair's key end with its word at place, where the "#" is? */
-static bool is_key_at(struct slice text, size_t place)
+/* Does a pair's key end with its word at position, where the "#" is? */
+static bool is_key_at(struct slice text, size_t position)
 {
     for (size_t i = 0; i < KINDS; i++) {
         size_t length = words[i].length;
-        if (place >= length && memcmp(text.at + place - length, words[i].at, length) == 0)
-            return place == length || text.at[place - length - 1] == ' ';
+        if (position >= length && memcmp(text.at + position - length, words[i].at, length) == 0)
+            return position == length || text.at[position - length - 1] == ' ';
     }
     return false;
 }
@@ -44,11 +45,11 @@ static bool is_key_at(struct slice text, size_t place)
 /* Every line that an app prints comes by here, so it is not taken apart before there is a "#" with one of the words. */
 static bool may_have_pairs(struct slice text)
 {
-    size_t place = slice_index(text, '#');
-    while (place < text.length) {
-        if (is_key_at(text, place))
+    size_t position = slice_index(text, '#');
+    while (position < text.length) {
+        if (is_key_at(text, position))
             return true;
-        place += 1 + slice_index(slice_after(text, place + 1), '#');
+        position += 1 + slice_index(slice_after(text, position + 1), '#');
     }
     return slice_starts_with(text, legacy);
 }
@@ -63,7 +64,7 @@ static bool owns(const struct line *line, const struct family_context *context)
            !slice_equals(process.type, SLICE("postgres")); /* the log of a database server: SQL */
 }
 
-/* ---- what a line gives ---- */
+/* ---- what a line yields ---- */
 
 /* Is the pair one of ours?  Then its name follows; "count#" alone is a word of a sentence. */
 static bool read_key(const struct keyvalue *pair, bool has_legacy, enum kind *kind, struct slice *name)
@@ -107,7 +108,7 @@ static bool ends_in(struct slice name, struct slice suffix)
 /* A histogram of one observation. */
 union measurement {
     struct value value;
-    union value_word room[sizeof(struct value) / sizeof(union value_word) + 1 + 2 * BOUNDS_MAX];
+    union value_word words[sizeof(struct value) / sizeof(union value_word) + 1 + 2 * BOUNDS_MAX];
 };
 
 static void measure(union measurement *measurement, struct quantity quantity)

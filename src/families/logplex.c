@@ -8,7 +8,7 @@ static bool owns(const struct line *line, const struct family_context *context)
     return slice_equals(line->procid, SLICE("logplex")) || slice_equals(line->procid, SLICE("log-shuttle"));
 }
 
-/* Cut the number at the start of *text off; false where there is none or it is not believable. */
+/* Cut the number at the start of *text off; false if there is none or it is not believable. */
 static bool take_number(struct slice *text, double *number)
 {
     size_t digits = 0;
@@ -22,7 +22,7 @@ static bool take_number(struct slice *text, double *number)
     return true;
 }
 
-/* "drain 'd.cfcd3264-…' dropped ": cut it off; false where it names another drain than ours. */
+/* "drain 'd.cfcd3264-…' dropped ": cut it off; false if it names another drain than ours. */
 static bool take_drain(struct slice *text, struct slice ours)
 {
     struct slice start = SLICE("drain '");

@@ -42,7 +42,7 @@ static struct slice skip_blanks(struct slice text)
     return text;
 }
 
-/* Cut "[inside]" off the start of *text; false where it does not start so. */
+/* Cut "[inside]" off the start of *text; false if it does not start so. */
 static bool take_brackets(struct slice *text, struct slice *inside)
 {
     if (text->length == 0 || text->at[0] != '[')
@@ -79,7 +79,7 @@ struct head {
     bool first; /* the message's first part */
 };
 
-/* Cut "[YELLOW] [12-1] " off the start of *text; false where it does not start so. */
+/* Cut "[YELLOW] [12-1] " off the start of *text; false if it does not start so. */
 static bool take_head(struct slice *text, struct head *head)
 {
     struct slice position;
@@ -101,7 +101,7 @@ static struct slice value_at(struct slice text)
     return text;
 }
 
-/* Cut 'key = value' or 'key="value"' off the start of *text; false where it does not start so. */
+/* Cut 'key = value' or 'key="value"' off the start of *text; false if it does not start so. */
 static bool take_pair(struct slice *text, struct slice *key, struct slice *value)
 {
     size_t length = 0;
@@ -117,7 +117,7 @@ static bool take_pair(struct slice *text, struct slice *key, struct slice *value
     return true;
 }
 
-/* The word in capitals with a colon behind it at the start of text, without the level of "DEBUG1"; empty where there is
+/* The word in capitals with a colon behind it at the start of text, without the level of "DEBUG1"; empty if there is
  * none. */
 static struct slice word_at(struct slice text)
 {

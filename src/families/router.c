@@ -101,12 +101,12 @@ struct request_series {
     struct slice dyno; /* by process */
     struct series *requests;
 };
-enum { DYNO_PLACES = 32, REQUEST_PLACES = 64 };
+enum { DYNO_SLOTS = 32, REQUEST_SLOTS = 64 };
 
 struct router {
     uint64_t generation; /* of the output that gave the series */
-    struct dyno_series dynos[DYNO_PLACES];
-    struct request_series requests[REQUEST_PLACES];
+    struct dyno_series dynos[DYNO_SLOTS];
+    struct request_series requests[REQUEST_SLOTS];
     struct series *protocols[PROTOCOLS][3];
 };
 
@@ -146,7 +146,7 @@ struct router_line {
     bool read; /* at least one of the router's own fields is there */
 };
 
-/* Take a pair; false where it starts the part of the line that the client chose. */
+/* Take a pair; false if it starts the part of the line that the client chose. */
 static bool read_head(const struct keyvalue *pair, struct router_line *line)
 {
     if (slice_equals(pair->key, SLICE("at")))
@@ -303,7 +303,7 @@ static void record_zeros(const struct metric *metric, struct label second, struc
     output->record(output, &sample);
 }
 
-/* Count the code in the cell of a metric that has one for it; false where it has none. */
+/* Count the code in the cell of a metric that has one for it; false if it has none. */
 static bool count_cell(const struct metric *metric, struct sample *sample, struct slice code,
                        struct sample_output *output)
 {
@@ -391,7 +391,7 @@ static bool is_status(struct slice text)
            slice_is_digit(text.at[2]);
 }
 
-/* Find the series of a metric that has these labels (at most 3, app first) and, where with_type or by process, those of
+/* Find the series of a metric that has these labels (at most 3, app first) and, if with_type or by process, those of
  * the dyno that the requests went to; by process it ends with the dyno.  dyno is as the line says, and may be empty or
  * none. */
 static struct series *find_series(const struct metric *metric, const struct label *given, size_t count,
@@ -413,7 +413,7 @@ static struct series *find_series(const struct metric *metric, const struct labe
     return output->find(output, &sample);
 }
 
-/* A status as a number; 0 where there is none, 1 where it is none that we count as such. */
+/* A status as a number; 0 if there is none, 1 if it is none that we count as such. */
 static unsigned number_of_status(struct slice text)
 {
     if (!is_status(text))
@@ -426,10 +426,10 @@ static void count_request(const struct router_line *line, unsigned status, struc
 {
     bool by_process = context->router_by_process;
     unsigned method = index_of(line->method, methods, METHODS);
-    unsigned key = status * METHODS + method, place = key;
+    unsigned key = status * METHODS + method, slot = key;
     if (by_process && line->dyno.length > 0)
-        place += (unsigned char)line->dyno.at[line->dyno.length - 1] * METHODS;
-    struct request_series *series = &router_of(context)->requests[place % REQUEST_PLACES];
+        slot += (unsigned char)line->dyno.at[line->dyno.length - 1] * METHODS;
+    struct request_series *series = &router_of(context)->requests[slot % REQUEST_SLOTS];
     if (series->requests == NULL || series->key != key || (by_process && !slice_equals(series->dyno, line->dyno))) {
         struct label labels[] = {{SLICE("app"), context->app},
                                  {SLICE("method"), methods[method]},
@@ -453,16 +453,16 @@ static void count_protocol(const struct router_line *line, struct family_context
     if (told.length == 0)
         told = protocol == 4 ? tls_values[0] : protocol == 5 ? tls_values[1] : told;
     unsigned tls = index_of(told, tls_values, COUNT(tls_values));
-    struct series **place = &router_of(context)->protocols[protocol][tls];
-    if (*place == NULL) {
+    struct series **slot = &router_of(context)->protocols[protocol][tls];
+    if (*slot == NULL) {
         struct label labels[] = {
             {SLICE("app"), context->app}, {SLICE("protocol"), protocols[protocol]}, {SLICE("tls"), tls_values[tls]}};
         struct sample sample = {
             .metric = &protocol_requests, .name = slice_of(protocol_requests.name), .labels = labels, .label_count = 3};
-        *place = output->find(output, &sample);
+        *slot = output->find(output, &sample);
     }
-    if (*place != NULL)
-        output->add(output, *place, 0, 1);
+    if (*slot != NULL)
+        output->add(output, *slot, 0, 1);
 }
 
 static struct series *find_by_dyno(const struct metric *metric, struct slice dyno, struct family_context *context,
@@ -476,10 +476,10 @@ static struct series *find_by_dyno(const struct metric *metric, struct slice dyn
 static struct dyno_series *dyno_series_of(struct slice dyno, struct family_context *context,
                                           struct sample_output *output)
 {
-    unsigned place = dyno.length < 2 ? 0
-                                     : (unsigned char)dyno.at[dyno.length - 1] * 7u +
-                                           (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
-    struct dyno_series *series = &router_of(context)->dynos[place % DYNO_PLACES];
+    unsigned slot = dyno.length < 2 ? 0
+                                    : (unsigned char)dyno.at[dyno.length - 1] * 7u +
+                                          (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
+    struct dyno_series *series = &router_of(context)->dynos[slot % DYNO_SLOTS];
     if (!series->known || !slice_equals(series->dyno, dyno)) {
         struct process process;
         series->dyno = dyno;

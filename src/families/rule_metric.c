@@ -40,11 +40,11 @@ static int compare(const void *left, const void *right)
     return order;
 }
 
-static unsigned cells_of(const struct rule_metric_shape *shape)
+static unsigned cells_of(const struct rule_metric_key *key)
 {
-    if (!shape->counted)
+    if (!key->counted)
         return 0;
-    return shape->type == METRIC_HISTOGRAM ? shape->bound_count + 2 : 1;
+    return key->type == METRIC_HISTOGRAM ? key->bound_count + 2 : 1;
 }
 
 static void free_descriptor(struct descriptor *descriptor)
@@ -100,20 +100,17 @@ static bool set_help(struct descriptor *descriptor, const char *text)
     return true;
 }
 
-const struct metric *rule_metric_of(const struct rule_metric_shape *shape)
+const struct metric *rule_metric_of(const struct rule_metric_key *key)
 {
-    struct descriptor wanted = {.metric = {.name = shape->name,
-                                           .type = shape->type,
-                                           .cells = cells_of(shape),
-                                           .bounds = shape->bounds,
-                                           .ended = true},
-                                .labels = (char *)shape->labels};
+    struct descriptor wanted = {
+        .metric = {.name = key->name, .type = key->type, .cells = cells_of(key), .bounds = key->bounds, .ended = true},
+        .labels = (char *)key->labels};
     struct descriptor **found = tfind(&wanted, &tree, compare);
-    struct descriptor *descriptor = found != NULL ? *found : create(&wanted, shape->bound_count);
+    struct descriptor *descriptor = found != NULL ? *found : create(&wanted, key->bound_count);
     if (descriptor == NULL)
         return NULL;
     if (found == NULL) {
-        if (!set_help(descriptor, shape->help) || tsearch(descriptor, &tree, compare) == NULL) {
+        if (!set_help(descriptor, key->help) || tsearch(descriptor, &tree, compare) == NULL) {
             free(descriptor->helps);
             free_descriptor(descriptor);
             return NULL;
@@ -121,7 +118,7 @@ const struct metric *rule_metric_of(const struct rule_metric_shape *shape)
         descriptor->next = all;
         all = descriptor;
     }
-    return set_help(descriptor, shape->help) ? &descriptor->metric : NULL;
+    return set_help(descriptor, key->help) ? &descriptor->metric : NULL;
 }
 
 void rule_metrics_keep(const struct metric *const *metrics, size_t count)

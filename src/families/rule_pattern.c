@@ -41,17 +41,17 @@ static bool is_letter_or_digit(char byte)
     return slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
-/* Behind the class that starts at the '[' at place; the end of the text where it has no end. */
-static size_t skip_class(struct slice text, size_t place)
+/* Behind the class that starts at the '[' at this offset; the end of the text if it has no end. */
+static size_t skip_class(struct slice text, size_t offset)
 {
-    place++;
-    if (place < text.length && text.at[place] == '^')
-        place++;
-    if (place < text.length && text.at[place] == ']')
-        place++;
-    while (place < text.length && text.at[place] != ']')
-        place += text.at[place] == '\\' ? 2 : 1;
-    return place < text.length ? place + 1 : text.length;
+    offset++;
+    if (offset < text.length && text.at[offset] == '^')
+        offset++;
+    if (offset < text.length && text.at[offset] == ']')
+        offset++;
+    while (offset < text.length && text.at[offset] != ']')
+        offset += text.at[offset] == '\\' ? 2 : 1;
+    return offset < text.length ? offset + 1 : text.length;
 }
 
 static bool holds(struct slice text, const char *word)
@@ -121,11 +121,11 @@ static void add_first(struct rule_pattern *pattern, unsigned char byte)
 /* PCRE2 finds out the first bytes of what is searched for, but not of what stands behind a '^'. */
 static void find_first_bytes(struct rule_pattern *pattern, struct slice rest)
 {
-    int problem;
-    size_t place;
+    int number;
+    size_t offset;
     const uint8_t *bits = NULL;
     uint32_t kind = 0, unit = 0;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)rest.at, rest.length, never, &problem, &place, NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)rest.at, rest.length, never, &number, &offset, NULL);
     if (code != NULL) {
         pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODETYPE, &kind);
         pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODEUNIT, &unit);
@@ -178,9 +178,9 @@ static bool machine_has_jit;
 
 static void try_jit(void)
 {
-    int problem;
-    size_t place, size = 0;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR) "^a", 2, 0, &problem, &place, NULL);
+    int number;
+    size_t offset, size = 0;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR) "^a", 2, 0, &number, &offset, NULL);
     if (code == NULL)
         return;
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
@@ -189,31 +189,31 @@ static void try_jit(void)
     pcre2_code_free(code);
 }
 
-static pcre2_code *compile(struct slice text, char problem[RULE_PATTERN_PROBLEM])
+static pcre2_code *compile(struct slice text, char error[ERROR_MAX])
 {
     int number;
-    size_t place;
+    size_t offset;
     unsigned char reason[160];
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (context == NULL) {
-        snprintf(problem, RULE_PATTERN_PROBLEM, "there is no memory for it");
+        snprintf(error, ERROR_MAX, "there is no memory for it");
         return NULL;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_max_pattern_length(context, RULE_PATTERN_MAX);
     pcre2_set_parens_nest_limit(context, NESTING_MAX);
     pcre2_code *code =
-        pcre2_compile((PCRE2_SPTR)text.at, text.length, never | PCRE2_ANCHORED, &number, &place, context);
+        pcre2_compile((PCRE2_SPTR)text.at, text.length, never | PCRE2_ANCHORED, &number, &offset, context);
     pcre2_compile_context_free(context);
     if (code == NULL) {
         pcre2_get_error_message(number, reason, sizeof reason);
-        snprintf(problem, RULE_PATTERN_PROBLEM, "%s (at character %zu)", (const char *)reason, place + 1);
+        snprintf(error, ERROR_MAX, "%s (at character %zu)", (const char *)reason, offset + 1);
     }
     return code;
 }
 
 /* What is wrong with an expression that can be compiled, or NULL. */
-static const char *find_problem(pcre2_code *code)
+static const char *find_mistake(pcre2_code *code)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     uint32_t groups = 0, changed = 0;
@@ -232,23 +232,23 @@ static const char *find_problem(pcre2_code *code)
     return size > 0 ? NULL : "it is of a kind, or so long, that no fast code can be made of it";
 }
 
-struct rule_pattern *rule_pattern_create(struct slice text, char problem[RULE_PATTERN_PROBLEM])
+struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX])
 {
     struct rule_pattern *pattern = calloc(1, sizeof *pattern);
-    snprintf(problem, RULE_PATTERN_PROBLEM, "there is no memory for it");
+    snprintf(error, ERROR_MAX, "there is no memory for it");
     if (pattern == NULL)
         return NULL;
     if (text.length > RULE_PATTERN_MAX)
-        snprintf(problem, RULE_PATTERN_PROBLEM, "it is longer than %d bytes", RULE_PATTERN_MAX);
+        snprintf(error, ERROR_MAX, "it is longer than %d bytes", RULE_PATTERN_MAX);
     else if (text.length == 0 || text.at[0] != '^')
-        snprintf(problem, RULE_PATTERN_PROBLEM,
+        snprintf(error, ERROR_MAX,
                  "it must start with '^', so that the work for a line is bounded; what may stand before the rest is "
                  "written too, as in ^.*?rest");
     else
-        pattern->code = compile(text, problem);
-    const char *found = pattern->code == NULL ? NULL : find_problem(pattern->code);
+        pattern->code = compile(text, error);
+    const char *found = pattern->code == NULL ? NULL : find_mistake(pattern->code);
     if (found != NULL)
-        snprintf(problem, RULE_PATTERN_PROBLEM, "%s", found);
+        snprintf(error, ERROR_MAX, "%s", found);
     if (pattern->code == NULL || found != NULL) {
         rule_pattern_free(pattern);
         return NULL;
@@ -364,4 +364,9 @@ struct slice rule_matcher_group(const struct rule_matcher *matcher, unsigned gro
     if (group >= matcher->groups || ends[2 * group] == PCRE2_UNSET || ends[2 * group] > ends[2 * group + 1])
         return (struct slice){"", 0};
     return (struct slice){matcher->text.at + ends[2 * group], ends[2 * group + 1] - ends[2 * group]};
+}
+
+struct slice rule_matcher_rest(const struct rule_matcher *matcher)
+{
+    return slice_after(matcher->text, pcre2_get_ovector_pointer(matcher->data)[1]);
 }

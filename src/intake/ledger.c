@@ -66,6 +66,9 @@ const struct metric ledger_rule_lines =
     SELF_COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
 const struct metric ledger_rule_errors =
     SELF_COUNTER("rule_errors_total", "Messages that a rule gave up because its expression took too many steps.");
+const struct metric ledger_rule_unread =
+    SELF_COUNTER("rule_values_unread_total",
+                 "Values that a rule could not use: missing, no number, negative, or of an unknown unit.");
 const struct metric ledger_rule_disabled = {.name = "drain_exporter_rule_disabled",
                                             .help = "1 where a rule is switched off because of its errors.",
                                             .type = METRIC_GAUGE,
@@ -226,6 +229,7 @@ void ledger_count_rules(struct rules_reader *reader, struct store *store, unsign
         struct label label = {SLICE("rule"), tally.name};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, tally.lines);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, tally.errors);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, tally.unread);
     }
 }
 
@@ -236,6 +240,7 @@ void ledger_describe_rules(const struct rules *rules, struct store *store, unsig
         struct label label = {SLICE("rule"), rules_name(rules, i)};
         self_count(&terms, &ledger_rule_lines, &label, 1, 0, 0);
         self_count(&terms, &ledger_rule_errors, &label, 1, 0, 0);
+        self_count(&terms, &ledger_rule_unread, &label, 1, 0, 0);
         self_set(&terms, &ledger_rule_disabled, &label, 1, rules_is_off(rules, i));
     }
 }

@@ -207,8 +207,8 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
-    if (sample->of_place)
-        entity = entities_place(recorder->settings.entities, entity);
+    if (sample->of_position)
+        entity = entities_position(recorder->settings.entities, entity);
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
     bool no_expiry = counted || sample->no_expiry;
     return (struct store_terms){
@@ -234,6 +234,9 @@ static void count_result(struct recorder *recorder, enum store_result result)
         break;
     case STORE_TOO_LARGE:
         tally->rejected[REJECTED_TOO_LARGE]++;
+        break;
+    case STORE_UNFIT:
+        tally->rejected[REJECTED_VALUE]++;
         break;
     case STORE_NAMES:
         tally->rejected[REJECTED_NAMES]++;
@@ -313,9 +316,10 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
         return NULL;
     struct store_terms terms = terms_of(recorder, sample);
     struct store *store = recorder->settings.store;
-    enum store_result result = store_counter(store, &identity, sample->metric, &terms, &counter);
+    enum store_result result =
+        store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
     if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
-        result = store_counter(store, &identity, sample->metric, &terms, &counter);
+        result = store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
     if (is_said)

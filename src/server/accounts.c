@@ -26,7 +26,7 @@ struct memory {
 
 struct account {
     const struct config_drain *drain; /* NULL: the shared user */
-    struct auth_realm realm;          /* of its passwords; empty where it has a hash */
+    struct auth_realm realm;          /* of its passwords; empty if it has a hash */
     struct memory memory;
     atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
@@ -97,7 +97,7 @@ static bool is_hashed(const struct account *account)
     return account->drain != NULL && account->drain->password_hash != NULL;
 }
 
-/* Take over what is known about the passwords, where the hash is still the same. */
+/* Take over what is known about the passwords, if the hash is still the same. */
 static void take_memory(struct account *account, struct account *old)
 {
     if (old == NULL || !is_hashed(account) || !is_hashed(old) ||

@@ -15,13 +15,13 @@ bool auth_read(struct auth_credentials *credentials, struct slice authorization)
     while (text.length > 0 && text.at[0] == ' ')
         text = slice_after(text, 1);
     struct slice sent = {credentials->text[0], 0};
-    if (base64_room(text.length) > AUTH_PAIR_ROOM || !base64_decode(text, credentials->text[0], &sent.length))
+    if (base64_room(text.length) > AUTH_PAIR_MAX || !base64_decode(text, credentials->text[0], &sent.length))
         return false;
     credentials->pairs[0] = sent;
     credentials->count = 1;
     if (slice_index(sent, '%') < sent.length) {
         char *decoded = credentials->text[1];
-        credentials->pairs[1] = (struct slice){decoded, percent_decode(sent, false, decoded, AUTH_PAIR_ROOM)};
+        credentials->pairs[1] = (struct slice){decoded, percent_decode(sent, false, decoded, AUTH_PAIR_MAX)};
         credentials->count = 2;
     }
     return true;
@@ -51,7 +51,7 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
     size_t password_length = strlen(password);
     if (realm->count == 2 || password_length == 0 || password_length > PASSWORD_MAX || user_length > USER_MAX)
         return false;
-    char pair[AUTH_PAIR_ROOM];
+    char pair[AUTH_PAIR_MAX];
     memcpy(pair, user, user_length);
     pair[user_length] = ':';
     memcpy(pair + user_length + 1, password, password_length);

@@ -180,5 +180,5 @@ void get_metrics(h2o_req_t *request, struct slice query)
     scrape->page_request.deliver = on_page;
     scrape->worker = worker;
     scrape->hold = hold;
-    maintenance_request_page(worker->server->rooms.maintenance, &scrape->page_request);
+    maintenance_request_page(worker->server->modules.maintenance, &scrape->page_request);
 }

@@ -26,7 +26,7 @@ static void configure(struct http_server *server)
     handler->on_req = routes_on_request;
 }
 
-struct http_server *http_open(const struct http_settings *settings, char error[256])
+struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
     struct http_server *server = aligned_alloc(64, (sizeof *server + 63) / 64 * 64);
     if (server == NULL)
@@ -55,7 +55,7 @@ free_workers:
 free_server:
     free(server);
 no_memory:
-    snprintf(error, 256, "there is no memory");
+    error_set(error, ERROR_NO_MEMORY);
     return NULL;
 }
 
@@ -73,17 +73,9 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     rules_unref(old_rules);
 }
 
-struct rules *http_rules(struct http_server *server)
+bool http_start(struct http_server *server, const struct http_modules *modules)
 {
-    pthread_rwlock_rdlock(&server->access_lock);
-    struct rules *rules = rules_ref(server->rules);
-    pthread_rwlock_unlock(&server->access_lock);
-    return rules;
-}
-
-bool http_start(struct http_server *server, const struct http_rooms *rooms)
-{
-    server->rooms = *rooms;
+    server->modules = *modules;
     server->verifier = verifier_start();
     if (server->verifier == NULL)
         return false;

@@ -4,7 +4,8 @@ static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "4
                                                          "415", "417", "422", "503", "none", "other"};
 
 const struct metric http_requests =
-    SELF_COUNTERS("http_requests_total", "HTTP requests by path and status of the response; none: the connection was closed without one.",
+    SELF_COUNTERS("http_requests_total",
+                  "HTTP requests by path and status of the response; none: the connection was closed without one.",
                   "status", status_labels);
 const struct metric http_connections_refused =
     SELF_COUNTER("connections_refused_total", "Connections closed at once because MAX_CONNECTIONS were open.");

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-/* Open a socket on an address; -1 with errno where that fails. */
+/* Open a socket on an address; -1 with errno if that fails. */
 static int listen_on(const struct addrinfo *address)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -27,25 +27,25 @@ static int listen_on(const struct addrinfo *address)
 }
 
 /* Listen on one of a host's addresses; -1 with a sentence in error. */
-static int listen_on_host(const char *host, const char *port, char error[256])
+static int listen_on_host(const char *host, const char *port, char error[ERROR_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *addresses;
-    int problem = getaddrinfo(host, port, &hints, &addresses);
-    if (problem != 0) {
-        snprintf(error, 256, "LISTEN_ADDRESS: the host %s cannot be found: %s", host, gai_strerror(problem));
+    int failure = getaddrinfo(host, port, &hints, &addresses);
+    if (failure != 0) {
+        error_set(error, "LISTEN_ADDRESS: the host %s cannot be found: %s", host, gai_strerror(failure));
         return -1;
     }
     int fd = -1;
     for (struct addrinfo *address = addresses; address != NULL && fd < 0; address = address->ai_next)
         fd = listen_on(address);
     if (fd < 0)
-        snprintf(error, 256, "LISTEN_ADDRESS: cannot listen on %s port %s: %s", host, port, strerror(errno));
+        error_set(error, "LISTEN_ADDRESS: cannot listen on %s port %s: %s", host, port, strerror(errno));
     freeaddrinfo(addresses);
     return fd;
 }
 
-int listener_open(const struct http_settings *settings, char error[256])
+int listener_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
     if (settings->host[0] != '\0')
         return listen_on_host(settings->host, settings->port, error);

@@ -102,7 +102,7 @@ static bool take_body(const struct post *post)
         .time = clock_wall(),
         .now = now,
     };
-    if (batch_process(worker->server->rooms.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
+    if (batch_process(worker->server->modules.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
         return false;
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
     return true;

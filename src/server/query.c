@@ -2,7 +2,7 @@
 
 #include "base/percent.h"
 
-struct slice query_value(struct slice query, struct slice name, char *out, size_t room)
+struct slice query_value(struct slice query, struct slice name, char *out, size_t capacity)
 {
     struct slice found = {NULL, 0};
     while (query.length > 0) {
@@ -12,5 +12,5 @@ struct slice query_value(struct slice query, struct slice name, char *out, size_
         if (slice_equals(key, name))
             found = slice_after(pair, key.length < pair.length ? key.length + 1 : key.length);
     }
-    return (struct slice){out, percent_decode(found, true, out, room)};
+    return (struct slice){out, percent_decode(found, true, out, capacity)};
 }

@@ -7,7 +7,7 @@
 
 void response_count(struct worker *worker, const char *path, int status)
 {
-    struct store *store = worker->server->rooms.store;
+    struct store *store = worker->server->modules.store;
     store_enter(store, worker->slot);
     struct self_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .entity = ENTITY_NONE};
     self_count(&terms, &http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, http_status_cell(status), 1);

@@ -9,7 +9,7 @@ bool request_is(h2o_req_t *request, const char *method)
     return h2o_memis(request->method.base, request->method.len, method, strlen(method));
 }
 
-/* The value of the header at this index, empty where the index says that there is none. */
+/* The value of the header at this index, empty if the index says that there is none. */
 static struct slice header_at(const h2o_req_t *request, ssize_t index)
 {
     if (index < 0)

@@ -2,11 +2,11 @@
 
 #include <openssl/err.h>
 
-SSL_CTX *tls_open(const struct http_settings *settings, char error[256])
+SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     if (tls == NULL) {
-        snprintf(error, 256, "TLS cannot be set up");
+        error_set(error, "TLS cannot be set up");
         return NULL;
     }
     SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
@@ -22,7 +22,7 @@ SSL_CTX *tls_open(const struct http_settings *settings, char error[256])
     if (wrong == NULL)
         return tls;
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    snprintf(error, 256, "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+    error_set(error, "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
     SSL_CTX_free(tls);
     return NULL;
 }

@@ -134,7 +134,7 @@ static void count_errors(struct worker *worker)
 
 static void check_connections(struct worker *worker)
 {
-    struct store *store = worker->server->rooms.store;
+    struct store *store = worker->server->modules.store;
     uint64_t now = clock_monotonic();
     unsigned ended = 0;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {

@@ -41,8 +41,8 @@ enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
 /* Ids and keys: the generation in the low byte. */
 #define GENERATION_MASK UINT64_C(0xFF)
 
-/* The bit of an id that means the place in the formation, see entities_place(). */
-#define PLACE_BIT (UINT32_C(1) << 31)
+/* The bit of an id that means the position in the formation, see entities_position(). */
+#define POSITION_BIT (UINT32_C(1) << 31)
 
 struct entity {
     _Alignas(64) atomic_uint_least64_t key; /* hash of the name, with the generation in its low byte; 0: free */
@@ -55,7 +55,7 @@ struct entity {
     atomic_int_least64_t reported_until;       /* what was reported up to then is over */
     atomic_uint_least64_t leaves;              /* when what is over is to be seen no more; 0: nothing ended yet */
     atomic_uint_least64_t zeros[ENTITY_ZEROS]; /* when these were last recorded; 0: never */
-    atomic_int_least64_t removed;              /* of a process: its place in the formation ended; 0: never */
+    atomic_int_least64_t removed;              /* of a process: its position in the formation ended; 0: never */
     atomic_uint_least64_t restart;             /* see RESTART_TOLD */
     union {
         struct {
@@ -122,7 +122,7 @@ static entity_id id_of(const struct entities *entities, const struct entity *ent
 
 static struct entity *place_of(const struct entities *entities, entity_id id)
 {
-    return &entities->all[((id & ~PLACE_BIT) >> 8) - 1];
+    return &entities->all[((id & ~POSITION_BIT) >> 8) - 1];
 }
 
 static bool is_app(const struct entities *entities, const struct entity *entity)
@@ -366,9 +366,9 @@ bool entities_was_on_page(const struct entities *entities, entity_id id)
     return first <= LOAD(entities->pages);
 }
 
-entity_id entities_place(const struct entities *entities, entity_id id)
+entity_id entities_position(const struct entities *entities, entity_id id)
 {
-    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : id | PLACE_BIT;
+    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : id | POSITION_BIT;
 }
 
 /* ---- process events ---- */
@@ -566,37 +566,53 @@ static bool is_silent(const struct entities *entities, const struct entity *enti
     return entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now;
 }
 
-static bool is_place_over(const struct entities *entities, const struct entity *entity, uint64_t now)
+static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now, uint64_t more)
 {
     return is_silent(entities, entity, now) ||
            (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
-            LOAD(entity->leaves) <= now);
+            LOAD(entity->leaves) + more <= now);
 }
 
-static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now)
+static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now,
+                    uint64_t more)
 {
     if (is_silent(entities, entity, now))
         return true;
     int64_t until = time == ENTITY_COUNTED ? atomic_load_explicit(&entity->ended, memory_order_acquire)
                                            : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
     int64_t since = time == ENTITY_COUNTED ? LOAD(entity->started) + 1 : time;
-    return until > 0 && until >= since && LOAD(entity->leaves) <= now;
+    return until > 0 && until >= since && LOAD(entity->leaves) + more <= now;
 }
 
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now)
 {
+    return entities_is_over_after(entities, id, time, now, 0);
+}
+
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more)
+{
     if (id == ENTITY_NONE)
         return false;
     const struct entity *entity = entity_of(entities, id);
-    if ((id & PLACE_BIT) != 0 ? is_place_over(entities, entity, now) : is_over(entities, entity, time, now))
+    if ((id & POSITION_BIT) != 0 ? is_position_over(entities, entity, now, more)
+                                 : is_over(entities, entity, time, now, more))
         return true;
-    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now);
+    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now, more);
+}
+
+bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
+{
+    const struct entity *entity = process_of(entities, id);
+    if (entity == NULL || (id & POSITION_BIT) != 0)
+        return false;
+    int64_t until = LOAD(entity->reported_until);
+    return earlier <= until && until < later;
 }
 
 long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount)
 {
     struct entity *entity = entity_of(entities, app);
     if (entity == NULL)
-        return 0;
+        return ENTITY_NO_ACCOUNT;
     return atomic_fetch_add_explicit(&entity->accounts[account], amount, memory_order_relaxed) + amount;
 }

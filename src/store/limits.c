@@ -9,11 +9,74 @@ bool limits_has_room(const struct store *store, unsigned weight)
            (long)store->settings.max_series;
 }
 
-/* Add weight (or take it back, where it is negative) to what a group and its app hold. */
+/* ---- reserves ---- */
+
+/* Apps that are greedy must not starve the others, nor what we tell about an app that is greedy itself.  So the first
+ * lines of each app, of those that it chose and of ours, come out of a part of max_series that nothing else may take.
+ * Where one app may take all there is no such part. */
+enum {
+    RESERVED_PART = 4,  /* at most a quarter of max_series */
+    RESERVED_APPS = 50, /* that the part is enough for */
+    APP_PART = 10,      /* at most a tenth of max_app_series */
+};
+
+void limits_start(struct store *store)
+{
+    const struct store_settings *settings = &store->settings;
+    if (settings->entities == NULL || settings->max_app_series == 0 || settings->max_app_series >= settings->max_series)
+        return;
+    size_t part = settings->max_series / RESERVED_PART, left = settings->max_series - settings->max_app_series;
+    store->reserve = (long)(part < left ? part : left);
+    long fair = store->reserve / RESERVED_APPS / 2, most = (long)settings->max_app_series / APP_PART;
+    store->app_reserve = fair < most ? fair : most;
+}
+
+static enum entity_account account_of(const struct group *group)
+{
+    return group->chosen ? ENTITY_CHOSEN_LINES : ENTITY_OUR_LINES;
+}
+
+static long lines_of(const struct store *store, const struct group *group, enum entity_account account)
+{
+    return entities_add(store->settings.entities, group->app, account, 0);
+}
+
+/* How much of this many lines is within the reserve of an app. */
+static long within_reserve(const struct store *store, long lines)
+{
+    return lines < store->app_reserve ? lines : store->app_reserve;
+}
+
+/* How much of weight more is not within the reserve of the group's app. */
+static long beyond_reserve(const struct store *store, const struct group *group, long weight)
+{
+    long lines = lines_of(store, group, account_of(group));
+    if (lines == ENTITY_NO_ACCOUNT)
+        return weight;
+    return weight - (within_reserve(store, lines + weight) - within_reserve(store, lines));
+}
+
+/* Is this much more of the group within its app's reserve or, if not, does it leave those of the others alone? */
+static bool spares_reserves(const struct store *store, const struct group *group, unsigned weight)
+{
+    long beyond = store->reserve == 0 ? 0 : beyond_reserve(store, group, (long)weight);
+    long shared = atomic_load_explicit(&store->weight, memory_order_relaxed) -
+                  atomic_load_explicit(&store->reserve_used, memory_order_relaxed);
+    return beyond == 0 || shared + beyond <= (long)store->settings.max_series - store->reserve;
+}
+
+/* ---- weight ---- */
+
+/* Add weight, or take it back if it is negative, to what a group and its app hold. */
 static void charge_group(struct store *store, struct group *group, long weight)
 {
     atomic_fetch_add_explicit(&group->weight, weight, memory_order_relaxed);
-    entities_add(store->settings.entities, group->app, ENTITY_LINES, weight);
+    long lines = entities_add(store->settings.entities, group->app, account_of(group), weight);
+    if (store->reserve == 0 || lines == ENTITY_NO_ACCOUNT)
+        return;
+    long change = within_reserve(store, lines) - within_reserve(store, lines - weight);
+    if (change != 0)
+        atomic_fetch_add_explicit(&store->reserve_used, change, memory_order_relaxed);
 }
 
 void limits_charge(struct store *store, struct group *group, long weight)
@@ -35,12 +98,21 @@ bool limits_take(struct store *store, struct group *group, unsigned weight)
     return false;
 }
 
-bool limits_app_has_room(const struct store *store, const struct group *group, unsigned weight)
+/* Has the group's app room for this much more?  What is ours has its reserve besides. */
+static bool app_has_room(const struct store *store, const struct group *group, unsigned weight)
 {
-    const struct store_settings *settings = &store->settings;
-    return settings->max_app_series == 0 || group->app == ENTITY_NONE ||
-           entities_add(settings->entities, group->app, ENTITY_LINES, 0) + (long)weight <=
-               (long)settings->max_app_series;
+    long most = (long)store->settings.max_app_series;
+    if (most == 0 || group->app == ENTITY_NONE)
+        return true;
+    long ours = lines_of(store, group, ENTITY_OUR_LINES), chosen = lines_of(store, group, ENTITY_CHOSEN_LINES);
+    return ours + chosen + (long)weight <= most || (!group->chosen && ours + (long)weight <= store->app_reserve);
+}
+
+enum store_result limits_check_growth(const struct store *store, const struct group *group, unsigned weight)
+{
+    if (!app_has_room(store, group, weight))
+        return STORE_APP_FULL;
+    return spares_reserves(store, group, weight) ? STORE_CREATED : STORE_FULL;
 }
 
 enum store_result limits_check(struct store *store, struct group *group, unsigned weight,
@@ -50,6 +122,8 @@ enum store_result limits_check(struct store *store, struct group *group, unsigne
     long more = (long)weight;
     if (terms->exempt)
         return STORE_CREATED;
+    if (!spares_reserves(store, group, weight))
+        return STORE_FULL;
     /* An app chooses the names of labels too: each set of them is a shared series of its own. */
     if (terms->overflow)
         return atomic_load_explicit(&group->overflows, memory_order_relaxed) < OVERFLOWS_MAX ? STORE_CREATED
@@ -63,7 +137,7 @@ enum store_result limits_check(struct store *store, struct group *group, unsigne
     if (settings->max_metric_series != 0 &&
         atomic_load_explicit(&group->weight, memory_order_relaxed) + more > (long)settings->max_metric_series)
         return STORE_CAPPED;
-    return limits_app_has_room(store, group, weight) ? STORE_CREATED : STORE_APP_FULL;
+    return app_has_room(store, group, weight) ? STORE_CREATED : STORE_APP_FULL;
 }
 
 /* Cut the first label off the text of an identity's labels; false where there is none. */

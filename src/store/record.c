@@ -2,6 +2,45 @@
 
 #include "store/store_internal.h"
 
+/* ---- which series gives way: see PRECEDENCE ---- */
+
+enum standing { ENDED, CHOSEN, IN_FORCE };
+
+static enum standing standing_of(const struct metric *metric)
+{
+    if (metric == NULL)
+        return CHOSEN;
+    return metric_has_ended(metric) ? ENDED : IN_FORCE;
+}
+
+static void end_series(struct store *store, unsigned slot, struct series *series)
+{
+    if (series->counted)
+        series_end_counted(store, series, atomic_load_explicit(series_seen(series), memory_order_relaxed));
+    else
+        series_end_reported(store, slot, series, atomic_load_explicit(&series->value, memory_order_acquire));
+}
+
+/* End a series that a sample of metric cannot be recorded in, if it must give way; whether it must.  Then look again.
+ */
+static bool make_way(struct store *store, unsigned slot, struct series *series, const struct metric *metric)
+{
+    if (standing_of(metric) <= standing_of(series_metric(series)))
+        return false;
+    end_series(store, slot, series);
+    return true;
+}
+
+/* Was the series another entity's that is over, while the sample's is not?  times: of the line that the series was
+ * reported by, and of the sample's; or ENTITY_COUNTED. */
+static bool was_anothers(const struct store *store, const struct series *series, int64_t reported, int64_t time,
+                         const struct store_terms *terms)
+{
+    struct entities *entities = store->settings.entities;
+    return series->entity != terms->entity && entities_is_over(entities, series->entity, reported, terms->now) &&
+           !entities_is_over(entities, terms->entity, time, terms->now);
+}
+
 /* ---- counted series ---- */
 
 /* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is REFRESH_INTERVAL
@@ -18,60 +57,39 @@ static bool refresh(struct series *series, uint64_t now)
     return seen != DEAD_SEEN;
 }
 
-/* Make place for a series of the same identity, where this one's metric has ended: see there.  Whether there is. */
-static bool end_series(struct store *store, struct series *series)
+/* May a sample of metric be counted in a series?  Two rules may give one metric other labels, and a label without a
+ * value is none. */
+static bool counts_alike(const struct series *series, const struct metric *metric)
 {
-    if (series->counted == NULL || !metric_has_ended(series->counted))
-        return false;
-    series_mark_dead(store, series, atomic_load_explicit(series_seen(series), memory_order_relaxed));
-    return true;
-}
-
-/* Mark a series dead whose entity is over where the caller's is not: it was another's, or will be swept any moment. */
-static bool evict(struct store *store, struct series *series, const struct store_terms *terms)
-{
-    struct entities *entities = store->settings.entities;
-    if (series->entity == terms->entity || !entities_is_over(entities, series->entity, ENTITY_COUNTED, terms->now) ||
-        entities_is_over(entities, terms->entity, ENTITY_COUNTED, terms->now))
-        return false;
-    series_mark_dead(store, series, atomic_load_explicit(series_seen(series), memory_order_relaxed));
-    return true;
-}
-
-/* May a sample of metric be counted in a series of counted?  Two rules may give one metric other labels, and a label
- * without a value is none. */
-static bool counts_alike(const struct metric *counted, const struct metric *metric)
-{
+    const struct metric *counted = series_metric(series);
     if (counted == metric)
-        return true;
-    if (counted == NULL || metric_has_ended(counted) || counted->self || metric->self || counted->label != NULL ||
+        return series->counted;
+    if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->label != NULL ||
         metric->label != NULL || counted->type != metric->type || counted->cells != metric->cells)
         return false;
     return counted->type != METRIC_HISTOGRAM ||
            memcmp(counted->bounds, metric->bounds, (metric->cells - 2) * sizeof metric->bounds[0]) == 0;
 }
 
-enum store_result store_counter(struct store *store, const struct identity *identity, const struct metric *metric,
-                                const struct store_terms *terms, struct series **counter)
+enum store_result store_counter(struct store *store, unsigned slot, const struct identity *identity,
+                                const struct metric *metric, const struct store_terms *terms, struct series **counter)
 {
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     for (;;) {
-        *counter = series_find(bucket, hash, identity);
-        if (*counter == NULL) {
+        struct series *series = *counter = series_find(bucket, hash, identity);
+        if (series == NULL) {
             struct birth birth = {.metric = metric, .added_to = true};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
             *counter = birth.created;
             if (result != STORE_RECORDED)
                 return result;
-            continue;
-        }
-        if (!counts_alike((*counter)->counted, metric)) {
-            if (end_series(store, *counter))
-                continue;
-            return STORE_OUTDATED; /* a series of another kind has this identity */
-        }
-        if (!evict(store, *counter, terms) && refresh(*counter, terms->now))
+        } else if (!counts_alike(series, metric)) {
+            if (!make_way(store, slot, series, metric))
+                return STORE_OUTDATED;
+        } else if (was_anothers(store, series, ENTITY_COUNTED, ENTITY_COUNTED, terms))
+            end_series(store, slot, series);
+        else if (refresh(series, terms->now))
             return STORE_RECORDED;
     }
 }
@@ -88,7 +106,7 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
                               const struct store_terms *terms)
 {
     struct series *counter;
-    enum store_result result = store_counter(store, identity, metric, terms, &counter);
+    enum store_result result = store_counter(store, slot, identity, metric, terms, &counter);
     if (result == STORE_RECORDED || result == STORE_CREATED)
         store_add(counter, slot, cell, amount);
     return result;
@@ -96,33 +114,96 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
 
 /* ---- reported series ---- */
 
-/* Replace the value of a known series.  RECORDED or why not; OUTDATED with *dead set where the series has died. */
+/* What store_update() was given. */
+struct report {
+    const struct value *update;
+    const struct metric *metric;
+    const struct store_terms *terms;
+    bool incremental;
+};
+
+/* May a sample of metric be recorded in a series, whatever its type?  Then the series is that metric's. */
+static bool takes_reports(struct series *series, const struct metric *metric)
+{
+    const struct metric *before = series_metric(series);
+    if (series->counted || (before != metric && standing_of(before) != standing_of(metric)))
+        return false;
+    if (before != metric)
+        atomic_store_explicit(&series->metric, metric, memory_order_release);
+    return true;
+}
+
+/* Is an amount added to what the series has?  A level (a gauge, a set) is of one instance of its process, so that what
+ * the next one adds begins anew, also in the grace in which the old level is still shown. */
+static bool adds(const struct store *store, const struct series *series, const struct value *old,
+                 const struct report *report)
+{
+    const struct value *update = report->update;
+    return report->incremental && value_adds(old, update) &&
+           !(value_is_level(update) &&
+             entities_are_apart(store->settings.entities, series->entity, old->time, update->time));
+}
+
+/* Make the value that follows an old one.  over: that counts no more. */
+static enum store_result make_next(const struct store *store, const struct series *series, const struct value *old,
+                                   bool over, const struct report *report, struct value **next)
+{
+    const struct value *update = report->update;
+    bool added = !over && adds(store, series, old, report);
+    /* What others share is a sum of one kind: another kind must not take its place. */
+    if (!over && report->terms->overflow && !value_adds(old, update))
+        return STORE_CAPPED;
+    /* What cannot be added replaces, as an absolute value does, and must be as new. */
+    if (!over && !added && update->time < old->time)
+        return STORE_OUTDATED;
+    bool continues = !over && value_continues(old, update);
+    *next = value_merge(added || continues ? old : NULL, update);
+    return *next == NULL ? STORE_TOO_LARGE : STORE_RECORDED;
+}
+
+/* How much more than the old value the next one weighs, or less. */
+static long added_weight(const struct series *series, const struct value *old, const struct value *next)
+{
+    if (series->exempt || (old->type == next->type && old->size == next->size))
+        return 0;
+    return (long)value_weight(next) - (long)value_weight(old);
+}
+
+/* Does the series go on with this report?  It does not if it was another entity's that is over: then it is ended.
+ * *over: its value counts no more. */
+static bool still_takes(struct store *store, unsigned slot, struct series *series, struct value *old,
+                        const struct report *report, bool *over)
+{
+    *over = series_has_outlived(store, series, old, report->update->seen);
+    if (!*over || !was_anothers(store, series, old->time, report->update->time, report->terms))
+        return true;
+    series_end_reported(store, slot, series, old);
+    return false;
+}
+
+/* Replace the value of a known series.  RECORDED or why not; OUTDATED with *dead set if the series has died. */
 static enum store_result replace_value(struct store *store, unsigned slot, struct series *series,
-                                       const struct value *update, bool incremental, bool *dead)
+                                       const struct report *report, bool *dead)
 {
     struct value *old = atomic_load_explicit(&series->value, memory_order_acquire);
     for (;;) {
-        if (old == &store_dead_value) {
+        bool over;
+        if (old == &store_dead_value || !still_takes(store, slot, series, old, report, &over)) {
             *dead = true;
             return STORE_OUTDATED;
         }
-        bool over = series_has_outlived(store, series, old, update->seen);
-        /* What cannot be added replaces, as an absolute value does, and must be as new. */
-        bool adds = !over && incremental && value_adds(old, update);
-        if (!over && !adds && update->time < old->time)
-            return STORE_OUTDATED;
-        bool continues = !over && value_continues(old, update);
-        struct value *next = value_merge(adds || continues ? old : NULL, update);
-        if (next == NULL)
-            return STORE_TOO_LARGE;
-
-        unsigned weight = series->exempt ? 0 : value_weight(old);
-        unsigned needed = series->exempt ? 0 : value_weight(next);
-        if (needed > weight && !series->overflow && !limits_app_has_room(store, series->group, needed - weight)) {
+        struct value *next;
+        enum store_result result = make_next(store, series, old, over, report, &next);
+        if (result != STORE_RECORDED)
+            return result;
+        long more = added_weight(series, old, next);
+        result =
+            more > 0 && !series->overflow ? limits_check_growth(store, series->group, (unsigned)more) : STORE_CREATED;
+        if (result != STORE_CREATED) {
             free(next);
-            return STORE_APP_FULL;
+            return result;
         }
-        if (needed > weight && !limits_take(store, series->group, needed - weight)) {
+        if (more > 0 && !limits_take(store, series->group, (unsigned)more)) {
             free(next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
             if (present == old)
@@ -131,16 +212,18 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
             continue;
         }
         /* Release the filled-in value to the acquires of readers and of the next writer. */
-        if (atomic_compare_exchange_strong_explicit(&series->value, &old, next, memory_order_acq_rel,
+        struct value *expected = old;
+        if (atomic_compare_exchange_strong_explicit(&series->value, &expected, next, memory_order_acq_rel,
                                                     memory_order_acquire)) {
-            if (needed < weight)
-                limits_charge(store, series->group, (long)needed - (long)weight);
+            if (more < 0)
+                limits_charge(store, series->group, more);
             epoch_retire(&store->epochs, slot, old, value_bytes(old), free);
             return STORE_RECORDED;
         }
-        if (needed > weight)
-            limits_charge(store, series->group, (long)weight - (long)needed);
+        if (more > 0)
+            limits_charge(store, series->group, -more);
         free(next);
+        old = expected;
     }
 }
 
@@ -148,29 +231,33 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms)
 {
+    if ((incremental || update->type == VALUE_EXTERNAL_COUNTER) && !value_is_fit(update, incremental))
+        return STORE_UNFIT;
     update->seen = terms->now;
+    struct report report = {update, metric, terms, incremental};
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     for (;;) {
         struct series *series = series_find(bucket, hash, identity);
-        if (series != NULL) {
-            if (series->counted != NULL)
+        if (series == NULL) {
+            struct value *first = value_merge(NULL, update);
+            if (first == NULL)
+                return STORE_TOO_LARGE;
+            struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
+            enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
+            if (result == STORE_CREATED)
+                return result;
+            free(first);
+            if (result != STORE_RECORDED)
+                return result;
+        } else if (!takes_reports(series, metric)) {
+            if (!make_way(store, slot, series, metric))
                 return STORE_OUTDATED;
+        } else {
             bool dead = false;
-            enum store_result result = replace_value(store, slot, series, update, incremental, &dead);
+            enum store_result result = replace_value(store, slot, series, &report, &dead);
             if (!dead)
                 return result;
-            continue;
         }
-        struct value *first = value_merge(NULL, update);
-        if (first == NULL)
-            return STORE_TOO_LARGE;
-        struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
-        enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
-        if (result == STORE_CREATED)
-            return result;
-        free(first);
-        if (result != STORE_RECORDED)
-            return result;
     }
 }

@@ -11,14 +11,14 @@ struct value store_dead_value;
 
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
-    return metric_has_ended(series->counted) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
-           entities_is_over(store->settings.entities, series->entity, ENTITY_COUNTED,
-                            now - series_more_time(store, series));
+    return metric_has_ended(series_metric(series)) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
+           entities_is_over_after(store->settings.entities, series->entity, ENTITY_COUNTED, now,
+                                  series_more_time(store, series));
 }
 
 static bool series_is_dead(const struct series *series)
 {
-    if (series->counted != NULL)
+    if (series->counted)
         return atomic_load_explicit(series_seen(series), memory_order_relaxed) == DEAD_SEEN;
     return atomic_load_explicit(&series->value, memory_order_relaxed) == &store_dead_value;
 }
@@ -46,8 +46,8 @@ struct series *series_find(_Atomic(struct series *) *bucket, uint32_t hash, cons
 
 static void free_cells(struct series *series)
 {
-    if (series->counted != NULL)
-        cells_free((struct cells){series->cells, series->position}, series->counted->cells);
+    if (series->counted)
+        cells_free((struct cells){series->cells, series->position}, series_metric(series)->cells);
 }
 
 /* Has a page shown the app of an entity?  Or any page, if it has none. */
@@ -73,13 +73,12 @@ static struct series *allocate_series(struct store *store, const struct identity
         return NULL;
     }
     if (counted) {
-        series->counted = birth->metric;
         series->cells = cells.first;
         atomic_init(series_seen(series), terms->now);
-    } else {
-        series->counted = NULL;
+    } else
         atomic_init(&series->value, birth->value);
-    }
+    atomic_init(&series->metric, birth->metric);
+    series->counted = counted;
     series->position = cells.position & (CELLS_ROW - 1);
     series->hash = hash;
     series->lifetime = (uint32_t)terms->lifetime;
@@ -114,11 +113,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     struct stored_metric *metric = stored_metric_hold(store, identity_name(identity), birth->metric);
     if (metric == NULL)
         return STORE_NO_MEMORY;
-    if (birth->value == NULL && metric->metric == NULL) {
-        result = STORE_OUTDATED; /* the name was chosen by somebody else */
-        goto release_metric;
-    }
-    struct group *group = group_hold(metric, terms->exempt ? ENTITY_NONE : terms->app);
+    struct group *group = group_hold(metric, terms->exempt ? ENTITY_NONE : terms->app, birth->metric == NULL);
     if (group == NULL)
         goto release_metric;
     enum store_result bounded = limits_check(store, group, weight, terms);
@@ -167,19 +162,36 @@ void series_free(void *item)
 {
     struct series *series = item;
     free_cells(series);
-    if (series->counted == NULL && atomic_load(&series->value) != &store_dead_value)
+    if (!series->counted && atomic_load(&series->value) != &store_dead_value)
         free(atomic_load(&series->value));
     free(series);
 }
 
-bool series_mark_dead(struct store *store, struct series *series, uint64_t seen)
+static void take_back(struct store *store, struct series *series, unsigned weight)
+{
+    if (series->exempt)
+        return;
+    limits_charge(store, series->group, -(long)weight);
+    limits_count_series(store, series->group, series, -1);
+}
+
+bool series_end_counted(struct store *store, struct series *series, uint64_t seen)
 {
     if (seen == DEAD_SEEN || !atomic_compare_exchange_strong_explicit(series_seen(series), &seen, DEAD_SEEN,
                                                                       memory_order_acq_rel, memory_order_relaxed))
         return false;
-    if (!series->exempt) {
-        limits_charge(store, series->group, -(long)series->counted->cells);
-        limits_count_series(store, series->group, series, -1);
-    }
+    take_back(store, series, series_metric(series)->cells);
+    return true;
+}
+
+bool series_end_reported(struct store *store, unsigned slot, struct series *series, struct value *value)
+{
+    struct value *expected = value;
+    if (value == &store_dead_value ||
+        !atomic_compare_exchange_strong_explicit(&series->value, &expected, &store_dead_value, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
+    take_back(store, series, value_weight(value));
+    epoch_retire(&store->epochs, slot, value, value_bytes(value), free);
     return true;
 }

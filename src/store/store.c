@@ -32,6 +32,7 @@ struct store *store_create(const struct store_settings *settings)
     store->bucket_mask = buckets - 1;
     store->metric_mask = metric_buckets - 1;
     store->settings = *settings;
+    limits_start(store);
     store->cells.slots = settings->slots;
     store->buckets = map_zeroes(buckets * sizeof store->buckets[0]);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);

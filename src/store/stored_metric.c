@@ -17,6 +17,14 @@ void count_release(atomic_long *series)
     atomic_fetch_sub_explicit(series, 1, memory_order_acq_rel);
 }
 
+/* What is in force takes the name over from an app, or from what has ended. */
+static void adopt_name(struct stored_metric *stored, const struct metric *metric)
+{
+    const struct metric *before = atomic_load_explicit(&stored->metric, memory_order_acquire);
+    if (metric != NULL && before != metric && !metric_has_ended(metric) && (before == NULL || metric_has_ended(before)))
+        atomic_store_explicit(&stored->metric, metric, memory_order_release);
+}
+
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric)
 {
     uint64_t hash = store_hash(store, name);
@@ -28,6 +36,7 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
              found = atomic_load_explicit(&found->next_in_bucket, memory_order_acquire)) {
             if (found->hash == hash && slice_equals(stored_metric_name(found), name) && count_hold(&found->series)) {
                 free(fresh);
+                adopt_name(found, metric);
                 return found;
             }
         }
@@ -37,7 +46,7 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
                 return NULL;
             memset(fresh, 0, sizeof *fresh);
             atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
-            fresh->metric = metric;
+            atomic_init(&fresh->metric, metric);
             fresh->hash = hash;
             fresh->name_length = (uint32_t)name.length;
             memcpy(fresh->name, name.at, name.length);
@@ -52,14 +61,14 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
     return fresh;
 }
 
-struct group *group_hold(struct stored_metric *metric, entity_id app)
+struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen)
 {
     struct group *fresh = NULL;
     struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
     for (;;) {
         for (struct group *group = head; group != NULL;
              group = atomic_load_explicit(&group->next, memory_order_acquire)) {
-            if (group->app == app && count_hold(&group->series)) {
+            if (group->app == app && group->chosen == chosen && count_hold(&group->series)) {
                 free(fresh);
                 return group;
             }
@@ -68,6 +77,7 @@ struct group *group_hold(struct stored_metric *metric, entity_id app)
             return NULL;
         fresh->metric = metric;
         fresh->app = app;
+        fresh->chosen = chosen;
         atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
         atomic_store_explicit(&fresh->next, head, memory_order_relaxed);
         /* Release the filled-in group to the acquires here and in store_widest_label(). */

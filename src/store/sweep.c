@@ -10,7 +10,8 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
     for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
          metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
         if (count < capacity)
-            views[count] = (struct store_metric_view){stored_metric_name(metric), metric->metric, metric};
+            views[count] = (struct store_metric_view){
+                stored_metric_name(metric), atomic_load_explicit(&metric->metric, memory_order_acquire), metric};
         count++;
     }
     return count;
@@ -18,10 +19,11 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
 
 static void add_up(const struct store *store, const struct series *series, double *sums)
 {
-    memset(sums, 0, series->counted->cells * sizeof sums[0]);
+    const struct metric *metric = series_metric(series);
+    memset(sums, 0, metric->cells * sizeof sums[0]);
     for (unsigned slot = 0; slot < store->settings.slots; slot++) {
         _Atomic(double) *cells = cells_of_slot(series->cells, slot);
-        for (unsigned cell = 0; cell < series->counted->cells; cell++)
+        for (unsigned cell = 0; cell < metric->cells; cell++)
             sums[cell] += atomic_load_explicit(&cells[cell], memory_order_relaxed);
     }
 }
@@ -68,8 +70,9 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
     if (series == NULL)
         return false;
     *view = describe(series);
-    view->metric = series->counted;
-    if (series->counted == NULL)
+    if (series->counted)
+        view->metric = series_metric(series);
+    else
         view->value = atomic_load_explicit(&series->value, memory_order_acquire);
     return view->value != &store_dead_value;
 }
@@ -99,12 +102,12 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
         }
         struct store_series_view view = describe(series);
         bool alive;
-        if (series->counted != NULL) {
+        if (series->counted) {
             uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
             alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
             if (alive) {
                 add_up(store, series, sums);
-                view.metric = series->counted;
+                view.metric = series_metric(series);
                 view.cells = sums;
             }
         } else {
@@ -125,26 +128,19 @@ void store_note_page(struct store *store)
 
 /* ---- sweep ---- */
 
-/* Mark a series dead if it is over, and give its weight back.  Its value, if any, is retired.  Whether it is dead. */
+/* Mark a series dead if it is over.  Whether it is dead. */
 static bool kill_series(struct store *store, unsigned slot, struct series *series, uint64_t now)
 {
-    if (series->counted != NULL) {
+    if (series->counted) {
         uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
         /* One that was seen just now may be refreshed without a note of it; see refresh(). */
-        return seen == DEAD_SEEN || (seen + series_refresh_interval(series) <= now &&
-                                     series_is_over(store, series, seen, now) && series_mark_dead(store, series, seen));
+        return seen == DEAD_SEEN ||
+               (seen + series_refresh_interval(series) <= now && series_is_over(store, series, seen, now) &&
+                series_end_counted(store, series, seen));
     }
     struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
-    if (!series_has_outlived(store, series, value, now) ||
-        !atomic_compare_exchange_strong_explicit(&series->value, &value, &store_dead_value, memory_order_acq_rel,
-                                                 memory_order_relaxed))
-        return false;
-    if (!series->exempt) {
-        limits_charge(store, series->group, -(long)value_weight(value));
-        limits_count_series(store, series->group, series, -1);
-    }
-    epoch_retire(&store->epochs, slot, value, value_bytes(value), free);
-    return true;
+    return value == &store_dead_value ||
+           (series_has_outlived(store, series, value, now) && series_end_reported(store, slot, series, value));
 }
 
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)

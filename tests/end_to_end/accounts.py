@@ -2,18 +2,20 @@
 import os
 import select
 import signal
+import subprocess
 
 from harness import in_threads, test
 from signals import wait_for_arrival
 from start import command_line, refused, run
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD
-from support.exposition import ledger
+from support.exposition import Page, ledger
 from support.http_client import basic
 from support.lines import TOKEN, gauge, ingest, line, logplex, postgres, router_error
 from support.log_shuttle import LogShuttle, shuttle_line
 from support.raw_connection import Raw, head_of
-from support.waiting import wait_for
+from support.processes import environment
+from support.waiting import patient, wait_for
 
 SHOP_PASSWORD = "sHop-Pass.4~secret"
 TEAM_PASSWORD = "tEam/Pass 6~secret"
@@ -206,6 +208,41 @@ def configured_apps_are_known_before_they_post(context):
     equal(last_batch(server, "my-shop"), heard, "the last batch of the app that left, after a reload")
 
 
+BY_ENTRY = """
+drains:
+  - {name: one, app: of-one, router_by_process: true, addon_app: true}
+  - {name: two, app: of-two, router_by_process: false}
+  - {name: three, app: of-three, password: "%s", shared: true, router_by_process: true}
+""" % SHOP_PASSWORD
+
+REQUEST = line("at=info method=GET path=\"/\" host=x request_id=1 fwd=\"1.2.3.4\" dyno=web.1 connect=1ms service=18ms status=200 bytes=5 protocol=https",
+               "heroku", "router")
+
+
+def has_process(page, app):
+    return [labels.get("process") for labels, _ in page.select("heroku_router_service_duration_seconds_count", app=app)]
+
+
+@test
+def entries_say_how_series_are_labelled(context):
+    """router_by_process and addon_app of an entry, and ROUTER_BY_PROCESS for the rest, in the server and in convert."""
+    body = REQUEST + postgres(tables=7)
+    cases = {"of-one": (["web.1"], ["web.1"]), "of-two": ([None], [None]), "of-three": (["web.1"], ["web.1"]), "unlisted": ([None], ["web.1"])}
+    for for_all in (0, 1):
+        server = context.server(CONFIG=BY_ENTRY, ROUTER_BY_PROCESS=("false", "true")[for_all])
+        for app, processes in cases.items():
+            equal(posts(server, "drain", DRAIN_PASSWORD, body, "/drain?app_name=" + app), 204, "a batch of " + app)
+            equal(has_process(server.page(), app), processes[for_all], "process of the requests of %s" % app)
+        apps = [labels.get("app") for labels, _ in server.page().select("heroku_postgres_tables")]
+        equal(sorted(apps, key=str), [None, "of-one"], "app of the add-on's series")
+        log = context.file("log", body)
+        for app, processes in cases.items():
+            done = subprocess.run([context.program, "convert", "--app", app, log], capture_output=True, timeout=patient(20),
+                                  env=environment(CONFIG=BY_ENTRY, ROUTER_BY_PROCESS=("false", "true")[for_all]))
+            equal(done.returncode, 0, "status of convert")
+            equal(has_process(Page(done.stdout), app), processes[for_all], "process of the requests of %s by convert" % app)
+
+
 def cpu(server):
     """CPU seconds of the process."""
     with open("/proc/%d/stat" % server.process.pid) as stat:
@@ -374,7 +411,7 @@ def without_the_shared_user(context):
 def reload_changes_all_or_nothing(context):
     secret = context.file("secret", DRAIN_PASSWORD)
     path = context.file("config.yaml", several(context))
-    server = context.server(CONFIG_FILE=path, PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=secret)
+    server = context.server(CONFIG_FILE=path, PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=secret, SCRAPE_INTERVAL="60s")  # what has ended is shown
     body = ingest([gauge("g", 1)]) + router_error("H12")
     equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "a batch")
     labels = {"app": "my-shop", "process": "web.1", "team": "payments", "environment": 'a"b'}

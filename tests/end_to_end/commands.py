@@ -58,7 +58,7 @@ def convert_equals_the_server(context):
     bodies = {"frames": b"".join(samples("frames-*.txt").values()), "empty": b"", "metrics": metrics + line("hello")}
     bodies.update(samples("frames-*.txt"))
     for name, body in bodies.items():
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")  # what has ended is shown as long as by convert
         server.post(body, None)
         out, err = command(context, "convert", "-", data=body)
         equal(err, "", "stderr of convert")
@@ -75,7 +75,7 @@ def convert_reads_what_heroku_logs_shows(context):
         if name not in AUTHORS or name.startswith("cloudfoundry"):
             continue
         shown, sent = shown_log(name, text)
-        server = context.server()
+        server = context.server(SCRAPE_INTERVAL="60s")
         server.post(sent, "shop", {"Logplex-Frame-Id": "x"})
         want = series(server.scrape().body.decode())
         server.stop()
@@ -126,7 +126,7 @@ def rules_are_seen_before_they_are_deployed(context):
     out, _ = command(context, "explain", "--summary", "--config", path, "-", data=body)
     for text in ("taken, by rule:\n  noise            2\n  jobs             3\n  pairs            3\n", "such as something else"):
         check(text in out, "the summary does not say %r but %s", text, out)
-    check("such as heartbeat" not in out, "what a rule drops is among the shapes: %s", out)
+    check("such as heartbeat" not in out, "what a rule drops is among the patterns: %s", out)
 
 
 CONFIGURATION = """
@@ -219,7 +219,7 @@ def explain_tells_why_not(context):
                  "I am a router\n  family router, malformed, pairs: a router line without router fields\n", "no header\n  malformed, header: no syslog header\n",
                  "... (70000 bytes)\n  malformed, too_long: longer than 64 KiB\n",
                  'heroku_router_errors{process="web.1"} 5  # rejected, reserved_name: the name belongs to this program\n',
-                 "# rejected, value: no value, or one that is not a finite number\n", '    good{process="web.1"} 1\n',
+                 "# rejected, value: no value, one that is not a finite number, or less than 0 for a counter\n", '    good{process="web.1"} 1\n',
                  "  # rejected, name: the metric's name is missing, empty or too long\n", '    c{process="web.1"} +2\n', '    h_count{process="web.1"} 3\n',
                  '    h_sum{process="web.1"} 3.5  # 2 buckets\n', '    good{process="web.1"} 7  # outdated: '):
         check(text in out, "the explanation lacks %r:\n%s", text, out[:3000])
@@ -254,13 +254,13 @@ def explain_sums_up(context):
                  "\n  base64           1  (malformed: an ingest line whose payload is not base64)\n", "\n  recorded         4\n", "\n  value            1  (rejected)\n",
                  "\n     300  app[web]: took <n> ms for <ip>, id <hex>\n", "\n          such as took 0 ms for 10.0.0.0, id a10"):
         check(text in out, "the summary lacks %r: %s", text, out)
-    # Every line has a shape of its own: what finds no room is told.
+    # Every line has a pattern of its own: what the table cannot hold is told.
     letters = [chr(97 + i % 26) + chr(97 + i // 26 % 26) + chr(97 + i // 676 % 26) + chr(97 + i // 17576) for i in range(count)]
     out, _ = command(context, "explain", "--summary", data=b"".join(line("free text %s" % text) for text in letters))
-    more = re.search(r"\n  and (\d+) more shapes, of (\d+) lines\n", out)
-    check(more is not None, "no more shapes: %s", out)
-    without_room = re.search(r"\n  and (\d+) lines of further shapes", out)
-    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all shapes")
+    more = re.search(r"\n  and (\d+) more patterns, of (\d+) lines\n", out)
+    check(more is not None, "no more patterns: %s", out)
+    without_room = re.search(r"\n  and (\d+) lines of further patterns", out)
+    equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all patterns")
     check(count < 5000 or without_room, "the table has no bound")
 
 

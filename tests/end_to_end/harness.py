@@ -7,7 +7,7 @@ import threading
 import time
 
 from support.checks import check
-from support.exporter import Exporter
+from support.exporter import SHORT_INTERVAL, Exporter
 from support.waiting import patient
 
 
@@ -61,6 +61,7 @@ class Context:
 
     def server(self, arguments=(), host="127.0.0.1", port=None, tls=None, **settings):
         """Start the program.  Settings are environment variables; None leaves one out."""
+        settings = {"SCRAPE_INTERVAL": SHORT_INTERVAL, **settings}
         path = os.path.join(self.folder, "server-%d.log" % next(self.numbers))
         server = Exporter(self.program, arguments, host, settings, port, tls=tls, output_path=path).wait_until_listening()
         self.closers.append(server.close)

@@ -148,6 +148,23 @@ rules:
 
 
 @test
+def reload_changes_kinds(context):
+    """A rule that makes of a name another kind than the app did, or an older rule, records at once."""
+    rule = "rules:\n- {name: jobs, match: '^job (?<n>[0-9]+)', metrics: [{%s: jobs, value: $n, with: [app, process]}]}\n"
+    path = context.file("config.yaml", "drains: []")
+    server = context.server(CONFIG_FILE=path)
+    server.post(ingest([gauge("jobs", 40)], procid="web.1"), "a")
+    equal(server.page().value("jobs", app="a", process="web.1"), 40, "what the app reports")
+    for age, (kind, shown) in enumerate([("counter", 10), ("gauge", 5), ("counter", 10), ("gauge", 5)]):
+        reload(server, context, rule % kind)
+        # Each rule's lines are older than those of the rule before.
+        server.post(line("job 5", procid="web.1", time=stamp(-10 * age)) * 2, "a")
+        wait_for(lambda: server.page().value("jobs", app="a", process="web.1") == shown, "what the rule counts is shown")
+        equal(len(server.page().select("jobs")), 1, "series of the name")
+    equal(server.page().value("drain_exporter_samples_outdated_total", app="a"), 0, "outdated samples")
+
+
+@test
 def reload_rules_under_load(context):
     """No line is lost or taken twice while rules are exchanged; labels in another order are the same series."""
     texts = ["rules:\n- {name: r%d, match: '^n (?<x>\\w+)', metrics: [{counter: n_total, labels: {%s}}, {counter: only_%d_total}]}\n" %
@@ -208,6 +225,63 @@ def too_many_values_of_a_label(context):
     equal(page.total("sidekiq_jobs_total"), 80, "all jobs")
     equal(page.value("sidekiq_jobs_total", app="a", job="__other__", status="__other__"), 30, "those beyond the bound")
     equal(page.value("drain_exporter_series_overflowed_total", app="a", metric="sidekiq_jobs_total", label="job"), 30, "the label to blame")
+
+
+MEANING = r"""
+rules:
+  - name: made
+    match: '^(?<verb>[A-Z]+) '
+    fields: logfmt
+    when: {status: {not: "*"}}
+    metrics: [{counter: verbs_total, labels: {verb: "${verb:lower}", text: "${verb} ${path}"}}]
+  - name: requests
+    match: '^(?<verb>[A-Z]+) '
+    fields: logfmt
+    when: {status: [">= 500", 429], path: {not: /health}}
+    metrics: [{counter: failed_total, labels: {status: "${status:class}", verb: "${verb:lower}"}}]
+  - name: workers
+    after: '^\[[^]]*\] '
+    fields: json
+    when: {workers: {not: "*"}}
+    metrics:
+      - {gauge: worker_backlog, value: "$workers[].backlog", labels: {worker: "w${workers[].index}", state: {value: "$workers[].state", map: {idle: free, "*": busy}}}}
+      - {counter: worker_reports_total, labels: {worker: "$workers[].index"}}
+"""
+
+
+@test
+def rules_say_what_people_mean(context):
+    """Labels that are made for each sample are as good as parts of the line: each has its series, in all batches."""
+    server = context.server(CONFIG=MEANING)
+    workers = '[web] {"workers":[%s]}' % ",".join('{"index":%d,"backlog":%d,"state":"%s"}' % (i, 10 * i, "idle" if i % 2 else "running") for i in range(4))
+    batch = (line("GET path=/a") + line("PUT path=/b") * 2 + line("GET path=/x status=503") * 3 + line("GET path=/x status=429") +
+             line("GET path=/x status=404") + line("PUT path=/health status=500") + line(workers) * 2)
+    for _ in range(3):
+        server.post(batch, "a")
+    page = server.page()
+    equal(sorted((labels["text"], value) for labels, value in page.select("verbs_total", app="a")), [("GET /a", 3), ("PUT /b", 6)], "verbs")
+    equal(sorted((labels["status"], labels["verb"], value) for labels, value in page.select("failed_total", app="a")), [("4xx", "get", 3), ("5xx", "get", 9)], "failures")
+    equal(sorted((labels["worker"], labels["state"], value) for labels, value in page.select("worker_backlog", app="a")),
+          [("w0", "busy", 0), ("w1", "free", 10), ("w2", "busy", 20), ("w3", "free", 30)], "workers")
+    equal(sorted((labels["worker"], value) for labels, value in page.select("worker_reports_total", app="a")), [(str(i), 6) for i in range(4)], "reports")
+    equal(ledger(page, "a")["ignored"], 6, "lines that no rule takes")
+
+
+@test
+def values_that_cannot_be_read_are_told(context):
+    server = context.server(CONFIG="rules: [{name: took, match: '^took (?<t>.+)', metrics: [{gauge: took_seconds, value: $t, unit: seconds}]}, "
+                                   "{name: cost, match: '^cost (?<c>.+)', metrics: [{counter: cost_total, value: $c}]}]")
+    equal(server.page().value("drain_exporter_rule_values_unread_total", rule="took"), 0, "values before any line")
+    for _ in range(20):
+        server.post(line("took 12 parsecs") * 5 + line("took 1m30s") + line("cost -5"), "a")
+    page = server.page()
+    equal(page.value("took_seconds", app="a"), 90, "the value that can be read")
+    equal(page.value("drain_exporter_rule_values_unread_total", rule="took"), 100, "values of one rule")
+    equal(page.value("drain_exporter_rule_values_unread_total", rule="cost"), 20, "values of the other")
+    equal(page.value("drain_exporter_samples_rejected_total", app="a", reason="value"), 120, "rejected samples")
+    equal([text.split(" warn ")[1] for text in server.log().splitlines() if "cannot be used" in text],
+          ['the rule "took": took_seconds: the value "12 parsecs" cannot be used: its unit is not known here: parsecs (1 such values so far)',
+           'the rule "cost": cost_total: the value "-5" cannot be used: it is negative (1 such values so far)'], "the log")
 
 
 @test

@@ -266,3 +266,32 @@ def the_strict_reader_is_strict(context):
     except Failure:
         return
     raise Failure("a page that is not UTF-8 is accepted")
+
+
+def settings_of(text, *names):
+    """name: value of lines of YAML."""
+    return {name: re.search(r"^ *(?:- )?%s: *([^ #\n]+)" % name, text, re.M).group(1) for name in names}
+
+
+@test
+def scrape_jobs_and_interval_agree(context):
+    """The jobs that we show say what SCRAPE_INTERVAL is, and promtool takes them."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        readme = file.read()
+    job = re.search(r"```yaml\n(scrape_configs:.*?)```", readme, re.S).group(1)
+    default = re.search(r"^\| `SCRAPE_INTERVAL` \| `(\w+)`", readme, re.M).group(1)
+    equal(settings_of(job, "scheme", "scrape_interval"), {"scheme": "https", "scrape_interval": default}, "README's job")
+    with open(os.path.join(root, "docker", "compose.yaml")) as file:
+        interval = settings_of(file.read(), "SCRAPE_INTERVAL")["SCRAPE_INTERVAL"]
+    with open(os.path.join(root, "docker", "prometheus.yml")) as file:
+        tried = file.read()
+    equal(settings_of(tried, "scrape_interval"), {"scrape_interval": interval}, "the job of docker/prometheus.yml")
+    program = shutil.which("promtool")
+    if program is None:
+        raise Skip("there is no promtool")
+    for text in (job.replace("/run/secrets/password_metrics", context.file("password", "x")), tried):
+        timeout = settings_of(text, "scrape_timeout")["scrape_timeout"]
+        check(int(timeout[:-1]) < int(settings_of(text, "scrape_interval")["scrape_interval"][:-1]), "the timeout is %s", timeout)
+        done = subprocess.run([program, "check", "config", context.file("job.yml", text)], capture_output=True, timeout=patient(60), env=environment(), cwd=context.folder)
+        equal(done.returncode, 0, "promtool's status (%s)" % done.stderr.decode()[:300])

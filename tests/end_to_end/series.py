@@ -281,7 +281,7 @@ def dynos_are_up_or_not(context):
     wait_for(lambda: up("web.2") == [], "the dyno that was scaled away leaves")
     equal(up(), [1], "the dyno that stays")
     state("up", "complete", "run.1234")
-    equal(server.page().select("heroku_dyno_up", process_type="run"), [], "a one-off dyno is no place in the formation")
+    equal(server.page().select("heroku_dyno_up", process_type="run"), [], "a one-off dyno is no position in the formation")
 
 
 @test

@@ -2,6 +2,7 @@
  * make of them must be as sample.h says, and what excludes a rule beforehand must exclude no line that it takes. */
 #include <math.h>
 
+#include "base/log.h"
 #include "base/scan.h"
 #include "config/configuration.h"
 #include "families/rules.h"
@@ -10,9 +11,11 @@
 
 enum { KEPT_MAX = 512, LABELS_MAX = RULE_LABELS_MAX + 3 };
 
-/* A counted sample, to see that what it is known by stays as it is until the batch ends. */
+/* A counted sample, to see that what it is known by stays as it is until the batch ends; but if it is transient, until
+ * the call ends. */
 struct kept {
     const struct metric *metric;
+    bool transient;
     size_t label_count;
     struct label labels[LABELS_MAX];
     char *copies[LABELS_MAX];
@@ -41,7 +44,7 @@ static struct kept *keep(struct checker *checker, const struct sample *sample)
     struct kept *kept = &checker->kept[checker->count < KEPT_MAX ? checker->count++ : KEPT_MAX - 1];
     for (size_t i = 0; i < kept->label_count; i++)
         free(kept->copies[i]);
-    *kept = (struct kept){.metric = sample->metric, .label_count = sample->label_count};
+    *kept = (struct kept){.metric = sample->metric, .transient = sample->transient, .label_count = sample->label_count};
     for (size_t i = 0; i < sample->label_count; i++) {
         kept->labels[i] = sample->labels[i];
         kept->copies[i] = malloc(sample->labels[i].value.length + 1);
@@ -56,7 +59,8 @@ static void check_kept(struct checker *checker)
     for (size_t i = 0; i < checker->count; i++) {
         struct kept *kept = &checker->kept[i];
         for (size_t j = 0; j < kept->label_count; j++) {
-            REQUIRE(slice_equals(kept->labels[j].value, (struct slice){kept->copies[j], kept->labels[j].value.length}));
+            REQUIRE(kept->transient ||
+                    slice_equals(kept->labels[j].value, (struct slice){kept->copies[j], kept->labels[j].value.length}));
             free(kept->copies[j]);
         }
         kept->label_count = 0;
@@ -91,7 +95,7 @@ static void record(struct sample_output *output, const struct sample *sample)
 static void reject(struct sample_output *output, enum sample_rejection reason)
 {
     (void)output;
-    REQUIRE(reason == REJECTED_VALUE || reason == REJECTED_LABELS);
+    REQUIRE(reason == REJECTED_VALUE || reason == REJECTED_TOO_LARGE);
 }
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
@@ -111,8 +115,8 @@ static void observe(struct sample_output *output, struct series *histogram, cons
 /* An input that starts with ^ is one expression, and lines for it. */
 static void check_pattern(struct slice text, struct slice lines, struct rule_matcher *matcher)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(text, problem);
+    char error[ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(text, error);
     while (pattern != NULL && lines.length > 0) {
         struct slice line = {lines.at, slice_index(lines, '\n')};
         if (rule_pattern_match(pattern, matcher, line) == RULE_MATCHES) {
@@ -131,6 +135,18 @@ static void check_pattern(struct slice text, struct slice lines, struct rule_mat
     rule_pattern_free(pattern);
 }
 
+/* What is told of values that are not used is short, and safe to show. */
+static void check_unread(const struct rules_reader *reader)
+{
+    struct rules_unread unread;
+    for (size_t i = 0; rules_reader_unread(reader, i, &unread); i++) {
+        REQUIRE(i < RULES_TOLD && unread.text.length <= RULES_UNREAD_TEXT && unread.unit.length <= RULES_UNREAD_TEXT);
+        REQUIRE(rules_reader_makes(reader, slice_of(unread.metric)));
+        for (size_t j = 0; j < unread.text.length; j++)
+            REQUIRE((unsigned char)unread.text.at[j] >= ' ' && unread.text.at[j] != 0x7F);
+    }
+}
+
 static void read_lines(struct slice lines, struct family_context *context, struct checker *checker)
 {
     static const char *const procids[] = {"web.1", "run.1234", "router"};
@@ -140,6 +156,7 @@ static void read_lines(struct slice lines, struct family_context *context, struc
         REQUIRE(rules_family.owns(&line, context));
         enum verdict verdict = rules_family.read(&line, context, &checker->output);
         REQUIRE(verdict == VERDICT_RECOGNISED || verdict == VERDICT_NOT_A_METRIC);
+        check_unread(context->rules);
         lines = slice_after(lines, text.length < lines.length ? text.length + 1 : text.length);
     }
 }
@@ -156,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         store = store_create(&(struct store_settings){.max_series = 1000, .slots = 1, .entities = entities});
         reader = rules_reader_create();
         matcher = rule_matcher_create();
+        log_set_level(LOG_ERROR);
     }
     const char *mark = memmem(data, size, "\n--\n", 4);
     struct slice text = {(const char *)data, size}, lines = {"", 0};

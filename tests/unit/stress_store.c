@@ -33,6 +33,10 @@ static const struct metric counted = {.name = "counted",
 static const struct metric few_cells = {.name = "few", .help = "", .type = METRIC_COUNTER, .cells = 1};
 static const struct metric many_cells = {.name = "many", .help = "", .type = METRIC_HISTOGRAM, .cells = 14};
 
+/* A rule whose kind changes again and again: of the two, one is in force. */
+static struct metric as_counter = {.name = "kind", .help = "", .type = METRIC_COUNTER, .cells = 1, .ended = true};
+static struct metric as_gauge = {.name = "kind", .help = "", .type = METRIC_GAUGE};
+
 static struct store *store;
 static atomic_bool stopping;
 static pthread_barrier_t start;
@@ -128,12 +132,22 @@ static void record_some(struct recorder *recorder)
         CHECK(result == STORE_RECORDED || result == STORE_CREATED, "counting gave %d", (int)result);
         recorder->born += result == STORE_CREATED;
 
+        passing = (unsigned)(now / 50 % 5) * 1000 + key % 8;
+        identify(&identity, "kind", passing);
+        struct value part = {.type = VALUE_GAUGE, .number = passing + 1, .time = 1};
+        struct store_terms terms = {.now = now, .lifetime = CHURN_LIFETIME};
+        result = random >> 29 & 1 ? store_count(store, recorder->slot, &identity, &as_counter, 0, passing + 1, &terms)
+                                  : store_update(store, recorder->slot, &identity, &as_gauge, &part, true, &terms);
+        CHECK(result == STORE_RECORDED || result == STORE_CREATED || result == STORE_OUTDATED, "kind gave %d",
+              (int)result);
+        recorder->born += result == STORE_CREATED;
+
         /* Absolute values: a later time is never replaced by an earlier one; see the check in walk(). */
         identify(&identity, "absolute", key);
         struct value value = {
             .type = VALUE_GAUGE, .number = (double)(random >> 20 & 0xFFFF), .time = (int64_t)(random >> 20 & 0xFFFF)};
         store_update(store, recorder->slot, &identity, NULL, &value, false, &(struct store_terms){.now = now});
-        recorder->updates += 5;
+        recorder->updates += 6;
     }
     store_leave(store, recorder->slot);
 }
@@ -169,6 +183,10 @@ static bool visit(void *context, const struct store_series_view *series)
     if (series->cells != NULL && series->metric != &counted) {
         for (unsigned i = 0; i < series->metric->cells; i++)
             CHECK(fmod(series->cells[i], key + 1) == 0, "%s %u has %g of another", walk->name, key, series->cells[i]);
+        return true;
+    }
+    if (walk->name[0] == 'k') {
+        CHECK(fmod(series->value->number, key + 1) == 0, "kind %u has %g of another", key, series->value->number);
         return true;
     }
     CHECK(key < KEYS, "a key that nobody wrote: %.*s", (int)series->labels.length, series->labels.at);
@@ -236,6 +254,8 @@ int main(int argc, char **argv)
             compare_walks(&walks[(rounds + 1) % 2], &walks[rounds % 2]);
         store_sweep(store, KEEPER, clock_now());
         store_leave(store, KEEPER);
+        __atomic_store_n(&as_counter.ended, rounds % 64 >= 32, __ATOMIC_RELAXED);
+        __atomic_store_n(&as_gauge.ended, rounds % 64 < 32, __ATOMIC_RELAXED);
         size_t allocated = allocator_allocated();
         largest = allocated > largest ? allocated : largest;
     }

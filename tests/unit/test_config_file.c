@@ -125,9 +125,9 @@ static const struct {
     {"drains: [{name: a, app: ''}]", ":1:25: drain \"a\": app is empty\n"},
     {"drains: [{name: a, app: __other__}]", ":1:25: drain \"a\": app starts with \"__\"\n"},
     {"drains: [{name: a}]",
-     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+     ":1:10: drain \"a\": there is neither an app nor a password, so no batch can be known to be of it\n"},
     {"drains: [{name: a, tokens: [x]}]",
-     ":1:10: drain \"a\": there is neither an app nor a password, so nothing can be told to be of it\n"},
+     ":1:10: drain \"a\": there is neither an app nor a password, so no batch can be known to be of it\n"},
     {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x}\n- {name: c, app: a}\n",
      ":4:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
     {"drains:\n- {name: a, app: a}\n- {name: b, app: a, password: x, shared: true}\n",
@@ -193,10 +193,11 @@ static const struct {
     {"rules: {}", ":1:8: rules must be a list\n"},
     {"rules:", ":1:7: rules has no value\n"},
     {RULE("x"), ":1:9: a rule must be a mapping\n"},
-    {RULE("{}"), ":1:9: a rule has match or fields, one of the two\nCONFIG:1:9: a rule has no metrics\n"
+    {RULE("{}"), ":1:9: a rule has match or fields, or both\nCONFIG:1:9: a rule has no metrics\n"
                  "CONFIG:1:9: a rule has no name\n"},
     {RULE("{name: r, match: '^', drop: true, s3cret: x}"),
-     ":1:43: rule \"r\": this key is not known; there is name, app, process, match, fields, when, metrics, drop and "
+     ":1:43: rule \"r\": this key is not known; there is name, app, process, match, after, fields, when, metrics, drop "
+     "and "
      "continue\n"},
     {RULE("{name: r, match: '^', drop: true}, {name: r, match: '^', drop: true}"),
      ":1:51: this name stands in line 1 already\n"},
@@ -216,11 +217,18 @@ static const struct {
                                                    "may stand before the rest is written too, as in ^.*?rest\n"},
     {RULE("{name: r, match: '^a(b', drop: true}"),
      ":1:26: rule \"r\": the expression cannot be used: missing closing parenthesis (at character 5)\n"},
-    {RULE("{name: r, match: '^', fields: json, drop: true}"),
-     ":1:9: rule \"r\": a rule has match or fields, one of the two\n"},
     {RULE("{name: r, match: '', fields: json, when: {a: b}, metrics: [{gauge: g, value: $a}]}"),
-     ":1:9: rule \"r\": a rule has match or fields, one of the two\nCONFIG:1:26: rule \"r\": match is empty\n"},
-    {RULE("{name: r, match: '^', when: {a: b}, drop: true}"), ":1:37: rule \"r\": when is for fields\n"},
+     ":1:26: rule \"r\": match is empty\n"},
+    {RULE("{name: r, match: '^', when: {a: b}, drop: true}"),
+     ":1:38: rule \"r\": the expression has no group (?<a>...)\n"},
+    {RULE("{name: r, match: '^', after: '^', drop: true}"),
+     ":1:38: rule \"r\": after is for fields, which stand behind it\n"},
+    {RULE("{name: r, after: 'x', fields: json, when: {a: b}, drop: true}"),
+     ":1:26: rule \"r\": the expression cannot be used: it must start with '^', so that the work for a line is "
+     "bounded; "
+     "what may stand before the rest is written too, as in ^.*?rest\n"},
+    {RULE("{name: r, after: [], fields: [], when: {a: b}, drop: true}"),
+     ":1:26: rule \"r\": after must be text\nCONFIG:1:38: rule \"r\": fields must be text\n"},
     {RULE("{name: r, fields: xml, when: {a: b}, drop: true}"), ":1:27: rule \"r\": fields must be logfmt or json\n"},
     {RULE("{name: r, fields: json, drop: true}"),
      ":1:9: rule \"r\": there is no when: which fields the lines have that the rule is for\n"},
@@ -239,12 +247,12 @@ static const struct {
     {METRIC("counter: heroku_x"),
      ":1:58: rule \"r\": a metric's name cannot start with heroku_, drain_exporter_, process_ or l2met_\n"},
     {METRIC("gauge: g"), ":1:48: rule \"r\": there is no value\n"},
-    {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value must be $NAME: a number that the line has\n"},
+    {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value of a total must be $NAME: what the app has counted\n"},
     {METRIC("total: g, value: $b"), ":1:66: rule \"r\": the expression has no group (?<b>...)\n"},
     {METRIC("total: g, value: $"), ":1:66: rule \"r\": there is no name behind the '$'\n"},
     {METRIC("counter: c, labels: {l: $a-b, m: x$a, n: '', app: x, __x: y, n: 1, n: 2}"),
      ":1:73: rule \"r\": behind '$' must be the name of a group and nothing else: a text is either constant or $NAME\n"
-     "CONFIG:1:82: rule \"r\": a label's value is either constant or $NAME alone\n"
+     "CONFIG:1:82: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
      "CONFIG:1:90: rule \"r\": a label's value is empty\n"
      "CONFIG:1:94: rule \"r\": the label app has a meaning already\n"
      "CONFIG:1:102: rule \"r\": a label's name must be letters, digits and \"_\", and not start with \"__\"\n"
@@ -261,6 +269,70 @@ static const struct {
     {METRIC("counter: c, help: \"a\\nb\", with: [app, dyno]"),
      ":1:67: rule \"r\": help holds a backslash or a control character\n"
      "CONFIG:1:87: rule \"r\": with may hold app, process and process_type\n"},
+/* conditions */
+#define WHEN(text) RULE("{name: r, fields: json, drop: true, when: {" text "}}")
+    {WHEN("a: '>= x'"), ":1:55: rule \"r\": behind \">=\" must be a number; for != there is {not: ...}, and a text "
+                        "that starts so is {text: ...}\n"},
+    {WHEN("a: '<'"), ":1:55: rule \"r\": behind \"<\" must be a number; for != there is {not: ...}, and a text that "
+                     "starts so is {text: ...}\n"},
+    {WHEN("a: ['> 1', '!= 2', '== 3']"),
+     ":1:63: rule \"r\": a comparison is one of >, >=, < and <=; for != there is {not: ...}, and a text that starts so "
+     "is "
+     "{text: ...}\nCONFIG:1:71: rule \"r\": a comparison is one of >, >=, < and <=; for != there is {not: ...}, and a "
+     "text that starts so is {text: ...}\n"},
+    {WHEN("a: []"), ":1:55: rule \"r\": there must be 1 to 64 values\n"},
+    {WHEN("a: [[b], '']"),
+     ":1:56: rule \"r\": a field's value must be text\nCONFIG:1:61: rule \"r\": a field's value is empty\n"},
+    {WHEN("a: {}"), ":1:55: rule \"r\": a field's value is a text, a list, or has is, not, match or text\n"},
+    {WHEN("a: {no: x}"), ":1:55: rule \"r\": a field's value is a text, a list, or has is, not, match or text\n"
+                         "CONFIG:1:56: rule \"r\": this key is not known; there is is, not, match and text\n"},
+    {WHEN("a: {match: 'b', not: {is: 5}}"),
+     ":1:63: rule \"r\": the expression cannot be used: it must start with '^', so that the work for a line is "
+     "bounded; "
+     "what may stand before the rest is written too, as in ^.*?rest\nCONFIG:1:73: rule \"r\": a field's value must be "
+     "text\n"},
+    {WHEN("'a[]': b"), ":1:52: rule \"r\": when does not look into arrays\n"},
+    {WHEN("'a[].b[]': c"),
+     ":1:52: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+/* fields */
+#define JSON_METRIC(text) RULE("{name: r, fields: json, when: {a: b}, metrics: [{" text "}]}")
+    {JSON_METRIC("gauge: g, value: '$[].a'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[]b'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[].'"),
+     ":1:75: rule \"r\": an array is written NAME[] or NAME[].MEMBER, and there is one of them\n"},
+    {JSON_METRIC("gauge: g, value: '$a[].x', labels: {l: '$b[].x'}"),
+     ":1:57: rule \"r\": a metric is of the elements of one array, not of several\n"},
+    {JSON_METRIC("gauge: g, value: 1, labels: {l: '$a[].x', m: '${aa[].x}'}"),
+     ":1:57: rule \"r\": a metric is of the elements of one array, not of several\n"},
+    {RULE("{name: r, fields: logfmt, when: {a: b}, metrics: [{gauge: g, value: '$a[]'}]}"),
+     ":1:77: rule \"r\": only JSON has arrays, which are written []\n"},
+    /* texts */
+    {METRIC("counter: c, labels: {l: '${a', m: 'x$', n: '${a:title}', o: '${}', p: '${b}'}"),
+     ":1:73: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
+     "CONFIG:1:83: rule \"r\": a field in a text is written ${NAME}, and a '$' that stands for itself $$\n"
+     "CONFIG:1:92: rule \"r\": behind the ':' in ${NAME:...} stands lower, upper or class\n"
+     "CONFIG:1:109: rule \"r\": there is no name behind the '$'\n"
+     "CONFIG:1:119: rule \"r\": the expression has no group (?<b>...)\n"},
+    {METRIC("counter: c, labels: {l: '${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}-'}"),
+     ":1:73: rule \"r\": a text has at most 16 parts\n"},
+    {METRIC("counter: c, labels: {l: {value: $a}, m: {map: {a: b}}, n: {}, o: {value: $a, map: {}}}"),
+     ":1:73: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:89: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:107: rule \"r\": a label's value is a text, or has value and map\n"
+     "CONFIG:1:131: rule \"r\": map must have 1 to 64 entries\n"},
+    {METRIC("counter: c, labels: {l: {value: $a, map: {'> x': b, c: '', [d]: e}}}"),
+     ":1:91: rule \"r\": behind \">\" must be a number; no text in a map starts so\n"
+     "CONFIG:1:104: rule \"r\": a value of map is empty\nCONFIG:1:108: rule \"r\": a key of map must be text\n"},
+    /* values */
+    {METRIC("counter: c, value: -1"), ":1:68: rule \"r\": value must not be negative\n"},
+    {METRIC("gauge: g, value: five"), ":1:66: rule \"r\": value that is not $NAME must be a number\n"},
+    {METRIC("gauge: g, value: '${a}'"), ":1:66: rule \"r\": value is $NAME alone, or a number\n"},
+    {METRIC("gauge: g, value: 1, scale: 2, unit: bytes"),
+     ":1:76: rule \"r\": scale has no value to scale\nCONFIG:1:85: rule \"r\": unit is for a value that the line "
+     "has\n"},
+    {METRIC("gauge: g, value: $a, unit: meters"), ":1:76: rule \"r\": unit must be bytes or seconds\n"},
     /* metrics of several rules */
     {"rules:\n- {name: r, match: '^', metrics: [{counter: c}, {counter: d}]}\n"
      "- {name: s, match: '^(?<v>)', metrics: [{gauge: c, value: $v}, {counter: d, help: X}, {histogram: h, value: "

@@ -101,9 +101,9 @@ static void states(void **state)
     web("State changed from up to idle", CHANGE("up", "idle") "web.1 ended\n" GAUGE("up", WEB, "0"));
     web("State changed from up to limbo", CHANGE("up", "other"));
     assert_true(recorded.last.metric->cells > 0);
-    /* Whether it is up belongs to its place in the formation, and stays when it ends. */
+    /* Whether it is up belongs to its position in the formation, and stays when it ends. */
     web("State changed from up to crashed", CHANGE("up", "crashed") "web.1 ended\n" GAUGE("up", WEB, "0"));
-    assert_true(recorded.last.of_place && recorded.last.no_expiry);
+    assert_true(recorded.last.of_position && recorded.last.no_expiry);
     assert_slice(recorded.last.process, "web.1");
     /* A new instance that its metrics lines have told of already does not count again. */
     check_line("heroku", "old.1", "State changed from up to starting", OK,

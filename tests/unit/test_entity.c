@@ -174,6 +174,22 @@ static void short_grace(void **state)
     entities_free(hasty);
 }
 
+static void apart(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.1");
+    assert_false(entities_are_apart(entities, web, LINE(1), LINE(20))); /* nothing has ended */
+    entities_exited(entities, web, LINE(10), now);
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, web, LINE(9), LINE(10)));
+    assert_false(entities_are_apart(entities, web, LINE(11), LINE(12)));
+    now += GRACE;
+    assert_true(entities_are_apart(entities, web, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, app, LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, entities_position(entities, web), LINE(10), LINE(11)));
+    assert_false(entities_are_apart(entities, ENTITY_NONE, LINE(10), LINE(11)));
+}
+
 static void restarted(void **state)
 {
     (void)state;
@@ -284,31 +300,31 @@ static void restarts_by_two(void **state)
     assert_int_equal(restarts_counted, RESTARTS);
 }
 
-/* What a place in the formation has stays when the process ends, until the app is scaled down. */
-static void places(void **state)
+/* What a position in the formation has stays when the process ends, until the app is scaled down. */
+static void positions(void **state)
 {
     (void)state;
-    entity_id app = app_of("a"), web = process_of(app, "web.3"), place = entities_place(entities, web);
-    assert_int_equal(entities_place(entities, app), app);
-    assert_int_equal(entities_place(entities, ENTITY_NONE), ENTITY_NONE);
-    assert_int_equal(entities_app_of(entities, place), app);
+    entity_id app = app_of("a"), web = process_of(app, "web.3"), position = entities_position(entities, web);
+    assert_int_equal(entities_position(entities, app), app);
+    assert_int_equal(entities_position(entities, ENTITY_NONE), ENTITY_NONE);
+    assert_int_equal(entities_app_of(entities, position), app);
     entities_started(entities, web, LINE(1));
     entities_ended(entities, web, LINE(2), now);
     entities_exited(entities, web, LINE(3), now);
     now += GRACE;
     assert_true(reported_over(web, LINE(2)));
-    assert_false(reported_over(place, LINE(2)));
-    assert_false(counted_over(place));
+    assert_false(reported_over(position, LINE(2)));
+    assert_false(counted_over(position));
     entities_started(entities, web, LINE(4));
     entities_scale(entities, app, SLICE("web"), 2, LINE(5), now);
-    assert_false(reported_over(place, LINE(5)));
+    assert_false(reported_over(position, LINE(5)));
     entities_ended(entities, web, LINE(6), now); /* how scaling down goes on */
     now += GRACE;
-    assert_true(reported_over(place, LINE(6)));
+    assert_true(reported_over(position, LINE(6)));
     entities_started(entities, process_of(app, "web.3"), LINE(7));
-    assert_false(reported_over(place, LINE(7)));
+    assert_false(reported_over(position, LINE(7)));
     now += SILENCE;
-    assert_true(reported_over(place, LINE(7))); /* the app's silence */
+    assert_true(reported_over(position, LINE(7))); /* the app's silence */
 }
 
 static void scale(void **state)
@@ -415,19 +431,19 @@ static void many(void **state)
         entity_id run = process_of(first, name);
         if (run == first)
             break;
-        entities_add(entities, run, ENTITY_LINES, 5);
+        entities_add(entities, run, ENTITY_CHOSEN_LINES, 5);
     }
-    entities_add(entities, first, ENTITY_LINES, 7);
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 0), 7);
+    entities_add(entities, first, ENTITY_CHOSEN_LINES, 7);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 0), 7);
     now += 4 * (uint64_t)SILENCE;
     for (int i = 5000; i < 6024; i++) {
         snprintf(name, sizeof name, "app%d", i);
         app = app_of(name);
         assert_int_not_equal(app, ENTITY_NONE);
-        assert_int_equal(entities_add(entities, app, ENTITY_LINES, 0), 0);
+        assert_int_equal(entities_add(entities, app, ENTITY_CHOSEN_LINES, 0), 0);
     }
     assert_true(counted_over(first)); /* its id names nobody any more */
-    assert_int_equal(entities_add(entities, first, ENTITY_LINES, 1), 0);
+    assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
 /* Several threads that meet the same names at the same time mean the same entities, also where places change hands. */
@@ -448,7 +464,7 @@ static void *name_all(void *argument)
             entity_id app = entities_app(entities, slice_of(name), NULL, 0, then);
             snprintf(name, sizeof name, "run.%d", i);
             named[thread][i] = entities_process(entities, app, slice_of(name), then);
-            entities_add(entities, app, ENTITY_LINES, 1);
+            entities_add(entities, app, ENTITY_CHOSEN_LINES, 1);
             entities_ended(entities, named[thread][i], LINE(round + 1), then);
             entities_started(entities, named[thread][i], LINE(round + 2));
         }
@@ -525,11 +541,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(pages, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(apart, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
-        cmocka_unit_test_setup_teardown(places, setup, teardown),
+        cmocka_unit_test_setup_teardown(positions, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(short_grace, setup, teardown),
         cmocka_unit_test_setup_teardown(scale, setup, teardown),

@@ -25,6 +25,8 @@ static void what_differs_is_replaced(void **state)
     check("peer ::1 2001:db8::8a2e:370:7334 fe80:1:2:3:4:5:6:7 a:b", "peer <ip> <ip> <ip> a:b");
     check("commit 6909d7c6 deadbeef 0xff 0x 12345678", "commit <hex> deadbeef <hex> <n>x <n>");
     check("path=\"/a b\" \"c\\\"d\" 'e f' don't can't \"open", "path=<string> <string> <string> don't can't \"open");
+    check("{\"event\":\"paid\", \"n\" : 5,\"x\":[\"a\"]}", "{\"event\":<string>, \"n\" : <n>,\"x\":[<string>]}");
+    check("{'a':'b'}", "{<string>:<string>}");
     check("gr\xc3\xb6\xc3\x9f"
           "er 5",
           "gr\xc3\xb6\xc3\x9f"
@@ -58,47 +60,47 @@ static void every_cut_is_survived(void **state)
     each_cut(SLICE("\"a\\\"b\" 'c' d97d0ea7-cf3d-411b-b453-d2943a50b456 1.2.3.4 ::1 0xff 1.5 \xc3\xb6"), check_cut);
 }
 
-static void add(struct line_patterns *shapes, const char *text)
+static void add(struct line_patterns *patterns, const char *text)
 {
     char out[LINE_PATTERN_MAX];
     size_t length = line_pattern_of(slice_of(text), out);
-    line_patterns_add(shapes, (struct slice){out, length}, slice_of(text));
+    line_patterns_add(patterns, (struct slice){out, length}, slice_of(text));
 }
 
 static void the_most_frequent_come_first(void **state)
 {
     (void)state;
-    struct line_patterns *shapes = line_patterns_create(100);
+    struct line_patterns *patterns = line_patterns_create(100);
     const char *texts[] = {"a 1", "b 1", "c 1", "b 2", "c 2", "c 3", "d"};
     for (size_t i = 0; i < 7; i++)
-        add(shapes, texts[i]);
+        add(patterns, texts[i]);
     struct line_pattern_count counts[2];
-    assert_int_equal(line_patterns_most(shapes, counts, 2), 2);
-    assert_slice(counts[0].shape, "c <n>");
+    assert_int_equal(line_patterns_most(patterns, counts, 2), 2);
+    assert_slice(counts[0].pattern, "c <n>");
     assert_slice(counts[0].example, "c 1");
     assert_int_equal(counts[0].count, 3);
-    assert_slice(counts[1].shape, "b <n>");
-    struct line_patterns_total total = line_patterns_total(shapes);
-    assert_int_equal(total.shapes, 4);
+    assert_slice(counts[1].pattern, "b <n>");
+    struct line_patterns_total total = line_patterns_total(patterns);
+    assert_int_equal(total.patterns, 4);
     assert_int_equal(total.counted, 7);
-    assert_int_equal(total.without_room, 0);
-    line_patterns_free(shapes);
+    assert_int_equal(total.not_told_apart, 0);
+    line_patterns_free(patterns);
 }
 
 static void what_finds_no_room_is_told(void **state)
 {
     (void)state;
-    struct line_patterns *shapes = line_patterns_create(4);
+    struct line_patterns *patterns = line_patterns_create(4);
     const char *texts[] = {"a", "b", "c", "d", "e", "a", "e"};
     for (size_t i = 0; i < 7; i++)
-        add(shapes, texts[i]);
+        add(patterns, texts[i]);
     struct line_pattern_count counts[20];
-    assert_int_equal(line_patterns_most(shapes, counts, 20), 4);
-    assert_slice(counts[0].shape, "a");
-    struct line_patterns_total total = line_patterns_total(shapes);
+    assert_int_equal(line_patterns_most(patterns, counts, 20), 4);
+    assert_slice(counts[0].pattern, "a");
+    struct line_patterns_total total = line_patterns_total(patterns);
     assert_int_equal(total.counted, 5);
-    assert_int_equal(total.without_room, 2);
-    line_patterns_free(shapes);
+    assert_int_equal(total.not_told_apart, 2);
+    line_patterns_free(patterns);
     line_patterns_free(NULL);
 }
 
@@ -109,5 +111,5 @@ int main(void)
         cmocka_unit_test(every_cut_is_survived),      cmocka_unit_test(the_most_frequent_come_first),
         cmocka_unit_test(what_finds_no_room_is_told),
     };
-    return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("patterns", tests, NULL, NULL);
 }

@@ -102,7 +102,9 @@ static const struct {
     {MATCH("^q (?<t>\\S+)", "{gauge: g, value: $t, add: true}"), "web.1", "q -1", "g{" APP "} gauge -1 incremental\n"},
     {MATCH("^q (?<t>\\S+)", "{total: t_total, value: $t}"), "web.1", "q 7",
      "t_total{" APP ",process=\"web.1\"} total 7 7\n"},
-    {MATCH("^q (?<t>\\S+)", "{counter: t_total, value: $t, scale: 0.001}"), "web.1", "q 500ns", "reject value\n"},
+    {MATCH("^q (?<t>\\S+)", "{counter: t_total, value: $t, scale: 0.001}"), "web.1", "q 500parsecs", "reject value\n"},
+    {MATCH("^q (?<t>\\S+)", "{counter: t_total, value: $t, scale: 0.001}"), "web.1", "q 500ns",
+     "t_total{" APP "} 0.0000005\n"},
     {MATCH("^q (?<t>\\S+)", "{total: t_total, value: $t}"), "web.1", "q -7", "reject value\n"},
     {MATCH("^q (?<t>\\S+)", "{histogram: h, value: $t, buckets: [1, 2]}"), "web.1", "q 1.5", "h{" APP "} 1.5\n"},
     {MATCH("^q (?<t>\\S+)", "{histogram: h, value: $t}"), "web.1", "q -1", "reject value\n"},
@@ -171,6 +173,157 @@ static const struct {
     {JSON("m: \"a\\nb\"", "{counter: c, labels: {m: $m}}"), "web.1", "{\"m\":\"a\\nb\"}", "c{" APP ",m=\"a\\nb\"} 1\n"},
     {JSON("a.b: '1'", "{counter: c, value: $a.b}"), "web.1", "{\"a\":{\"b\":1,\"b\":2}}", "c{" APP "} 1\n"},
     {JSON("n: '*'", "{gauge: g, value: $n, scale: 0.001}"), "web.1", "{\"n\":35.2}", "g{" APP "} gauge 0.0352\n"},
+    /* values with units */
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 1m30s", "g{" APP "} gauge 90\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took PT1H2M3.5S", "g{" APP "} gauge 3723.5\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 250\xC2\xB5s", "g{" APP "} gauge 0.00025\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 35.2 ms", "g{" APP "} gauge 0.0352\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 2 GiB", "g{" APP "} gauge 2147483648\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 95%", "g{" APP "} gauge 0.95\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t}"), "web.1", "took 5M", "reject value\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t, unit: bytes}"), "web.1", "took 5M", "g{" APP "} gauge 5242880\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t, unit: bytes, scale: 1024}"), "web.1", "took 5",
+     "g{" APP "} gauge 5120\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t, unit: bytes}"), "web.1", "took 5ms", "reject value\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t, unit: seconds}"), "web.1", "took 5m", "g{" APP "} gauge 300\n"},
+    {MATCH("^took (?<t>.+)", "{gauge: g, value: $t, unit: seconds}"), "web.1", "took 5kB", "reject value\n"},
+    /* constants */
+    {MATCH("^q", "{counter: c, value: 2.5}"), "web.1", "q", "c{" APP "} 2.5\n"},
+    {MATCH("^up", "{gauge: g, value: -1}"), "web.1", "up", "g{" APP "} gauge -1\n"},
+    {MATCH("^q", "{histogram: h, value: 3}"), "web.1", "q", "h{" APP "} 3\n"},
+    /* labels made of parts */
+    {LOGFMT("status: '*'", "{counter: c, labels: {class: '${status:class}'}}"), "web.1", "status=503",
+     "c{" APP ",class=\"5xx\"} 1\n"},
+    {LOGFMT("status: '*'", "{counter: c, labels: {class: '${status:class}'}}"), "web.1", "status=600",
+     "c{" APP ",class=\"other\"} 1\n"},
+    {LOGFMT("status: '*'", "{counter: c, labels: {class: '${status:class}'}}"), "web.1", "status=20x",
+     "c{" APP ",class=\"other\"} 1\n"},
+    {LOGFMT("status: '*'", "{counter: c, labels: {class: '${status:class}'}}"), "web.1", "status=", "c{" APP "} 1\n"},
+    {JSON("status: '*'", "{counter: c, labels: {class: '${status:class}', status: $status}}"), "web.1",
+     "{\"status\":404}", "c{" APP ",class=\"4xx\",status=\"404\"} 1\n"},
+    {LOGFMT("m: '*'", "{counter: c, labels: {l: '${m:lower}', u: '${m:upper}'}}"), "web.1", "m=aBc-1\xC3\x84[",
+     "c{" APP ",l=\"abc-1\xC3\x84[\",u=\"ABC-1\xC3\x84[\"} 1\n"},
+    {LOGFMT("m: '*'", "{counter: c, labels: {route: '${m:upper} ${path}', price: '$$5', two: a$$b}}"), "web.1",
+     "m=get path=/x", "c{" APP ",price=\"$5\",route=\"GET /x\",two=\"a$b\"} 1\n"},
+    {LOGFMT("m: '*'", "{counter: c, labels: {route: 'x-${none}'}}"), "web.1", "m=get", "c{" APP ",route=\"x-\"} 1\n"},
+    {MATCH("^(?<a>\\w+) (?<b>\\w+)", "{counter: c, labels: {ab: '${a}/${b:lower}'}}"), "web.1", "One Two",
+     "c{ab=\"One/two\"," APP "} 1\n"},
+    /* maps */
+    {LOGFMT("code: '*'", "{counter: c, labels: {l: {value: $code, map: {'0': ok, '>= 100': bad, '*': odd}}}}"), "web.1",
+     "code=0", "c{" APP ",l=\"ok\"} 1\n"},
+    {LOGFMT("code: '*'", "{counter: c, labels: {l: {value: $code, map: {'0': ok, '>= 100': bad, '*': odd}}}}"), "web.1",
+     "code=137", "c{" APP ",l=\"bad\"} 1\n"},
+    {JSON("code: '*'", "{counter: c, labels: {l: {value: $code, map: {'0': ok, '>= 100': bad, '*': odd}}}}"), "web.1",
+     "{\"code\":7}", "c{" APP ",l=\"odd\"} 1\n"},
+    {LOGFMT("code: '*'", "{counter: c, labels: {l: {value: $code, map: {'0': ok}}}}"), "web.1", "code=1",
+     "c{" APP ",l=\"1\"} 1\n"},
+    {LOGFMT("code: '*'", "{counter: c, labels: {l: {value: $none, map: {'*': odd}}}}"), "web.1", "code=1",
+     "c{" APP "} 1\n"},
+    {LOGFMT("s: '*'", "{counter: c, labels: {l: {value: '${s:class}', map: {2xx: ok, other: odd}}}}"), "web.1", "s=204",
+     "c{" APP ",l=\"ok\"} 1\n"},
+    /* conditions */
+    {LOGFMT("status: [500, 502, '503']", "{counter: c}"), "web.1", "status=502", "c{" APP "} 1\n"},
+    {LOGFMT("status: [500, 502, '503']", "{counter: c}"), "web.1", "status=501", NULL},
+    {LOGFMT("status: '>= 500'", "{counter: c}"), "web.1", "status=500", "c{" APP "} 1\n"},
+    {LOGFMT("status: '>= 500'", "{counter: c}"), "web.1", "status=499.5", NULL},
+    {LOGFMT("status: '>= 500'", "{counter: c}"), "web.1", "status=>= 500", NULL},
+    {LOGFMT("status: '>500'", "{counter: c}"), "web.1", "status=500", NULL},
+    {LOGFMT("status: '< 500'", "{counter: c}"), "web.1", "status=499", "c{" APP "} 1\n"},
+    {LOGFMT("status: '< 500'", "{counter: c}"), "web.1", "status=500", NULL},
+    {LOGFMT("status: '< 500'", "{counter: c}"), "web.1", "status=none", NULL},
+    {LOGFMT("status: '<= 500'", "{counter: c}"), "web.1", "status=500", "c{" APP "} 1\n"},
+    {LOGFMT("took: '> 1s'", "{counter: c}"), "web.1", "took=1500ms", "c{" APP "} 1\n"},
+    {LOGFMT("took: '> 1s'", "{counter: c}"), "web.1", "took=900ms", NULL},
+    {LOGFMT("took: '> 1s'", "{counter: c}"), "web.1", "took=1500", NULL},
+    {LOGFMT("took: '> 1s'", "{counter: c}"), "web.1", "took=1500kB", NULL},
+    {LOGFMT("s: ['>= 500', 429]", "{counter: c}"), "web.1", "s=429", "c{" APP "} 1\n"},
+    {LOGFMT("s: {is: '>= 500', not: [502, '>= 600']}", "{counter: c}"), "web.1", "s=503", "c{" APP "} 1\n"},
+    {LOGFMT("s: {is: '>= 500', not: [502, '>= 600']}", "{counter: c}"), "web.1", "s=502", NULL},
+    {LOGFMT("s: {is: '>= 500', not: [502, '>= 600']}", "{counter: c}"), "web.1", "s=600", NULL},
+    {LOGFMT("a: 1, level: {not: debug}", "{counter: c}"), "web.1", "a=1 level=info", "c{" APP "} 1\n"},
+    {LOGFMT("a: 1, level: {not: debug}", "{counter: c}"), "web.1", "a=1", "c{" APP "} 1\n"},
+    {LOGFMT("a: 1, level: {not: debug}", "{counter: c}"), "web.1", "a=1 level=debug", NULL},
+    {LOGFMT("a: 1, level: {not: '*'}", "{counter: c}"), "web.1", "a=1 level=", NULL},
+    {LOGFMT("level: {not: debug}", "{counter: c}"), "web.1", "no pairs here", NULL},
+    {LOGFMT("level: {not: debug}", "{counter: c}"), "web.1", "a pair=1", "c{" APP "} 1\n"},
+    {JSON("level: {not: debug}", "{counter: c}"), "web.1", "{}", "c{" APP "} 1\n"},
+    {JSON("level: {not: debug}", "{counter: c}"), "web.1", "{", NULL},
+    {JSON("n: '>= 2'", "{counter: c}"), "web.1", "{\"n\":2.5}", "c{" APP "} 1\n"},
+    {JSON("n: '>= 2'", "{counter: c}"), "web.1", "{\"n\":\"1\"}", NULL},
+    {JSON("n: {match: '^2\\.\\d$'}", "{counter: c}"), "web.1", "{\"n\":2.5}", "c{" APP "} 1\n"},
+    {LOGFMT("path: {match: '^/api/', not: /api/health}", "{counter: c}"), "web.1", "path=/api/x", "c{" APP "} 1\n"},
+    {LOGFMT("path: {match: '^/api/', not: /api/health}", "{counter: c}"), "web.1", "path=/api/health", NULL},
+    {LOGFMT("path: {match: ['^/a', '^/b']}", "{counter: c}"), "web.1", "path=/b", "c{" APP "} 1\n"},
+    {LOGFMT("path: {match: ['^/a', '^/b']}", "{counter: c}"), "web.1", "path=/c", NULL},
+    {LOGFMT("v: {match: '^a long beginning'}", "{counter: c}"), "web.1", "v=\"a long beginning!\"", "c{" APP "} 1\n"},
+    {LOGFMT("v: {match: '^a long beginning'}", "{counter: c}"), "web.1", "v=\"a long start\"", NULL},
+    {LOGFMT("v: {text: '>= 500'}", "{counter: c}"), "web.1", "v=\">= 500\"", "c{" APP "} 1\n"},
+    {LOGFMT("v: {text: ['*', '<x']}", "{counter: c}"), "web.1", "v=*", "c{" APP "} 1\n"},
+    {LOGFMT("v: {text: ['*', '<x']}", "{counter: c}"), "web.1", "v=y", NULL},
+    {"rules: [{name: r, match: '^s=(?<s>\\d+)', when: {s: '>= 500'}, metrics: [{counter: c, labels: {s: $s}}]}]",
+     "web.1", "s=503", "c{" APP ",s=\"503\"} 1\n"},
+    {"rules: [{name: r, match: '^s=(?<s>\\d+)', when: {s: '>= 500'}, metrics: [{counter: c}]}]", "web.1", "s=200",
+     NULL},
+    /* an expression and fields */
+    {"rules: [{name: r, match: '^(?<verb>GET|PUT) ', fields: logfmt, when: {status: '*'}, metrics: [{counter: c, "
+     "labels: "
+     "{verb: $verb, status: $status}}]}]",
+     "web.1", "GET /x status=200", "c{" APP ",status=\"200\",verb=\"GET\"} 1\n"},
+    {"rules: [{name: r, match: '^(?<verb>GET|PUT) ', fields: logfmt, metrics: [{counter: c, labels: {s: $status}}]}]",
+     "web.1", "POST /x status=200", NULL},
+    {"rules: [{name: r, match: '^(?<verb>GET|PUT) ', fields: logfmt, metrics: [{counter: c, labels: {s: $status}}]}]",
+     "web.1", "GET /x", NULL},
+    {"rules: [{name: r, match: '^(?<status>\\d+) ', fields: logfmt, metrics: [{counter: c, labels: {s: $status}}]}]",
+     "web.1", "503 status=200", "c{" APP ",s=\"503\"} 1\n"},
+    {"rules: [{name: r, match: '^\\[(?<level>\\w+)', after: '^\\[\\w+\\] ', fields: json, when: {v: {match: '^o'}}, "
+     "metrics: [{counter: c, labels: {l: $level, v: $v}}]}]",
+     "web.1", "[info] {\"v\":\"one\"}", "c{" APP ",l=\"info\",v=\"one\"} 1\n"},
+    /* behind something */
+    {"rules: [{name: r, after: '^\\[[^]]*\\] ', fields: json, when: {v: '*'}, metrics: [{gauge: g, value: $v}]}]",
+     "web.1", "[web 1] {\"v\":5}", "g{" APP "} gauge 5\n"},
+    {"rules: [{name: r, after: '^\\[[^]]*\\] ', fields: json, when: {v: '*'}, metrics: [{gauge: g, value: $v}]}]",
+     "web.1", "[web 1]: {\"v\":5}", NULL},
+    {"rules: [{name: r, after: '^\\[[^]]*\\] ', fields: json, when: {v: '*'}, metrics: [{gauge: g, value: $v}]}]",
+     "web.1", "[web 1] 5", NULL},
+    {"rules: [{name: r, after: '^\\[[^]]*\\] ', fields: json, when: {v: '*'}, metrics: [{gauge: g, value: $v}]}]",
+     "web.1", "[web 1] ", NULL},
+    {"rules: [{name: r, after: '^I, ', fields: logfmt, when: {v: '*'}, metrics: [{gauge: g, value: $v}]}]", "web.1",
+     "I, v=5", "g{" APP "} gauge 5\n"},
+    {"rules: [{name: r, after: '^.*?time=\\S+ ', fields: logfmt, when: {time: {not: '*'}, v: 5}, metrics: [{counter: "
+     "c}]}]",
+     "web.1", "at time=12 v=5", "c{" APP "} 1\n"},
+    {"rules: [{name: r, after: '^a+', fields: logfmt, when: {v: 5}, metrics: [{counter: c}]}]", "web.1", "aaa", NULL},
+    /* several readings of one line: each has its own fields */
+    {"rules: [{name: r, continue: true, fields: json, when: {v: 1}, metrics: [{counter: c, labels: {w: $w}}]}, {name: "
+     "s, "
+     "continue: true, after: '^{\"v\":1,\"w\":', fields: json, when: {x: '*'}, metrics: [{counter: d, labels: {x: "
+     "$x}}]}, "
+     "{name: t, fields: json, when: {w.x: '*'}, metrics: [{counter: e, labels: {x: $w.x, v: $v}}]}]",
+     "web.1", "{\"v\":1,\"w\":{\"x\":\"y\"}}", "c{" APP "} 1\ne{" APP ",v=\"1\",x=\"y\"} 1\n"},
+    {"rules: [{name: r, continue: true, fields: json, when: {v: a}, metrics: [{counter: c, labels: {v: $v}}]}, {name: "
+     "s, "
+     "continue: true, after: '^(?={)', fields: json, when: {w: b}, metrics: [{counter: d, labels: {w: $w}}]}, "
+     "{name: t, fields: json, when: {v: a}, metrics: [{counter: e, labels: {v: $v}}]}]",
+     "web.1", "{\"v\":\"a\",\"w\":\"b\"}", "c{" APP ",v=\"a\"} 1\nd{" APP ",w=\"b\"} 1\ne{" APP ",v=\"a\"} 1\n"},
+    {"rules: [{name: r, after: '^x ', fields: logfmt, when: {a: 1}, metrics: [{counter: c}]}, {name: s, fields: "
+     "logfmt, "
+     "when: {a: 2}, metrics: [{counter: d}]}]",
+     "web.1", "x a=2", "d{" APP "} 1\n"},
+    /* arrays: a sample for each element */
+    {JSON("m: '*'", "{gauge: g, value: '$workers[].backlog', labels: {w: '$workers[].index', m: $m}}"), "web.1",
+     "{\"m\":\"x\",\"workers\":[{\"index\":0,\"backlog\":3},{\"index\":1,\"backlog\":\"4\"}]}",
+     "g{" APP ",m=\"x\",w=\"0\"} gauge 3\ng{" APP ",m=\"x\",w=\"1\"} gauge 4\n"},
+    {JSON("m: '*'", "{gauge: g, value: '$a.b[].c.d', labels: {l: 'w${a.b[].i}'}}"), "web.1",
+     "{\"m\":1,\"a\":{\"b\":[{\"i\":1,\"c\":{\"d\":5}},{\"i\":2,\"c.d\":6},{\"i\":3,\"c\":7}]}}",
+     "g{" APP ",l=\"w1\"} gauge 5\ng{" APP ",l=\"w2\"} gauge 6\nreject value\n"},
+    {JSON("m: '*'", "{counter: c, value: '$sizes[]'}"), "web.1", "{\"m\":1,\"sizes\":[1,2.5,\"x\",null,[],{}]}",
+     "c{" APP "} 1\nc{" APP "} 2.5\nreject value\nreject value\nreject value\nreject value\n"},
+    {JSON("m: '*'", "{counter: c, labels: {n: '$names[]'}}"), "web.1", "{\"m\":1,\"names\":[\"a\",\"b\"]}",
+     "c{" APP ",n=\"a\"} 1\nc{" APP ",n=\"b\"} 1\n"},
+    {JSON("m: '*'", "{counter: c, value: '$sizes[]'}"), "web.1", "{\"m\":1,\"sizes\":[]}", ""},
+    {JSON("m: '*'", "{counter: c, value: '$sizes[]'}"), "web.1", "{\"m\":1,\"sizes\":5}", "reject value\n"},
+    {JSON("m: '*'", "{counter: c, value: '$sizes[]'}"), "web.1", "{\"m\":1}", "reject value\n"},
+    {JSON("a: '*'", "{counter: c, value: $a}"), "web.1", "{\"a\":[1],\"a\":2}", "c{" APP "} 2\n"},
     /* several rules: the first takes the line, unless it goes on */
     {"rules: [{name: r, match: '^a', metrics: [{counter: c}]}, {name: s, match: '^a', metrics: [{counter: d}]}]",
      "web.1", "a", "c{" APP "} 1\n"},
@@ -248,10 +401,10 @@ static void beginnings(void **state)
                                         "x", "a|b", "a|c", "{a", "1", "]",  "ab c", " ",  "b ", "c"};
     struct rule_matcher *matcher = rule_matcher_create();
     for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++) {
-        char problem[RULE_PATTERN_PROBLEM];
-        struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), problem);
+        char error[ERROR_MAX];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(expressions[i]), error);
         if (pattern == NULL)
-            fail_msg("%s: %s", expressions[i], problem);
+            fail_msg("%s: %s", expressions[i], error);
         for (size_t j = 0; j < sizeof lines / sizeof lines[0]; j++) {
             struct slice line = guarded(slice_of(lines[j]));
             if (rule_pattern_match(pattern, matcher, line) != RULE_MATCHES)
@@ -271,8 +424,8 @@ static void beginnings(void **state)
 
 static void check_start(const char *expression, const char *start)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    char error[ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_start(pattern), start);
     rule_pattern_free(pattern);
@@ -280,8 +433,8 @@ static void check_start(const char *expression, const char *start)
 
 static void check_part(const char *expression, const char *part)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), problem);
+    char error[ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(expression), error);
     assert_non_null(pattern);
     assert_slice(rule_pattern_part(pattern), part);
     rule_pattern_free(pattern);
@@ -310,10 +463,10 @@ static void starts(void **state)
 
 static void refuse(const char *expression, size_t length, const char *expected)
 {
-    char problem[RULE_PATTERN_PROBLEM];
-    struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, problem);
-    if (pattern != NULL || strstr(problem, expected) == NULL)
-        fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : problem, expected);
+    char error[ERROR_MAX];
+    struct rule_pattern *pattern = rule_pattern_create((struct slice){expression, length}, error);
+    if (pattern != NULL || strstr(error, expected) == NULL)
+        fail_msg("%.100s: %s is not %s", expression, pattern != NULL ? "it is taken, and that" : error, expected);
 }
 
 static void refused(void **state)
@@ -321,7 +474,7 @@ static void refused(void **state)
     (void)state;
     static const struct {
         const char *expression;
-        const char *problem;
+        const char *error;
     } wrong[] = {
         {"", "must start with '^'"},
         {"abc", "must start with '^'"},
@@ -341,7 +494,7 @@ static void refused(void **state)
         {"^(?<a>x)|(?<a>y)", "two named"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        refuse(wrong[i].expression, strlen(wrong[i].expression), wrong[i].problem);
+        refuse(wrong[i].expression, strlen(wrong[i].expression), wrong[i].error);
     char text[RULE_PATTERN_MAX + 1];
     memset(text, 'a', sizeof text);
     text[0] = '^';
@@ -351,7 +504,7 @@ static void refused(void **state)
         strcat(text, "(a)");
     refuse(text, strlen(text), "more than 64 groups");
     text[strlen(text) - 3] = '\0';
-    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[RULE_PATTERN_PROBLEM]){0});
+    struct rule_pattern *pattern = rule_pattern_create(slice_of(text), (char[ERROR_MAX]){0});
     assert_non_null(pattern);
     rule_pattern_free(pattern);
 }
@@ -399,10 +552,10 @@ static void evil_expressions(void **state)
         for (; length + step + 8 < sizeof line; length += step)
             memcpy(line + length, evil[i].repeated, step);
         strcpy(line + length, evil[i].end);
-        char problem[RULE_PATTERN_PROBLEM];
-        struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), problem);
+        char error[ERROR_MAX];
+        struct rule_pattern *pattern = rule_pattern_create(slice_of(evil[i].expression), error);
         if (pattern == NULL)
-            fail_msg("%s: %s", evil[i].expression, problem);
+            fail_msg("%s: %s", evil[i].expression, error);
         enum rule_match match = rule_pattern_match(pattern, matcher, guarded(slice_of(line)));
         if (match == RULE_MATCHES)
             fail_msg("%s matches", evil[i].expression);
@@ -441,6 +594,145 @@ static void deep(void **state)
     memset(line, 'a', sizeof line - 1);
     use(MATCH("^(?:(\\w)\\s?)*$", "{counter: c}"));
     check_line("app", "web.1", line, VERDICT_RECOGNISED, "c{" APP "} 1\n");
+}
+
+/* ---- values that are not used ---- */
+
+static const struct {
+    const char *rules;
+    const char *line;
+    const char *unread; /* "metric: reason text|unit", one line each */
+} unread_cases[] = {
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t}, {counter: c, value: $t}"), "q 12 parsecs",
+     "r, g: its unit is not known here: 12 parsecs|parsecs\nr, c: its unit is not known here: 12 parsecs|parsecs\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t, unit: seconds}"), "q 5MB",
+     "r, g: its unit is not known here: 5MB|MB\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t}"), "q much", "r, g: it is no number: much|\n"},
+    {MATCH("^q (?<t>.*)", "{counter: c, value: $t}"), "q -1ms", "r, c: it is negative: -1ms|\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t, scale: 1e300}"), "q 1e300", "r, g: it is too large: 1e300|\n"},
+    {MATCH("^q(?<t>.*)", "{gauge: g, value: $t}"), "q", "r, g: there is none: |\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t}"), "q 1", ""},
+    {LOGFMT("a: 1", "{gauge: g, value: $b}"), "a=1", "r, g: there is none: |\n"},
+    {JSON("a: 1", "{counter: c, value: $b}"), "{\"a\":1,\"b\":-5}", "r, c: it is negative: -5|\n"},
+    {JSON("a: 1", "{gauge: g, value: '$b[].c'}"), "{\"a\":1,\"b\":[{\"c\":\"x\"},{\"c\":1},{}]}",
+     "r, g: it is no number: x|\nr, g: there is none: |\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t}"), "q 1\x1b[2J\xC2\x9b",
+     "r, g: its unit is not known here: 1?[2J\xC2?|?[2J\xC2?\n"},
+    {MATCH("^q (?<t>.*)", "{gauge: g, value: $t}"), "q 0123456789012345678901234567890123456789012345678\xC3\x84",
+     "r, g: its unit is not known here: 012345678901234567890123456789012345678901234567|\xC3\x84\n"},
+};
+
+static void unread_values(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof unread_cases / sizeof unread_cases[0]; i++) {
+        char text[2048] = "";
+        struct rules_unread unread;
+        use(unread_cases[i].rules);
+        read_line(&recorded, "app", "web.1", unread_cases[i].line);
+        for (size_t j = 0; rules_reader_unread(reader, j, &unread); j++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s, %s: %s%s%.*s|%.*s\n",
+                     (int)unread.rule.length, unread.rule.at, unread.metric, rules_unread_meaning(unread.reason),
+                     unread.reason == RULES_UNREAD_UNIT ? "" : ": ", (int)unread.text.length, unread.text.at,
+                     (int)unread.unit.length, unread.unit.at);
+        if (strcmp(text, unread_cases[i].unread) != 0)
+            fail_msg("%s\n gave\n%s not\n%s", unread_cases[i].line, text, unread_cases[i].unread);
+    }
+}
+
+/* Each is counted; no more than RULES_TOLD are told apart; the next line starts anew. */
+static void many_unread_values(void **state)
+{
+    (void)state;
+    struct rules_unread unread;
+    struct rules_tally tally;
+    size_t rule = 0;
+    use("rules: [{name: r, match: '^', fields: json, metrics: [{gauge: g, value: '$a[]'}]}]");
+    read_line(&recorded, "app", "web.1", "{\"a\":[\"1\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"y\"]}");
+    assert_true(rules_reader_unread(reader, RULES_TOLD - 1, &unread));
+    assert_slice(unread.text, "y");
+    assert_false(rules_reader_unread(reader, RULES_TOLD, &unread));
+    assert_true(rules_reader_tally(reader, &rule, &tally));
+    assert_true(tally.unread == 9 && tally.lines == 1);
+    read_line(&recorded, "app", "web.1", "{\"a\":[1]}");
+    assert_false(rules_reader_unread(reader, 0, &unread));
+}
+
+/* What is behind the bound of an array is refused once. */
+static void long_arrays(void **state)
+{
+    (void)state;
+    static char line[RULE_LINE_MAX], expected[16 * 1024];
+    use("rules: [{name: r, match: '^', fields: json, metrics: [{counter: c, value: '$a[]'}]}]");
+    for (int count = RULE_ELEMENTS_MAX; count <= RULE_ELEMENTS_MAX + 2; count++) {
+        char *at = stpcpy(line, "{\"a\":[1");
+        char *more = expected;
+        for (int i = 1; i < count; i++)
+            at = stpcpy(at, ",1");
+        stpcpy(at, "]}");
+        for (int i = 0; i < RULE_ELEMENTS_MAX; i++)
+            more = stpcpy(more, "c{" APP "} 1\n");
+        stpcpy(more, count > RULE_ELEMENTS_MAX ? "reject too_large\n" : "");
+        check_line("app", "web.1", line, VERDICT_RECOGNISED, expected);
+    }
+}
+
+/* A label's value that is put together is bounded as any other is. */
+static void long_texts(void **state)
+{
+    (void)state;
+    static char line[IDENTITY_VALUE_MAX + 16], expected[IDENTITY_VALUE_MAX + 64];
+    use("rules: [{name: r, match: '^(?<a>.*)', metrics: [{counter: c, labels: {l: '${a:upper}-'}}]}]");
+    memset(line, 'a', IDENTITY_VALUE_MAX - 1);
+    memset(stpcpy(expected, "c{" APP ",l=\""), 'A', IDENTITY_VALUE_MAX - 1);
+    strcpy(expected + strlen("c{" APP ",l=\"") + IDENTITY_VALUE_MAX - 1, "-\"} 1\n");
+    check_line("app", "web.1", line, VERDICT_RECOGNISED, expected);
+    line[IDENTITY_VALUE_MAX - 1] = 'a';
+    struct identity identity;
+    read_line(&recorded, "app", "web.1", line);
+    assert_true(recorded.last.transient);
+    assert_int_not_equal(strcmp(recorded.text, expected), 0);
+    const struct label label = {SLICE("l"), {line, IDENTITY_VALUE_MAX + 1}};
+    assert_int_equal(identity_build(&identity, (struct slice){"", 0}, SLICE("c"), &label, 1), IDENTITY_BAD_LABELS);
+}
+
+/* Labels that are parts of the line or constants need no copy, all others do. */
+static void transient(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *labels;
+        bool transient;
+    } labels[] = {{"a: x", false},      {"a: $a", false},          {"a: {value: $a, map: {x: y}}", false},
+                  {"a: '${a}'", false}, {"a: '${a:lower}'", true}, {"a: x, b: 'x${a}'", true}};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        char yaml[256];
+        snprintf(yaml, sizeof yaml, "rules: [{name: r, match: '^(?<a>x)', metrics: [{counter: c, labels: {%s}}]}]",
+                 labels[i].labels);
+        use(yaml);
+        read_line(&recorded, "app", "web.1", "x");
+        assert_int_equal(recorded.last.transient, labels[i].transient);
+    }
+}
+
+/* Expressions of "after" and of conditions are bounded too, and their rule is switched off. */
+static void evil_parts(void **state)
+{
+    (void)state;
+    static const char *const rules[] = {
+        "rules: [{name: r, after: '^(a+)+ ', fields: logfmt, when: {b: {not: c}}, metrics: [{counter: c}]}]",
+        "rules: [{name: r, match: '^(?<a>.*)', when: {a: {match: '^(a+)+$'}}, metrics: [{counter: c}]}]",
+        "rules: [{name: r, match: '^', fields: logfmt, when: {x: {match: '^(a+)+$'}}, metrics: [{counter: c}]}]"};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        use(rules[i]);
+        for (int j = 0; j < RULES_ERRORS_MAX; j++) {
+            assert_false(rules_is_off(file->rules, 0));
+            check_line("app", "web.1",
+                       i == 2 ? "x=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!" : "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa! b=d",
+                       VERDICT_NOT_A_METRIC, "");
+        }
+        assert_true(rules_is_off(file->rules, 0));
+    }
 }
 
 static void long_lines(void **state)
@@ -549,7 +841,11 @@ static void cuts(void **state)
     use("rules: [{name: r, match: '^sidekiq job=(?<job>\\w+) ms=(?<ms>[0-9.]+)', continue: true, metrics: [{gauge: g, "
         "value: $ms, "
         "labels: {j: $job}}]}, {name: s, fields: json, when: {a.b: '*'}, metrics: [{counter: c, labels: {l: $c}}]}, "
-        "{name: t, fields: logfmt, when: {job: '*'}, metrics: [{counter: d, labels: {l: $job}}]}]");
+        "{name: t, fields: logfmt, continue: true, when: {job: '*'}, metrics: [{counter: d, labels: {l: $job}}]}, "
+        "{name: u, after: '^\\S+ ', fields: logfmt, continue: true, when: {ms: '> 1'}, metrics: [{counter: e, labels: "
+        "{l: 'x${ms:class}'}}]}, {name: v, fields: json, when: {d: '*'}, metrics: [{gauge: h, value: '$c[].e', labels: "
+        "{l: {value: '$c[].f', map: {'> 1': x}}}}]}]");
+    each_cut(SLICE("{\"d\":1,\"c\":[{\"e\":5,\"f\":2},{\"e\":\"1m30s\"}]}"), every_cut_is_survived);
     each_cut(SLICE("sidekiq job=Mail ms=12.5"), every_cut_is_survived);
     each_cut(SLICE("{\"a\":{\"b\":\"\\u00f6\\n\"},\"c\":[1,{}],\"d\":1e5}"), every_cut_is_survived);
 }
@@ -564,6 +860,12 @@ int main(void)
         cmocka_unit_test(evil_expressions),
         cmocka_unit_test(switched_off),
         cmocka_unit_test(deep),
+        cmocka_unit_test(unread_values),
+        cmocka_unit_test(many_unread_values),
+        cmocka_unit_test(long_arrays),
+        cmocka_unit_test(long_texts),
+        cmocka_unit_test(transient),
+        cmocka_unit_test(evil_parts),
         cmocka_unit_test(long_lines),
         cmocka_unit_test(labels_last),
         cmocka_unit_test(process_ends_series),

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -130,7 +131,7 @@ static void counted_series(void **state)
     assert_int_equal(count(0, &other, "x", 0, 1, 0), STORE_OUTDATED);
     assert_int_equal(count(0, &other, "y", 0, 1, 0), STORE_CREATED);
     assert_store("counted", "l=\"x\"=0/5/1 l=\"y\"=1 ");
-    /* A reported series cannot become a counted one, nor a foreign name one of ours. */
+    /* A counted series that is in force does not become a reported one; a name that an app chose becomes ours. */
     struct identity identity = identify("counted", "x");
     struct value value = {.type = VALUE_GAUGE, .number = 1};
     assert_int_equal(store_update(store, 0, &identity, NULL, &value, false, &(struct store_terms){.now = now}),
@@ -138,8 +139,9 @@ static void counted_series(void **state)
     assert_int_equal(set("foreign", "x", 1, 1, false), STORE_CREATED);
     identity = identify("foreign", "y");
     assert_int_equal(store_count(store, 0, &identity, &counted, 0, 1, &(struct store_terms){.now = now}),
-                     STORE_OUTDATED);
-    assert_int_equal(used(), 5);
+                     STORE_CREATED);
+    assert_store("foreign", "l=\"x\"=1 l=\"y\"=1/0/0 ");
+    assert_int_equal(used(), 8);
 }
 
 static void expiry(void **state)
@@ -320,10 +322,10 @@ static void bounds(void **state)
     store_sweep(store, 0, now);
     assert_int_equal(used(), 20);
     a = terms_of("a");
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 0);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 0);
     for (int i = 0; i < 20; i++)
         assert_int_equal(put("m", i % 3, i, &a), STORE_CREATED);
-    assert_int_equal(entities_add(entities, a.app, ENTITY_LINES, 0), 20);
+    assert_int_equal(entities_add(entities, a.app, ENTITY_CHOSEN_LINES, 0), 20);
 }
 
 static void limited_names(void **state)
@@ -431,7 +433,7 @@ static struct store_series_view born(const char *label, bool incremental, const 
 static void births(void **state)
 {
     (void)state;
-    now = UINT64_C(1) << 39; /* a machine that has run for 17 years */
+    now = UINT64_C(1) << 38; /* a machine that has run for 8 years */
     struct store_terms terms = terms_of("a");
     terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
     struct identity identity = identify("counted", "x");
@@ -487,6 +489,213 @@ static void the_first_is_the_last(void **state)
     assert_store("m", "");
     store_sweep(store, 0, now);
     assert_int_equal(store_metrics(store, NULL, 0), 0);
+}
+
+/* Two greedy apps take what they can; a third one, and what we tell about the greedy ones, have their reserves. */
+static enum store_result fill(const char *name, int first, int count, const struct metric *metric,
+                              const struct store_terms *terms)
+{
+    enum store_result result = STORE_CREATED;
+    for (int i = first; i < first + count && result == STORE_CREATED; i++) {
+        struct identity identity = identify_two(name, (int)terms->app, i);
+        struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 50};
+        result = store_update(store, 0, &identity, metric, &value, false, terms);
+    }
+    return result;
+}
+
+static void reserves(void **state)
+{
+    (void)state;
+    static const struct metric ours = {.name = "ours", .help = "", .type = METRIC_GAUGE};
+    entities = entities_create(&(struct entities_settings){.app_silence = 10000, .grace = 100});
+    store = store_create(
+        &(struct store_settings){.max_series = 10000, .max_app_series = 6000, .slots = 1, .entities = entities});
+    store_enter(store, 0);
+    now = 1000;
+    for (int round = 0; round < 3; round++) { /* what leaves gives its reserve back */
+        struct store_terms a = terms_of("a"), b = terms_of("b"), c = terms_of("c");
+        assert_int_equal(fill("m", 0, 6000, NULL, &a), STORE_CREATED);
+        assert_int_equal(fill("m", 6000, 1, NULL, &a), STORE_APP_FULL);
+        assert_int_equal(fill("m", 0, 1550, NULL, &b), STORE_CREATED); /* 7500 beside two reserves of 25 */
+        assert_int_equal(fill("m", 1550, 1, NULL, &b), STORE_FULL);
+        assert_int_equal(fill("m", 0, 1, NULL, &(struct store_terms){.now = now}), STORE_FULL); /* no app's */
+        assert_int_equal(fill("m", 0, 25, NULL, &c), STORE_CREATED);
+        assert_int_equal(fill("m", 25, 1, NULL, &c), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &a), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &a), STORE_FULL);
+        assert_int_equal(fill("ours", 0, 25, &ours, &c), STORE_CREATED);
+        assert_int_equal(fill("ours", 25, 1, &ours, &c), STORE_FULL);
+        assert_int_equal(used(), 7500 + 5 * 25);
+        /* What is known does not grow into the reserves of others either. */
+        char memory[sizeof(struct value) + 7 * sizeof(union value_word)] = {0};
+        struct value *histogram = (struct value *)memory;
+        *histogram = (struct value){.type = VALUE_HISTOGRAM, .size = 3, .time = 60};
+        struct identity identity = identify_two("m", (int)b.app, 3);
+        assert_int_equal(store_update(store, 0, &identity, NULL, histogram, false, &b), STORE_FULL);
+        /* Many apps: each has its first lines as long as there is anything left. */
+        for (int i = 0; i < 95; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "app%d", i);
+            struct store_terms terms = terms_of(name);
+            assert_int_equal(fill("m", 0, 25, NULL, &terms), STORE_CREATED);
+        }
+        assert_int_equal(used(), 10000);
+        struct store_terms last = terms_of("last");
+        assert_int_equal(fill("m", 0, 1, NULL, &last), STORE_FULL);
+        now += 20000;
+        store_sweep(store, 0, now);
+        assert_int_equal(used(), 0);
+    }
+    store_leave(store, 0);
+    store_free(store);
+    entities_free(entities);
+}
+
+/* ---- which series gives way ---- */
+
+/* What a rule makes: a gauge, then a counter. */
+static struct metric gauge_rule = {.name = "x", .help = "", .type = METRIC_GAUGE};
+static struct metric counter_rule = {.name = "x", .help = "", .type = METRIC_COUNTER, .cells = 1};
+
+static enum store_result report(const struct metric *metric, double number, int64_t time)
+{
+    struct identity identity = identify("x", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = number, .time = time};
+    return store_update(store, 0, &identity, metric, &value, false, &(struct store_terms){.now = now});
+}
+
+static enum store_result count_rule(void)
+{
+    struct identity identity = identify("x", "x");
+    return store_count(store, 0, &identity, &counter_rule, 0, 1, &(struct store_terms){.now = now});
+}
+
+static void rule_kinds(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        gauge_rule.ended = false;
+        counter_rule.ended = true;
+        assert_int_equal(report(&gauge_rule, 5, 100 - i), STORE_CREATED); /* no matter what an older rule made */
+        assert_int_equal(report(&gauge_rule, 7, 100), STORE_RECORDED);
+        assert_int_equal(count_rule(), STORE_OUTDATED); /* the former rule: a batch that began before */
+        assert_store("x", "l=\"x\"=7 ");
+        gauge_rule.ended = true;
+        counter_rule.ended = false;
+        assert_int_equal(count_rule(), STORE_CREATED);
+        assert_int_equal(count_rule(), STORE_RECORDED);
+        assert_int_equal(report(&gauge_rule, 9, 200), STORE_OUTDATED);
+        assert_store("x", "l=\"x\"=2 ");
+        assert_int_equal(used(), 1);
+    }
+    /* No rule makes it any more, but an app does. */
+    counter_rule.ended = true;
+    assert_int_equal(report(NULL, 3, 1), STORE_CREATED);
+    assert_store("x", "l=\"x\"=3 ");
+    /* A rule takes it over from the app, at once, as a gauge and as a counter. */
+    gauge_rule.ended = false;
+    assert_int_equal(report(&gauge_rule, 4, 0), STORE_CREATED);
+    assert_int_equal(report(NULL, 5, 300), STORE_OUTDATED);
+    gauge_rule.ended = true;
+    assert_int_equal(report(NULL, 5, 0), STORE_CREATED);
+    counter_rule.ended = false;
+    assert_int_equal(count_rule(), STORE_CREATED);
+    assert_int_equal(report(NULL, 6, 400), STORE_OUTDATED);
+    assert_store("x", "l=\"x\"=1 ");
+    assert_int_equal(used(), 1);
+    struct store_metric_view view;
+    assert_int_equal(store_metrics(store, &view, 1), 1);
+    assert_ptr_equal(view.metric, &counter_rule);
+    struct store_usage usage;
+    for (int i = 0; i < 2; i++) { /* what gave way is unlinked once */
+        store_sweep(store, 0, now);
+        store_usage(store, &usage);
+        assert_int_equal(usage.expired, 9);
+    }
+    assert_store("x", "l=\"x\"=1 ");
+}
+
+/* A series that two apps report, whose first one leaves: the other's reports are seen at once. */
+static void handed_over(void **state)
+{
+    (void)state;
+    struct store_terms a = terms_of("a"), b = terms_of("b");
+    a.entity = entities_process(entities, a.app, SLICE("web.1"), now);
+    assert_int_equal(put("m", 0, 0, &a), STORE_CREATED);
+    assert_int_equal(put("m", 0, 0, &b), STORE_RECORDED);
+    entities_ended(entities, a.entity, 60, now);
+    now += 100;
+    b = terms_of("b");
+    assert_int_equal(put("m", 0, 0, &b), STORE_CREATED);
+    assert_int_equal(used(), 1);
+    page[0] = '\0';
+    assert_store("m", "a_few=\"0\",many=\"\\\"\\\\0\"=1 ");
+    store_sweep(store, 0, now);
+    assert_int_equal(used(), 1);
+}
+
+/* What an instance added up is not the next one's, also while it is still shown. */
+static void instances(void **state)
+{
+    (void)state;
+    struct store_terms terms = terms_of("a");
+    terms.entity = entities_process(entities, terms.app, SLICE("web.1"), now);
+    struct identity gauge = identify("gauge", "x"), counter = identify("counter", "x");
+    struct value value = {.type = VALUE_GAUGE, .number = 10, .time = 50};
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    value.type = VALUE_COUNTER;
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    entities_exited(entities, terms.entity, 60, now);
+    value = (struct value){.type = VALUE_GAUGE, .number = 1, .time = 55}; /* a late line of the one that ended */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=11 ");
+    value.time = 61; /* the next one */
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=1 ");
+    store_update(store, 0, &gauge, NULL, &value, true, &terms);
+    assert_store("gauge", "l=\"x\"=2 ");
+    value.type = VALUE_COUNTER; /* a counter goes on: who sums it up misses nothing */
+    store_update(store, 0, &counter, NULL, &value, true, &terms);
+    assert_store("counter", "l=\"x\"=11 ");
+    now += 100; /* also when the grace is over */
+    assert_store("gauge", "l=\"x\"=2 ");
+}
+
+/* ---- amounts ---- */
+
+static void unfit_amounts(void **state)
+{
+    (void)state;
+    const double bad[] = {-1, INFINITY, -INFINITY, NAN};
+    struct identity identity = identify("m", "x");
+    struct store_terms terms = {.now = now};
+    struct value value = {.type = VALUE_COUNTER, .number = 1};
+    store_update(store, 0, &identity, NULL, &value, true, &terms);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        value.number = bad[i];
+        assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_UNFIT);
+    }
+    value.number = 1e308;
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_RECORDED);
+    assert_int_equal(store_update(store, 0, &identity, NULL, &value, true, &terms), STORE_TOO_LARGE);
+    assert_store("m", "l=\"x\"=1e+308 ");
+}
+
+/* Samples of several kinds that share what is left of one name: what is added up stays. */
+static void mixed_overflow(void **state)
+{
+    (void)state;
+    struct store_terms terms = {.now = now, .overflow = true};
+    struct identity identity = identify("m", "__other__");
+    struct value counter = {.type = VALUE_COUNTER, .number = 2}, gauge = {.type = VALUE_GAUGE, .number = 100};
+    assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_CREATED);
+    for (int i = 0; i < 3; i++) {
+        gauge.time = counter.time = i;
+        assert_int_equal(store_update(store, 0, &identity, NULL, &gauge, true, &terms), STORE_CAPPED);
+        assert_int_equal(store_update(store, 0, &identity, NULL, &counter, true, &terms), STORE_RECORDED);
+    }
+    assert_store("m", "l=\"__other__\"=8 ");
 }
 
 /* ---- memory ---- */
@@ -626,6 +835,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_way_around, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(groups_leave, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(births, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(rule_kinds, setup, teardown),
+        cmocka_unit_test_setup_teardown(handed_over, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(instances, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(unfit_amounts, setup, teardown),
+        cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
+        cmocka_unit_test(reserves),
         cmocka_unit_test(packed),
         cmocka_unit_test_setup_teardown(the_first_is_the_last, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(owned, setup_bounds, teardown_bounds),

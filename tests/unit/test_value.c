@@ -73,6 +73,55 @@ static void totals(void **state)
     check(make(VALUE_COUNTER, 100, 0, NULL), make(VALUE_EXTERNAL_COUNTER, 2, 0, WORDS(2)), 2, 0, WORDS(2));
 }
 
+static bool fits(enum value_type type, double number, uint32_t size, const double *words, bool incremental)
+{
+    struct value *value = make(type, number, size, words);
+    bool fit = value_is_fit(value, incremental);
+    free(value);
+    return fit;
+}
+
+static void fitness(void **state)
+{
+    (void)state;
+    const double bad[] = {-1, -INFINITY, INFINITY, NAN};
+    for (size_t i = 0; i < 4; i++) {
+        double x = bad[i];
+        bool negative = x == -1;
+        assert_false(fits(VALUE_COUNTER, x, 0, NULL, true));
+        assert_true(fits(VALUE_COUNTER, x, 0, NULL, false));
+        assert_int_equal(fits(VALUE_GAUGE, x, 0, NULL, true), negative);
+        assert_false(fits(VALUE_HISTOGRAM, x, 1, WORDS(1, 5, 1), true));
+        assert_false(fits(VALUE_HISTOGRAM, 1, 1, WORDS(1, 5, x), true));
+        assert_int_equal(fits(VALUE_HISTOGRAM, 1, 1, WORDS(x, -5, 1), true), negative); /* sums and bounds may be */
+        assert_false(fits(VALUE_SKETCH, x, 1, WORDS(1, 1, 1, -7, 1), true));
+        assert_false(fits(VALUE_SKETCH, 1, 1, WORDS(1, 1, 1, -7, x), true));
+        assert_int_equal(fits(VALUE_SKETCH, 1, 1, WORDS(x, 1, 1, -7, 1), true), negative);
+        assert_false(fits(VALUE_EXTERNAL_COUNTER, 1, 0, WORDS(x), false));
+    }
+    assert_true(fits(VALUE_COUNTER, 0, 0, NULL, true));
+    assert_true(fits(VALUE_SET, 1, 1, WORDS(7), true));
+    assert_true(fits(VALUE_SUMMARY, 1, 1, WORDS(NAN, 0.5, NAN), true));
+    assert_true(fits(VALUE_EXTERNAL_COUNTER, 1, 0, WORDS(7), false));
+}
+
+/* Sums that would not be finite for ever after. */
+static void overflowing(void **state)
+{
+    (void)state;
+    struct value *most = make(VALUE_COUNTER, 1e308, 0, NULL);
+    struct value *histogram = make(VALUE_HISTOGRAM, 1, 1, WORDS(1e308, 5, 1));
+    assert_null(value_merge(most, most));
+    assert_null(value_merge(histogram, histogram));
+    free(most);
+    free(histogram);
+    most = make(VALUE_GAUGE, INFINITY, 0, NULL); /* to replace is not to add */
+    struct value *result = value_merge(NULL, most);
+    assert_non_null(result);
+    free(result);
+    free(most);
+}
+
 static void times(void **state)
 {
     (void)state;
@@ -140,8 +189,8 @@ static void quantiles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merging), cmocka_unit_test(totals),    cmocka_unit_test(times),
-        cmocka_unit_test(bounds),  cmocka_unit_test(quantiles),
+        cmocka_unit_test(merging),     cmocka_unit_test(totals), cmocka_unit_test(times),     cmocka_unit_test(fitness),
+        cmocka_unit_test(overflowing), cmocka_unit_test(bounds), cmocka_unit_test(quantiles),
     };
     return cmocka_run_group_tests_name("value", tests, NULL, NULL);
 }

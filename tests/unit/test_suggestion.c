@@ -1,0 +1,150 @@
+#include "commands/suggestion.h"
+
+#include <stdlib.h>
+
+#include "config/configuration.h"
+#include "support.h"
+
+/* Lines of one pattern: a rule that is made of any of them takes them all. */
+static const char *const kinds[][3] = {
+    {"sidekiq job=Mail duration=35.2ms status=ok", "sidekiq job=Mail duration=7ms status=ok"},
+    {"method=GET path=/ status=200 duration=12.50 p99=1", "method=GET path=/ status=404 duration=1 p50=1"},
+    {"event=paid msg=\"a b=1\" amount=5 msg=x", "event=paid msg=\"c\" amount=7 msg=x"},
+    {"event=paid msg='a b=1' amount=5", "event=paid msg='c' amount=7", "event=paid msg='d=5 e' amount=7.5"},
+    {"{\"event\":\"paid\",\"amount\":5,\"took\":\"35ms\"}", "{\"event\":\"refund\",\"amount\":5.5,\"took\":\"1m30s\"}"},
+    {"{\"a\":{\"b\":{\"c\":1}},\"null\":\"x\",\"true\":2,\"a b\":3}"},
+    {"Completed 200 OK in 35ms (Views: 5.2ms)", "Completed 404 OK in 7ms (Views: 1ms)"},
+    {"it's 5 o'clock, \"quoted\" 'and \\'so'", "it's 12 o'clock, \"other \\\" text\" 'x'"},
+    {"from 10.0.0.1:5000 id=d97d0ea7-cf3d-411b-b453-d2943a50b456 x",
+     "from 1.2.3.4:1 id=00000000-0000-0000-0000-000000000000 x"},
+    {"commit 6909d7c6 at ::1 v1.2.3 0xff", "commit 00aadd99 at 2001:db8::1 v10.20.30 0x1"},
+    {"12 items", "0.5 items"},
+    {"\\d+ [x] {y} (z) a|b ^$ ?*. #", "\\d+ [x] {y} (z) a|b ^$ ?*. #"},
+    {"gr\xc3\xb6\xc3\x9f"
+     "er 5 MB 7% \x01\t\xff",
+     "gr\xc3\xb6\xc3\x9f"
+     "er 12.5 MB 80% \x01\t\xff"},
+    {"two\nlines 5", "two\nlines 6"},
+    {"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 "
+     "41 "
+     "42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78",
+     "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 "
+     "41 "
+     "42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 and more"},
+    {"x", "x"},
+    {" ", " "},
+    {"%", "%"},
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+static struct configuration *parse(struct slice rule)
+{
+    struct buffer text = {0}, mistakes = {0};
+    buffer_append(&text, SLICE("rules:\n"));
+    buffer_append(&text, rule);
+    struct configuration *file =
+        configuration_parse((struct slice){text.at, text.length}, "CONFIG", PASSWORDS_UNKNOWN, &mistakes);
+    if (file == NULL)
+        fail_msg("%.*s\n%.*s", (int)text.length, text.at, (int)mistakes.length, mistakes.at);
+    buffer_free(&text);
+    buffer_free(&mistakes);
+    return file;
+}
+
+static bool same_pattern(const char *left, const char *right)
+{
+    char a[LINE_PATTERN_MAX], b[LINE_PATTERN_MAX];
+    struct slice first = {a, line_pattern_of(slice_of(left), a)};
+    return slice_equals(first, (struct slice){b, line_pattern_of(slice_of(right), b)});
+}
+
+static void check_taken(struct slice rule, const char *line)
+{
+    struct rules_reader *reader = rules_reader_create();
+    struct configuration *file = parse(rule);
+    rules_reader_begin(reader, file->rules, SLICE("my-app"));
+    recorded.context.rules = reader;
+    if (read_line(&recorded, "app", "web.1", line) != VERDICT_RECOGNISED || strstr(recorded.text, "_total{") == NULL)
+        fail_msg("%s\nis not taken by\n%.*s\n%s", line, (int)rule.length, rule.at, recorded.text);
+    rules_reader_free(reader);
+    configuration_free(file);
+}
+
+static void each_takes_its_kind(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        for (size_t j = 0; j < 3 && kinds[i][j] != NULL; j++) {
+            struct buffer rule = {0};
+            if (!suggestion_make(guarded(slice_of(kinds[i][j])), 1, &rule))
+                fail_msg("there is no rule for %s", kinds[i][j]);
+            for (size_t k = 0; k < 3 && kinds[i][k] != NULL; k++) {
+                assert_true(same_pattern(kinds[i][j], kinds[i][k]));
+                check_taken((struct slice){rule.at, rule.length}, kinds[i][k]);
+            }
+            buffer_free(&rule);
+        }
+    }
+}
+
+static void what_it_says(void **state)
+{
+    (void)state;
+    struct buffer rule = {0};
+    assert_true(suggestion_make(SLICE("sidekiq job=Mail duration=35.2ms mem=5MB load=7 n=x"), 3, &rule));
+    assert_slice(((struct slice){rule.at, rule.length}),
+                 "  - name: suggestion-3\n"
+                 "    match: '^sidekiq '\n"
+                 "    fields: logfmt\n"
+                 "    when: # each is there; or one value, a list, \">= 5\", {not: ...}\n"
+                 "      \"job\": \"*\"\n"
+                 "      \"duration\": \"*\"\n"
+                 "      \"mem\": \"*\"\n"
+                 "      \"load\": \"*\"\n"
+                 "    metrics:\n"
+                 "      - counter: app_sidekiq_total\n"
+                 "        labels:\n"
+                 "          job: $job\n"
+                 "      - histogram: app_sidekiq_duration_seconds\n"
+                 "        value: $duration\n"
+                 "      - gauge: app_sidekiq_mem_bytes\n"
+                 "        value: $mem\n");
+    buffer_free(&rule);
+}
+
+static void none_can_be_made(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"", "{\"a\":1", "{\"a\":[1]}", "{}", "{\"a\":1} x"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct buffer rule = {0};
+        assert_false(suggestion_make(slice_of(lines[i]), 1, &rule));
+        assert_int_equal(rule.length, 0);
+        buffer_free(&rule);
+    }
+}
+
+static void check_cut(struct slice cut)
+{
+    struct buffer rule = {0};
+    suggestion_make(cut, 1, &rule);
+    buffer_free(&rule);
+}
+
+static void every_cut_is_survived(void **state)
+{
+    (void)state;
+    each_cut(SLICE("a b=\"c d\" 5ms e=6% f='7"), check_cut);
+    each_cut(SLICE("in 5 ms, 'x' \"y 1.2.3.4 \xc3\xb6 \\ 0x1f"), check_cut);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_takes_its_kind),
+        cmocka_unit_test(what_it_says),
+        cmocka_unit_test(none_can_be_made),
+        cmocka_unit_test(every_cut_is_survived),
+    };
+    return cmocka_run_group_tests_name("suggestion", tests, NULL, NULL);
+}
