@@ -54,6 +54,7 @@ struct recorder {
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
+    unsigned values_until_quiesce;   /* 0: as soon as there is need */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
     struct series_cache series;
 };
