@@ -75,7 +75,7 @@ def dyno_lines():
 @test
 def platform_metrics_are_documented(context):
     """The same for what the platform says; the keys of samples that we know are looked up in the sources."""
-    server = context.server(SCRAPE_INTERVAL="60s")  # what the dyno that exits has reported is shown for two of these
+    server = context.server(SCRAPE_INTERVAL="60s")  # what ends within the batch is shown
     api = ["Scaled to web@4:Standard-1X by user x@example.com", "Release v5 created by user x@example.com"]
     websocket = line('at=info method=GET path="/cable" dyno=web.1 connect=1ms service=7200000ms status=101 bytes=9', "heroku", "router")
     server.post(router_error("H12") + router_error("H10", "") + websocket + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")

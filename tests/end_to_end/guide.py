@@ -46,7 +46,7 @@ def examples_give_what_they_say(context):
             check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
 
 
-INGEST = os.path.join(ROOT, "INGEST.md")
+INGEST = os.path.join(ROOT, "src", "families", "INGEST.md")
 INGEST_TYPES = ("counter", "gauge", "set", "aggregated_histogram", "distribution", "aggregated_summary", "sketch")
 
 
