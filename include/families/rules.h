@@ -45,7 +45,8 @@ bool rules_is_off(const struct rules *rules, size_t rule);
 struct rules_reader *rules_reader_create(void);
 void rules_reader_free(struct rules_reader *reader);
 
-/* Begin a batch of an app; rules may be NULL, and must live until the next begin. */
+/* Begin a batch of an app; rules may be NULL, and must live until the next begin.  If memory is short, there are none
+ * for this batch, and that is logged. */
 void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app);
 
 /* What a rule did in the lines that were read since it was asked last. */

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/scan.h"
 #include "families/rule_line.h"
@@ -56,8 +57,12 @@ static bool reserve_all(struct rules_reader *reader, const struct rules *rules)
 
 void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app)
 {
-    reader->rules = rules != NULL && rules->count > 0 && reserve_all(reader, rules) ? rules : NULL;
+    reader->rules = rules_count(rules) > 0 ? rules : NULL;
     reader->app = app;
+    if (reader->rules != NULL && !reserve_all(reader, rules)) {
+        reader->rules = NULL;
+        log_write(LOG_WARN, "a batch is read without the rules: " ERROR_NO_MEMORY);
+    }
 }
 
 bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *result)
