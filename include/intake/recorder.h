@@ -73,7 +73,8 @@ void recorder_forget_procids(struct recorder *recorder);
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity);
 
-/* How long a series that lives with its entity lives, if it has none: a day (milliseconds). */
+/* The lifetime of a series that lives as long as its entity: 0, which says so; or a day (milliseconds), if it has no
+ * entity. */
 uint64_t recorder_persistent(entity_id entity);
 
 /* Record the app's counters that are 0 at first, if it is time to. */
