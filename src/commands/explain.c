@@ -72,11 +72,11 @@ static void print_text(struct slice text)
 {
     struct slice shown = slice_beginning(text, TEXT_SHOWN);
     for (struct slice rest = shown; rest.length > 0;) {
-        size_t length = slice_index(rest, '\n');
-        print_safely((struct slice){rest.at, length});
-        if (length < rest.length)
+        size_t before = rest.length;
+        struct slice line = slice_cut_line(&rest);
+        print_safely(line);
+        if (line.length + rest.length < before)
             printf("\\n");
-        rest = slice_after(rest, length < rest.length ? length + 1 : length);
     }
     if (shown.length < text.length)
         printf("... (%zu bytes)", text.length);
@@ -317,10 +317,8 @@ static void print_ascii(struct slice text)
 static void print_commented(struct slice text)
 {
     while (text.length > 0) {
-        size_t length = slice_index(text, '\n') + 1;
-        length = length < text.length ? length : text.length;
-        printf("# %.*s", (int)length, text.at);
-        text = slice_after(text, length);
+        struct slice line = slice_cut_line(&text);
+        printf("# %.*s\n", (int)line.length, line.at);
     }
 }
 
