@@ -47,7 +47,7 @@ struct family_context {
     struct slice drain_token;   /* of the request, empty if it has none */
     struct slice host;          /* of the request: the host that the drain posts to; empty if it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
-    struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
+    const struct rules *rules;  /* of the batch, see rules.h; NULL: there are none */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
     bool router_by_process;     /* the router's series have the label process as well */
     bool addon_app;             /* add-ons' series have the label app as well */
@@ -110,12 +110,15 @@ struct family {
     /* What the names of its metrics start with, up to a "_"; NULL behind the last.  None if others choose them. */
     const char *prefixes[FAMILY_PREFIXES_MAX];
     enum family_lifetime lifetime;
+    bool owns_all;         /* does it own all lines that get to it, whatever they are, and is to find out by reading? */
     bool rules_after;      /* do the users' rules see a line that it owns but has no use for? */
     bool reads_duplicates; /* is a line also read in a batch that was taken before?  Then without any output. */
     /* What a thread needs to read its lines with: created once (NULL if memory is short), found in the context, and
      * freed at last.  Both NULL: nothing. */
     void *(*create_state)(void);
     void (*free_state)(void *state);
+    /* Begin a batch, before its lines; what the context has for the family may be changed.  NULL: nothing to do. */
+    void (*begin_batch)(struct family_context *context);
     bool (*owns)(const struct line *line, const struct family_context *context);
     /* Hand the line's samples to output; only for lines that it owns. */
     enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
@@ -138,5 +141,8 @@ enum family_id family_after(enum family_id before, const struct line *line, cons
  * those that have none. */
 bool families_open(void *states[FAMILY_COUNT]);
 void families_close(void *states[FAMILY_COUNT]);
+
+/* Begin a batch with a context whose states are there. */
+void families_begin_batch(struct family_context *context);
 
 #endif

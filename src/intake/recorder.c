@@ -197,7 +197,7 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
         return false;
     }
     if (sample->metric == NULL &&
-        (is_reserved(identity) || rules_reader_makes(recorder->context->rules, identity_name(identity)))) {
+        (is_reserved(identity) || rules_make(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
     }
