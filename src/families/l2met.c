@@ -201,6 +201,7 @@ static void read_pair(const struct keyvalue *pair, enum kind kind, struct slice 
     struct sample sample = {.namespace = SLICE("l2met"),
                             .labels = of_process ? labels->of_process : labels->of_type,
                             .label_count = COUNT(labels->of_type),
+                            .labels_of_line = true,
                             .process = of_process ? labels->process : (struct slice){0},
                             .name_limited = true};
     record_pair(&sample, kind, name, quantity, output);
