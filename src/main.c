@@ -36,17 +36,19 @@ static int open_signals(void)
 /* Accept connections until a signal says to stop. */
 static void serve(struct exporter *exporter, int signals)
 {
-    struct pollfd waits[] = {{exporter_listener(exporter), POLLIN, 0}, {signals, POLLIN, 0}};
+    int listeners[2];
+    exporter_listeners(exporter, listeners);
+    struct pollfd waits[] = {{signals, POLLIN, 0}, {listeners[0], POLLIN, 0}, {listeners[1], POLLIN, 0}};
     uint64_t stop_at = 0; /* 0: it was not decided yet */
     for (;;) {
         uint64_t now = clock_monotonic();
         if (stop_at != 0 && now >= stop_at)
             return;
-        poll(waits, 2, stop_at == 0 ? -1 : (int)(stop_at - now));
-        if (waits[0].revents != 0)
+        poll(waits, 3, stop_at == 0 ? -1 : (int)(stop_at - now));
+        if (waits[1].revents != 0 || waits[2].revents != 0)
             exporter_accept(exporter);
         struct signalfd_siginfo signal;
-        if (waits[1].revents == 0 || read(signals, &signal, sizeof signal) != sizeof signal)
+        if (waits[0].revents == 0 || read(signals, &signal, sizeof signal) != sizeof signal)
             continue;
         if (signal.ssi_signo == SIGHUP)
             exporter_reload(exporter);

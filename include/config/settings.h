@@ -24,6 +24,9 @@ struct settings {
     char *listen_address;
     char *listen_host; /* empty: all addresses */
     char *listen_port;
+    char *metrics_listen_address; /* NULL: none; then so are the next two */
+    char *metrics_listen_host;
+    char *metrics_listen_port;
     char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */

@@ -31,6 +31,10 @@ struct connection {
     uint64_t partial_since; /* when a check first found the present request incomplete; 0: it did not */
     bool responding;        /* a response is being prepared or sent */
     bool waiting;           /* for something without which there can be no response */
+    bool authenticated;     /* it has sent a password that was right; until then it is a stranger's */
+    bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
+    bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
+    bool ended;             /* it was shut down, and libh2o has not noticed yet */
 };
 
 struct worker {
@@ -47,10 +51,12 @@ struct worker {
     h2o_linklist_t waiting; /* POST requests that wait */
     unsigned retries;       /* of them, those that try again until another thread is done */
     unsigned scrapes;       /* requests for a page that wait or are being answered */
+    unsigned displaced;     /* connections, since the last check */
     unsigned pending;       /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
     _Alignas(64) atomic_size_t connection_count;
+    atomic_size_t stranger_count; /* of them, not from inside */
 };
 
 struct http_server {
@@ -60,6 +66,7 @@ struct http_server {
     SSL_CTX *tls; /* NULL: none */
     struct verifier *verifier;
     int listener;
+    int metrics_listener; /* -1: none */
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
@@ -69,12 +76,13 @@ struct http_server {
     struct auth_realm metrics_realm;
     atomic_bool unhealthy;
     atomic_size_t refused;
+    atomic_size_t inside_count; /* connections from inside */
 };
 
 /* ---- listener.c ---- */
 
-/* The socket of host and port; -1 with a sentence in error. */
-int listener_open(const struct http_settings *settings, char error[ERROR_MAX]);
+/* The socket of an address that the setting of this name has; -1 with a sentence in error. */
+int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX]);
 
 /* ---- tls.c ---- */
 
@@ -85,8 +93,22 @@ SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
 
 void *worker_run(void *worker);
 
-/* Hand a connection over to a worker, or with -1 tell it to stop.  False if memory is short.  Any thread. */
-bool worker_hand_off(struct worker *worker, int fd);
+/* How a connection comes in. */
+struct arrival {
+    int fd;
+    bool inside;
+    bool reserved; /* see struct connection */
+    bool displace; /* all places are taken: the longest-idle stranger's connection is closed for it */
+};
+
+/* Hand a connection over to a worker.  False if memory is short.  Any thread. */
+bool worker_hand_off(struct worker *worker, const struct arrival *arrival);
+
+/* Tell a worker to stop; returns as above. */
+bool worker_stop(struct worker *worker);
+
+/* The password of a connection's request was right. */
+void worker_trust(struct connection *connection);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);

@@ -164,6 +164,7 @@ void get_metrics(h2o_req_t *request, struct slice query)
         response_send_unauthorized(request, "metrics", "Basic realm=\"metrics\"");
         return;
     }
+    worker_trust(connection_of(request));
     struct scrape *scrape = worker->scrapes < SCRAPES_MAX ? calloc(1, sizeof *scrape) : NULL;
     if (scrape == NULL) {
         response_send_text(request, "metrics", 503, "Service Unavailable", "too many scrapes at a time\n");

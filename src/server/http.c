@@ -40,12 +40,20 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
     if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
         goto free_workers;
-    server->listener = listener_open(settings, error);
+    server->metrics_listener = -1;
+    server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);
     if (server->listener < 0)
         goto free_tls;
+    if (settings->metrics_address.port != NULL) {
+        server->metrics_listener = listener_open("METRICS_LISTEN_ADDRESS", &settings->metrics_address, error);
+        if (server->metrics_listener < 0)
+            goto close_listener;
+    }
     configure(server);
     return server;
 
+close_listener:
+    close(server->listener);
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
@@ -105,14 +113,22 @@ void http_unhealthy(struct http_server *server)
     atomic_store_explicit(&server->unhealthy, true, memory_order_relaxed);
 }
 
+static void close_listeners(struct http_server *server)
+{
+    if (server->listener >= 0)
+        close(server->listener);
+    if (server->metrics_listener >= 0)
+        close(server->metrics_listener);
+    server->listener = server->metrics_listener = -1;
+}
+
 bool http_stop(struct http_server *server, uint64_t timeout)
 {
     http_accept(server); /* who got as far as the backlog may have sent a request */
-    close(server->listener);
-    server->listener = -1;
+    close_listeners(server);
     bool sent = true;
     for (unsigned i = 0; i < server->started; i++)
-        sent &= worker_hand_off(&server->workers[i], -1);
+        sent &= worker_stop(&server->workers[i]);
     uint64_t deadline = clock_monotonic() + timeout;
     bool ended = sent;
     for (unsigned i = 0; i < server->started && ended; i++) {
@@ -129,8 +145,7 @@ bool http_stop(struct http_server *server, uint64_t timeout)
 
 void http_close(struct http_server *server)
 {
-    if (server->listener >= 0)
-        close(server->listener);
+    close_listeners(server);
     if (server->started > 0)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);

@@ -175,8 +175,10 @@ static void end_post(struct post *post)
 /* Answer a request by what is known about its password.  False as of take_body(). */
 static bool decide(struct post *post, enum accounts_result result)
 {
-    if (result == ACCOUNTS_ALLOWED)
+    if (result == ACCOUNTS_ALLOWED) {
+        worker_trust(connection_of(post->request));
         return take_post(post);
+    }
     if (result == ACCOUNTS_DENIED)
         response_send_unauthorized(post->request, name, "Basic realm=\"drain\"");
     else

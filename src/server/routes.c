@@ -53,22 +53,33 @@ static bool has_two_lengths(const h2o_buffer_t *input)
     }
 }
 
+/* Which listeners serve a route. */
+enum side { BOTH_SIDES, OUTSIDE, INSIDE /* the public one too, if there is no METRICS_LISTEN_ADDRESS */ };
+
 /* One row a route.  A path is compared as it was sent: "/drain/" and "/x/../drain" are other paths. */
 static const struct route {
     const char *path;
     const char *name;    /* as it is counted */
     const char *methods; /* as the header Allow has them */
+    enum side side;
     route_handler *handler;
 } routes[] = {
-    {"/drain", "drain", "POST", post_drain},
-    {"/metrics", "metrics", "GET, HEAD", get_metrics},
-    {"/health", "health", "GET, HEAD", get_health},
+    {"/drain", "drain", "POST", OUTSIDE, post_drain},
+    {"/metrics", "metrics", "GET, HEAD", INSIDE, get_metrics},
+    {"/health", "health", "GET, HEAD", BOTH_SIDES, get_health},
 };
 
-static const struct route *find_route(struct slice path)
+static bool is_served(const struct route *route, const struct connection *connection)
+{
+    if (route->side == BOTH_SIDES || connection->worker->server->settings.metrics_address.port == NULL)
+        return true;
+    return (route->side == INSIDE) == connection->inside;
+}
+
+static const struct route *find_route(struct slice path, const struct connection *connection)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (slice_equals(path, slice_of(routes[i].path)))
+        if (slice_equals(path, slice_of(routes[i].path)) && is_served(&routes[i], connection))
             return &routes[i];
     return NULL;
 }
@@ -105,10 +116,16 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request)
     struct slice target = {request->path.base, request->path.len};
     struct slice path = {target.at, request->query_at < target.length ? request->query_at : target.length};
     struct slice query = slice_after(target, path.length < target.length ? path.length + 1 : target.length);
-    if (has_two_lengths(connection->socket->input)) {
+    const struct route *route = find_route(path, connection);
+    if (connection->reserved)
+        request->http1_is_persistent = 0;
+    if (connection->reserved && route != NULL && route->handler == post_drain) {
+        atomic_fetch_add_explicit(&connection->worker->server->refused, 1, memory_order_relaxed);
+        response_withhold(request, "drain");
+    } else if (has_two_lengths(connection->socket->input)) {
         request->http1_is_persistent = 0;
         response_send_text(request, "unread", 400, "Bad Request", "the length of the body is given twice\n");
     } else
-        follow(find_route(path), request, query);
+        follow(route, request, query);
     return 0;
 }
