@@ -247,6 +247,7 @@ static struct http_server *open_server(const struct settings *settings, char err
             .workers = (unsigned)settings->workers,
             .max_body_size = settings->max_body_size,
             .max_connections = settings->max_connections,
+            .max_input_memory = settings->max_input_memory,
             .header_timeout = settings->header_timeout,
             .request_timeout = settings->request_timeout,
             .idle_timeout = settings->idle_timeout,

@@ -47,6 +47,7 @@ struct settings {
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
+    uint64_t max_input_memory; /* bytes */
     uint64_t workers;
     char *ingest_prefix;     /* with its final space */
     uint64_t header_timeout; /* milliseconds, as the next two */

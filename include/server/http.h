@@ -31,6 +31,7 @@ struct http_settings {
     unsigned workers;
     size_t max_body_size;
     size_t max_connections;
+    size_t max_input_memory; /* bytes, for requests that arrive */
     uint64_t header_timeout; /* milliseconds, as the next two */
     uint64_t request_timeout;
     uint64_t idle_timeout;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/memory_limit.h"
 #include "base/number.h"
 #include "base/version.h"
 #include "config/secret.h"
@@ -69,6 +70,10 @@ static const struct setting settings[] = {
      "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
      "beyond it the longest-idle connection without a right password is closed for a new one"},
+    {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
+     "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
+     "memory "
+     "limit, 64MiB at least"},
     {"WORKERS", NUMBER, AT(workers), NULL, 1, 64,
      "threads that take batches, up to 64; if not set, as many as there are usable cores, at most 8"},
     {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
@@ -390,6 +395,13 @@ static uint64_t usable_cores(void)
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
 }
 
+static uint64_t default_input_memory(void)
+{
+    uint64_t least = 64 << 20;
+    uint64_t quarter = memory_limit() / 4;
+    return quarter > least ? quarter : least;
+}
+
 /* The server reads passwords, and a check of what the server would do.  A health check runs beside the server, maybe
  * without its secrets; a command runs where nobody has them. */
 static bool reads_passwords(const struct settings *config)
@@ -426,6 +438,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
+    if (config->max_input_memory == 0)
+        config->max_input_memory = default_input_memory();
     if (config->workers == 0)
         config->workers = usable_cores();
     return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);

@@ -97,6 +97,8 @@ bool http_start(struct http_server *server, const struct http_modules *modules)
         worker->slot = server->started;
         h2o_linklist_init_anchor(&worker->connections);
         h2o_linklist_init_anchor(&worker->waiting);
+        h2o_linklist_init_anchor(&worker->handed_on);
+        h2o_linklist_init_anchor(&worker->bodies);
         if (pthread_create(&worker->thread, &attributes, worker_run, worker) != 0)
             break;
         server->started++;

@@ -165,6 +165,25 @@ static struct post begin_post(h2o_req_t *request, struct slice query)
     return post;
 }
 
+enum admission post_drain_admit(struct connection *connection, struct slice authorization)
+{
+    struct http_server *server = connection->worker->server;
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct accounts *accounts = accounts_ref(server->accounts);
+    pthread_rwlock_unlock(&server->access_lock);
+    const struct account *account;
+    struct verification *verification;
+    enum accounts_result result = accounts_check(accounts, authorization, &account, &verification);
+    if (result == ACCOUNTS_PENDING)
+        verification_free(verification);
+    if (result == ACCOUNTS_ALLOWED)
+        worker_trust(connection);
+    accounts_unref(accounts);
+    return result == ACCOUNTS_DENIED      ? ADMISSION_REFUSED
+           : result == ACCOUNTS_NO_MEMORY ? ADMISSION_WITHHELD
+                                          : ADMISSION_GRANTED;
+}
+
 static void end_post(struct post *post)
 {
     accounts_unref(post->accounts);
@@ -180,7 +199,7 @@ static bool decide(struct post *post, enum accounts_result result)
         return take_post(post);
     }
     if (result == ACCOUNTS_DENIED)
-        response_send_unauthorized(post->request, name, "Basic realm=\"drain\"");
+        response_send_unauthorized(post->request, name, DRAIN_CHALLENGE);
     else
         response_withhold(post->request, name);
     return true;

@@ -14,6 +14,7 @@ enum {
      * time and is told to close the connection, which is better than finding it closed while sending. */
     STOP_GRACE = 500,
     CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
+    LINGER_TIME = 5000,    /* milliseconds for a sender to see that it was refused */
     STRANGER_IDLE = 10000, /* milliseconds; the long idle time is for those who have sent a right password */
     RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
 };
@@ -60,15 +61,25 @@ static void on_close(void *data)
 {
     struct connection *connection = data;
     h2o_linklist_unlink(&connection->link);
+    gate_close(connection);
     leave(connection->worker, connection->inside, connection->authenticated, true);
     free(connection);
 }
 
 /* The socket is only shut down: libh2o then finds its end and frees what belongs to it. */
-static void end_connection(struct connection *connection)
+void worker_end_connection(struct connection *connection)
 {
     connection->ended = true;
+    gate_resume(connection);
     shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+}
+
+static void on_handshake(h2o_socket_t *socket, const char *error)
+{
+    if (error != NULL)
+        h2o_socket_close(socket);
+    else
+        gate_open(socket->on_close.data);
 }
 
 /* Close the connection of the stranger for whom nothing has been done for longest. */
@@ -84,7 +95,7 @@ static void displace_stranger(struct worker *worker)
     }
     if (chosen == NULL)
         return;
-    end_connection(chosen);
+    worker_end_connection(chosen);
     worker->displaced++;
 }
 
@@ -107,7 +118,10 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     connection->socket->on_close.cb = on_close;
     connection->socket->on_close.data = connection;
     h2o_linklist_insert(&worker->connections, &connection->link);
-    h2o_accept(&worker->accept, connection->socket);
+    if (worker->accept.ssl_ctx != NULL)
+        h2o_socket_ssl_handshake(connection->socket, worker->accept.ssl_ctx, NULL, on_handshake);
+    else
+        gate_open(connection);
 }
 
 static void begin_stop(struct worker *worker)
@@ -133,13 +147,6 @@ static void on_hand_offs(h2o_multithread_receiver_t *receiver, h2o_linklist_t *m
 
 /* ---- timeouts ---- */
 
-/* Is the header of a request complete in what has been received?  libh2o keeps it until the request is answered. */
-static bool has_header(const h2o_buffer_t *input)
-{
-    size_t length = input->size < 64 * 1024 ? input->size : 64 * 1024;
-    return memmem(input->bytes, length, "\r\n\r\n", 4) != NULL || memmem(input->bytes, length, "\n\n", 2) != NULL;
-}
-
 static uint64_t shorter(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -163,6 +170,8 @@ static bool is_overdue(struct connection *connection, const struct http_settings
     const h2o_buffer_t *input = connection->socket->input;
     if (connection->waiting) /* see post_drain_check() */
         return false;
+    if (connection->gate.state == GATE_REFUSED)
+        return now - connection->gate.refused > LINGER_TIME;
     if (connection->responding)
         return now - connection->changed > settings->request_timeout;
     bool partial = input != NULL && input->size > 0;
@@ -173,7 +182,7 @@ static bool is_overdue(struct connection *connection, const struct http_settings
     if (connection->partial_since == 0 || connection->requests_seen != connection->requests)
         connection->partial_since = now;
     connection->requests_seen = connection->requests;
-    uint64_t limit = has_header(input) ? settings->request_timeout : settings->header_timeout;
+    uint64_t limit = connection->gate.state == GATE_HEAD ? settings->header_timeout : settings->request_timeout;
     return now - connection->partial_since > limit;
 }
 
@@ -197,7 +206,7 @@ static void check_connections(struct worker *worker)
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         if (!is_overdue(connection, &worker->server->settings, now))
             continue;
-        end_connection(connection);
+        worker_end_connection(connection);
         /* Idle ones are closed as a matter of course. */
         ended += connection->responding || connection->partial_since != 0;
     }
@@ -221,7 +230,7 @@ static void end_idle_connections(struct worker *worker)
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         const h2o_buffer_t *input = connection->socket->input;
         if (!connection->responding && (input == NULL || input->size == 0))
-            end_connection(connection);
+            worker_end_connection(connection);
     }
 }
 
@@ -253,9 +262,13 @@ static void close_context(struct worker *worker)
  * since these follow the wall clock, which can be set. */
 static void run_loop(struct worker *worker, int32_t wait)
 {
-    h2o_evloop_run(worker->context.loop, worker->retries > 0 ? RETRY_INTERVAL : wait);
-    if (worker->retries > 0)
+    bool tries = worker->retries > 0 || worker->paused > 0;
+    h2o_evloop_run(worker->context.loop, worker->has_work ? 0 : tries ? RETRY_INTERVAL : wait);
+    unsigned retries = worker->retries;
+    if (retries > 0)
         post_drain_check(worker, clock_monotonic());
+    /* A response that was sent here has an end that libh2o finds only when its loop runs. */
+    worker->has_work = gate_run(worker) || worker->retries < retries;
     if (clock_monotonic() >= worker->next_check)
         check_connections(worker);
 }

@@ -1,7 +1,8 @@
 """Strangers: whoever has no password shuts nobody out and takes nothing that others need."""
-from harness import test
+from harness import in_threads, test
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS
+from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
 from support.raw_connection import Raw, head_of, post_of
@@ -89,3 +90,146 @@ def metrics_have_a_listener_of_their_own(context):
 
     for ask, statuses in ((HEALTH, (200, 200)), (METRICS, (404, 200)), (post_of(b""), (204, 404))):
         equal((status(outside, ask), status(inside, ask)), statuses, "the statuses outside and inside of %r" % ask[:20])
+
+
+# ---- bodies ----
+
+WRONG = {"Authorization": basic("drain", "wrong")}
+
+
+@test
+def bodies_of_strangers_are_not_read(context):
+    """Path, method and credentials are checked when the head is complete: the answer comes without the body."""
+    server = context.server(MAX_BODY_SIZE="4MiB")
+    length = {"Content-Length": str(4 << 20)}
+    chunked = {"Transfer-Encoding": "chunked"}
+    for framing in (length, chunked, {**length, "Expect": "100-continue"}):
+        for head, status, header in ((head_of("POST", "/drain", {**WRONG, **framing}), 401, ("www-authenticate", 'Basic realm="drain"')),
+                                     (head_of("POST", "/drain", framing), 401, ("www-authenticate", 'Basic realm="drain"')),
+                                     (head_of("POST", "/nothing", {**AUTH_DRAIN, **framing}), 404, ("connection", "close")),
+                                     (head_of("PUT", "/drain", {**AUTH_DRAIN, **framing}), 405, ("allow", "POST")),
+                                     (head_of("GET", "/metrics", framing), 401, ("www-authenticate", 'Basic realm="metrics"')),
+                                     (head_of("GET", "/metrics", {**AUTH_METRICS, **framing}), 400, ("connection", "close")),
+                                     (head_of("GET", "/health", framing), 400, ("connection", "close"))):
+            with Raw(server, timeout=5) as raw:
+                answer = raw.ask(head)
+                equal((answer.status, answer.header(header[0])), (status, header[1]), "the answer before the body to %r" % head[:40])
+                check(raw.is_closed(5), "the connection stays open")
+    if context.sanitizer is not None:
+        return
+    before = server.resident()
+    raws = [Raw(server) for _ in range(64)]
+    try:
+        for raw in raws:
+            try:
+                raw.send(head_of("POST", "/drain", {**WRONG, **length}) + bytes((4 << 20) - 1))
+            except ConnectionError:
+                pass
+        check(server.resident() - before < 32 << 20, "%d MiB are held for strangers", (server.resident() - before) >> 20)
+    finally:
+        for raw in raws:
+            raw.close()
+    server.post(ingest([gauge("g", 1)]))
+
+
+@test
+def refusals_are_seen(context):
+    """Senders that send all of a body before they read, as those in Python and Go do, find the answer and no reset."""
+    server = context.server(MAX_BODY_SIZE="64KiB")
+    large = bytes(8 << 20)
+    for _ in range(context.scaled(10, 5)):
+        for headers, body, status in ((AUTH_DRAIN, {"body": large}, 413), (WRONG, {"body": large}, 401), (AUTH_DRAIN, {"chunks": [large[: 1 << 20]] * 8}, 413)):
+            equal(server.request("POST", "/drain", headers, body.get("body"), **{k: v for k, v in body.items() if k == "chunks"}).status, status, "the status of a large body")
+    page = server.page()
+    equal(page.value("drain_exporter_http_requests_total", path="drain", status="413"), 2 * context.scaled(10, 5), "413s counted")
+
+
+@test
+def input_memory_is_bounded(context):
+    """Many at once with more than MAX_INPUT_MEMORY: strangers are closed, who has a password waits, and all bodies get through."""
+    server = context.server(MAX_INPUT_MEMORY="4MiB", MAX_BODY_SIZE="2MiB", REQUEST_TIMEOUT="30s", HEADER_TIMEOUT="20s", WORKERS=2)
+    server.post(b"")
+    before = server.resident()
+    body = (ingest([gauge("g", 1)]) * 20000)[: 2 << 20]
+    strangers, senders = [], []
+    try:
+        for _ in range(100):
+            strangers.append(Raw(server))
+            strangers[-1].send(b"GET /health HTTP/1.1\r\nX: " + b"x" * 60000)
+        for i in range(16):
+            senders.append(Raw(server, timeout=60))
+            senders[-1].socket.settimeout(0.2)
+        # Each sends all but the last byte, as far as it is read.
+        sent = [0] * len(senders)
+        for at, raw in enumerate(senders):
+            data = post_of(body, "app%d" % at)[:-1]
+            try:
+                while sent[at] < len(data):
+                    sent[at] += raw.socket.send(data[sent[at] : sent[at] + 65536])
+            except OSError:
+                pass  # it has to wait
+        if context.sanitizer is None:
+            check(server.resident() - before < 40 << 20, "%d MiB are held", (server.resident() - before) >> 20)
+        equal(server.request("GET", "/health").status, 200, "health beside them")
+
+        def finish(at):
+            raw, data = senders[at], post_of(body, "app%d" % at)
+            raw.socket.settimeout(60)
+            raw.send(data[sent[at] :])
+            equal(raw.answer().status, 204, "a batch that had to wait")
+
+        in_threads([lambda at=at: finish(at) for at in range(len(senders))])
+    finally:
+        for raw in strangers + senders:
+            raw.close()
+    page = server.page()
+    wait_for(lambda: server.page().value("drain_exporter_connections_displaced_total") > 0, "strangers who were closed are counted")
+    equal(page.total("drain_exporter_batches_total"), 17, "batches taken")
+
+
+# ---- smuggling ----
+
+@test
+def ambiguous_requests_are_refused(context):
+    """What a proxy in front of us may understand differently is answered 400, and what stands behind it is not read."""
+    server = context.server()
+    start = "POST /drain?app_name=outer HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n" % AUTH_DRAIN["Authorization"]
+    hidden = head_of("POST", "/drain?app_name=smuggled", {**AUTH_DRAIN, "Content-Length": "0"}).decode()
+    cases = [start + header + "\r\n\r\n0\r\n\r\n" for header in (
+        "Content-Length: 5\r\n \nTransfer-Encoding: chunked", "Content-Length: 5\r\n 5", "Content-Length: 5\r\n\tX: y", "Content-Length: 5\nTransfer-Encoding: chunked",
+        "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5", "Content-Length: +5", "Content-Length: 0x5", "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding:\x0bchunked", "Transfer-Encoding : chunked", "Content-Length : 5", "X: y\rContent-Length: 5", "Host: y\r\nContent-Length: 5", "X: y\n\nContent-Length: 5")]
+    cases += [start + "Transfer-Encoding: chunked\r\n\r\n" + chunks for chunks in (
+        "0x5\r\nabcde\r\n0\r\n\r\n", "5\nabcde\r\n0\r\n\r\n", "5\r\nabcde\n0\r\n\r\n", "5 5\r\nabcde\r\n0\r\n\r\n", "+5\r\nabcde\r\n0\r\n\r\n", "5\r\nabcdefg\r\n0\r\n\r\n", "0\r\nT: x\n\n", "5;a\nb\r\nabcde\r\n0\r\n\r\n")]
+    cases += ["POST /drain HTTP/1.1\r\nAuthorization: %s\r\nContent-Length: 0\r\n\r\n" % AUTH_DRAIN["Authorization"]]
+    for case in cases:
+        with Raw(server, timeout=5) as raw:
+            raw.send(case + hidden)
+            equal(raw.answer().status, 400, "the status of %r" % case[len(start) :])
+            check(raw.is_closed(5) and raw.input == b"", "the connection stays open after %r" % case[len(start) :])
+    page = server.page()
+    equal(page.select("drain_exporter_batches_total"), [], "batches taken")
+    # And blanks at the end of a header are none of its value.
+    with Raw(server) as raw:
+        raw.send(start + "Content-Length: 3\r\nX: y \r\n\r\nabc" + start.replace("\r\nAuth", " \r\nAuth", 1)[:-2] + "  \r\nContent-Length: 0\r\n\r\n")
+        equal((raw.answer().status, raw.answer().status), (204, 204), "requests with blanks at the end of headers")
+
+
+@test
+def pipelines_cost_little(context):
+    """A hundred thousand requests in one write: each is answered, in order, in a time that grows with their number only."""
+    server = context.server()
+    count = context.scaled(100000)
+    data = (head_of("GET", "/health") * count) + head_of("GET", "/nothing", {"Connection": "close"})
+    with Raw(server, timeout=60) as raw:
+        received = bytearray()
+
+        def read():
+            while b"404" not in received[-400:]:
+                more = raw.socket.recv(1 << 20)
+                check(more != b"", "closed after %d answers", received.count(b"HTTP/1.1 200"))
+                received.extend(more)
+
+        in_threads([lambda: raw.send(data), read])
+        equal(received.count(b"HTTP/1.1 200"), count, "answers")
