@@ -233,3 +233,19 @@ def pipelines_cost_little(context):
 
         in_threads([lambda: raw.send(data), read])
         equal(received.count(b"HTTP/1.1 200"), count, "answers")
+
+
+# ---- series ----
+
+@test
+def series_of_prometheus_cannot_be_forged(context):
+    """What Prometheus writes about scrapes and alerts is nobody's to report, with labels or without."""
+    server = context.server()
+    forged = ("up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_anything", "ALERTS", "ALERTS_FOR_STATE")
+    for app in ("app", None):
+        server.post(ingest([gauge(name, 0) for name in forged] + [gauge(name, 0, job="x", instance="y") for name in forged] + [gauge("upper", 1), gauge("scraped", 2)]), app)
+    page = server.page()
+    for name in forged:
+        equal(page.select(name), [], "series of %s" % name)
+    equal((page.value("upper", app="app", process="web.1"), page.value("scraped", app="app", process="web.1")), (1, 2), "names that only look alike")
+    equal(page.value("drain_exporter_samples_rejected_total", app="app", reason="reserved_name"), 2 * len(forged), "samples rejected")
