@@ -77,6 +77,14 @@ static int run(struct settings *settings)
     log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", settings->listen_address,
               (unsigned)settings->workers);
     serve(exporter, signals);
+    /* A second one ends the process at once. */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &stops, NULL);
     log_write(LOG_INFO, "stopping");
     if (!exporter_stop(exporter, STOP_TIMEOUT)) {
         log_write(LOG_WARN, "requests in flight were cut off after %d s", STOP_TIMEOUT / 1000);

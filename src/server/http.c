@@ -1,6 +1,7 @@
 #include "server/http_internal.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,8 +27,27 @@ static void configure(struct http_server *server)
     handler->on_req = routes_on_request;
 }
 
+/* Let the process have as many file descriptors as it may.  False with one sentence in error if those are too few. */
+static bool raise_descriptors(const struct http_settings *settings, char error[ERROR_MAX])
+{
+    enum { OTHERS = 64 /* files, signals, and some for each of the threads */, FOR_WORKER = 8 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    size_t needed = settings->max_connections + 2 * HTTP_RESERVED_CONNECTIONS + HTTP_INSIDE_CONNECTIONS + OTHERS +
+                    settings->workers * FOR_WORKER;
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= needed)
+        return true;
+    return error_set(error, "MAX_CONNECTIONS (%zu) needs %zu file descriptors, but %zu is the limit (ulimit -n)",
+                     settings->max_connections, needed, (size_t)limit.rlim_max);
+}
+
 struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
+    if (!raise_descriptors(settings, error))
+        return NULL;
     struct http_server *server = aligned_alloc(64, (sizeof *server + 63) / 64 * 64);
     if (server == NULL)
         goto no_memory;

@@ -157,27 +157,40 @@ static size_t count_outside(const struct http_server *server)
     return all > inside ? all - inside : 0;
 }
 
-void http_accept(struct http_server *server)
+static size_t count_strangers(const struct http_server *server)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < server->settings.workers; i++)
+        count += atomic_load_explicit(&server->workers[i].stranger_count, memory_order_relaxed);
+    return count;
+}
+
+/* Accept one connection from outside; false if there is none, or none can be taken now. */
+static bool accept_from_outside(struct http_server *server)
 {
     size_t limit = server->settings.max_connections;
-    accept_from_inside(server);
-    for (;;) {
-        size_t count = count_outside(server);
-        struct worker *strangers = count >= limit ? find_strangers(server) : NULL;
-        if (strangers != NULL && count >= limit + HTTP_RESERVED_CONNECTIONS) {
-            usleep(1000); /* the workers are closing some: until then what waits stays in the backlog */
-            return;
-        }
-        int fd = accept_one(server->listener);
-        if (fd < 0)
-            return;
-        if (count < limit)
-            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd});
-        else if (strangers != NULL)
-            hand_on(server, strangers, &(struct arrival){.fd = fd, .displace = true});
-        else if (count < limit + HTTP_RESERVED_CONNECTIONS)
-            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .reserved = true});
-        else
-            refuse(server, fd, limit);
+    size_t count = count_outside(server);
+    size_t strangers = count_strangers(server);
+    bool reserved = count >= limit + strangers; /* all others have sent their password */
+    bool full = count >= limit + (reserved ? HTTP_RESERVED_CONNECTIONS : 0);
+    struct worker *worker = full ? find_strangers(server) : choose_worker(server);
+    if (worker != NULL && count >= limit + 2 * HTTP_RESERVED_CONNECTIONS) {
+        usleep(1000); /* the workers are closing some: until then what waits stays in the backlog */
+        return false;
     }
+    int fd = accept_one(server->listener);
+    if (fd < 0)
+        return false;
+    if (worker == NULL)
+        refuse(server, fd, limit);
+    else
+        hand_on(server, worker, &(struct arrival){.fd = fd, .displace = full, .reserved = reserved});
+    return true;
+}
+
+void http_accept(struct http_server *server)
+{
+    accept_from_inside(server);
+    while (accept_from_outside(server))
+        continue;
 }

@@ -2,6 +2,7 @@
  *
  * A request waits, without holding up its thread, for two things: until its password is verified (verifier.h), and
  * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -11,6 +12,7 @@
 
 enum {
     DECOMPRESSED_FACTOR = 4,
+    ENCODINGS_MAX = 256, /* bytes */
     /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
     WAIT_MAX = 10000,
 };
@@ -108,6 +110,20 @@ static bool take_body(const struct post *post)
     return true;
 }
 
+/* The values of all headers Content-Encoding, which are one list (RFC 9110, 5.3); empty if there are none, and cut off
+ * if it is longer than any that we take. */
+static struct slice encodings_of(const h2o_req_t *request, char text[ENCODINGS_MAX])
+{
+    size_t length = 0;
+    ssize_t at = -1;
+    while ((at = h2o_find_header(&request->headers, H2O_TOKEN_CONTENT_ENCODING, at)) >= 0 && length < ENCODINGS_MAX) {
+        h2o_iovec_t value = request->headers.entries[at].value;
+        length += (size_t)snprintf(text + length, ENCODINGS_MAX - length, "%s%.*s", length > 0 ? ", " : "",
+                                   (int)value.len, value.base);
+    }
+    return (struct slice){text, length < ENCODINGS_MAX ? length : ENCODINGS_MAX - 1};
+}
+
 /* Find the body of a request, decompressed.  False if there is none that can be taken: then it was answered. */
 static bool decode(struct post *post)
 {
@@ -118,8 +134,8 @@ static bool decode(struct post *post)
         response_send_text(request, name, 413, "Content Too Large", "the body is too large\n");
         return false;
     }
-    switch (decompress(request_header(request, H2O_TOKEN_CONTENT_ENCODING), sent, limit * DECOMPRESSED_FACTOR,
-                       &post->decompressed)) {
+    char encodings[ENCODINGS_MAX];
+    switch (decompress(encodings_of(request, encodings), sent, limit * DECOMPRESSED_FACTOR, &post->decompressed)) {
     case DECOMPRESS_PLAIN:
         post->body = sent;
         return true;

@@ -1,12 +1,20 @@
-"""Strangers: whoever has no password shuts nobody out and takes nothing that others need."""
+"""Strangers: whoever has no password shuts nobody out and takes nothing that others need.  And what the program needs itself."""
+import gzip
+import os
+import resource
+import signal
+import subprocess
+import time
+
 from harness import in_threads, test
-from support.checks import check, equal
+from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS
 from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
+from support.processes import run_to_end
 from support.raw_connection import Raw, head_of, post_of
-from support.waiting import wait_for
+from support.waiting import patient, wait_for
 
 HEALTH = head_of("GET", "/health")
 METRICS = head_of("GET", "/metrics", AUTH_METRICS)
@@ -249,3 +257,92 @@ def series_of_prometheus_cannot_be_forged(context):
         equal(page.select(name), [], "series of %s" % name)
     equal((page.value("upper", app="app", process="web.1"), page.value("scraped", app="app", process="web.1")), (1, 2), "names that only look alike")
     equal(page.value("drain_exporter_samples_rejected_total", app="app", reason="reserved_name"), 2 * len(forged), "samples rejected")
+
+
+# ---- what the program needs itself ----
+
+@test
+def descriptors_are_enough(context):
+    """The limit is raised as far as it may be, and what cannot be had is refused in one sentence."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 200), hard))
+    try:
+        server = context.server(MAX_CONNECTIONS=300)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    raws = []
+    try:
+        for _ in range(300):
+            raws.append(Raw(server))
+            equal(raws[-1].ask(HEALTH).status, 200, "health on connection %d" % len(raws))
+    finally:
+        for raw in raws:
+            raw.close()
+    for count in (6, 12, 200):
+        done = run_to_end(["sh", "-c", 'ulimit -n %d; exec "$0"' % count, context.program], **{**server.settings, "LISTEN_ADDRESS": "127.0.0.1:%d" % free_port("127.0.0.1")})
+        check(done.status == 1 and done.err.count("\n") == 1 and "MAX_CONNECTIONS" in done.err, "with %d descriptors: %r", count, done)
+
+
+@test
+def second_sigterm_ends_at_once(context):
+    """The first one waits for requests in flight, the second for nobody."""
+    server = context.server()
+    with Raw(server) as raw:
+        raw.send(head_of("POST", "/drain", {**AUTH_DRAIN, "Content-Length": "10"}) + b"x")
+        wait_for(lambda: server.page().value("drain_exporter_connections") >= 2, "the request has begun")
+        server.tell(signal.SIGTERM)
+        wait_for(lambda: "stopping" in server.log(), "it stops")
+        server.tell(signal.SIGTERM)
+        server.stopped = True
+        equal(server.process.wait(patient(5)), -signal.SIGTERM, "its end")
+
+
+@test
+def pipes_as_secrets_hold_nothing_up(context):
+    """A pipe to which nobody writes: SIGHUP fails with a sentence, and all goes on."""
+    path = context.file("password", "one")
+    server = context.server(PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=path)
+    os.unlink(path)
+    os.mkfifo(path)
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "reload: nothing was changed" in server.log(), "the reload fails", 10)
+    equal(server.request("POST", "/drain", {"Authorization": basic("drain", "one")}, b"").status, 204, "a batch with the old password")
+
+
+@test
+def encrypted_keys_are_refused(context):
+    """With a terminal OpenSSL would ask for the passphrase."""
+    key, cert = os.path.join(context.folder, "key.pem"), os.path.join(context.folder, "cert.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:secret", "-days", "2", "-subj", "/CN=localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
+    leader, terminal = os.openpty()
+    try:
+        process = subprocess.Popen([context.program], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True,
+                                   preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+                                   env={**os.environ, "PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b", "TLS_CERT_FILE": cert, "TLS_KEY_FILE": key,
+                                        "LISTEN_ADDRESS": "127.0.0.1:%d" % free_port("127.0.0.1")})
+        try:
+            _, err = process.communicate(timeout=patient(5))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise Failure("it waits for a passphrase")
+    finally:
+        os.close(leader)
+        os.close(terminal)
+    check(process.returncode == 1 and "TLS_KEY_FILE" in err and err.count("\n") == 1, "status %d: %r", process.returncode, err)
+
+
+@test
+def encodings_of_several_headers(context):
+    """Two headers are one list, members of gzip follow one another, and zero bytes may pad them."""
+    server = context.server()
+    body = ingest([gauge("g", 5)])
+    twice = gzip.compress(gzip.compress(body))
+    with Raw(server) as raw:
+        head = head_of("POST", "/drain?app_name=app", {**AUTH_DRAIN, "Content-Length": str(len(twice)), "Content-Encoding": "gzip"})
+        equal(raw.ask(head[:-2] + b"content-encoding: gzip\r\n\r\n" + twice).status, 204, "two headers")
+    for data in (gzip.compress(body) + bytes(100), gzip.compress(body[:9]) + gzip.compress(body[9:]) + bytes(1)):
+        server.post(data, "app", {"Content-Encoding": "gzip"})
+    server.post(gzip.compress(body) + bytes(3) + b"x", "app", {"Content-Encoding": "gzip"}, 422)
+    equal(server.page().value("drain_exporter_messages_recognised_total", app="app", family="ingest"), 3, "messages")
