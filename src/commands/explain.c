@@ -156,7 +156,7 @@ static void print_unread(const struct batch_judgement *judgement)
     for (size_t i = 0; rules_unread(judgement->family, judgement->context, i, &unread); i++) {
         printf("    # rule %.*s, %s: the value \"", (int)unread.rule.length, unread.rule.at, unread.metric);
         print_safely(unread.text);
-        printf("\" cannot be used: %s", rules_unread_meaning(unread.reason));
+        printf("\" cannot be used: %s%s", rules_unread_meaning(unread.reason), unread.unit.length > 0 ? ": " : "");
         print_safely(unread.unit);
         putchar('\n');
     }
