@@ -177,10 +177,16 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 	$(Q)for target in $(FUZZ_TARGETS); do $(BUILD)/replay_$$target tests/fuzz/corpus/$$target || exit 1; done
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
-$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(ROOM_SOURCES) $(wildcard include/*.h include/*/*.h)
+FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
+FUZZ_OBJECTS := $(ROOM_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
+$(BUILD)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g \
-	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(ROOM_SOURCES) $(LIBS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+-include $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECONDS (60) for each target
 	$(Q)for target in $(FUZZ_TARGETS); do \

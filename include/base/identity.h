@@ -10,7 +10,7 @@
 
 #include "base/slice.h"
 
-/* Bounds.  Prometheus has none of its own, but a page that holds one label of a megabyte is refused by people. */
+/* Bounds.  Prometheus has none of its own, but nobody can use a label of a megabyte. */
 enum {
     IDENTITY_NAME_MAX = 256,   /* bytes of a metric name */
     IDENTITY_LABELS_MAX = 40,  /* labels of one series */

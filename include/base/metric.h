@@ -1,4 +1,4 @@
-/* Metrics whose names, help texts and shapes we choose ourselves, or the configuration does.  They live as long as the
+/* Metrics whose names, help texts and types are chosen by us or by the configuration.  They live as long as the
  * process. */
 #ifndef METRIC_H
 #define METRIC_H

@@ -19,7 +19,7 @@ struct process {
 
 /* Some lines say which instance of a process wrote them.  Which one is it, compared with the instance known so far? */
 enum process_instance {
-    INSTANCE_SAME,   /* the one known so far, or the first one */
+    INSTANCE_SAME,   /* the one known so far, the first one, or one whose start another line has reported */
     INSTANCE_NEXT,   /* a new one, which replaces it, and no other line has said so */
     INSTANCE_FORMER, /* one that was replaced: it still runs for a while */
 };

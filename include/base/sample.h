@@ -25,7 +25,7 @@ struct sample {
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
     bool of_position;     /* it is of the position of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
-    bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
+    bool no_expiry;       /* the series lives as long as its entity; else for the family's lifetime after a sample */
     bool name_limited;    /* the app may choose only so many names of this kind */
 };
 
@@ -63,9 +63,9 @@ struct sample_output {
     void (*record)(struct sample_output *output, const struct sample *sample);
     void (*reject)(struct sample_output *output, enum sample_rejection reason);
 
-    /* For lines that come by the hundred: find a counted sample's series, without adding to it, and add to it, or to a
-     * histogram an observation, for as long as generation stays what it was.  NULL: the sample is refused, and counted
-     * as such. */
+    /* A shorter way for frequent lines: find a counted sample's series without adding to it; then add to it, or to a
+     * histogram an observation, for as long as generation stays the same.  find returns NULL if the sample is refused,
+     * which it has counted then. */
     struct series *(*find)(struct sample_output *output, const struct sample *sample);
     void (*add)(struct sample_output *output, struct series *counter, unsigned cell, double amount);
     void (*observe)(struct sample_output *output, struct series *histogram, const struct metric *metric,

@@ -53,14 +53,14 @@ static inline struct slice slice_after(struct slice text, size_t count)
     return (struct slice){text.at + count, text.length - count};
 }
 
-/* The offset of the first such byte, or text.length when there is none. */
+/* The offset of the first such byte, or text.length if there is none. */
 static inline size_t slice_index(struct slice text, char byte)
 {
     const char *found = text.length == 0 ? NULL : memchr(text.at, byte, text.length);
     return found == NULL ? text.length : (size_t)(found - text.at);
 }
 
-/* Take the first line off text, which must not be empty; the line is without its newline, which is gone as well. */
+/* Cut the first line off text, which must not be empty; the line is without its newline, which is gone as well. */
 static inline struct slice slice_cut_line(struct slice *text)
 {
     struct slice line = {text->at, slice_index(*text, '\n')};

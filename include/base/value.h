@@ -1,4 +1,4 @@
-/* What a series that others report is worth: a number, or a histogram, summary, set or sketch as a whole.
+/* The value of a series that others report: a number, or a histogram, summary, set or sketch as a whole.
  * Values are immutable once published: an update makes a new one out of the old one and what has come.  No I/O. */
 #ifndef VALUE_H
 #define VALUE_H
@@ -14,7 +14,7 @@ enum value_type {
     VALUE_HISTOGRAM,
     VALUE_SUMMARY,
     VALUE_SKETCH,           /* shown as a summary of five quantiles */
-    VALUE_EXTERNAL_COUNTER, /* shown as a counter: what others count since their start, which may come again */
+    VALUE_EXTERNAL_COUNTER, /* shown as a counter: what others count since their last start */
 };
 
 /* Bounds of what one value may hold; the first is the most that one update brings. */

@@ -5,8 +5,8 @@
  *
  * Both spellings of the model are read, that of Vector's Lua transform (parallel lists) and native_json (lists of
  * objects), which are distinguished by what the lists hold.  A mistake in one metric costs this metric, never its
- * line.  Labels are the tags, and app and process, which win over tags of these names.  INGEST.md is for those who
- * write such lines. */
+ * line.  Labels are the tags, and app and process, which win over tags of these names.  src/families/INGEST.md is for
+ * those who write such lines. */
 #ifndef FAMILY_INGEST_H
 #define FAMILY_INGEST_H
 

@@ -1,7 +1,7 @@
 /* Lines of Heroku's router: heroku / router.
  *
  *     at=error code=H12 desc="Request timeout" method=GET path="/" host=example.com dyno=web.1 connect=1ms
- * service=30000ms status=503 bytes=0 protocol=http1.1 tls=true tls_version=tls1.3
+ *         service=30000ms status=503 bytes=0 protocol=http1.1 tls=true tls_version=tls1.3
  *
  * heroku_router_requests_total{app,method,status};
  * heroku_router_protocol_requests_total{app,protocol,tls}; heroku_router_service_duration_seconds,

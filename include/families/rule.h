@@ -55,7 +55,8 @@ struct rule_test {
     struct rule_pattern *pattern; /* owned; of RULE_FITS */
 };
 
-/* One of the tests holds; or, if negated, none does, which is so too if there is no such field. */
+/* It holds if one of the tests holds.  If it is negated, it holds if none of them does, or if there is no such field.
+ */
 struct rule_condition {
     struct rule_field field;
     struct rule_test *tests; /* owned */
@@ -79,7 +80,7 @@ struct rule_part {
     enum rule_spelling spelling;
 };
 
-/* What stands for a value for which the test holds. */
+/* The text that replaces a value for which the test holds. */
 struct rule_mapping {
     struct rule_test test;
     char *text; /* owned */
@@ -147,7 +148,7 @@ struct rule {
     char *name;                   /* owned, as app and process; no other rule has it */
     char *app;                    /* NULL: of all apps */
     char *process;                /* a pattern with '*' and '?'; NULL: of all processes */
-    struct rule_pattern *pattern; /* owned; what the line matches; NULL: nothing, so it has fields */
+    struct rule_pattern *pattern; /* owned; the line must match it; NULL: the fields alone decide */
     enum rule_fields fields;
     char *after_text;                  /* owned; the expression of after */
     struct rule_pattern *after;        /* owned; fields stand behind what this matches; NULL: in all of the line */

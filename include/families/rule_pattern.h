@@ -7,8 +7,7 @@
  *   - It is compiled to machine code, or refused.
  *   - A match is given up after RULE_STEPS steps and RULE_STEPS_A_BYTE for each byte of the line.  The latter allow a
  *     search through a long line.
- *   - One step may look through the whole line, as "(?!.*x)" does.  So a match that takes RULE_TIME on a long line
- * counts as given up too. */
+ *   - One step may look through all of a line, as "(?!.*x)" does.  So RULE_TIME on a long line is too much as well. */
 #ifndef RULE_PATTERN_H
 #define RULE_PATTERN_H
 

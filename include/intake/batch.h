@@ -50,7 +50,7 @@ struct batch {
     const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
     size_t label_count;          /* at most FIXED_LABELS_MAX */
     const struct rules *rules;   /* for its lines; may be NULL */
-    bool router_by_process;      /* see struct family_context, as of the next one */
+    bool router_by_process;      /* see struct family_context; so for the next one */
     bool addon_app;
     struct origin origin;            /* who sent it */
     struct slice host;               /* Host: our name, as the sender knows us; empty: unknown */
@@ -63,8 +63,7 @@ enum batch_result {
     BATCH_TAKEN,
     BATCH_FOREIGN,     /* as struct batch says; only counted */
     BATCH_DUPLICATE,   /* it had been taken before; only counted */
-    BATCH_IN_PROGRESS, /* another thread is processing the same batch now: nothing was done or counted; ask again later
-                        */
+    BATCH_IN_PROGRESS, /* another thread processes the same batch now: nothing was done or counted; try again later */
 };
 
 /* Process a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that

@@ -27,7 +27,7 @@ extern const struct metric ledger_samples_outdated;
 extern const struct metric ledger_samples_rejected; /* a cell for each sample_rejection */
 extern const struct metric ledger_series_refused;   /* a cell for each family_id */
 extern const struct metric ledger_self_drain;
-extern const struct metric ledger_rule_lines; /* label: rule, as of the next two */
+extern const struct metric ledger_rule_lines; /* label: rule; so of the next three */
 extern const struct metric ledger_rule_errors;
 extern const struct metric ledger_rule_unread;
 extern const struct metric ledger_rule_disabled; /* gauge */
@@ -41,7 +41,7 @@ struct ledger {
     bool zeros;       /* record also what is 0 */
 };
 
-/* Inside the store, as all of these. */
+/* These functions are for a thread that is inside the store: store_enter(). */
 struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app,
                           uint64_t now);
 
@@ -57,7 +57,7 @@ struct ledger_batch {
 };
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch);
 
-/* What became of the messages of one that was not a duplicate. */
+/* What became of the messages of a batch that was not a duplicate. */
 struct ledger_messages {
     double recognised[FAMILY_COUNT];
     double ignored;

@@ -42,7 +42,7 @@ void log_input_close(struct log_input *input); /* NULL is harmless */
  */
 bool log_input_next(struct log_input *input, struct slice *message);
 
-/* Is there a next message that needs no reading? */
+/* Can the next message be returned without reading from the source? */
 bool log_input_has_next(struct log_input *input);
 
 /* Fill body, which is emptied first, with messages as a drain is sent them: those that are there, up to about limit

@@ -30,8 +30,7 @@ struct origin {
     const char *sender;       /* a constant: "logplex" */
     enum syslog_shape shape;  /* of its messages */
     struct slice drain_token; /* which drain of the app it is; empty: unknown */
-    /* How the batch names itself, so that it is known if it is sent again: the same id of the same drain.  Empty id: it
-     * does not. */
+    /* A batch that is sent again has the same id, of the same drain.  Empty id: it has none. */
     struct slice drain;
     struct slice id;
     bool announces_messages;

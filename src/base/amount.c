@@ -134,7 +134,7 @@ static const struct known_unit *find_unit(struct slice name)
     return NULL;
 }
 
-/* "M", "Mi", "mb" in any case, for who knows that these are bytes. */
+/* "M", "Mi", "mb" in any case, if it is known that these are bytes. */
 static const struct known_unit *find_size(struct slice name)
 {
     static const char *const tails[] = {"", "b", "i", "ib"};

@@ -143,8 +143,7 @@ static const struct placeholder *find_placeholder(struct slice text, bool starts
 
 struct line_pieces line_pieces_of(struct slice text)
 {
-    /* What is far behind the capacity of a pattern cannot matter, and a quote without an end is not looked for for
-     * ever. */
+    /* Text far behind the capacity of a pattern cannot matter.  So the search for a closing quote ends there. */
     return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
 }
 

@@ -98,6 +98,8 @@ static void release_old(struct epochs *epochs, struct epoch_slot *own)
         own->retired_size -= own->retired[count].size;
         own->retired[count].release(own->retired[count].item);
     }
+    if (count == 0)
+        return;
     own->retired_count -= count;
     own->stamped_count -= count;
     memmove(own->retired, own->retired + count, own->retired_count * sizeof own->retired[0]);
