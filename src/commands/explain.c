@@ -142,7 +142,7 @@ static void print_lost(struct explainer *explainer, const struct family_context 
 {
     for (int code = 0; code < LOGPLEX_CODES; code++) {
         double lost = context->lost[code] - explainer->lost[code];
-        char number[NUMBER_ROOM];
+        char number[NUMBER_TEXT_MAX];
         if (lost > 0)
             printf("    %s{%s=\"%s\"} +%.*s\n", ledger_upstream_lost.name, ledger_upstream_lost.label,
                    ledger_upstream_lost.label_values[code], (int)number_spell(lost, number), number);
@@ -232,7 +232,7 @@ static void on_verdict(struct batch_observer *observer, const struct batch_judge
 
 static void print_count(const char *name, double count)
 {
-    char number[NUMBER_ROOM];
+    char number[NUMBER_TEXT_MAX];
     if (count > 0)
         printf("  %-16s %.*s\n", name, (int)number_spell(count, number), number);
 }

@@ -55,7 +55,7 @@ static void read_password_file(struct document_reader *reader, void *into, const
         drain->password = config_keep(reader, SLICE(""));
         return;
     }
-    char secret[SECRET_ROOM], error[ERROR_MAX];
+    char secret[SECRET_CAPACITY], error[ERROR_MAX];
     char path_text[4096];
     memcpy(path_text, path.at, path.length);
     path_text[path.length] = '\0';

@@ -13,13 +13,13 @@ static size_t without_newline(const char *text, size_t length)
     return length;
 }
 
-bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX])
+bool secret_read(const char *path, char text[SECRET_CAPACITY], char error[ERROR_MAX])
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return error_set(error, "cannot be opened: %s", strerror(errno));
     setvbuf(file, NULL, _IONBF, 0); /* no copy is left in a buffer */
-    size_t length = fread(text, 1, SECRET_ROOM - 1, file);
+    size_t length = fread(text, 1, SECRET_CAPACITY - 1, file);
     bool failed = ferror(file) != 0;
     fclose(file);
     length = without_newline(text, length);
@@ -30,6 +30,6 @@ bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX]
         error_set(error, "holds a NUL byte");
     else
         return true;
-    explicit_bzero(text, SECRET_ROOM);
+    explicit_bzero(text, SECRET_CAPACITY);
     return false;
 }
