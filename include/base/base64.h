@@ -5,15 +5,15 @@
 #include "base/slice.h"
 
 /* The capacity that base64_decode needs for text of this length. */
-static inline size_t base64_room(size_t length)
+static inline size_t base64_capacity(size_t length)
 {
     return length / 4 * 3 + 4;
 }
 
-/* Decode text into out, which has base64_room(text.length) bytes, and set *length to the bytes written; out[*length]
- * is set to NUL.  False, with nothing decoded, for text that is empty, longer than 1 GiB, holds a byte outside the
- * standard alphabet (blanks too), has a wrong length, wrong padding, or bits behind its last byte that are not zero.
- * Padding may be missing altogether. */
+/* Decode text into out, which has base64_capacity(text.length) bytes, and set *length to the bytes written;
+ * out[*length] is set to NUL.  False, with nothing decoded, for text that is empty, longer than 1 GiB, holds a byte
+ * outside the standard alphabet (blanks too), has a wrong length, wrong padding, or bits behind its last byte that are
+ * not zero. Padding may be missing altogether. */
 bool base64_decode(struct slice text, char *out, size_t *length);
 
 #endif

@@ -7,7 +7,7 @@
 struct buffer {
     char *at; /* owned; NULL while empty */
     size_t length;
-    size_t room;
+    size_t capacity;
     bool failed; /* memory was short: what was appended since is lost */
 };
 

@@ -16,7 +16,7 @@ enum {
     IDENTITY_LABELS_MAX = 40,  /* labels of one series */
     IDENTITY_LABEL_MAX = 128,  /* bytes of a label's name */
     IDENTITY_VALUE_MAX = 1024, /* bytes of a label's value */
-    IDENTITY_ROOM = 4096,      /* bytes of the whole text */
+    IDENTITY_TEXT_MAX = 4096,  /* bytes of the whole text */
 };
 
 enum { FIXED_LABELS_MAX = 8 }; /* labels that the configuration sets on all series of an app */
@@ -29,7 +29,7 @@ struct label {
 struct identity {
     size_t name_length;
     size_t length;
-    char text[IDENTITY_ROOM]; /* the name, then at once the labels without their braces; no NUL */
+    char text[IDENTITY_TEXT_MAX]; /* the name, then at once the labels without their braces; no NUL */
 };
 
 static inline struct slice identity_name(const struct identity *identity)

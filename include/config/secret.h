@@ -8,15 +8,15 @@
 enum {
     PASSWORD_MAX = 1024, /* bytes of a password, and of the name of a user */
     USER_MAX = 64,
-    SECRET_ROOM = PASSWORD_MAX + 4, /* longer than any password, so that one that is too long is found to be */
+    SECRET_CAPACITY = PASSWORD_MAX + 4, /* longer than any password, so that one that is too long is found to be */
 };
 
 /* The two users that there are without a list of drains: one posts for all apps, one scrapes. */
 #define SHARED_USER "drain"
 #define METRICS_USER "metrics"
 
-/* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_ROOM - 1
- * bytes.  False if it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
-bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX]);
+/* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_CAPACITY
+ * - 1 bytes.  False if it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
+bool secret_read(const char *path, char text[SECRET_CAPACITY], char error[ERROR_MAX]);
 
 #endif

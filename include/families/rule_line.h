@@ -87,7 +87,7 @@ const struct rule_value *rule_fields_find(const struct rules_reader *reader, con
                                           const struct rule_field *field, struct rule_value *own);
 
 /* Its text; that of a number is written to spelled. */
-struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_ROOM]);
+struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_TEXT_MAX]);
 
 /* ---- rule_tests.c ---- */
 

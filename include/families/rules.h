@@ -88,10 +88,11 @@ struct rules_unread {
     struct slice unit; /* likewise; of RULES_UNREAD_UNIT: the part of it that is not known */
 };
 
-/* The nth of them, likewise.  They are also counted in the tally, and a line a minute is logged for each rule. */
+/* The nth of them, likewise.  They are also counted in the tally, and a line a minute is logged for each rule, without
+ * the texts. */
 bool rules_unread(enum family_id family, const struct family_context *context, size_t nth, struct rules_unread *unread);
 
-/* "it is no number"; of RULES_UNREAD_UNIT the unit is to follow. */
+/* "it is no number" */
 const char *rules_unread_meaning(enum rules_unread_reason reason);
 
 /* The family is in family.h's table: if there are rules, it owns all lines with a header, and reads NOT_A_METRIC if

@@ -75,7 +75,7 @@ struct series {
     entity_id entity;
     char tail[];
 };
-_Static_assert(IDENTITY_ROOM < 1 << 13 && CELLS_ROW <= 1 << 7, "a series' bit-fields hold them");
+_Static_assert(IDENTITY_TEXT_MAX < 1 << 13 && CELLS_ROW <= 1 << 7, "a series' bit-fields hold them");
 
 extern struct value store_dead_value;
 #define DEAD_SEEN UINT64_MAX

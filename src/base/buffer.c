@@ -4,17 +4,17 @@
 
 char *buffer_reserve(struct buffer *buffer, size_t length)
 {
-    if (buffer->room - buffer->length < length) {
-        size_t room = buffer->room < 65536 ? 65536 : buffer->room * 2;
-        while (room - buffer->length < length)
-            room *= 2;
-        char *larger = realloc(buffer->at, room);
+    if (buffer->capacity - buffer->length < length) {
+        size_t capacity = buffer->capacity < 65536 ? 65536 : buffer->capacity * 2;
+        while (capacity - buffer->length < length)
+            capacity *= 2;
+        char *larger = realloc(buffer->at, capacity);
         if (larger == NULL) {
             buffer->failed = true;
             return NULL;
         }
         buffer->at = larger;
-        buffer->room = room;
+        buffer->capacity = capacity;
     }
     return buffer->at + buffer->length;
 }

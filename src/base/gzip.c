@@ -30,7 +30,7 @@ static enum decompress_result inflate_all(int wrapper, struct slice body, size_t
     enum decompress_result result = DECOMPRESS_DONE;
     int status = Z_OK;
     while (status != Z_STREAM_END) {
-        size_t capacity = out->room > out->length ? out->room - out->length : FIRST_CAPACITY;
+        size_t capacity = out->capacity > out->length ? out->capacity - out->length : FIRST_CAPACITY;
         char *end = buffer_reserve(out, capacity);
         if (end == NULL) {
             result = DECOMPRESS_NO_MEMORY;

@@ -108,15 +108,15 @@ static size_t utf8_length(struct slice text)
     return length;
 }
 
-/* Append a label value, escaped and repaired; false if it does not fit below room. */
-static bool append_value(struct slice value, char *text, size_t *length, size_t room)
+/* Append a label value, escaped and repaired; false if it does not fit below capacity. */
+static bool append_value(struct slice value, char *text, size_t *length, size_t capacity)
 {
     while (value.length > 0) {
-        if (room - *length < 4)
+        if (capacity - *length < 4)
             return false;
         char byte = value.at[0];
         size_t take = 0;
-        size_t most = value.length < room - *length ? value.length : room - *length;
+        size_t most = value.length < capacity - *length ? value.length : capacity - *length;
         while (take < most && is_in(value.at[take], PLAIN)) {
             text[*length + take] = value.at[take];
             take++;
@@ -205,7 +205,7 @@ enum identity_result identity_build(struct identity *identity, struct slice name
         bool overridden = i + 1 < count && slice_equals(label_name, sorted[i + 1]->name);
         if (overridden || sorted[i]->value.length == 0)
             continue;
-        if (IDENTITY_ROOM - length < label_name.length + 4)
+        if (IDENTITY_TEXT_MAX - length < label_name.length + 4)
             return IDENTITY_BAD_LABELS;
         if (!first)
             identity->text[length++] = ',';
@@ -214,7 +214,7 @@ enum identity_result identity_build(struct identity *identity, struct slice name
         length += label_name.length;
         identity->text[length++] = '=';
         identity->text[length++] = '"';
-        if (!append_value(sorted[i]->value, identity->text, &length, IDENTITY_ROOM - 1))
+        if (!append_value(sorted[i]->value, identity->text, &length, IDENTITY_TEXT_MAX - 1))
             return IDENTITY_BAD_LABELS;
         identity->text[length++] = '"';
     }

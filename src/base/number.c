@@ -83,7 +83,7 @@ static size_t spell_general(double number, char *out)
     return length;
 }
 
-size_t number_spell(double number, char out[NUMBER_ROOM])
+size_t number_spell(double number, char out[NUMBER_TEXT_MAX])
 {
     if (isnan(number)) {
         memcpy(out, "NaN", 3);

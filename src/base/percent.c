@@ -8,10 +8,10 @@ static int hex_digit(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-size_t percent_decode(struct slice text, bool plus_is_blank, char *out, size_t room)
+size_t percent_decode(struct slice text, bool plus_is_blank, char *out, size_t capacity)
 {
     size_t length = 0;
-    for (size_t i = 0; i < text.length && length < room; i++) {
+    for (size_t i = 0; i < text.length && length < capacity; i++) {
         char byte = text.at[i];
         if (byte == '+' && plus_is_blank)
             byte = ' ';

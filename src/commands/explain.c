@@ -142,7 +142,7 @@ static void print_lost(struct explainer *explainer, const struct family_context 
 {
     for (int code = 0; code < LOGPLEX_CODES; code++) {
         double lost = context->lost[code] - explainer->lost[code];
-        char number[NUMBER_ROOM];
+        char number[NUMBER_TEXT_MAX];
         if (lost > 0)
             printf("    %s{%s=\"%s\"} +%.*s\n", ledger_upstream_lost.name, ledger_upstream_lost.label,
                    ledger_upstream_lost.label_values[code], (int)number_spell(lost, number), number);
@@ -156,7 +156,7 @@ static void print_unread(const struct batch_judgement *judgement)
     for (size_t i = 0; rules_unread(judgement->family, judgement->context, i, &unread); i++) {
         printf("    # rule %.*s, %s: the value \"", (int)unread.rule.length, unread.rule.at, unread.metric);
         print_safely(unread.text);
-        printf("\" cannot be used: %s", rules_unread_meaning(unread.reason));
+        printf("\" cannot be used: %s%s", rules_unread_meaning(unread.reason), unread.unit.length > 0 ? ": " : "");
         print_safely(unread.unit);
         putchar('\n');
     }
@@ -232,7 +232,7 @@ static void on_verdict(struct batch_observer *observer, const struct batch_judge
 
 static void print_count(const char *name, double count)
 {
-    char number[NUMBER_ROOM];
+    char number[NUMBER_TEXT_MAX];
     if (count > 0)
         printf("  %-16s %.*s\n", name, (int)number_spell(count, number), number);
 }

@@ -14,7 +14,7 @@ static void append(struct explanation *explanation, struct slice text)
 
 static void append_number(struct explanation *explanation, double number)
 {
-    char text[NUMBER_ROOM];
+    char text[NUMBER_TEXT_MAX];
     append(explanation, (struct slice){text, number_spell(number, text)});
 }
 

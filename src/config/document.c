@@ -413,6 +413,21 @@ void *config_allocate(struct document_reader *reader, size_t count, size_t size)
     return array;
 }
 
+void *config_allocate_list(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t least,
+                           size_t most, size_t size, size_t *count)
+{
+    if (!config_is_kind(reader, node, YAML_SEQUENCE_NODE, what))
+        return NULL;
+    *count = config_list_length(node);
+    if (*count >= least && *count <= most)
+        return config_allocate(reader, *count, size);
+    if (least > 0)
+        config_note(reader, &node->start_mark, "there must be %zu to %zu %s", least, most, what);
+    else
+        config_note(reader, &node->start_mark, "there are more than %zu %s", most, what);
+    return NULL;
+}
+
 size_t config_list_length(const yaml_node_t *list)
 {
     return (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);

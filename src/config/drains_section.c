@@ -55,7 +55,7 @@ static void read_password_file(struct document_reader *reader, void *into, const
         drain->password = config_keep(reader, SLICE(""));
         return;
     }
-    char secret[SECRET_ROOM], error[ERROR_MAX];
+    char secret[SECRET_CAPACITY], error[ERROR_MAX];
     char path_text[4096];
     memcpy(path_text, path.at, path.length);
     path_text[path.length] = '\0';
@@ -91,10 +91,8 @@ static void read_password_hash(struct document_reader *reader, void *into, const
 static void read_tokens(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
-    if (!config_is_kind(reader, value, YAML_SEQUENCE_NODE, "tokens"))
-        return;
-    size_t count = config_list_length(value);
-    drain->tokens = config_allocate(reader, count, sizeof drain->tokens[0]);
+    size_t count;
+    drain->tokens = config_allocate_list(reader, value, "tokens", 0, SIZE_MAX, sizeof drain->tokens[0], &count);
     for (size_t i = 0; drain->tokens != NULL && i < count; i++) {
         const yaml_node_t *item = config_list_item(reader, value, i);
         struct slice token;
@@ -244,14 +242,9 @@ static bool read_drain(struct document_reader *reader, struct config_drain *drai
 void config_read_drains(struct document_reader *reader, void *none, const yaml_node_t *node)
 {
     (void)none;
-    if (!config_is_kind(reader, node, YAML_SEQUENCE_NODE, "drains"))
-        return;
-    size_t count = config_list_length(node);
-    if (count > CONFIGURATION_DRAINS_MAX) {
-        config_note(reader, &node->start_mark, "there are more than %d drains", CONFIGURATION_DRAINS_MAX);
-        return;
-    }
-    reader->configuration->drains = config_allocate(reader, count, sizeof reader->configuration->drains[0]);
+    size_t count;
+    reader->configuration->drains = config_allocate_list(reader, node, "drains", 0, CONFIGURATION_DRAINS_MAX,
+                                                         sizeof reader->configuration->drains[0], &count);
     if (reader->configuration->drains == NULL)
         return;
     reader->configuration->drain_count = count;

@@ -134,14 +134,9 @@ static void read_buckets(struct document_reader *reader, void *into, const yaml_
 {
     struct rule_reading *reading = into;
     struct rule_metric *metric = reading->metric;
-    if (!config_is_kind(reader, value, YAML_SEQUENCE_NODE, "buckets"))
-        return;
-    size_t count = config_list_length(value);
-    if (count == 0 || count > RULE_BUCKETS_MAX) {
-        config_note(reader, &value->start_mark, "there must be 1 to %d buckets", RULE_BUCKETS_MAX);
-        return;
-    }
-    metric->bounds = config_allocate(reader, count, sizeof metric->bounds[0]);
+    size_t count;
+    metric->bounds =
+        config_allocate_list(reader, value, "buckets", 1, RULE_BUCKETS_MAX, sizeof metric->bounds[0], &count);
     for (size_t i = 0; metric->bounds != NULL && i < count; i++) {
         const yaml_node_t *item = config_list_item(reader, value, i);
         double bound;
@@ -279,14 +274,9 @@ void rules_read_metrics(struct document_reader *reader, void *into, const yaml_n
 {
     struct rule_reading *reading = into;
     struct rule *rule = reading->rule;
-    if (!config_is_kind(reader, value, YAML_SEQUENCE_NODE, "metrics"))
-        return;
-    size_t count = config_list_length(value);
-    if (count == 0 || count > RULE_METRICS_MAX) {
-        config_note(reader, &value->start_mark, "there must be 1 to %d metrics", RULE_METRICS_MAX);
-        return;
-    }
-    rule->metrics = config_allocate(reader, count, sizeof rule->metrics[0]);
+    size_t count;
+    rule->metrics =
+        config_allocate_list(reader, value, "metrics", 1, RULE_METRICS_MAX, sizeof rule->metrics[0], &count);
     for (size_t i = 0; rule->metrics != NULL && i < count; i++) {
         const yaml_node_t *item = config_list_item(reader, value, i);
         if (!config_is_kind(reader, item, YAML_MAPPING_NODE, "a metric"))

@@ -185,14 +185,8 @@ static void read_rule(struct document_reader *reader, struct rule *rule, const y
 void config_read_rules(struct document_reader *reader, void *none, const yaml_node_t *node)
 {
     (void)none;
-    if (!config_is_kind(reader, node, YAML_SEQUENCE_NODE, "rules"))
-        return;
-    size_t count = config_list_length(node);
-    if (count > RULES_MAX) {
-        config_note(reader, &node->start_mark, "there are more than %d rules", RULES_MAX);
-        return;
-    }
-    reader->rule_list = config_allocate(reader, count, sizeof reader->rule_list[0]);
+    size_t count;
+    reader->rule_list = config_allocate_list(reader, node, "rules", 0, RULES_MAX, sizeof reader->rule_list[0], &count);
     if (reader->rule_list == NULL)
         return;
     reader->rule_count = count;

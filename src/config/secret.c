@@ -15,12 +15,12 @@ static size_t without_newline(const char *text, size_t length)
     return length;
 }
 
-bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX])
+bool secret_read(const char *path, char text[SECRET_CAPACITY], char error[ERROR_MAX])
 {
     FILE *file = file_open(path);
     if (file == NULL)
         return error_set(error, "cannot be opened: %s", strerror(errno));
-    size_t length = fread(text, 1, SECRET_ROOM - 1, file);
+    size_t length = fread(text, 1, SECRET_CAPACITY - 1, file);
     bool failed = ferror(file) != 0;
     fclose(file);
     length = without_newline(text, length);
@@ -31,6 +31,6 @@ bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX]
         error_set(error, "holds a NUL byte");
     else
         return true;
-    explicit_bzero(text, SECRET_ROOM);
+    explicit_bzero(text, SECRET_CAPACITY);
     return false;
 }

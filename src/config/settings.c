@@ -205,7 +205,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
 static bool set_from_file(struct settings *config, const struct setting *setting, const char *path,
                           char error[ERROR_MAX])
 {
-    char text[SECRET_ROOM];
+    char text[SECRET_CAPACITY];
     char reason[ERROR_MAX];
     if (!secret_read(path, text, reason))
         return error_set(error, "the file that %s_FILE names %s", setting->variable, reason);

@@ -19,7 +19,7 @@ static const double distribution_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 enum { DISTRIBUTION_BOUNDS = sizeof distribution_bounds / sizeof distribution_bounds[0] };
 
 /* What a message decodes to, and an eighth more: two quotes for each integer of at least 16 digits. */
-#define JSON_CAPACITY (base64_room(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
+#define JSON_CAPACITY (base64_capacity(FAMILY_MESSAGE_MAX) * 9 / 8 + 16)
 
 /* A number and what goes with it: bound and count, quantile and value, key and number. */
 struct pair {
@@ -264,7 +264,7 @@ static enum sample_rejection read_set(struct ingest *ingest, const cJSON *object
     for (const cJSON *entry = list->child; entry != NULL; entry = entry->next) {
         if (count == VALUE_SIZE_MAX)
             return REJECTED_TOO_LARGE;
-        char digits[NUMBER_ROOM];
+        char digits[NUMBER_TEXT_MAX];
         struct slice text;
         if (cJSON_IsString(entry))
             text = slice_of(entry->valuestring);

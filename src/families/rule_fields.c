@@ -161,7 +161,7 @@ const struct rule_value *rule_fields_find(const struct rules_reader *reader, con
     return value->reading == reader->scopes[rule->scope].reading ? value : NULL;
 }
 
-struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_ROOM])
+struct slice rule_fields_text(const struct rule_value *value, char spelled[NUMBER_TEXT_MAX])
 {
     return value->is_number ? (struct slice){spelled, number_spell(value->number, spelled)} : value->text;
 }

@@ -36,7 +36,7 @@ static bool read_value(struct rules_reader *reader, const struct rule *rule, con
                        double *number)
 {
     const struct slice none = {"", 0};
-    char spelled[NUMBER_ROOM];
+    char spelled[NUMBER_TEXT_MAX];
     struct rule_value own;
     *number = metric->constant;
     if (metric->value.name == NULL)
@@ -84,7 +84,7 @@ static size_t spell(enum rule_spelling spelling, struct slice text, char *out, s
 static size_t add_part(struct rules_reader *reader, const struct rule *rule, const struct rule_part *part, char *out,
                        size_t capacity)
 {
-    char spelled[NUMBER_ROOM];
+    char spelled[NUMBER_TEXT_MAX];
     struct rule_value own;
     if (part->text != NULL)
         return spell(RULE_AS_IS, slice_of(part->text), out, capacity);

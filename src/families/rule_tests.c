@@ -2,7 +2,7 @@
 
 static bool equals(const struct rule_value *value, const char *wanted)
 {
-    char spelled[NUMBER_ROOM];
+    char spelled[NUMBER_TEXT_MAX];
     return slice_equals(rule_fields_text(value, spelled), slice_of(wanted));
 }
 
@@ -29,7 +29,7 @@ static bool compares(const struct rule_test *test, const struct rule_value *valu
 
 static bool fits(struct rules_reader *reader, const struct rule_pattern *pattern, const struct rule_value *value)
 {
-    char spelled[NUMBER_ROOM];
+    char spelled[NUMBER_TEXT_MAX];
     struct slice text = rule_fields_text(value, spelled);
     return rules_reader_match(reader, pattern, text);
 }

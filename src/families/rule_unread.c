@@ -20,7 +20,8 @@ static struct slice keep(struct slice text, char copy[RULES_UNREAD_TEXT])
     return (struct slice){copy, kept.length};
 }
 
-/* A line a minute; what is not there at all, which is often meant so, is not logged. */
+/* A line a minute, without the value, which is text of a log line: explain shows it.  What is not there at all, which
+ * is often meant so, is not logged. */
 static void log_it(struct rule_state *state, const struct rules_unread *unread)
 {
     uint64_t now = clock_monotonic(), last = atomic_load_explicit(&state->told, memory_order_relaxed);
@@ -28,9 +29,9 @@ static void log_it(struct rule_state *state, const struct rules_unread *unread)
     if ((last != 0 && now - last < LOG_INTERVAL) ||
         !atomic_compare_exchange_strong_explicit(&state->told, &last, now, memory_order_relaxed, memory_order_relaxed))
         return;
-    log_write(LOG_WARN, "the rule \"%.*s\": %s: the value \"%.*s\" cannot be used: %s%.*s (%u such values so far)",
-              (int)unread->rule.length, unread->rule.at, unread->metric, (int)unread->text.length, unread->text.at,
-              rules_unread_meaning(unread->reason), (int)unread->unit.length, unread->unit.at, count);
+    log_write(LOG_WARN,
+              "the rule \"%.*s\": %s: a value cannot be used: %s (%u such values so far, which explain shows)",
+              (int)unread->rule.length, unread->rule.at, unread->metric, rules_unread_meaning(unread->reason), count);
 }
 
 void rule_unread_note(struct rules_reader *reader, const struct rule *rule, const struct rule_metric *metric,
@@ -52,10 +53,8 @@ void rule_unread_note(struct rules_reader *reader, const struct rule *rule, cons
 const char *rules_unread_meaning(enum rules_unread_reason reason)
 {
     static const char *const meanings[] = {
-        [RULES_UNREAD_MISSING] = "there is none",
-        [RULES_UNREAD_NO_NUMBER] = "it is no number",
-        [RULES_UNREAD_UNIT] = "its unit is not known here: ",
-        [RULES_UNREAD_NEGATIVE] = "it is negative",
+        [RULES_UNREAD_MISSING] = "there is none",           [RULES_UNREAD_NO_NUMBER] = "it is no number",
+        [RULES_UNREAD_UNIT] = "its unit is not known here", [RULES_UNREAD_NEGATIVE] = "it is negative",
         [RULES_UNREAD_TOO_LARGE] = "it is too large",
     };
     return meanings[reason];

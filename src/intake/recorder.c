@@ -212,7 +212,7 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
 }
 
 /* Of a longer one, the labels may not fit behind another name. */
-enum { WRITTEN_LABELS_MAX = IDENTITY_ROOM - 2 * IDENTITY_NAME_MAX };
+enum { WRITTEN_LABELS_MAX = IDENTITY_TEXT_MAX - 2 * IDENTITY_NAME_MAX };
 
 /* The same for a reported sample, with the label text of the one before it if they have the same labels.  NULL if it
  * has no identity that we accept. */

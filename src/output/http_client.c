@@ -149,7 +149,7 @@ void http_client_free(struct http_client *client)
     disconnect(client);
     SSL_CTX_free(client->context);
     if (client->text.at != NULL)
-        explicit_bzero(client->text.at, client->text.room);
+        explicit_bzero(client->text.at, client->text.capacity);
     buffer_free(&client->text);
     free(client);
 }

@@ -85,7 +85,7 @@ static void advise_huge_pages(const struct buffer *text)
 {
     const uintptr_t huge = 2 * 1024 * 1024;
     uintptr_t start = ((uintptr_t)text->at + huge - 1) & ~(huge - 1);
-    uintptr_t end = ((uintptr_t)text->at + text->room) & ~(huge - 1);
+    uintptr_t end = ((uintptr_t)text->at + text->capacity) & ~(huge - 1);
     if (end > start)
         madvise((void *)start, end - start, MADV_HUGEPAGE);
 }

@@ -5,7 +5,7 @@
 #include "output/encoder.h"
 
 /* The longest that one line's own parts can be beside name and labels: suffix, a number as label, a number, braces. */
-enum { LINE_PARTS_MAX = 2 * NUMBER_ROOM + 64 };
+enum { LINE_PARTS_MAX = 2 * NUMBER_TEXT_MAX + 64 };
 
 static const char *const type_names[] = {
     [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge",     [METRIC_HISTOGRAM] = "histogram",

@@ -15,7 +15,7 @@ bool auth_read(struct auth_credentials *credentials, struct slice authorization)
     while (text.length > 0 && text.at[0] == ' ')
         text = slice_after(text, 1);
     struct slice sent = {credentials->text[0], 0};
-    if (base64_room(text.length) > AUTH_PAIR_MAX || !base64_decode(text, credentials->text[0], &sent.length))
+    if (base64_capacity(text.length) > AUTH_PAIR_MAX || !base64_decode(text, credentials->text[0], &sent.length))
         return false;
     credentials->pairs[0] = sent;
     credentials->count = 1;

@@ -43,7 +43,7 @@ static void append(struct recording *recording, const char *format, ...)
 
 static void append_number(struct recording *recording, double number)
 {
-    char text[NUMBER_ROOM];
+    char text[NUMBER_TEXT_MAX];
     append(recording, " %.*s", (int)number_spell(number, text), text);
 }
 

@@ -5,7 +5,7 @@ static void accept(const char *text, const char *expected)
 {
     char out[64];
     size_t length;
-    assert_true(base64_room(strlen(text)) <= sizeof out);
+    assert_true(base64_capacity(strlen(text)) <= sizeof out);
     if (!base64_decode(guarded(slice_of(text)), out, &length))
         fail_msg("%s was refused", text);
     assert_slice(((struct slice){out, length}), expected);

@@ -9,9 +9,9 @@ static struct buffer deflated(struct slice text, int wrapper)
     struct buffer out = {0};
     z_stream stream = {.next_in = (unsigned char *)text.at, .avail_in = (unsigned)text.length};
     assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, wrapper, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    size_t room = deflateBound(&stream, text.length) + 64;
-    stream.next_out = (unsigned char *)buffer_reserve(&out, room);
-    stream.avail_out = (unsigned)room;
+    size_t capacity = deflateBound(&stream, text.length) + 64;
+    stream.next_out = (unsigned char *)buffer_reserve(&out, capacity);
+    stream.avail_out = (unsigned)capacity;
     assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
     out.length = stream.total_out;
     deflateEnd(&stream);

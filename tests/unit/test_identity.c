@@ -12,7 +12,7 @@ static void check(const char *namespace, const char *name, const char *const *pa
     for (; pairs[2 * count] != NULL; count++)
         labels[count] = (struct label){slice_of(pairs[2 * count]), slice_of(pairs[2 * count + 1])};
     assert_int_equal(identity_build(&identity, slice_of(namespace), slice_of(name), labels, count), IDENTITY_OK);
-    char out[IDENTITY_ROOM + 8];
+    char out[IDENTITY_TEXT_MAX + 8];
     struct slice n = identity_name(&identity), l = identity_labels(&identity);
     snprintf(out, sizeof out, "%.*s{%.*s}", (int)n.length, n.at, (int)l.length, l.at);
     assert_string_equal(out, expected);

@@ -8,7 +8,7 @@
 
 static void check(double number, const char *expected)
 {
-    char text[NUMBER_ROOM];
+    char text[NUMBER_TEXT_MAX];
     assert_slice(((struct slice){text, number_spell(number, text)}), expected);
 }
 
@@ -32,9 +32,9 @@ static void spellings(void **state)
     check(INFINITY, "+Inf");
     check(-INFINITY, "-Inf");
     check(NAN, "NaN");
-    char text[NUMBER_ROOM];
-    assert_in_range(number_spell(5e-324, text), 300, NUMBER_ROOM);
-    assert_in_range(number_spell(-DBL_MAX, text), 300, NUMBER_ROOM);
+    char text[NUMBER_TEXT_MAX];
+    assert_in_range(number_spell(5e-324, text), 300, NUMBER_TEXT_MAX);
+    assert_in_range(number_spell(-DBL_MAX, text), 300, NUMBER_TEXT_MAX);
 }
 
 /* Whatever the bits are, the text reads back as the same number and holds no exponent. */
@@ -53,7 +53,7 @@ static void round_trip(void **state)
             number = (double)(int64_t)random / pow(10, (double)(random % 30));
         if (!isfinite(number))
             continue;
-        char text[NUMBER_ROOM + 1];
+        char text[NUMBER_TEXT_MAX + 1];
         text[number_spell(number, text)] = '\0';
         double back = strtod(text, NULL);
         if (memcmp(&back, &number, sizeof number) != 0 || strpbrk(text, "eE") != NULL)

@@ -632,10 +632,9 @@ static void unread_values(void **state)
         use(unread_cases[i].rules);
         read_line(&recorded, "app", "web.1", unread_cases[i].line);
         for (size_t j = 0; rules_unread(FAMILY_RULES, &recorded.context, j, &unread); j++)
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s, %s: %s%s%.*s|%.*s\n",
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s, %s: %s: %.*s|%.*s\n",
                      (int)unread.rule.length, unread.rule.at, unread.metric, rules_unread_meaning(unread.reason),
-                     unread.reason == RULES_UNREAD_UNIT ? "" : ": ", (int)unread.text.length, unread.text.at,
-                     (int)unread.unit.length, unread.unit.at);
+                     (int)unread.text.length, unread.text.at, (int)unread.unit.length, unread.unit.at);
         if (strcmp(text, unread_cases[i].unread) != 0)
             fail_msg("%s\n gave\n%s not\n%s", unread_cases[i].line, text, unread_cases[i].unread);
     }

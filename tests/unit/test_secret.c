@@ -34,7 +34,7 @@ static void hold(struct slice text)
 
 static void check(struct slice held, const char *expected)
 {
-    char text[SECRET_ROOM], error[ERROR_MAX] = "";
+    char text[SECRET_CAPACITY], error[ERROR_MAX] = "";
     hold(held);
     assert_true(secret_read(path, text, error));
     assert_string_equal(text, expected);
@@ -60,22 +60,22 @@ static void longer_than_any_password(void **state)
     (void)state;
     static char long_text[5000];
     memset(long_text, 'x', sizeof long_text);
-    char text[SECRET_ROOM], error[ERROR_MAX];
+    char text[SECRET_CAPACITY], error[ERROR_MAX];
     hold((struct slice){long_text, sizeof long_text});
     assert_true(secret_read(path, text, error));
-    assert_in_range(strlen(text), PASSWORD_MAX + 1, SECRET_ROOM - 1);
+    assert_in_range(strlen(text), PASSWORD_MAX + 1, SECRET_CAPACITY - 1);
 }
 
 static void is_wiped(const char *text)
 {
-    for (size_t i = 0; i < SECRET_ROOM; i++)
+    for (size_t i = 0; i < SECRET_CAPACITY; i++)
         assert_int_equal(text[i], '\0');
 }
 
 static void mistakes(void **state)
 {
     (void)state;
-    char text[SECRET_ROOM], error[ERROR_MAX];
+    char text[SECRET_CAPACITY], error[ERROR_MAX];
     memset(text, 'x', sizeof text);
     hold(SLICE("sec\0ret"));
     assert_false(secret_read(path, text, error));

@@ -64,14 +64,14 @@ static bool print(void *context, const struct store_series_view *series)
     (void)context;
     size_t length = strlen(page);
     char *at = page + length;
-    size_t room = sizeof page - length;
+    size_t capacity = sizeof page - length;
     if (series->value != NULL)
-        snprintf(at, room, "%.*s=%g ", (int)series->labels.length, series->labels.at, series->value->number);
+        snprintf(at, capacity, "%.*s=%g ", (int)series->labels.length, series->labels.at, series->value->number);
     else if (series->metric->cells == 3)
-        snprintf(at, room, "%.*s=%g/%g/%g ", (int)series->labels.length, series->labels.at, series->cells[0],
+        snprintf(at, capacity, "%.*s=%g/%g/%g ", (int)series->labels.length, series->labels.at, series->cells[0],
                  series->cells[1], series->cells[2]);
     else
-        snprintf(at, room, "%.*s=%g ", (int)series->labels.length, series->labels.at, series->cells[0]);
+        snprintf(at, capacity, "%.*s=%g ", (int)series->labels.length, series->labels.at, series->cells[0]);
     return true;
 }
 
