@@ -33,14 +33,14 @@ struct entities_settings {
     uint64_t grace;       /* milliseconds for which what has ended stays to be seen */
 };
 
-struct entities *entities_create(const struct entities_settings *settings); /* NULL where memory is short */
+struct entities *entities_create(const struct entities_settings *settings); /* NULL if memory is short */
 void entities_free(struct entities *entities);
 
-/* The app of this name whose series have these labels; it is heard of now.  NONE where there are too many apps. */
+/* The app of this name whose series have these labels; it is heard of now.  NONE if there are too many apps. */
 entity_id entities_app(struct entities *entities, struct slice app, const struct label *labels, size_t label_count,
                        uint64_t now);
 
-/* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself where there are too many.
+/* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself if there are too many.
  */
 entity_id entities_process(struct entities *entities, entity_id app, struct slice process, uint64_t now);
 
@@ -70,7 +70,7 @@ void entities_replaced(struct entities *entities, entity_id entity, int64_t time
  * entities_started(). */
 bool entities_has_ended(const struct entities *entities, entity_id process, int64_t time);
 
-/* A line of this time says that a new instance starts where another one ran before.  Is that news?  It is not where
+/* A line of this time says that a new instance starts where another one ran before.  Is that news?  It is not if
  * entities_instance() has returned NEXT for it. */
 bool entities_restarted(struct entities *entities, entity_id process, int64_t time);
 

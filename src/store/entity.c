@@ -130,7 +130,7 @@ static bool is_app(const struct entities *entities, const struct entity *entity)
     return entity - entities->all < APPS;
 }
 
-/* The entity that an id names; NULL where it has none any more. */
+/* The entity that an id names; NULL if it has none any more. */
 static struct entity *entity_of(const struct entities *entities, entity_id id)
 {
     if (id == ENTITY_NONE)
@@ -200,7 +200,7 @@ static uint64_t key_of(struct entity *entity)
     return key;
 }
 
-/* Give the slot of a forgotten entity to another one; its new key, or 0 where another thread was faster. */
+/* Give the slot of a forgotten entity to another one; its new key, or 0 if another thread was faster. */
 static uint64_t take_slot(const struct entities *entities, struct entity *entity, uint64_t forgotten_key, uint64_t name,
                           uint64_t now)
 {
@@ -222,7 +222,7 @@ static uint64_t name_of(uint64_t hash)
     return name == 0 || name == CHANGING ? GENERATION_MASK + 1 : name;
 }
 
-/* The entity with this hash among the processes; NONE where it has no slot. */
+/* The entity with this hash among the processes; NONE if it has no slot. */
 static entity_id look_up(const struct entities *entities, uint64_t hash)
 {
     struct entity *first = entities->all + APPS;
@@ -244,7 +244,7 @@ static void note_heard(const struct entities *entities, struct entity *entity, u
     STORE(entity->heard, now);
 }
 
-/* Find the entity with this hash among slots (count of them, from first on), or give it one; NONE where all are taken.
+/* Find the entity with this hash among slots (count of them, from first on), or give it one; NONE if all are taken.
  */
 static entity_id find(struct entities *entities, struct entity *first, unsigned count, unsigned probes, uint64_t hash,
                       uint64_t now)
@@ -312,7 +312,7 @@ entity_id entities_app(struct entities *entities, struct slice app, const struct
     return id;
 }
 
-/* The process that an id names; NULL where it names an app, or nobody any more. */
+/* The process that an id names; NULL if it names an app, or nobody any more. */
 static struct entity *process_of(const struct entities *entities, entity_id id)
 {
     struct entity *entity = entity_of(entities, id);

@@ -446,7 +446,8 @@ static void many(void **state)
     assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
-/* Several threads that look the same names up at the same time mean the same entities, also where slots change hands. */
+/* Several threads that look the same names up at the same time mean the same entities, also where slots change hands.
+ */
 enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
 static pthread_barrier_t barrier;
 static entity_id named[THREADS][NAMES];
