@@ -89,4 +89,25 @@ static inline bool scan_holds(struct slice text, struct slice word)
     return false;
 }
 
+/* Where a byte stands next in a long text whose parts are asked about one after the other: many short parts without it
+ * cost one search in place of one each.  Begin with {start of the text, its end, NULL}; {0} is of no text. */
+struct scan_ahead {
+    const char *start;
+    const char *end;
+    const char *next; /* no such byte stands between start and here; NULL: nothing was searched yet */
+};
+
+/* The offset of the first such byte in part, or its length; part need not be of the long text. */
+static inline size_t scan_ahead(struct scan_ahead *ahead, struct slice part, char byte)
+{
+    const char *end = part.at + part.length;
+    if (part.at < ahead->start || end > ahead->end)
+        return slice_index(part, byte);
+    if (ahead->next < part.at) {
+        ahead->start = part.at;
+        ahead->next = part.at + slice_index((struct slice){part.at, (size_t)(ahead->end - part.at)}, byte);
+    }
+    return ahead->next < end ? (size_t)(ahead->next - part.at) : part.length;
+}
+
 #endif

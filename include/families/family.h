@@ -7,6 +7,7 @@
 
 #include "base/line.h"
 #include "base/sample.h"
+#include "base/scan.h"
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X)          \
@@ -48,6 +49,7 @@ struct family_context {
     struct slice host;          /* of the request: the host that the drain posts to; empty if it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
     const struct rules *rules;  /* of the batch, see rules.h; NULL: there are none */
+    struct scan_ahead *hashes;  /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
     bool router_by_process;     /* the router's series have the label process as well */
     bool addon_app;             /* add-ons' series have the label app as well */

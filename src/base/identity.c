@@ -143,21 +143,40 @@ static bool append_value(struct slice value, char *text, size_t *length, size_t 
     return true;
 }
 
-enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
-                                    const struct label *labels, size_t count)
+/* Write the metric's name, with which the text begins; false if it is empty or too long. */
+static bool write_name(struct identity *identity, struct slice namespace, struct slice name)
 {
-    if (name.length == 0 || name.length + namespace.length + 2 > IDENTITY_NAME_MAX)
-        return IDENTITY_BAD_NAME;
-    if (count > IDENTITY_LABELS_MAX)
-        return IDENTITY_BAD_LABELS;
-
     size_t length = 0;
+    if (name.length == 0 || name.length + namespace.length + 2 > IDENTITY_NAME_MAX)
+        return false;
     if (namespace.length > 0) {
         append_name(namespace, identity->text, &length);
         identity->text[length++] = '_';
     }
     append_name(name, identity->text, &length);
     identity->name_length = length;
+    return true;
+}
+
+enum identity_result identity_rename(struct identity *identity, const struct identity *other, struct slice namespace,
+                                     struct slice name)
+{
+    struct slice labels = identity_labels(other);
+    if (!write_name(identity, namespace, name))
+        return IDENTITY_BAD_NAME;
+    memcpy(identity->text + identity->name_length, labels.at, labels.length);
+    identity->length = identity->name_length + labels.length;
+    return IDENTITY_OK;
+}
+
+enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
+                                    const struct label *labels, size_t count)
+{
+    if (!write_name(identity, namespace, name))
+        return IDENTITY_BAD_NAME;
+    if (count > IDENTITY_LABELS_MAX)
+        return IDENTITY_BAD_LABELS;
+    size_t length = identity->name_length;
 
     /* Insertion sort keeps equal names in their order; there are few labels, and mostly they come in order. */
     char legal[IDENTITY_LABELS_MAX][IDENTITY_LABEL_MAX + 16];

@@ -64,6 +64,7 @@ struct batch_run {
     struct procids procids;
     unsigned procid; /* of the line that is read now */
     struct log_volume volume;
+    struct scan_ahead hashes;
     double messages;
     struct ledger_messages tally;
 };
@@ -273,9 +274,11 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .ingest_prefix = settings->ingest_prefix,
                                            .states = intake->readers[slot].states,
                                            .rules = batch->rules,
+                                           .hashes = &run->hashes,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};
+    run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     procids_start(&run->procids);
