@@ -18,7 +18,7 @@ JEMALLOC ?= -l:libjemalloc_pic.a
 
 SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-ROOMS   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
+MODULES   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 
 Q := $(if $(V),,@)
 
@@ -124,23 +124,23 @@ tsan: ## all tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/tsan SANITIZER=tsan JEMALLOC= \
 	    CFLAGS='-O1 -g -DWITHOUT_JEMALLOC' SANITIZE='-fsanitize=thread'
 
-# The rooms as an archive: a test links what it uses and no more.
-$(BUILD)/rooms.a: $(ROOMS)
+# The modules as an archive: a test links what it uses and no more.
+$(BUILD)/modules.a: $(MODULES)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
 
-$(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
+$(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
 # Memory that fails, see tests/unit/allocation.h: our own calls of these go through it.  A static jemalloc
 # would be one of our objects.
 WRAP := malloc calloc realloc aligned_alloc strdup strndup asprintf free mmap munmap fopen pthread_create
-$(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
+$(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(if $(JEMALLOC),-ljemalloc) $(LIBS)
 
-$(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/rooms.a
+$(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 .SECONDARY:
@@ -160,17 +160,17 @@ $(BUILD)/fail_allocation.so: tests/short_memory/fail_allocation.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
-unit: $(UNIT_TESTS) ## the unit tests of all rooms
+unit: $(UNIT_TESTS) ## the unit tests of all modules
 	$(Q)failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
 
 # ---- fuzzing ----
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-ROOM_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c $(wildcard src/commands/*.c) \
+MODULE_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c $(wildcard src/commands/*.c) \
                   $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
 
-$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/rooms.a
+$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept corpus
@@ -178,7 +178,7 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
 FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
-FUZZ_OBJECTS := $(ROOM_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
+FUZZ_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
 $(BUILD)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
@@ -200,7 +200,7 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 # ---- benchmark: ratios to a bare libh2o sink, see tests/bench/run ----
 
 BENCH       := $(BUILD)/tests/bench
-BENCH_ROOMS := $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
+BENCH_MODULES := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 
 .PHONY: bench
 bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
@@ -214,7 +214,7 @@ $(BENCH)/sink: $(BENCH)/sink.o
 $(BENCH)/load: $(BENCH)/load.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
 
-$(BENCH)/lines: $(BENCH)/lines.o $(BENCH_ROOMS)
+$(BENCH)/lines: $(BENCH)/lines.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 # ---- the container ----

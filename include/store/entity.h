@@ -1,10 +1,10 @@
 /* Whose a series is: an app's, or one of its processes'; and whether the entity still lives.  A series is over with its
  * entity, however young it is itself.  Any number of threads; no lock.
  *
- * TABLES  Two of fixed size, for apps and for processes; an entity's place is found by the hash of its name.  An entity
- *         that is over and that nobody has named for a while gives its place to another one.  Then the place's
- *         generation changes, in the same word as the name's hash, so that an id of the former entity says "over".  Who
- *         meets a place while it changes hands waits for it, which is the one wait there is.
+ * TABLES  Two of fixed size, for apps and for processes; an entity's slot is found by the hash of its name.  If an
+ *         entity is over and nobody has named it for a while, its slot may go to another one.  Then the slot's
+ *         generation changes, in the same word as the name's hash, so that an id of the former entity says "over".  A
+ *         thread that finds a slot changing hands waits for it, which is the one wait there is.
  * TIMES   A process's reports are over by the time of their lines, since batches overtake each other: what a late batch
  *         brings of an ended instance is over as well, and what a new instance has said before the end of the old one
  *         is heard is not.  Times of lines are microseconds since 1970; now is milliseconds of the monotonic clock.
@@ -22,7 +22,7 @@
 
 struct entities;
 
-/* A place and its generation.  A plain value; it may be kept for as long as one wishes. */
+/* A slot and its generation.  A plain value; it may be kept for as long as one wishes. */
 typedef uint32_t entity_id;
 
 /* No entity: what has none is never over for its sake. */
@@ -33,14 +33,14 @@ struct entities_settings {
     uint64_t grace;       /* milliseconds for which what has ended stays to be seen */
 };
 
-struct entities *entities_create(const struct entities_settings *settings); /* NULL where memory is short */
+struct entities *entities_create(const struct entities_settings *settings); /* NULL if memory is short */
 void entities_free(struct entities *entities);
 
-/* The app of this name whose series have these labels; it is heard of now.  NONE where there are too many apps. */
+/* The app of this name whose series have these labels; it is heard of now.  NONE if there are too many apps. */
 entity_id entities_app(struct entities *entities, struct slice app, const struct label *labels, size_t label_count,
                        uint64_t now);
 
-/* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself where there are too many.
+/* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself if there are too many.
  */
 entity_id entities_process(struct entities *entities, entity_id app, struct slice process, uint64_t now);
 
@@ -70,7 +70,7 @@ void entities_replaced(struct entities *entities, entity_id entity, int64_t time
  * entities_started(). */
 bool entities_has_ended(const struct entities *entities, entity_id process, int64_t time);
 
-/* A line of this time says that a new instance starts where another one ran before.  Is that news?  It is not where
+/* A line of this time says that a new instance starts where another one ran before.  Is that news?  It is not if
  * entities_instance() has returned NEXT for it. */
 bool entities_restarted(struct entities *entities, entity_id process, int64_t time);
 

@@ -64,7 +64,7 @@ struct store_settings {
     struct entities *entities; /* must outlive the store */
 };
 
-/* NULL where memory is short. */
+/* NULL if memory is short. */
 struct store *store_create(const struct store_settings *settings);
 
 /* Free all.  No thread may be inside. */
@@ -130,7 +130,7 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                                const struct store_terms *terms);
 
 /* Of the labels of a series that is refused, the one that has had the most values in the series of its metric and app,
- * but app: the one to blame.  A part of identity; empty where there is none.  Inside only. */
+ * but app: the one to blame.  A part of identity; empty if there is none.  Inside only. */
 struct slice store_widest_label(const struct store *store, const struct identity *identity, entity_id app);
 
 struct store_usage {
@@ -144,7 +144,7 @@ void store_usage(const struct store *store, struct store_usage *usage);
 /* The maintenance thread's view.  Inside only; what is pointed to is valid until store_leave(). */
 struct store_metric_view {
     struct slice name;
-    const struct metric *metric; /* NULL where the name was not chosen by us */
+    const struct metric *metric; /* NULL if the name was not chosen by us */
     const void *handle;          /* for store_each_series() */
 };
 
@@ -166,7 +166,7 @@ struct store_series_view {
  * maintenance thread alone. */
 void store_note_page(struct store *store);
 
-/* Find one series; false where it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
+/* Find one series; false if it does not exist.  Its cells are not added up: view->cells is NULL.  The maintenance
  * thread alone, as the value is valid until its next call. */
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view);
 

@@ -70,7 +70,7 @@ const struct metric ledger_rule_unread =
     SELF_COUNTER("rule_values_unread_total",
                  "Values that a rule could not use: missing, no number, negative, or of an unknown unit.");
 const struct metric ledger_rule_disabled = {.name = "drain_exporter_rule_disabled",
-                                            .help = "1 where a rule is switched off because of its errors.",
+                                            .help = "1 if a rule is switched off because of its errors.",
                                             .type = METRIC_GAUGE,
                                             .self = true};
 const struct metric ledger_line_lag = {

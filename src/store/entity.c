@@ -14,7 +14,7 @@
 enum {
     APPS = 1024,
     PROCESSES = 16384,
-    PROBES = 64,                /* places of the table of processes that a name may have */
+    PROBES = 64,                /* slots of the table of processes that a name may have */
     ZEROS_INTERVAL = 60 * 1000, /* milliseconds */
     /* Heroku starts each dyno anew within little more than a day, and says so. */
     PROCESS_SILENCE_FACTOR = 3,
@@ -74,7 +74,7 @@ _Static_assert(sizeof(struct entity) == 128, "two cache lines");
 
 struct entities {
     struct entities_settings settings;
-    uint64_t seed;      /* so that nobody can choose names that share a place */
+    uint64_t seed;      /* so that nobody can choose names that share a slot */
     struct entity *all; /* the apps, then the processes */
     atomic_uint_least64_t pages;
 };
@@ -110,7 +110,7 @@ void entities_free(struct entities *entities)
     free(entities);
 }
 
-/* ---- places ---- */
+/* ---- slots ---- */
 
 #define LOAD(member) atomic_load_explicit(&(member), memory_order_relaxed)
 #define STORE(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
@@ -120,7 +120,7 @@ static entity_id id_of(const struct entities *entities, const struct entity *ent
     return (entity_id)((uint64_t)(entity - entities->all + 1) << 8 | (key & GENERATION_MASK));
 }
 
-static struct entity *place_of(const struct entities *entities, entity_id id)
+static struct entity *slot_of(const struct entities *entities, entity_id id)
 {
     return &entities->all[((id & ~POSITION_BIT) >> 8) - 1];
 }
@@ -130,12 +130,12 @@ static bool is_app(const struct entities *entities, const struct entity *entity)
     return entity - entities->all < APPS;
 }
 
-/* The entity that an id names; NULL where it has none any more. */
+/* The entity that an id names; NULL if it has none any more. */
 static struct entity *entity_of(const struct entities *entities, entity_id id)
 {
     if (id == ENTITY_NONE)
         return NULL;
-    struct entity *entity = place_of(entities, id);
+    struct entity *entity = slot_of(entities, id);
     return (LOAD(entity->key) & GENERATION_MASK) == (id & GENERATION_MASK) ? entity : NULL;
 }
 
@@ -150,7 +150,7 @@ static uint64_t silence_of(const struct entities *entities, const struct entity 
     return is_app(entities, entity) ? silence : silence * PROCESS_SILENCE_FACTOR;
 }
 
-/* Can the place be given to another entity? */
+/* Can the slot be given to another entity? */
 static bool is_forgotten(const struct entities *entities, const struct entity *entity, uint64_t now)
 {
     uint64_t heard = atomic_load_explicit(&entity->heard, memory_order_acquire);
@@ -165,7 +165,7 @@ static void note_first_page(const struct entities *entities, struct entity *enti
     STORE(entity->first_page, LOAD(entities->pages) + 1);
 }
 
-/* Make a place that was taken from its entity as good as new.  Who reads the new time (acquire, in is_forgotten()) then
+/* Make a slot that was taken from its entity as good as new.  Who reads the new time (acquire, in is_forgotten()) then
  * reads the new key as well, and knows that the time is not the former entity's. */
 static void reset(struct entity *entity, uint64_t now)
 {
@@ -187,10 +187,10 @@ static void reset(struct entity *entity, uint64_t now)
         STORE(entity->accounts[i], 0);
 }
 
-/* The key of a place that is changing hands, but for its generation: the new entity's name is not there yet. */
+/* The key of a slot that is changing hands, but for its generation: the new entity's name is not there yet. */
 #define CHANGING (~GENERATION_MASK)
 
-/* The key of a place, once it is not changing hands: a few instructions, but of a thread that may have been put to
+/* The key of a slot, once it is not changing hands: a few instructions, but of a thread that may have been put to
  * sleep. */
 static uint64_t key_of(struct entity *entity)
 {
@@ -200,9 +200,9 @@ static uint64_t key_of(struct entity *entity)
     return key;
 }
 
-/* Give the place of a forgotten entity to another one; its new key, or 0 where another thread was faster. */
-static uint64_t take_place(const struct entities *entities, struct entity *entity, uint64_t forgotten_key,
-                           uint64_t name, uint64_t now)
+/* Give the slot of a forgotten entity to another one; its new key, or 0 if another thread was faster. */
+static uint64_t take_slot(const struct entities *entities, struct entity *entity, uint64_t forgotten_key, uint64_t name,
+                          uint64_t now)
 {
     uint64_t generation = (forgotten_key + 1) & GENERATION_MASK;
     if (!atomic_compare_exchange_strong_explicit(&entity->key, &forgotten_key, CHANGING | generation,
@@ -215,14 +215,14 @@ static uint64_t take_place(const struct entities *entities, struct entity *entit
     return name | generation;
 }
 
-/* The part of a hash that is a key's name: neither that of a free place nor of one that is changing hands. */
+/* The part of a hash that is a key's name: neither that of a free slot nor of one that is changing hands. */
 static uint64_t name_of(uint64_t hash)
 {
     uint64_t name = hash & ~GENERATION_MASK;
     return name == 0 || name == CHANGING ? GENERATION_MASK + 1 : name;
 }
 
-/* The entity with this hash among the processes; NONE where it has no place. */
+/* The entity with this hash among the processes; NONE if it has no slot. */
 static entity_id look_up(const struct entities *entities, uint64_t hash)
 {
     struct entity *first = entities->all + APPS;
@@ -244,7 +244,7 @@ static void note_heard(const struct entities *entities, struct entity *entity, u
     STORE(entity->heard, now);
 }
 
-/* Find the entity with this hash among places (count of them, from first on), or give it one; NONE where all are taken.
+/* Find the entity with this hash among slots (count of them, from first on), or give it one; NONE if all are taken.
  */
 static entity_id find(struct entities *entities, struct entity *first, unsigned count, unsigned probes, uint64_t hash,
                       uint64_t now)
@@ -282,7 +282,7 @@ static entity_id find(struct entities *entities, struct entity *first, unsigned 
         }
         if (forgotten == NULL)
             return ENTITY_NONE;
-        uint64_t taken = take_place(entities, forgotten, forgotten_key, name, now);
+        uint64_t taken = take_slot(entities, forgotten, forgotten_key, name, now);
         if (taken != 0)
             return id_of(entities, forgotten, taken);
         /* Another thread was faster, maybe with the same name. */
@@ -308,11 +308,11 @@ entity_id entities_app(struct entities *entities, struct slice app, const struct
     uint64_t labels_hash = entities_hash_labels(entities, labels, label_count);
     entity_id id = find(entities, entities->all, APPS, APPS, hash_text(entities, app) + labels_hash, now);
     if (labels_hash != 0 && id != ENTITY_NONE)
-        STORE(place_of(entities, id)->labels, labels_hash);
+        STORE(slot_of(entities, id)->labels, labels_hash);
     return id;
 }
 
-/* The process that an id names; NULL where it names an app, or nobody any more. */
+/* The process that an id names; NULL if it names an app, or nobody any more. */
 static struct entity *process_of(const struct entities *entities, entity_id id)
 {
     struct entity *entity = entity_of(entities, id);
@@ -342,7 +342,7 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
     entity_id id = find(entities, entities->all + APPS, PROCESSES, PROBES, hash, now);
     if (id == ENTITY_NONE)
         return app;
-    STORE(place_of(entities, id)->app, app);
+    STORE(slot_of(entities, id)->app, app);
     struct process parts;
     if (process_read(process, &parts) && !parts.one_off)
         note_number(entities, entities_process(entities, app, parts.type, now), parts.number);
@@ -351,7 +351,7 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
 
 entity_id entities_app_of(const struct entities *entities, entity_id id)
 {
-    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : LOAD(place_of(entities, id)->app);
+    return id == ENTITY_NONE || is_app(entities, slot_of(entities, id)) ? id : LOAD(slot_of(entities, id)->app);
 }
 
 void entities_note_page(struct entities *entities)
@@ -368,17 +368,17 @@ bool entities_was_on_page(const struct entities *entities, entity_id id)
 
 entity_id entities_position(const struct entities *entities, entity_id id)
 {
-    return id == ENTITY_NONE || is_app(entities, place_of(entities, id)) ? id : id | POSITION_BIT;
+    return id == ENTITY_NONE || is_app(entities, slot_of(entities, id)) ? id : id | POSITION_BIT;
 }
 
 /* ---- process events ---- */
 
 /* Raise a time; returns whether it rose. */
-static bool raise_time(atomic_int_least64_t *place, int64_t time)
+static bool raise_time(atomic_int_least64_t *stored, int64_t time)
 {
-    int64_t before = atomic_load_explicit(place, memory_order_relaxed);
+    int64_t before = atomic_load_explicit(stored, memory_order_relaxed);
     while (before < time)
-        if (atomic_compare_exchange_weak_explicit(place, &before, time, memory_order_release, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(stored, &before, time, memory_order_release, memory_order_relaxed))
             return true;
     return false;
 }
@@ -508,12 +508,12 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
     for (unsigned number = count + 1; number <= highest; number++) {
         char name[PROCESS_NAME_MAX];
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
-        /* Who was never named has no place, and gets none for this. */
+        /* Who was never named has no slot, and gets none for this. */
         uint64_t hash = hash_process(entities, app, (struct slice){name, (size_t)length});
         entity_id process = look_up(entities, hash);
         entities_ended(entities, process, time, now);
         if (process != ENTITY_NONE)
-            raise_time(&place_of(entities, process)->removed, time);
+            raise_time(&slot_of(entities, process)->removed, time);
     }
     if (count < highest)
         STORE(entity->highest, count);

@@ -27,7 +27,7 @@ struct epoch_slot {
 static void full_fence(void)
 {
 #ifdef __SANITIZE_THREAD__
-    /* ThreadSanitizer knows no fences.  This is one where it runs, and orders nothing that it could mistake for more.
+    /* ThreadSanitizer knows no fences.  This is one if it runs, and orders nothing that it could mistake for more.
      */
     static _Thread_local atomic_int nobody_elses;
     atomic_fetch_add_explicit(&nobody_elses, 1, memory_order_seq_cst);

@@ -140,7 +140,7 @@ enum store_result limits_check(struct store *store, struct group *group, unsigne
     return app_has_room(store, group, weight) ? STORE_CREATED : STORE_APP_FULL;
 }
 
-/* Cut the first label off the text of an identity's labels; false where there is none. */
+/* Cut the first label off the text of an identity's labels; false if there is none. */
 static bool next_label(struct slice *text, struct label *label)
 {
     size_t equals = slice_index(*text, '=');
@@ -158,7 +158,7 @@ static bool next_label(struct slice *text, struct label *label)
     return true;
 }
 
-/* The bits of a label's values.  NULL where the label is not known or, with add, where there is no place for one more.
+/* The bits of a label's values.  NULL if the label is not known or, with add, if there is no slot for one more.
  */
 static atomic_uint_least64_t *values_of(const struct store *store, struct group *group, struct slice name, bool add)
 {
@@ -216,7 +216,7 @@ struct slice store_widest_label(const struct store *store, const struct identity
     while (next_label(&text, &label)) {
         atomic_uint_least64_t *bits = group == NULL ? NULL : values_of(store, group, label.name, false);
         if (bits == NULL && group != NULL)
-            continue; /* an app chooses the names of labels: only those that have a place can be blamed */
+            continue; /* an app chooses the names of labels: only those that have a slot can be blamed */
         int values = bits == NULL ? 0 : __builtin_popcountll(atomic_load_explicit(bits, memory_order_relaxed));
         if (!slice_equals(label.name, SLICE("app")) && values > most) {
             widest = label.name;

@@ -43,7 +43,7 @@ static bool was_anothers(const struct store *store, const struct series *series,
 
 /* ---- counted series ---- */
 
-/* Note that a counted series was seen; false where it is dead.  The note is renewed only when it is REFRESH_INTERVAL
+/* Note that a counted series was seen; false if it is dead.  The note is renewed only when it is REFRESH_INTERVAL
  * old (or a quarter of a short lifetime), so the word is mostly read.  The series cannot be marked dead between this
  * and the adding that follows, unless the thread sleeps for the rest of the lifetime in between. */
 static bool refresh(struct series *series, uint64_t now)

@@ -412,7 +412,7 @@ static void zeros(void **state)
     assert_true(entities_wants_zeros(entities, app, ENTITY_FAMILY_ZEROS, now + 60000));
 }
 
-/* More entities than there are places: the rest has none, and places come back. */
+/* More entities than there are slots: the rest has none, and slots come back. */
 static void many(void **state)
 {
     (void)state;
@@ -446,7 +446,8 @@ static void many(void **state)
     assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
-/* Several threads that meet the same names at the same time mean the same entities, also where places change hands. */
+/* Several threads that look the same names up at the same time mean the same entities, also where slots change hands.
+ */
 enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
 static pthread_barrier_t barrier;
 static entity_id named[THREADS][NAMES];
