@@ -74,7 +74,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus conformance end-to-end ## all tests of this build
+check: includes layers unit stress corpus conformance $(if $(SANITIZER),,instructions) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -173,12 +173,23 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 BENCH       := $(BUILD)/tests/bench
 BENCH_ROOMS := $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: bench
+# lines without jemalloc, for callgrind.
+COUNTED_LINES = $(MAKE) --no-print-directory BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE= \
+                $(BUILD)/callgrind/tests/bench/lines
+
+.PHONY: bench instructions instructions-renew
 bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE= \
-	    $(BUILD)/callgrind/tests/bench/lines
+	$(Q)$(COUNTED_LINES)
 	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
 	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+
+# Counts repeat, so a line that has become dearer is found on any machine, busy or not; in half a minute.
+instructions: ## what lines cost in instructions, against tests/bench/instructions.json
+	$(Q)$(COUNTED_LINES)
+	$(Q)tests/bench/run --callgrind $(BUILD)/callgrind/tests/bench/lines --instructions check
+instructions-renew: ## write that file anew
+	$(Q)$(COUNTED_LINES)
+	$(Q)tests/bench/run --callgrind $(BUILD)/callgrind/tests/bench/lines --instructions renew
 
 $(BENCH)/sink: $(BENCH)/sink.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
