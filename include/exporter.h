@@ -50,8 +50,8 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
  * but to end the process. */
 bool exporter_start(struct exporter *exporter);
 
-/* The listening socket, for poll(); and accept what waits there.  On one thread. */
-int exporter_listener(const struct exporter *exporter);
+/* The listening sockets, for poll(): that of LISTEN_ADDRESS, and that of METRICS_LISTEN_ADDRESS or -1. */
+void exporter_listeners(const struct exporter *exporter, int listeners[2]);
 void exporter_accept(struct exporter *exporter);
 
 /* Read again what can change while we serve, and take all of it or nothing: the passwords in files, and the

@@ -242,11 +242,12 @@ static struct http_server *open_server(const struct settings *settings, char err
 {
     return http_open(
         &(struct http_settings){
-            .host = settings->listen_host,
-            .port = settings->listen_port,
+            .address = {settings->listen_host, settings->listen_port},
+            .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
             .workers = (unsigned)settings->workers,
             .max_body_size = settings->max_body_size,
             .max_connections = settings->max_connections,
+            .max_input_memory = settings->max_input_memory,
             .header_timeout = settings->header_timeout,
             .request_timeout = settings->request_timeout,
             .idle_timeout = settings->idle_timeout,
@@ -347,13 +348,13 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 
 bool exporter_start(struct exporter *exporter)
 {
-    return http_start(exporter->server,
-                      &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store, exporter->maintenance});
+    return http_start(exporter->server, &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store,
+                                                               exporter->maintenance});
 }
 
-int exporter_listener(const struct exporter *exporter)
+void exporter_listeners(const struct exporter *exporter, int listeners[2])
 {
-    return http_listener(exporter->server);
+    http_listeners(exporter->server, listeners);
 }
 
 void exporter_accept(struct exporter *exporter)

@@ -19,6 +19,15 @@ enum {
     UNHEALTHY_TIME = 5000, /* after SIGUSR1: time for a balancer to look elsewhere */
 };
 
+/* A library called abort(): libh2o does so if it has no memory.  The process ends by the signal when this returns. */
+static void on_abort(int signal)
+{
+    static const char sentence[] = "drain_exporter: a library gave up, most likely because memory is short\n";
+    (void)signal;
+    if (write(STDERR_FILENO, sentence, sizeof sentence - 1) < 0)
+        return; /* nobody can be told */
+}
+
 /* Block the signals that we handle, for all threads to come, and return a descriptor that reads them. */
 static int open_signals(void)
 {
@@ -36,17 +45,19 @@ static int open_signals(void)
 /* Accept connections until a signal says to stop. */
 static void serve(struct exporter *exporter, int signals)
 {
-    struct pollfd waits[] = {{exporter_listener(exporter), POLLIN, 0}, {signals, POLLIN, 0}};
+    int listeners[2];
+    exporter_listeners(exporter, listeners);
+    struct pollfd waits[] = {{signals, POLLIN, 0}, {listeners[0], POLLIN, 0}, {listeners[1], POLLIN, 0}};
     uint64_t stop_at = 0; /* 0: it was not decided yet */
     for (;;) {
         uint64_t now = clock_monotonic();
         if (stop_at != 0 && now >= stop_at)
             return;
-        poll(waits, 2, stop_at == 0 ? -1 : (int)(stop_at - now));
-        if (waits[0].revents != 0)
+        poll(waits, 3, stop_at == 0 ? -1 : (int)(stop_at - now));
+        if (waits[1].revents != 0 || waits[2].revents != 0)
             exporter_accept(exporter);
         struct signalfd_siginfo signal;
-        if (waits[1].revents == 0 || read(signals, &signal, sizeof signal) != sizeof signal)
+        if (waits[0].revents == 0 || read(signals, &signal, sizeof signal) != sizeof signal)
             continue;
         if (signal.ssi_signo == SIGHUP)
             exporter_reload(exporter);
@@ -64,6 +75,7 @@ static int run(struct settings *settings)
 {
     struct buffer mistakes = {0};
     log_set_level(settings->log_level);
+    signal(SIGABRT, on_abort);
     int signals = open_signals();
     struct exporter *exporter = exporter_open(settings, &mistakes);
     if (exporter == NULL)
@@ -75,6 +87,14 @@ static int run(struct settings *settings)
     log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", settings->listen_address,
               (unsigned)settings->workers);
     serve(exporter, signals);
+    /* A second one ends the process at once. */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &stops, NULL);
     log_write(LOG_INFO, "stopping");
     if (!exporter_stop(exporter, STOP_TIMEOUT)) {
         log_write(LOG_WARN, "requests in flight were cut off after %d s", STOP_TIMEOUT / 1000);

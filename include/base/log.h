@@ -1,5 +1,5 @@
-/* One line per event on stderr.  Never a password, never the text of a log line, but for the few bytes of a
- * value that a rule takes for a number and that is none.  Any thread. */
+/* One line per event on stderr.  Never a password, and never the text of a log line, with one exception: a few bytes of
+ * a value that a rule cannot read as a number.  Any thread. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -8,8 +8,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* What is less important than level is not written.  Before any thread is started. */
 void log_set_level(enum log_level level);
 
-/* Write "time level message".  More than 20 lines in a second are not written but counted, and the number is told
- * later. */
+/* Write "time level message".  Of more than 20 lines in a second the others are counted, and their number is
+ * written later. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -24,6 +24,9 @@ struct settings {
     char *listen_address;
     char *listen_host; /* empty: all addresses */
     char *listen_port;
+    char *metrics_listen_address; /* NULL: none; then so are the next two */
+    char *metrics_listen_host;
+    char *metrics_listen_port;
     char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */
@@ -44,6 +47,7 @@ struct settings {
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
+    uint64_t max_input_memory; /* bytes */
     uint64_t workers;
     char *ingest_prefix;     /* with its final space */
     uint64_t header_timeout; /* milliseconds, as the next two */

@@ -1,5 +1,5 @@
-/* Take the samples of one batch to the store: find or make their series, within the bounds, and tell the entities what
- * the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
+/* Take the samples of one batch to the store: find or make their series, within the bounds, and notify the entities of
+ * what the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
 #ifndef RECORDER_H
 #define RECORDER_H
 
@@ -64,6 +64,7 @@ struct recorder {
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
+    unsigned values_until_quiesce;   /* 0: as soon as there is need */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
     struct series_cache series;
     struct identity identities[2]; /* of the last sample and of this one, in turn; not cleared */
@@ -83,7 +84,8 @@ void recorder_forget_procids(struct recorder *recorder);
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity);
 
-/* How long a series that lives with its entity lives, if it has none: a day (milliseconds). */
+/* The lifetime of a series that lives as long as its entity: 0, which says so; or a day (milliseconds), if it has no
+ * entity. */
 uint64_t recorder_persistent(entity_id entity);
 
 /* Record the app's counters that are 0 at first, if it is time to. */

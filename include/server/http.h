@@ -13,12 +13,25 @@
 #include "output/maintenance.h"
 #include "server/accounts.h"
 
-struct http_settings {
+struct http_address {
     const char *host; /* empty: all addresses, of IPv6 and IPv4 if there is IPv6 */
-    const char *port;
+    const char *port; /* NULL: there is no such address */
+};
+
+enum {
+    /* Beyond MAX_CONNECTIONS: for one request each, /health or /metrics, while all others are taken by senders. */
+    HTTP_RESERVED_CONNECTIONS = 16,
+    /* By METRICS_LISTEN_ADDRESS, beside all others. */
+    HTTP_INSIDE_CONNECTIONS = 64,
+};
+
+struct http_settings {
+    struct http_address address;
+    struct http_address metrics_address; /* serves /metrics in its place, and both serve /health */
     unsigned workers;
     size_t max_body_size;
     size_t max_connections;
+    size_t max_input_memory; /* bytes, for requests that arrive */
     uint64_t header_timeout; /* milliseconds, as the next two */
     uint64_t request_timeout;
     uint64_t idle_timeout;
@@ -48,10 +61,13 @@ struct http_modules {
  * cannot be created: then others may run already, and nothing is left but to end the process. */
 bool http_start(struct http_server *server, const struct http_modules *modules);
 
-/* The listening socket, for poll(). */
-int http_listener(const struct http_server *server);
+/* The listening sockets, for poll(): for address, then for metrics_address, -1 if there is none. */
+void http_listeners(const struct http_server *server, int listeners[2]);
 
-/* Accept what waits at the listener, and hand it on.  Call it on one thread, when the listener is readable. */
+/* Accept what waits at the listeners, and hand it on.  Call it on one thread, when one of them is readable.
+ *
+ * If MAX_CONNECTIONS are open, the connection of a stranger (who has not sent a right password) that has been idle for
+ * longest is closed for the new one.  If there is no stranger, the new one gets a reserved place, or is closed. */
 void http_accept(struct http_server *server);
 
 /* How many connections are open.  Any thread. */

@@ -1,6 +1,7 @@
 /* What the files of the HTTP server share: the one header that names libh2o's types.  Only these files include it.
  *
  *   listener.c   accepts, and hands each connection to a worker
+ *   gate.c       between a socket and libh2o: what may be read, and by whom
  *   worker.c     the thread with its loop; connections and their timeouts
  *   routes.c     the table of paths; from a request to its handler
  *   response.c   what goes back, and is counted
@@ -13,13 +14,42 @@
 #define HTTP_INTERNAL_H
 
 #include <h2o.h>
+#include <h2o/http1.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/buffer.h"
+#include "server/chunks.h"
 #include "server/http.h"
+#include "server/request_head.h"
 #include "server/verifier.h"
 
 /* ---- structures ---- */
+
+enum gate_state {
+    GATE_HEAD,    /* a request's head arrives; libh2o has seen nothing of it */
+    GATE_BODY,    /* libh2o reads the body as it arrives */
+    GATE_BUSY,    /* libh2o has the whole request, and does not read before the response is sent */
+    GATE_REFUSED, /* it was answered; what else arrives is thrown away */
+};
+
+/* What gate.c knows of a connection. */
+struct gate {
+    enum gate_state state;
+    h2o_socket_cb read;       /* libh2o's */
+    h2o_linklist_t link;      /* among those that libh2o sets the callback of */
+    h2o_linklist_t body_link; /* among those whose body arrives */
+    size_t line;              /* see request_head_read() */
+    bool is_chunked;
+    bool is_paused;
+    uint64_t left; /* of a body that is not in chunks, bytes */
+    struct chunks chunks;
+    struct buffer waiting; /* what was read of later requests */
+    size_t waiting_from;   /* where it begins */
+    size_t held;           /* bytes, as counted in input_held */
+    uint64_t refused;      /* when */
+    char *refusal;         /* being sent; owned */
+};
 
 struct connection {
     h2o_linklist_t link; /* among the worker's; first */
@@ -31,6 +61,11 @@ struct connection {
     uint64_t partial_since; /* when a check first found the present request incomplete; 0: it did not */
     bool responding;        /* a response is being prepared or sent */
     bool waiting;           /* for something without which there can be no response */
+    bool authenticated;     /* it has sent a password that was right; until then it is a stranger's */
+    bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
+    bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
+    bool ended;             /* it was shut down, and libh2o has not noticed yet */
+    struct gate gate;
 };
 
 struct worker {
@@ -44,13 +79,19 @@ struct worker {
     h2o_multithread_receiver_t verified; /* passwords */
     uint64_t next_check;                 /* milliseconds of the monotonic clock */
     h2o_linklist_t connections;
-    h2o_linklist_t waiting; /* POST requests that wait */
-    unsigned retries;       /* of them, those that try again until another thread is done */
-    unsigned scrapes;       /* requests for a page that wait or are being answered */
-    unsigned pending;       /* what other threads have still to deliver, also for requests that are gone */
+    h2o_linklist_t handed_on; /* gates that libh2o sets the callback of */
+    h2o_linklist_t bodies;    /* gates, in the order in which their bodies began */
+    unsigned paused;          /* of them */
+    h2o_linklist_t waiting;   /* POST requests that wait */
+    unsigned retries;         /* of them, those that try again until another thread is done */
+    unsigned scrapes;         /* requests for a page that wait or are being answered */
+    unsigned displaced;       /* connections, since the last check */
+    unsigned pending;         /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
+    bool has_work; /* that no event tells of */
     _Alignas(64) atomic_size_t connection_count;
+    atomic_size_t stranger_count; /* of them, not from inside */
 };
 
 struct http_server {
@@ -60,6 +101,7 @@ struct http_server {
     SSL_CTX *tls; /* NULL: none */
     struct verifier *verifier;
     int listener;
+    int metrics_listener; /* -1: none */
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
@@ -69,12 +111,14 @@ struct http_server {
     struct auth_realm metrics_realm;
     atomic_bool unhealthy;
     atomic_size_t refused;
+    atomic_size_t inside_count; /* connections from inside */
+    atomic_size_t input_held;   /* bytes of requests that have not been answered */
 };
 
 /* ---- listener.c ---- */
 
-/* The socket of host and port; -1 with a sentence in error. */
-int listener_open(const struct http_settings *settings, char error[ERROR_MAX]);
+/* The socket of an address that the setting of this name has; -1 with a sentence in error. */
+int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX]);
 
 /* ---- tls.c ---- */
 
@@ -85,18 +129,68 @@ SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
 
 void *worker_run(void *worker);
 
-/* Hand a connection over to a worker, or with -1 tell it to stop.  False if memory is short.  Any thread. */
-bool worker_hand_off(struct worker *worker, int fd);
+/* How a connection comes in. */
+struct arrival {
+    int fd;
+    bool inside;
+    bool reserved; /* see struct connection */
+    bool displace; /* all places are taken: the longest-idle stranger's connection is closed for it */
+};
+
+/* Hand a connection over to a worker.  False if memory is short.  Any thread. */
+bool worker_hand_off(struct worker *worker, const struct arrival *arrival);
+
+/* Tell a worker to stop; returns as above. */
+bool worker_stop(struct worker *worker);
+
+/* End a connection, without a word. */
+void worker_end_connection(struct connection *connection);
+
+/* The password of a connection's request was right. */
+void worker_trust(struct connection *connection);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);
 
+/* ---- gate.c ---- */
+
+/* Give libh2o a connection that is open, with TLS too, and read it from now on. */
+void gate_open(struct connection *connection);
+
+/* The connection is gone. */
+void gate_close(struct connection *connection);
+
+/* Read on, if reading was paused. */
+void gate_resume(struct connection *connection);
+
+/* Do what is to be done each time the loop has run.  True if that may have left something for the loop. */
+bool gate_run(struct worker *worker);
+
 /* ---- routes.c ---- */
+
+enum admission {
+    ADMISSION_GRANTED,
+    ADMISSION_REFUSED,
+    ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
+};
+
+struct response;
+
+/* May the body of a request be read?  By path, method and credentials.  On REFUSED, response is set; on WITHHELD, its
+ * path. */
+enum admission routes_admit(struct connection *connection, const struct request_head *head, struct response *response);
+
+/* Is the password right, as far as can be told at once?  If it certainly is, the connection is trusted. */
+enum admission post_drain_admit(struct connection *connection, struct slice authorization);
+enum admission get_metrics_admit(struct connection *connection, struct slice authorization);
 
 /* A handler answers its request, now or later.  query: of the request's target, without '?'. */
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
 route_handler post_drain, get_metrics, get_health;
+
+#define DRAIN_CHALLENGE "Basic realm=\"drain\""
+#define METRICS_CHALLENGE "Basic realm=\"metrics\""
 
 /* Pages have come for requests that wait. */
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
@@ -130,6 +224,7 @@ struct response {
 
 void response_send(h2o_req_t *request, const struct response *response);
 void response_send_text(h2o_req_t *request, const char *path, int status, const char *reason, const char *body);
+struct response response_unauthorized(const char *path, const char *challenge);
 void response_send_unauthorized(h2o_req_t *request, const char *path, const char *challenge);
 
 /* Close the connection without a response.  For a batch that was not taken, but not because of what it is: log-shuttle

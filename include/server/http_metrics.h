@@ -12,6 +12,7 @@ extern const struct metric http_requests;
 unsigned http_status_cell(int status);
 
 extern const struct metric http_connections_refused;
+extern const struct metric http_connections_displaced;
 extern const struct metric http_connections_timed_out;
 
 #endif

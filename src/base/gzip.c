@@ -12,6 +12,16 @@ enum {
 /* For zlib: the window's bits, and 16 more for a gzip wrapper. */
 enum { ZLIB_WRAPPER = 15, GZIP_WRAPPER = 15 + 16 };
 
+/* Zero bytes may pad what was compressed, as gzip itself has it. */
+static bool is_zero(const unsigned char *at, size_t length)
+{
+    while (length > 0 && *at == 0) {
+        at++;
+        length--;
+    }
+    return length == 0;
+}
+
 static enum decompress_result inflate_all(int wrapper, struct slice body, size_t limit, struct buffer *out)
 {
     z_stream stream = {.next_in = (unsigned char *)body.at, .avail_in = (unsigned)body.length};
@@ -34,7 +44,7 @@ static enum decompress_result inflate_all(int wrapper, struct slice body, size_t
             result = DECOMPRESS_TOO_LARGE;
             break;
         }
-        if (status == Z_STREAM_END && wrapper == GZIP_WRAPPER && stream.avail_in > 0)
+        if (status == Z_STREAM_END && wrapper == GZIP_WRAPPER && !is_zero(stream.next_in, stream.avail_in))
             status = inflateReset(&stream); /* the next member (RFC 1952, 2.2) */
         if ((status != Z_OK && status != Z_STREAM_END) ||
             (status == Z_OK && stream.avail_in == 0 && stream.avail_out > 0)) {

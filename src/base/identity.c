@@ -39,7 +39,7 @@ static void make_name_legal(char *name, size_t length)
     }
 }
 
-/* Append name, made legal, at *length of text; room, also for a STRIDE more, was checked by the caller. */
+/* Append name, made legal, at *length of text; the caller has checked that it fits, and a STRIDE more. */
 static void append_name(struct slice name, char *text, size_t *length)
 {
     if (*length == 0 && slice_is_digit(name.at[0]))
@@ -95,7 +95,7 @@ static int compare_names(struct slice a, struct slice b)
     return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-/* The length of the UTF-8 sequence at the start of text (RFC 3629), or 0 where its first byte starts none. */
+/* The length of the UTF-8 sequence at the start of text (RFC 3629), or 0 if its first byte starts none. */
 static size_t utf8_length(struct slice text)
 {
     const unsigned char *t = (const unsigned char *)text.at;
@@ -124,7 +124,7 @@ static size_t utf8_length(struct slice text)
     return length;
 }
 
-/* Append a label value, escaped and repaired; false where it does not fit below room. */
+/* Append a label value, escaped and repaired; false if it does not fit below room. */
 static bool append_value(struct slice value, char *text, size_t *length, size_t room)
 {
     while (value.length > 0) {
@@ -194,7 +194,7 @@ enum identity_result identity_build(struct identity *identity, struct slice name
         return IDENTITY_BAD_LABELS;
     size_t length = identity->name_length;
 
-    /* Insertion sort keeps equal names in their order; it is given few labels, and these mostly in order. */
+    /* Insertion sort keeps equal names in their order; there are few labels, and mostly they come in order. */
     char legal[IDENTITY_LABELS_MAX][IDENTITY_LABEL_MAX + 16];
     struct label renamed[IDENTITY_LABELS_MAX];
     const struct label *sorted[IDENTITY_LABELS_MAX];

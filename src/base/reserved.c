@@ -22,6 +22,9 @@ static const struct reservation metric_prefixes[] = {
     {NAME("drain_exporter_"), APPS | UNLABELLED | RULES},
     {NAME("process_"), UNLABELLED | RULES}, /* Prometheus' own names for what a process needs have no labels */
     {NAME("l2met_"), RULES},
+    /* Prometheus writes these itself, about each scrape and each alert. */
+    {NAME("scrape_"), APPS | UNLABELLED | RULES},
+    {NAME("ALERTS"), APPS | UNLABELLED | RULES},
 };
 
 /* Labels that say whose a series is, or what it counts: another value would mix series up.  Prometheus sets the last
@@ -34,6 +37,8 @@ static const struct reservation labels[] = {
 
 bool reserved_metric(struct slice name, enum reserved_from who)
 {
+    if (slice_equals(name, SLICE("up"))) /* Prometheus' own as well */
+        return true;
     for (size_t i = 0; i < sizeof metric_prefixes / sizeof metric_prefixes[0]; i++)
         if (metric_prefixes[i].from & 1U << who && slice_starts_with(name, metric_prefixes[i].name))
             return true;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "config/document.h"
 #include "config/mistakes.h"
 
@@ -60,12 +61,11 @@ struct configuration *configuration_parse(struct slice text, const char *source,
 struct configuration *configuration_read(const char *path, enum configuration_passwords passwords,
                                          struct buffer *mistakes)
 {
-    FILE *in = fopen(path, "re");
+    FILE *in = file_open(path);
     if (in == NULL) {
         mistakes_add(mistakes, "%s: the file cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
-    setvbuf(in, NULL, _IONBF, 0); /* no copy is left in a buffer */
     struct configuration *configuration = NULL;
     size_t capacity = CONFIGURATION_SIZE_MAX + 1;
     char *text = malloc(capacity);

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/file.h"
+
 /* Without "\n" or "\r\n" at its end. */
 static size_t without_newline(const char *text, size_t length)
 {
@@ -15,10 +17,9 @@ static size_t without_newline(const char *text, size_t length)
 
 bool secret_read(const char *path, char text[SECRET_ROOM], char error[ERROR_MAX])
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = file_open(path);
     if (file == NULL)
         return error_set(error, "cannot be opened: %s", strerror(errno));
-    setvbuf(file, NULL, _IONBF, 0); /* no copy is left in a buffer */
     size_t length = fread(text, 1, SECRET_ROOM - 1, file);
     bool failed = ferror(file) != 0;
     fclose(file);

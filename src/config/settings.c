@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/memory_limit.h"
 #include "base/number.h"
 #include "base/version.h"
 #include "config/secret.h"
@@ -28,6 +29,8 @@ struct setting {
 static const struct setting settings[] = {
     {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0,
      "host:port, [address]:port or :port to listen on"},
+    {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
+     "a second address, for /metrics and /health only; LISTEN_ADDRESS then serves /drain and /health"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
     {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
@@ -65,7 +68,12 @@ static const struct setting settings[] = {
      "whether requests that bring an app's own batches through its own router are not counted"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body, up to 16MiB; four times this when decompressed"},
-    {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000, "beyond it new connections are closed"},
+    {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
+     "beyond it the longest-idle connection without a right password is closed for a new one"},
+    {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
+     "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
+     "memory "
+     "limit, 64MiB at least"},
     {"WORKERS", NUMBER, AT(workers), NULL, 1, 64,
      "threads that take batches, up to 64; if not set, as many as there are usable cores, at most 8"},
     {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
@@ -74,7 +82,7 @@ static const struct setting settings[] = {
     {"REQUEST_TIMEOUT", DURATION, AT(request_timeout), "60s", 100, SECONDS(3600),
      "for a whole request to arrive, and for a response to be read"},
     {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400),
-     "for the next request of a connection; Logplex itself closes after 144 s"},
+     "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
@@ -342,9 +350,8 @@ static void hide_secrets(const struct given *given)
 
 /* ---- what one setting alone cannot tell ---- */
 
-static bool split_address(struct settings *config, char error[ERROR_MAX])
+static bool split_address(const char *name, const char *text, char **host_part, char **port_part, char error[ERROR_MAX])
 {
-    const char *text = config->listen_address;
     const char *colon = strrchr(text, ':');
     size_t host = colon == NULL ? 0 : (size_t)(colon - text);
     bool bracketed = host >= 2 && text[0] == '[' && text[host - 1] == ']';
@@ -352,10 +359,18 @@ static bool split_address(struct settings *config, char error[ERROR_MAX])
     uint64_t port;
     if (colon == NULL || !(bracketed || plain) || !read_quantity(colon + 1, no_units, &port) || port < 1 ||
         port > 65535)
-        return error_set(error, "LISTEN_ADDRESS is not host:port or [address]:port with a port from 1 to 65535");
-    config->listen_host = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
-    config->listen_port = strdup(colon + 1);
-    return (config->listen_host != NULL && config->listen_port != NULL) || error_set(error, ERROR_NO_MEMORY);
+        return error_set(error, "%s is not host:port or [address]:port with a port from 1 to 65535", name);
+    *host_part = bracketed ? strndup(text + 1, host - 2) : strndup(text, host);
+    *port_part = strdup(colon + 1);
+    return (*host_part != NULL && *port_part != NULL) || error_set(error, ERROR_NO_MEMORY);
+}
+
+static bool split_addresses(struct settings *config, char error[ERROR_MAX])
+{
+    return split_address("LISTEN_ADDRESS", config->listen_address, &config->listen_host, &config->listen_port, error) &&
+           (config->metrics_listen_address == NULL ||
+            split_address("METRICS_LISTEN_ADDRESS", config->metrics_listen_address, &config->metrics_listen_host,
+                          &config->metrics_listen_port, error));
 }
 
 static bool add_final_space(char **text)
@@ -378,6 +393,13 @@ static uint64_t usable_cores(void)
         return 1;
     int count = CPU_COUNT(&cores);
     return count < 1 ? 1 : count > 8 ? 8 : (uint64_t)count;
+}
+
+static uint64_t default_input_memory(void)
+{
+    uint64_t least = 64 << 20;
+    uint64_t quarter = memory_limit() / 4;
+    return quarter > least ? quarter : least;
 }
 
 /* The server reads passwords, and a check of what the server would do.  A health check runs beside the server, maybe
@@ -406,7 +428,7 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
 
 static bool complete(struct settings *config, char error[ERROR_MAX])
 {
-    if (!split_address(config, error))
+    if (!split_addresses(config, error))
         return false;
     if (config->config_file != NULL && config->config_text != NULL)
         return error_set(error, "both CONFIG and CONFIG_FILE are given");
@@ -416,6 +438,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
+    if (config->max_input_memory == 0)
+        config->max_input_memory = default_input_memory();
     if (config->workers == 0)
         config->workers = usable_cores();
     return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
@@ -499,7 +523,9 @@ void settings_free(struct settings *config)
     }
     free(config->listen_host);
     free(config->listen_port);
-    config->listen_host = config->listen_port = NULL;
+    free(config->metrics_listen_host);
+    free(config->metrics_listen_port);
+    config->listen_host = config->listen_port = config->metrics_listen_host = config->metrics_listen_port = NULL;
 }
 
 void settings_print_help(FILE *out)

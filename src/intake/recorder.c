@@ -198,7 +198,7 @@ static bool accept(struct recorder *recorder, const struct sample *sample, const
         return false;
     }
     if (sample->metric == NULL &&
-        (is_reserved(identity) || rules_reader_makes(recorder->context->rules, identity_name(identity)))) {
+        (is_reserved(identity) || rules_make(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
     }
@@ -409,6 +409,9 @@ static void forget_found(struct recorder *recorder)
     series_cache_forget(&recorder->series);
 }
 
+/* Values after which what could not be freed is looked at again. */
+enum { QUIESCE_AGAIN = 1000 };
+
 static void wait_a_millisecond(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -426,6 +429,8 @@ static void quiesce(struct recorder *recorder)
         store_enter(store, slot);
         store_leave(store, slot);
     }
+    if (store_should_quiesce(store, slot))
+        recorder->values_until_quiesce = QUIESCE_AGAIN;
     store_enter(store, slot);
     forget_found(recorder);
 }
@@ -456,7 +461,9 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
     if (is_over_bounds(result))
         result = update_overflow(recorder, sample, result, identity, &terms);
     count_result(recorder, result);
-    if (store_should_quiesce(store, slot))
+    if (recorder->values_until_quiesce > 0)
+        recorder->values_until_quiesce--;
+    else if (store_should_quiesce(store, slot))
         quiesce(recorder);
 }
 

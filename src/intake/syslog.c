@@ -133,7 +133,8 @@ bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line)
     return true;
 }
 
-/* The number spelled by exactly count digits at text, or -1. */
+/* The number spelled by exactly count digits at text, or -1.  Not by number.h: each line has seven of them, of a known
+ * length. */
 static int read_digits(const char *text, int count)
 {
     int number = 0;

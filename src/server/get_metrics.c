@@ -33,13 +33,16 @@ struct scrape_hold {
     struct connection *connection;
 };
 
-static bool may_read(h2o_req_t *request)
+enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
 {
-    struct http_server *server = worker_of(request)->server;
+    struct http_server *server = connection->worker->server;
     pthread_rwlock_rdlock(&server->access_lock);
     struct auth_realm realm = server->metrics_realm;
     pthread_rwlock_unlock(&server->access_lock);
-    return auth_check(&realm, request_header(request, H2O_TOKEN_AUTHORIZATION));
+    if (!auth_check(&realm, authorization))
+        return ADMISSION_REFUSED;
+    worker_trust(connection);
+    return ADMISSION_GRANTED;
 }
 
 /* "q=0", "q=0.000": not wanted (RFC 9110, 12.4.2). */
@@ -160,8 +163,9 @@ void get_metrics(h2o_req_t *request, struct slice query)
 {
     (void)query;
     struct worker *worker = worker_of(request);
-    if (!may_read(request)) {
-        response_send_unauthorized(request, "metrics", "Basic realm=\"metrics\"");
+    struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
+    if (get_metrics_admit(connection_of(request), authorization) != ADMISSION_GRANTED) {
+        response_send_unauthorized(request, "metrics", METRICS_CHALLENGE);
         return;
     }
     struct scrape *scrape = worker->scrapes < SCRAPES_MAX ? calloc(1, sizeof *scrape) : NULL;

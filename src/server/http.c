@@ -1,6 +1,7 @@
 #include "server/http_internal.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,8 +27,27 @@ static void configure(struct http_server *server)
     handler->on_req = routes_on_request;
 }
 
+/* Let the process have as many file descriptors as it may.  False with one sentence in error if those are too few. */
+static bool raise_descriptors(const struct http_settings *settings, char error[ERROR_MAX])
+{
+    enum { OTHERS = 64 /* files, signals, and some for each of the threads */, FOR_WORKER = 8 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    size_t needed = settings->max_connections + 2 * HTTP_RESERVED_CONNECTIONS + HTTP_INSIDE_CONNECTIONS + OTHERS +
+                    settings->workers * FOR_WORKER;
+    if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= needed)
+        return true;
+    return error_set(error, "MAX_CONNECTIONS (%zu) needs %zu file descriptors, but %zu is the limit (ulimit -n)",
+                     settings->max_connections, needed, (size_t)limit.rlim_max);
+}
+
 struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
+    if (!raise_descriptors(settings, error))
+        return NULL;
     struct http_server *server = aligned_alloc(64, (sizeof *server + 63) / 64 * 64);
     if (server == NULL)
         goto no_memory;
@@ -40,12 +60,20 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
     if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
         goto free_workers;
-    server->listener = listener_open(settings, error);
+    server->metrics_listener = -1;
+    server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);
     if (server->listener < 0)
         goto free_tls;
+    if (settings->metrics_address.port != NULL) {
+        server->metrics_listener = listener_open("METRICS_LISTEN_ADDRESS", &settings->metrics_address, error);
+        if (server->metrics_listener < 0)
+            goto close_listener;
+    }
     configure(server);
     return server;
 
+close_listener:
+    close(server->listener);
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
@@ -89,6 +117,8 @@ bool http_start(struct http_server *server, const struct http_modules *modules)
         worker->slot = server->started;
         h2o_linklist_init_anchor(&worker->connections);
         h2o_linklist_init_anchor(&worker->waiting);
+        h2o_linklist_init_anchor(&worker->handed_on);
+        h2o_linklist_init_anchor(&worker->bodies);
         if (pthread_create(&worker->thread, &attributes, worker_run, worker) != 0)
             break;
         server->started++;
@@ -105,14 +135,22 @@ void http_unhealthy(struct http_server *server)
     atomic_store_explicit(&server->unhealthy, true, memory_order_relaxed);
 }
 
+static void close_listeners(struct http_server *server)
+{
+    if (server->listener >= 0)
+        close(server->listener);
+    if (server->metrics_listener >= 0)
+        close(server->metrics_listener);
+    server->listener = server->metrics_listener = -1;
+}
+
 bool http_stop(struct http_server *server, uint64_t timeout)
 {
     http_accept(server); /* who got as far as the backlog may have sent a request */
-    close(server->listener);
-    server->listener = -1;
+    close_listeners(server);
     bool sent = true;
     for (unsigned i = 0; i < server->started; i++)
-        sent &= worker_hand_off(&server->workers[i], -1);
+        sent &= worker_stop(&server->workers[i]);
     uint64_t deadline = clock_monotonic() + timeout;
     bool ended = sent;
     for (unsigned i = 0; i < server->started && ended; i++) {
@@ -129,8 +167,7 @@ bool http_stop(struct http_server *server, uint64_t timeout)
 
 void http_close(struct http_server *server)
 {
-    if (server->listener >= 0)
-        close(server->listener);
+    close_listeners(server);
     if (server->started > 0)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);

@@ -7,8 +7,11 @@ const struct metric http_requests =
     SELF_COUNTERS("http_requests_total",
                   "HTTP requests by path and status of the response; none: the connection was closed without one.",
                   "status", status_labels);
-const struct metric http_connections_refused =
-    SELF_COUNTER("connections_refused_total", "Connections closed at once because MAX_CONNECTIONS were open.");
+const struct metric http_connections_refused = SELF_COUNTER(
+    "connections_refused_total", "Connections closed without a response because MAX_CONNECTIONS were open.");
+const struct metric http_connections_displaced =
+    SELF_COUNTER("connections_displaced_total", "Connections without a right password that were closed for others, "
+                                                "because of MAX_CONNECTIONS or MAX_INPUT_MEMORY.");
 const struct metric http_connections_timed_out =
     SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or a response took too long.");
 

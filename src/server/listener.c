@@ -27,37 +27,38 @@ static int listen_on(const struct addrinfo *address)
 }
 
 /* Listen on one of a host's addresses; -1 with a sentence in error. */
-static int listen_on_host(const char *host, const char *port, char error[ERROR_MAX])
+static int listen_on_host(const char *setting, const char *host, const char *port, char error[ERROR_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *addresses;
     int failure = getaddrinfo(host, port, &hints, &addresses);
     if (failure != 0) {
-        error_set(error, "LISTEN_ADDRESS: the host %s cannot be found: %s", host, gai_strerror(failure));
+        error_set(error, "%s: the host %s cannot be found: %s", setting, host, gai_strerror(failure));
         return -1;
     }
     int fd = -1;
     for (struct addrinfo *address = addresses; address != NULL && fd < 0; address = address->ai_next)
         fd = listen_on(address);
     if (fd < 0)
-        error_set(error, "LISTEN_ADDRESS: cannot listen on %s port %s: %s", host, port, strerror(errno));
+        error_set(error, "%s: cannot listen on %s port %s: %s", setting, host, port, strerror(errno));
     freeaddrinfo(addresses);
     return fd;
 }
 
-int listener_open(const struct http_settings *settings, char error[ERROR_MAX])
+int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX])
 {
-    if (settings->host[0] != '\0')
-        return listen_on_host(settings->host, settings->port, error);
-    int fd = listen_on_host("::", settings->port, error);
+    if (address->host[0] != '\0')
+        return listen_on_host(setting, address->host, address->port, error);
+    int fd = listen_on_host(setting, "::", address->port, error);
     if (fd < 0 && errno == EAFNOSUPPORT) /* a kernel without IPv6 */
-        fd = listen_on_host("0.0.0.0", settings->port, error);
+        fd = listen_on_host(setting, "0.0.0.0", address->port, error);
     return fd;
 }
 
-int http_listener(const struct http_server *server)
+void http_listeners(const struct http_server *server, int listeners[2])
 {
-    return server->listener;
+    listeners[0] = server->listener;
+    listeners[1] = server->metrics_listener;
 }
 
 size_t http_connections(const struct http_server *server)
@@ -86,34 +87,110 @@ static struct worker *choose_worker(struct http_server *server)
     return &server->workers[chosen];
 }
 
-void http_accept(struct http_server *server)
+/* The worker with the most strangers; NULL if there are none. */
+static struct worker *find_strangers(struct http_server *server)
+{
+    struct worker *found = NULL;
+    size_t most = 0;
+    for (unsigned i = 0; i < server->settings.workers; i++) {
+        size_t count = atomic_load_explicit(&server->workers[i].stranger_count, memory_order_relaxed);
+        if (count > most) {
+            most = count;
+            found = &server->workers[i];
+        }
+    }
+    return found;
+}
+
+static void hand_on(struct http_server *server, struct worker *worker, const struct arrival *arrival)
+{
+    int on = 1;
+    setsockopt(arrival->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    atomic_size_t *kind = arrival->inside ? &server->inside_count : &worker->stranger_count;
+    atomic_fetch_add_explicit(&worker->connection_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(kind, 1, memory_order_relaxed);
+    if (worker_hand_off(worker, arrival))
+        return;
+    atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(kind, 1, memory_order_relaxed);
+    close(arrival->fd);
+}
+
+static void refuse(struct http_server *server, int fd, size_t limit)
+{
+    atomic_fetch_add_explicit(&server->refused, 1, memory_order_relaxed);
+    close(fd);
+    log_write(LOG_WARN, "a connection was closed: MAX_CONNECTIONS (%zu) are open", limit);
+}
+
+/* Accept one connection; -1 if there is none. */
+static int accept_one(int listener)
 {
     for (;;) {
-        int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) {
-            if (errno == EINTR || errno == ECONNABORTED)
-                continue;
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0 || (errno != EINTR && errno != ECONNABORTED)) {
+            if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
                 /* Out of descriptors or memory: what waits stays in the backlog. */
                 log_write(LOG_ERROR, "a connection cannot be accepted: %s", strerror(errno));
                 usleep(10000);
             }
-            return;
-        }
-        if (http_connections(server) >= server->settings.max_connections) {
-            atomic_fetch_add_explicit(&server->refused, 1, memory_order_relaxed);
-            close(fd);
-            log_write(LOG_WARN, "a connection was closed: MAX_CONNECTIONS (%zu) are open",
-                      server->settings.max_connections);
-            continue;
-        }
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        struct worker *worker = choose_worker(server);
-        atomic_fetch_add_explicit(&worker->connection_count, 1, memory_order_relaxed);
-        if (!worker_hand_off(worker, fd)) {
-            atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
-            close(fd);
+            return fd;
         }
     }
+}
+
+static void accept_from_inside(struct http_server *server)
+{
+    int fd;
+    while (server->metrics_listener >= 0 && (fd = accept_one(server->metrics_listener)) >= 0) {
+        if (atomic_load_explicit(&server->inside_count, memory_order_relaxed) >= HTTP_INSIDE_CONNECTIONS)
+            refuse(server, fd, HTTP_INSIDE_CONNECTIONS);
+        else
+            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .inside = true});
+    }
+}
+
+static size_t count_outside(const struct http_server *server)
+{
+    size_t all = http_connections(server);
+    size_t inside = atomic_load_explicit(&server->inside_count, memory_order_relaxed);
+    return all > inside ? all - inside : 0;
+}
+
+static size_t count_strangers(const struct http_server *server)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < server->settings.workers; i++)
+        count += atomic_load_explicit(&server->workers[i].stranger_count, memory_order_relaxed);
+    return count;
+}
+
+/* Accept one connection from outside; false if there is none, or none can be taken now. */
+static bool accept_from_outside(struct http_server *server)
+{
+    size_t limit = server->settings.max_connections;
+    size_t count = count_outside(server);
+    size_t strangers = count_strangers(server);
+    bool reserved = count >= limit + strangers; /* all others have sent their password */
+    bool full = count >= limit + (reserved ? HTTP_RESERVED_CONNECTIONS : 0);
+    struct worker *worker = full ? find_strangers(server) : choose_worker(server);
+    if (worker != NULL && count >= limit + 2 * HTTP_RESERVED_CONNECTIONS) {
+        usleep(1000); /* the workers are closing some: until then what waits stays in the backlog */
+        return false;
+    }
+    int fd = accept_one(server->listener);
+    if (fd < 0)
+        return false;
+    if (worker == NULL)
+        refuse(server, fd, limit);
+    else
+        hand_on(server, worker, &(struct arrival){.fd = fd, .displace = full, .reserved = reserved});
+    return true;
+}
+
+void http_accept(struct http_server *server)
+{
+    accept_from_inside(server);
+    while (accept_from_outside(server))
+        continue;
 }

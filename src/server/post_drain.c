@@ -2,6 +2,7 @@
  *
  * A request waits, without holding up its thread, for two things: until its password is verified (verifier.h), and
  * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -11,6 +12,7 @@
 
 enum {
     DECOMPRESSED_FACTOR = 4,
+    ENCODINGS_MAX = 256, /* bytes */
     /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
     WAIT_MAX = 10000,
 };
@@ -108,6 +110,20 @@ static bool take_body(const struct post *post)
     return true;
 }
 
+/* The values of all headers Content-Encoding, which are one list (RFC 9110, 5.3); empty if there are none, and cut off
+ * if it is longer than any that we take. */
+static struct slice encodings_of(const h2o_req_t *request, char text[ENCODINGS_MAX])
+{
+    size_t length = 0;
+    ssize_t at = -1;
+    while ((at = h2o_find_header(&request->headers, H2O_TOKEN_CONTENT_ENCODING, at)) >= 0 && length < ENCODINGS_MAX) {
+        h2o_iovec_t value = request->headers.entries[at].value;
+        length += (size_t)snprintf(text + length, ENCODINGS_MAX - length, "%s%.*s", length > 0 ? ", " : "",
+                                   (int)value.len, value.base);
+    }
+    return (struct slice){text, length < ENCODINGS_MAX ? length : ENCODINGS_MAX - 1};
+}
+
 /* Find the body of a request, decompressed.  False if there is none that can be taken: then it was answered. */
 static bool decode(struct post *post)
 {
@@ -118,8 +134,8 @@ static bool decode(struct post *post)
         response_send_text(request, name, 413, "Content Too Large", "the body is too large\n");
         return false;
     }
-    switch (decompress(request_header(request, H2O_TOKEN_CONTENT_ENCODING), sent, limit * DECOMPRESSED_FACTOR,
-                       &post->decompressed)) {
+    char encodings[ENCODINGS_MAX];
+    switch (decompress(encodings_of(request, encodings), sent, limit * DECOMPRESSED_FACTOR, &post->decompressed)) {
     case DECOMPRESS_PLAIN:
         post->body = sent;
         return true;
@@ -165,6 +181,25 @@ static struct post begin_post(h2o_req_t *request, struct slice query)
     return post;
 }
 
+enum admission post_drain_admit(struct connection *connection, struct slice authorization)
+{
+    struct http_server *server = connection->worker->server;
+    pthread_rwlock_rdlock(&server->access_lock);
+    struct accounts *accounts = accounts_ref(server->accounts);
+    pthread_rwlock_unlock(&server->access_lock);
+    const struct account *account;
+    struct verification *verification;
+    enum accounts_result result = accounts_check(accounts, authorization, &account, &verification);
+    if (result == ACCOUNTS_PENDING)
+        verification_free(verification);
+    if (result == ACCOUNTS_ALLOWED)
+        worker_trust(connection);
+    accounts_unref(accounts);
+    return result == ACCOUNTS_DENIED      ? ADMISSION_REFUSED
+           : result == ACCOUNTS_NO_MEMORY ? ADMISSION_WITHHELD
+                                          : ADMISSION_GRANTED;
+}
+
 static void end_post(struct post *post)
 {
     accounts_unref(post->accounts);
@@ -175,10 +210,12 @@ static void end_post(struct post *post)
 /* Answer a request by what is known about its password.  False as of take_body(). */
 static bool decide(struct post *post, enum accounts_result result)
 {
-    if (result == ACCOUNTS_ALLOWED)
+    if (result == ACCOUNTS_ALLOWED) {
+        worker_trust(connection_of(post->request));
         return take_post(post);
+    }
     if (result == ACCOUNTS_DENIED)
-        response_send_unauthorized(post->request, name, "Basic realm=\"drain\"");
+        response_send_unauthorized(post->request, name, DRAIN_CHALLENGE);
     else
         response_withhold(post->request, name);
     return true;

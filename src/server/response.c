@@ -38,10 +38,21 @@ void response_send_text(h2o_req_t *request, const char *path, int status, const 
     response_send(request, &(struct response){path, status, reason, "text/plain; charset=utf-8", body, NULL, NULL});
 }
 
+struct response response_unauthorized(const char *path, const char *challenge)
+{
+    return (struct response){path,
+                             401,
+                             "Unauthorized",
+                             "text/plain; charset=utf-8",
+                             "wrong user or password\n",
+                             H2O_TOKEN_WWW_AUTHENTICATE,
+                             challenge};
+}
+
 void response_send_unauthorized(h2o_req_t *request, const char *path, const char *challenge)
 {
-    response_send(request, &(struct response){path, 401, "Unauthorized", "text/plain; charset=utf-8",
-                                              "wrong user or password\n", H2O_TOKEN_WWW_AUTHENTICATE, challenge});
+    struct response response = response_unauthorized(path, challenge);
+    response_send(request, &response);
 }
 
 void response_withhold(h2o_req_t *request, const char *path)

@@ -14,13 +14,15 @@ enum {
      * time and is told to close the connection, which is better than finding it closed while sending. */
     STOP_GRACE = 500,
     CHECK_INTERVAL = 1000, /* milliseconds between the looks at all connections */
+    LINGER_TIME = 5000,    /* milliseconds for a sender to see that it was refused */
+    STRANGER_IDLE = 10000, /* milliseconds; the long idle time is for those who have sent a right password */
     RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
 };
 
 /* A message to a worker: a connection, or stop. */
 struct hand_off {
     h2o_multithread_message_t message; /* first */
-    int fd;                            /* -1: stop */
+    struct arrival arrival;            /* fd -1: stop */
 };
 
 struct worker *worker_of(h2o_req_t *request)
@@ -36,35 +38,90 @@ struct connection *connection_of(h2o_req_t *request)
 
 /* ---- connections ---- */
 
+/* A connection is no longer there; or, if it is only trusted from now on, no longer a stranger's. */
+static void leave(struct worker *worker, bool inside, bool authenticated, bool gone)
+{
+    if (gone)
+        atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
+    if (gone && inside)
+        atomic_fetch_sub_explicit(&worker->server->inside_count, 1, memory_order_relaxed);
+    if (!inside && !authenticated)
+        atomic_fetch_sub_explicit(&worker->stranger_count, 1, memory_order_relaxed);
+}
+
+void worker_trust(struct connection *connection)
+{
+    if (connection->authenticated)
+        return;
+    leave(connection->worker, connection->inside, false, false);
+    connection->authenticated = true;
+}
+
 static void on_close(void *data)
 {
     struct connection *connection = data;
     h2o_linklist_unlink(&connection->link);
-    atomic_fetch_sub_explicit(&connection->worker->connection_count, 1, memory_order_relaxed);
+    gate_close(connection);
+    leave(connection->worker, connection->inside, connection->authenticated, true);
     free(connection);
 }
 
 /* The socket is only shut down: libh2o then finds its end and frees what belongs to it. */
-static void end_connection(struct connection *connection)
+void worker_end_connection(struct connection *connection)
 {
+    connection->ended = true;
+    gate_resume(connection);
     shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
 }
 
-static void accept_connection(struct worker *worker, int fd)
+static void on_handshake(h2o_socket_t *socket, const char *error)
 {
+    if (error != NULL)
+        h2o_socket_close(socket);
+    else
+        gate_open(socket->on_close.data);
+}
+
+/* Close the connection of the stranger for whom nothing has been done for longest. */
+static void displace_stranger(struct worker *worker)
+{
+    struct connection *chosen = NULL;
+    for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        bool evictable =
+            !connection->authenticated && !connection->inside && !connection->responding && !connection->ended;
+        if (evictable && (chosen == NULL || connection->changed < chosen->changed))
+            chosen = connection;
+    }
+    if (chosen == NULL)
+        return;
+    worker_end_connection(chosen);
+    worker->displaced++;
+}
+
+static void accept_connection(struct worker *worker, const struct arrival *arrival)
+{
+    int fd = arrival->fd;
+    if (arrival->displace)
+        displace_stranger(worker);
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) {
         close(fd);
-        atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
+        leave(worker, arrival->inside, false, true);
         return;
     }
     connection->worker = worker;
+    connection->inside = arrival->inside;
+    connection->reserved = arrival->reserved;
     connection->changed = clock_monotonic();
     connection->socket = h2o_evloop_socket_create(worker->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     connection->socket->on_close.cb = on_close;
     connection->socket->on_close.data = connection;
     h2o_linklist_insert(&worker->connections, &connection->link);
-    h2o_accept(&worker->accept, connection->socket);
+    if (worker->accept.ssl_ctx != NULL)
+        h2o_socket_ssl_handshake(connection->socket, worker->accept.ssl_ctx, NULL, on_handshake);
+    else
+        gate_open(connection);
 }
 
 static void begin_stop(struct worker *worker)
@@ -80,21 +137,31 @@ static void on_hand_offs(h2o_multithread_receiver_t *receiver, h2o_linklist_t *m
     while (!h2o_linklist_is_empty(messages)) {
         struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, messages->next);
         h2o_linklist_unlink(&hand_off->message.link);
-        if (hand_off->fd < 0)
+        if (hand_off->arrival.fd < 0)
             begin_stop(worker);
         else
-            accept_connection(worker, hand_off->fd);
+            accept_connection(worker, &hand_off->arrival);
         free(hand_off);
     }
 }
 
 /* ---- timeouts ---- */
 
-/* Is the header of a request complete in what has been received?  libh2o keeps it until the request is answered. */
-static bool has_header(const h2o_buffer_t *input)
+static uint64_t shorter(uint64_t a, uint64_t b)
 {
-    size_t length = input->size < 64 * 1024 ? input->size : 64 * 1024;
-    return memmem(input->bytes, length, "\r\n\r\n", 4) != NULL || memmem(input->bytes, length, "\n\n", 2) != NULL;
+    return a < b ? a : b;
+}
+
+/* How long the connection may be without a request. */
+static uint64_t idle_limit(const struct connection *connection, const struct http_settings *settings)
+{
+    if (connection->authenticated)
+        return settings->idle_timeout;
+    if (connection->requests > 0)
+        return shorter(settings->idle_timeout, STRANGER_IDLE);
+    /* With TLS this is the time for the handshake too. */
+    return settings->tls_cert_file != NULL ? settings->header_timeout
+                                           : shorter(settings->request_timeout, STRANGER_IDLE);
 }
 
 /* Has the connection been waiting for longer than it may? */
@@ -103,21 +170,19 @@ static bool is_overdue(struct connection *connection, const struct http_settings
     const h2o_buffer_t *input = connection->socket->input;
     if (connection->waiting) /* see post_drain_check() */
         return false;
+    if (connection->gate.state == GATE_REFUSED)
+        return now - connection->gate.refused > LINGER_TIME;
     if (connection->responding)
         return now - connection->changed > settings->request_timeout;
     bool partial = input != NULL && input->size > 0;
     if (!partial) {
         connection->partial_since = 0;
-        /* Who connects has something to say: the long time is only for those who said something before.  With TLS this
-         * is the time for the handshake too. */
-        uint64_t first = settings->tls_cert_file != NULL ? settings->header_timeout : settings->request_timeout;
-        uint64_t limit = connection->requests > 0 ? settings->idle_timeout : first;
-        return now - connection->changed > limit;
+        return now - connection->changed > idle_limit(connection, settings);
     }
     if (connection->partial_since == 0 || connection->requests_seen != connection->requests)
         connection->partial_since = now;
     connection->requests_seen = connection->requests;
-    uint64_t limit = has_header(input) ? settings->request_timeout : settings->header_timeout;
+    uint64_t limit = connection->gate.state == GATE_HEAD ? settings->header_timeout : settings->request_timeout;
     return now - connection->partial_since > limit;
 }
 
@@ -141,7 +206,7 @@ static void check_connections(struct worker *worker)
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         if (!is_overdue(connection, &worker->server->settings, now))
             continue;
-        end_connection(connection);
+        worker_end_connection(connection);
         /* Idle ones are closed as a matter of course. */
         ended += connection->responding || connection->partial_since != 0;
     }
@@ -150,6 +215,8 @@ static void check_connections(struct worker *worker)
     self_count(&terms, &http_connections_timed_out, NULL, 0, 0, ended);
     self_count(&terms, &http_connections_refused, NULL, 0, 0,
                (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
+    self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
+    worker->displaced = 0;
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);
@@ -163,7 +230,7 @@ static void end_idle_connections(struct worker *worker)
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         const h2o_buffer_t *input = connection->socket->input;
         if (!connection->responding && (input == NULL || input->size == 0))
-            end_connection(connection);
+            worker_end_connection(connection);
     }
 }
 
@@ -195,9 +262,13 @@ static void close_context(struct worker *worker)
  * since these follow the wall clock, which can be set. */
 static void run_loop(struct worker *worker, int32_t wait)
 {
-    h2o_evloop_run(worker->context.loop, worker->retries > 0 ? RETRY_INTERVAL : wait);
-    if (worker->retries > 0)
+    bool tries = worker->retries > 0 || worker->paused > 0;
+    h2o_evloop_run(worker->context.loop, worker->has_work ? 0 : tries ? RETRY_INTERVAL : wait);
+    unsigned retries = worker->retries;
+    if (retries > 0)
         post_drain_check(worker, clock_monotonic());
+    /* A response that was sent here has an end that libh2o finds only when its loop runs. */
+    worker->has_work = gate_run(worker) || worker->retries < retries;
     if (clock_monotonic() >= worker->next_check)
         check_connections(worker);
 }
@@ -219,12 +290,17 @@ void *worker_run(void *argument)
     return NULL;
 }
 
-bool worker_hand_off(struct worker *worker, int fd)
+bool worker_hand_off(struct worker *worker, const struct arrival *arrival)
 {
     struct hand_off *hand_off = calloc(1, sizeof *hand_off);
     if (hand_off == NULL)
         return false;
-    hand_off->fd = fd;
+    hand_off->arrival = *arrival;
     h2o_multithread_send_message(&worker->hand_offs, &hand_off->message);
     return true;
+}
+
+bool worker_stop(struct worker *worker)
+{
+    return worker_hand_off(worker, &(struct arrival){.fd = -1});
 }

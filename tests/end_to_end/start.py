@@ -62,6 +62,7 @@ def bad_values_of_each_setting(context):
         "EXPIRE_AFTER": durations + ("721h",),
         "MAX_SERIES": ("", "0", "-5", "99", "1k", "lots", "100000001", "1.5"),
         "MAX_BODY_SIZE": ("", "0", "-1", "4 MiB", "4GiB", "1mib", "17MiB", "1", "100"),
+        "METRICS_LISTEN_ADDRESS": ("", "127.0.0.1", ":", "127.0.0.1:0", "::1:8080"),
         "MAX_CONNECTIONS": ("", "0", "-1", "many", "100001"),
         "WORKERS": ("", "-1", "65", "two", "1.0", "0"),
         "HEADER_TIMEOUT": durations + ("99ms", "2h", "0"),

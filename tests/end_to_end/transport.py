@@ -19,12 +19,13 @@ HEALTH = head_of("GET", "/health")
 
 @test
 def connections_are_bounded(context):
+    """Who has sent a right password keeps a connection; when all have, a batch on one more is not taken."""
     server = context.server(MAX_CONNECTIONS=8)
     held = []
 
     def hold():
         raw = Raw(server)
-        equal(raw.ask(HEALTH).status, 200, "health")
+        equal(raw.ask(post_of(b"")).status, 204, "an empty batch")
         return raw
 
     try:
@@ -32,7 +33,8 @@ def connections_are_bounded(context):
         held = [wait_for(hold, "a connection is served") for _ in range(8)]
         for _ in range(3):
             with Raw(server) as one_more:
-                check(one_more.is_closed(5), "the ninth connection is not closed")
+                one_more.send(post_of(b""))
+                check(one_more.is_closed(5), "a batch on the ninth connection is answered")
         for raw in held:
             equal(raw.ask(HEALTH).status, 200, "health on a held connection while others are refused")
         held.pop().close()
