@@ -69,6 +69,9 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 
 # Without jemalloc, for what brings an allocator of its own.
 CALLGRIND = BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE=
+.PHONY: without-jemalloc
+without-jemalloc: # one target for all that need it, which may be made side by side
+	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter $(BUILD)/callgrind/tests/bench/lines
 
 # ---- tests ----
 
@@ -77,7 +80,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -149,11 +152,10 @@ $(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/modules.a
 # A start of the program with each of its allocations failing once; it is built as for callgrind, see below.
 SHORT_MEMORY_EVERY ?= 1
 .PHONY: short-memory short-memory-some
-short-memory: $(BUILD)/fail_allocation.so ## start the program with each allocation failing once; SHORT_MEMORY_EVERY=10 for each tenth
-	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter
+short-memory: $(BUILD)/fail_allocation.so without-jemalloc ## start the program with each allocation failing once; SHORT_MEMORY_EVERY=10 for each tenth
 	$(Q)tests/short_memory/run --program $(BUILD)/callgrind/drain_exporter --library $< --every $(SHORT_MEMORY_EVERY)
 # Sanitizers bring an allocator of their own.
-short-memory-some:
+short-memory-some: $(if $(SANITIZER),,without-jemalloc)
 	$(Q)$(if $(SANITIZER),,$(MAKE) --no-print-directory short-memory SHORT_MEMORY_EVERY=10)
 
 $(BUILD)/fail_allocation.so: tests/short_memory/fail_allocation.c
@@ -202,11 +204,16 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 BENCH       := $(BUILD)/tests/bench
 BENCH_MODULES := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: bench
-bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
-	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/tests/bench/lines
+.PHONY: bench instructions instructions-renew
+bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run
 	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
 	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+
+# Counts repeat, so a line that has become dearer is found on any machine, busy or not; in half a minute.
+instructions: without-jemalloc ## what lines cost in instructions, against tests/bench/instructions.json
+	$(Q)tests/bench/run --callgrind $(BUILD)/callgrind/tests/bench/lines --instructions check
+instructions-renew: without-jemalloc ## write that file anew
+	$(Q)tests/bench/run --callgrind $(BUILD)/callgrind/tests/bench/lines --instructions renew
 
 $(BENCH)/sink: $(BENCH)/sink.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)

@@ -7,6 +7,8 @@
 #ifndef SERIES_CACHE_H
 #define SERIES_CACHE_H
 
+#include <stdint.h>
+
 #include "base/sample.h"
 
 enum {
@@ -16,7 +18,7 @@ enum {
 };
 
 struct cached_series {
-    const struct metric *metric; /* NULL: it was never used */
+    const struct metric *metric;
     size_t label_count;
     struct slice values[SERIES_CACHE_LABELS];
     struct series *series; /* NULL: free */
@@ -24,7 +26,8 @@ struct cached_series {
 
 /* Begin with series_cache_forget(). */
 struct series_cache {
-    struct cached_series slots[SERIES_CACHE_SLOTS];
+    uint64_t used[SERIES_CACHE_SLOTS / 64];         /* a bit for each slot that holds a series */
+    struct cached_series slots[SERIES_CACHE_SLOTS]; /* not cleared: that would be half of a batch of one line */
     size_t text_used;
     char text[SERIES_CACHE_TEXT]; /* copies of transient label values; not cleared */
 };

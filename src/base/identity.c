@@ -24,13 +24,29 @@ static bool is_in(char byte, unsigned class)
     return (classes[(unsigned char)byte] & class) != 0;
 }
 
-/* Append name, made legal, at *length of text; the caller has checked that it fits. */
+enum { STRIDE = 16 };
+
+/* Replace what is illegal in a metric's name by "_".  Up to 15 bytes behind it may be written: a compiler makes a few
+ * vector instructions of 16 bytes at a time, where a look at each byte took as long as all the rest of a known name. */
+static void make_name_legal(char *name, size_t length)
+{
+    size_t whole = (length + STRIDE - 1) / STRIDE * STRIDE;
+    for (size_t i = 0; i < whole; i++) {
+        unsigned char byte = (unsigned char)name[i];
+        unsigned char letter = (unsigned char)((byte | 0x20) - 'a') < 26;
+        unsigned char digit_or_colon = (unsigned char)(byte - '0') <= ':' - '0';
+        name[i] = letter | digit_or_colon ? name[i] : '_';
+    }
+}
+
+/* Append name, made legal, at *length of text; the caller has checked that it fits, and a STRIDE more. */
 static void append_name(struct slice name, char *text, size_t *length)
 {
     if (*length == 0 && slice_is_digit(name.at[0]))
         text[(*length)++] = '_';
-    for (size_t i = 0; i < name.length; i++)
-        text[(*length)++] = is_in(name.at[i], LETTER | DIGIT | COLON) ? name.at[i] : '_';
+    memcpy(text + *length, name.at, name.length);
+    make_name_legal(text + *length, name.length);
+    *length += name.length;
 }
 
 static bool is_legal_label(struct slice name)

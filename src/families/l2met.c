@@ -123,15 +123,15 @@ static void measure(union measurement *measurement, struct quantity quantity)
     const double *bounds = seconds ? seconds_bounds : other_bounds;
     unsigned size = seconds ? COUNT(seconds_bounds) : COUNT(other_bounds);
     struct value *value = &measurement->value;
-    value->type = VALUE_HISTOGRAM;
-    value->number = 1;
-    value->size = size;
+    *value = (struct value){.type = VALUE_HISTOGRAM, .number = 1, .size = size};
     value->words[0].number = quantity.number;
-    for (unsigned i = 0; i < size; i++) {
-        bool within = quantity.number <= bounds[i] && (i == 0 || quantity.number > bounds[i - 1]);
-        value->words[1 + i].number = bounds[i];
-        value->words[1 + size + i].number = within;
-    }
+    memcpy(&value->words[1], bounds, size * sizeof bounds[0]);
+    memset(&value->words[1 + size], 0, size * sizeof value->words[0]);
+    unsigned bucket = 0;
+    while (bucket < size && quantity.number > bounds[bucket])
+        bucket++;
+    if (bucket < size)
+        value->words[1 + size + bucket].number = 1;
 }
 
 /* Record a pair; sample has the labels already. */
@@ -139,7 +139,7 @@ static void record_pair(struct sample *sample, enum kind kind, struct slice name
                         struct sample_output *output)
 {
     char text[NAME_BYTES_MAX + SUFFIX_MAX];
-    union measurement measurement = {0};
+    union measurement measurement; /* words that its type has no use for stay as they are */
     struct slice suffix = kind == KIND_COUNT ? SLICE("_total") : keyvalue_suffix(quantity.unit);
     memcpy(text, name.at, name.length);
     sample->name = (struct slice){text, name.length};
@@ -149,10 +149,9 @@ static void record_pair(struct sample *sample, enum kind kind, struct slice name
     }
     if (kind == KIND_MEASURE)
         measure(&measurement, quantity);
-    else {
-        measurement.value.type = kind == KIND_COUNT ? VALUE_COUNTER : VALUE_GAUGE;
-        measurement.value.number = quantity.number;
-    }
+    else
+        measurement.value =
+            (struct value){.type = kind == KIND_COUNT ? VALUE_COUNTER : VALUE_GAUGE, .number = quantity.number};
     sample->value = &measurement.value;
     sample->incremental = kind != KIND_SAMPLE;
     sample->no_expiry = kind != KIND_SAMPLE;

@@ -5,7 +5,7 @@
 
 void series_cache_forget(struct series_cache *cache)
 {
-    memset(cache->slots, 0, sizeof cache->slots);
+    memset(cache->used, 0, sizeof cache->used);
     cache->text_used = 0;
 }
 
@@ -29,10 +29,22 @@ static bool is_series_of(const struct cached_series *slot, const struct sample *
     return true;
 }
 
+static bool is_used(const struct series_cache *cache, const struct cached_series *slot)
+{
+    size_t number = (size_t)(slot - cache->slots);
+    return (cache->used[number / 64] >> number % 64 & 1) != 0;
+}
+
+static void set_used(struct series_cache *cache, const struct cached_series *slot)
+{
+    size_t number = (size_t)(slot - cache->slots);
+    cache->used[number / 64] |= UINT64_C(1) << number % 64;
+}
+
 struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample)
 {
     struct cached_series *slot = slot_of(cache, sample);
-    if (slot != NULL && !is_series_of(slot, sample))
+    if (slot != NULL && !(is_used(cache, slot) && is_series_of(slot, sample)))
         slot->series = NULL;
     return slot;
 }
@@ -61,6 +73,7 @@ void series_cache_keep(struct series_cache *cache, struct cached_series *slot, c
 {
     if (sample->transient && length_of_values(sample) > sizeof cache->text - cache->text_used)
         series_cache_forget(cache);
+    set_used(cache, slot);
     slot->metric = sample->metric;
     slot->label_count = sample->label_count;
     for (size_t i = 0; i < sample->label_count; i++) {
