@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/http_metrics.h"
 
 enum {
@@ -217,6 +218,7 @@ static void check_connections(struct worker *worker)
                (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
     self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
     worker->displaced = 0;
+    self_count(&terms, &log_lines_dropped, NULL, 0, 0, log_take_dropped());
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);

@@ -1,14 +1,14 @@
 """Strangers: whoever has no password shuts nobody out and takes nothing that others need.  And what the program needs itself."""
 import gzip
 import os
+import re
 import resource
 import signal
 import subprocess
-import time
 
 from harness import in_threads, test
 from support.checks import Failure, check, equal
-from support.exporter import AUTH_DRAIN, AUTH_METRICS
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, Exporter
 from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
@@ -346,3 +346,70 @@ def encodings_of_several_headers(context):
         server.post(data, "app", {"Content-Encoding": "gzip"})
     server.post(gzip.compress(body) + bytes(3) + b"x", "app", {"Content-Encoding": "gzip"}, 422)
     equal(server.page().value("drain_exporter_messages_recognised_total", app="app", family="ingest"), 3, "messages")
+
+
+@test
+def a_log_that_nobody_reads_stops_nothing(context):
+    """stderr is a pipe that is full: all is served, and SIGTERM ends it.  Once it is read, the lines that are missing are told of."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    port = free_port("127.0.0.1")
+    server = Exporter.__new__(Exporter)
+    server.host, server.port, server.tls = "127.0.0.1", port, None
+    settings = {"LISTEN_ADDRESS": "127.0.0.1:%d" % port, "PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b", "SCRAPE_INTERVAL": "10ms"}
+    process = subprocess.Popen([context.program], stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **settings})
+    try:
+        def health():
+            try:
+                with Raw(server, timeout=2) as raw:
+                    return raw.ask(HEALTH).status == 200
+            except OSError:
+                return False
+
+        wait_for(health, "it serves", 5)
+        for _ in range(30):
+            process.send_signal(signal.SIGHUP)
+            check(health(), "it does not serve after a SIGHUP")
+
+        def dropped():
+            with Raw(server, timeout=2) as raw:
+                page = raw.ask(head_of("GET", "/metrics", {"Authorization": basic("metrics", "b")})).body
+                return re.search(rb"^drain_exporter_log_lines_dropped_total [1-9]", page, re.M)
+
+        wait_for(dropped, "the lines are counted", 5)
+        os.set_blocking(reading, False)
+        while os.read(reading, 65536).endswith(b"x"):
+            pass
+    except BlockingIOError:
+        pass
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(patient(5))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise Failure("SIGTERM does not end it")
+        finally:
+            os.close(writing)
+    with os.fdopen(reading, "rb") as log:
+        text = log.read().decode()
+    equal(status, 0, "the exit status")
+    check("lines before this one left out" in text and "stopped" in text, "the log: %r", text)
+
+
+@test
+def the_outcome_of_a_reload_is_always_logged(context):
+    """However many other lines there are in the same second: here those of mistakes."""
+    path = context.file("config.yaml", "rules: []\n")
+    server = context.server(CONFIG_FILE=path)
+    with open(path, "w") as out:
+        out.write("rules:\n" + "  - {name: x, nonsense: 1}\n" * 100)
+    for count in range(1, 11):
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: server.log().count("reload: nothing was changed") == count, "the outcome of reload %d is logged" % count, 5)
