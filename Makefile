@@ -67,6 +67,9 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 	@$(MAKE) --no-print-directory build
 	@docker/run-locally $(BUILD)/drain_exporter
 
+# Without jemalloc, for what brings an allocator of its own.
+CALLGRIND = BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE=
+
 # ---- tests ----
 
 .PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
@@ -74,7 +77,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus conformance end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -131,11 +134,31 @@ UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
 
+# Memory that fails, see tests/unit/allocation.h: our own calls of these go through it.  A static jemalloc
+# would be one of our objects.
+WRAP := malloc calloc realloc aligned_alloc strdup strndup asprintf free mmap munmap fopen pthread_create
+$(BUILD)/test_allocation: $(BUILD)/tests/unit/test_allocation.o $(BUILD)/tests/unit/allocation.o $(UNIT_OBJECTS) $(BUILD)/rooms.a
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(if $(JEMALLOC),-ljemalloc) $(LIBS)
+
 $(BUILD)/stress_%: $(BUILD)/tests/unit/stress_%.o $(BUILD)/rooms.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 .SECONDARY:
 -include $(wildcard $(BUILD)/tests/*/*.d)
+
+# A start of the program with each of its allocations failing once; it is built as for callgrind, see below.
+SHORT_MEMORY_EVERY ?= 1
+.PHONY: short-memory short-memory-some
+short-memory: $(BUILD)/fail_allocation.so ## start the program with each allocation failing once; SHORT_MEMORY_EVERY=10 for each tenth
+	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter
+	$(Q)tests/short_memory/run --program $(BUILD)/callgrind/drain_exporter --library $< --every $(SHORT_MEMORY_EVERY)
+# Sanitizers bring an allocator of their own.
+short-memory-some:
+	$(Q)$(if $(SANITIZER),,$(MAKE) --no-print-directory short-memory SHORT_MEMORY_EVERY=10)
+
+$(BUILD)/fail_allocation.so: tests/short_memory/fail_allocation.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
 unit: $(UNIT_TESTS) ## the unit tests of all rooms
 	$(Q)failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
@@ -154,10 +177,16 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 	$(Q)for target in $(FUZZ_TARGETS); do $(BUILD)/replay_$$target tests/fuzz/corpus/$$target || exit 1; done
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
-$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(ROOM_SOURCES) $(wildcard include/*.h include/*/*.h)
+FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
+FUZZ_OBJECTS := $(ROOM_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
+$(BUILD)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g \
-	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(ROOM_SOURCES) $(LIBS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+-include $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECONDS (60) for each target
 	$(Q)for target in $(FUZZ_TARGETS); do \
@@ -175,8 +204,7 @@ BENCH_ROOMS := $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 
 .PHONY: bench
 bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines ## measure it; BENCH_FLAGS=--quick for a short run
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE= \
-	    $(BUILD)/callgrind/tests/bench/lines
+	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/tests/bench/lines
 	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
 	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
 

@@ -19,6 +19,15 @@ enum {
     UNHEALTHY_TIME = 5000, /* after SIGUSR1: time for a balancer to look elsewhere */
 };
 
+/* A library called abort(): libh2o does so if it has no memory.  The process ends by the signal when this returns. */
+static void on_abort(int signal)
+{
+    static const char sentence[] = "drain_exporter: a library gave up, most likely because memory is short\n";
+    (void)signal;
+    if (write(STDERR_FILENO, sentence, sizeof sentence - 1) < 0)
+        return; /* nobody can be told */
+}
+
 /* Block the signals that we handle, for all threads to come, and return a descriptor that reads them. */
 static int open_signals(void)
 {
@@ -66,6 +75,7 @@ static int run(struct settings *settings)
 {
     struct buffer mistakes = {0};
     log_set_level(settings->log_level);
+    signal(SIGABRT, on_abort);
     int signals = open_signals();
     struct exporter *exporter = exporter_open(settings, &mistakes);
     if (exporter == NULL)

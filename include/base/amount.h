@@ -7,7 +7,7 @@
 
 #include "base/slice.h"
 
-/* What an amount is of; its number is in base units. */
+/* The kind of an amount; its number is in base units. */
 enum amount_kind {
     AMOUNT_NUMBER, /* it has no unit, or pages */
     AMOUNT_SECONDS,
@@ -35,7 +35,7 @@ enum amount_result {
  *             them, and so are KiB, MiB, GiB, TiB, PiB
  *     ratio   %
  *
- * wanted: what the amount should be of, if that is known.  AMOUNT_BYTES takes K, M, G, T, Ki, kb and the like too, in
+ * wanted: the kind that is expected, if that is known.  AMOUNT_BYTES takes K, M, G, T, Ki, kb and the like too, in
  * any case, for powers of 1024 bytes: M is not minutes then.  AMOUNT_NUMBER takes all kinds.
  *
  * On AMOUNT_UNKNOWN_UNIT, *unit is what follows the number, or all of a duration of ISO 8601: a part of text. */

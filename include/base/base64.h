@@ -4,7 +4,7 @@
 
 #include "base/slice.h"
 
-/* The room that base64_decode needs for text of this length. */
+/* The capacity that base64_decode needs for text of this length. */
 static inline size_t base64_room(size_t length)
 {
     return length / 4 * 3 + 4;

@@ -1,4 +1,4 @@
-/* Text that grows.  Appending never fails where it is done: a buffer that ran out of memory says so at the end. */
+/* Text that grows.  Appending never fails by itself: a buffer that ran out of memory says so at the end, in failed. */
 #ifndef BUFFER_H
 #define BUFFER_H
 
@@ -11,12 +11,12 @@ struct buffer {
     bool failed; /* memory was short: what was appended since is lost */
 };
 
-/* A place for length bytes behind the text, or NULL where memory is short.  The caller fills it and adds to length. */
+/* Capacity for length bytes behind the text, or NULL if memory is short.  The caller fills it and adds to length. */
 char *buffer_reserve(struct buffer *buffer, size_t length);
 
 void buffer_append(struct buffer *buffer, struct slice text);
 
-/* Give the memory back; the buffer is empty again. */
+/* Free the memory; the buffer is empty again. */
 void buffer_free(struct buffer *buffer);
 
 #endif

@@ -13,7 +13,7 @@ static inline uint64_t clock_monotonic(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Microseconds of the monotonic clock: for what takes less than a moment. */
+/* Microseconds of the monotonic clock: for what takes less than a millisecond or two. */
 static inline uint64_t clock_monotonic_micros(void)
 {
     struct timespec now;

@@ -10,8 +10,8 @@ enum { DIGEST_SIZE = 32 };
 /* SHA-256 of text (FIPS 180-4). */
 void digest_make(struct slice text, unsigned char digest[DIGEST_SIZE]);
 
-/* HMAC-SHA-256 of text under a key (RFC 2104).  False if memory is short. */
-bool digest_make_keyed(const unsigned char key[DIGEST_SIZE], struct slice text, unsigned char digest[DIGEST_SIZE]);
+/* HMAC-SHA-256 of text under a key (RFC 2104). */
+void digest_make_keyed(const unsigned char key[DIGEST_SIZE], struct slice text, unsigned char digest[DIGEST_SIZE]);
 
 /* Are length bytes the same?  The time it takes depends on length alone. */
 bool digest_equals(const void *a, const void *b, size_t length);

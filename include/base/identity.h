@@ -10,7 +10,7 @@
 
 #include "base/slice.h"
 
-/* Bounds.  Prometheus has none of its own, but a page that holds one label of a megabyte is refused by people. */
+/* Bounds.  Prometheus has none of its own, but nobody can use a label of a megabyte. */
 enum {
     IDENTITY_NAME_MAX = 256,   /* bytes of a metric name */
     IDENTITY_LABELS_MAX = 40,  /* labels of one series */
@@ -19,7 +19,7 @@ enum {
     IDENTITY_ROOM = 4096,      /* bytes of the whole text */
 };
 
-enum { FIXED_LABELS_MAX = 8 }; /* labels that the configuration gives to all series of an app */
+enum { FIXED_LABELS_MAX = 8 }; /* labels that the configuration sets on all series of an app */
 
 struct label {
     struct slice name;
@@ -48,7 +48,7 @@ enum identity_result {
     IDENTITY_BAD_LABELS, /* too many labels, or one that is empty of name or too long */
 };
 
-/* Build the identity of the metric namespace_name (just name where namespace is empty) with count labels, in any order.
+/* Build the identity of the metric namespace_name (just name if namespace is empty) with count labels, in any order.
  *
  * Made legal after the Prometheus data model: bytes outside [a-zA-Z0-9_:] (in label names, outside [a-zA-Z0-9_]) become
  * "_", and a leading digit gets "_" before it.  A label that Prometheus keeps for itself ("le", "quantile", "__...")
@@ -57,6 +57,11 @@ enum identity_result {
  * replaced by U+FFFD.  On any result but IDENTITY_OK, *identity holds nothing of use. */
 enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
                                     const struct label *labels, size_t count);
+
+/* Build the identity of namespace_name with the labels of another one, as identity_build() does from the labels
+ * themselves.  The other one's text must be IDENTITY_NAME_MAX bytes shorter than it could be. */
+enum identity_result identity_rename(struct identity *identity, const struct identity *other, struct slice namespace,
+                                     struct slice name);
 
 /* Is this a label name that a metric may not set because the label is ours: is it, made legal, the name given? */
 bool identity_label_becomes(struct slice label_name, struct slice legal_name);

@@ -9,12 +9,12 @@
 
 struct json;
 
-/* Memory for texts of up to about text_max bytes; NULL where memory is short. */
+/* Memory for texts of up to about text_max bytes; NULL if memory is short. */
 struct json *json_create(size_t text_max);
 void json_free(struct json *json);
 
-/* The document that text is, but for blanks around it; valid until the next call.  NULL where it is none, or one that
- * the memory has no room for. */
+/* The document that text is, but for blanks around it; valid until the next call.  NULL if it is none, or one that
+ * does not fit in the memory. */
 const cJSON *json_read(struct json *json, struct slice text);
 
 #endif

@@ -26,14 +26,14 @@ struct keyvalue_reader {
     uint64_t quotes;
 };
 
-/* Read text from its start; it must stay where it is while it is read. */
+/* Read text from its start; it must not move while it is read. */
 void keyvalue_start(struct keyvalue_reader *reader, struct slice text);
 
 /* Put the next pair into *pair; false at the end.  A value in quotes ends at the next quote that no backslash precedes,
  * or at the end of the text; any other ends at the next space, and may be empty. */
 bool keyvalue_next(struct keyvalue_reader *reader, struct keyvalue *pair);
 
-/* What a number is of, once it is in base units. */
+/* The unit of a number that was converted to base units. */
 enum unit {
     UNIT_NONE, /* a count of something: no unit, or pages */
     UNIT_BYTES,
@@ -46,7 +46,7 @@ struct quantity {
     enum unit unit;
 };
 
-/* What a metric's name ends in that is of this: "_bytes", "_seconds" or nothing. */
+/* How the name of a metric in this unit ends: "_bytes", "_seconds" or nothing. */
 struct slice keyvalue_suffix(enum unit unit);
 
 /* What a sample value spells, in base units: "12", "-1.5", "147391814791bytes", "8027324kB", "7.11MB", "12ms",

@@ -1,5 +1,5 @@
-/* One log line: a message split into who wrote it, when, and what it says.  A plain value; see intake/syslog.h for who
- * makes it.
+/* One log line: a message split into who wrote it, when, and what it says.  A plain value; intake/syslog.h makes
+ * it.
  *
  *     <158>1 2022-12-07T15:54:57.123456+00:00 host heroku router - at=info method=GET ...
  *            timestamp                        hostname appname procid message

@@ -40,8 +40,8 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
 
 struct line_patterns;
 
-struct line_patterns *
-line_patterns_create(size_t capacity);                   /* how many patterns are told apart; NULL if memory is short */
+/* capacity: how many patterns are counted each by itself.  NULL if memory is short. */
+struct line_patterns *line_patterns_create(size_t capacity);
 void line_patterns_free(struct line_patterns *patterns); /* NULL is harmless */
 
 /* Count a text of this pattern.  The first one is kept as an example, cut off if it does not fit. */

@@ -1,5 +1,5 @@
-/* One line per event on stderr.  Never a password, never the text of a log line, but for the few bytes of a
- * value that a rule takes for a number and that is none.  Any thread. */
+/* One line per event on stderr.  Never a password, and never the text of a log line, with one exception: a few bytes of
+ * a value that a rule cannot read as a number.  Any thread. */
 #ifndef LOG_H
 #define LOG_H
 

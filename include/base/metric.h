@@ -1,4 +1,4 @@
-/* Metrics whose names, help texts and shapes we choose ourselves, or the configuration does.  They live as long as the
+/* Metrics whose names, help texts and types are chosen by us or by the configuration.  They live as long as the
  * process. */
 #ifndef METRIC_H
 #define METRIC_H
@@ -21,7 +21,7 @@ enum { METRIC_CELLS_MAX = 128 };
 
 /* A metric of ours.  Gauges and absolute counters of one number per series have cells 0: they are set, not counted.
  * All others are counted: a series is born with all its cells at 0.
- *   counter:   cells 1; or, where label is given, one cell for each of its values: the series is then the group
+ *   counter:   cells 1; or, if there is a label, one cell for each of its values: the series is then the group
  *              of lines that differ in this label alone
  *   histogram: one cell for each of the bounds, one for what lies above them and one for the sum */
 struct metric {
@@ -29,15 +29,15 @@ struct metric {
     const char *help;
     enum metric_type type;
     unsigned cells;
-    const char *label;               /* NULL, or the label that tells the cells apart */
+    const char *label;               /* NULL, or the label in which the cells differ */
     const char *const *label_values; /* cells of them */
     const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
-    bool self;                       /* tells about ourselves: not bound by the limit on series */
-    bool volume;                     /* tells how much is logged: not what a message says */
+    bool self;                       /* says something about ourselves: not bound by the limit on series */
+    bool volume;                     /* says how much is logged: not what a message says */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
 };
 
-/* Of a metric that comes and goes with the configuration, two things change while others look. */
+/* A metric of the configuration can end, and get another help text, while other threads read it.  Hence the atomics. */
 static inline bool metric_has_ended(const struct metric *metric)
 {
     return __atomic_load_n(&metric->ended, __ATOMIC_RELAXED);

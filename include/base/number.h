@@ -16,8 +16,8 @@ enum { NUMBER_ROOM = 352 };
  * series' identity. */
 size_t number_spell(double number, char out[NUMBER_ROOM]);
 
-/* Take the digits that text starts with off it ("600s": 600, and "s" is left).  False, with nothing taken, where it
- * starts with none or they are a number above most. */
+/* Cut the digits off that text starts with ("600s": 600, and "s" is left).  False, with nothing cut off, if it starts
+ * with none or they are a number above most. */
 bool number_cut_decimal(struct slice *text, uint64_t most, uint64_t *number);
 
 /* The same for a text that is nothing but digits ("0", "007", "1024"): no sign, blank or exponent. */

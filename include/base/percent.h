@@ -4,8 +4,8 @@
 
 #include "base/slice.h"
 
-/* Decode text into out, cut off at room bytes; returns the length.  A '%' that no two hexadecimal digits follow is left
- * as it is.  plus_is_blank: '+' is a space, as in forms.  out may be where text is. */
+/* Decode text into out, cut off at room bytes, the capacity of out; returns the length.  A '%' that no two hexadecimal
+ * digits follow is left as it is.  plus_is_blank: '+' is a space, as in forms.  out and text may be the same bytes. */
 size_t percent_decode(struct slice text, bool plus_is_blank, char *out, size_t room);
 
 #endif

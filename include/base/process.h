@@ -17,11 +17,11 @@ struct process {
     bool one_off;
 };
 
-/* Whom a line comes from that says which instance of a process it is of. */
+/* Some lines say which instance of a process wrote them.  Which one is it, compared with the instance known so far? */
 enum process_instance {
-    INSTANCE_SAME,   /* the one that the last such line was of, the first that is known, or the one that was told of */
-    INSTANCE_NEXT,   /* a new one, that takes the place of that one, as no other line has told */
-    INSTANCE_FORMER, /* the one whose place was taken: it still runs for a while */
+    INSTANCE_SAME,   /* the one known so far, the first one, or one whose start another line has reported */
+    INSTANCE_NEXT,   /* a new one, which replaces it, and no other line has said so */
+    INSTANCE_FORMER, /* one that was replaced: it still runs for a while */
 };
 
 /* Is it the type of a process: letters, digits, "_" and "-", and short enough for a name with a number? */

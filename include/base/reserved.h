@@ -4,7 +4,7 @@
 
 #include "base/slice.h"
 
-/* Who would like to choose. */
+/* Who chooses a name. */
 enum reserved_from {
     RESERVED_FROM_APPS,            /* a metric that an app reports */
     RESERVED_FROM_APPS_UNLABELLED, /* the same, without any label */

@@ -12,27 +12,28 @@
  * constants.  All samples of one counted metric with the same number of labels have the same names of labels, in the
  * same order. */
 struct sample {
-    const struct metric *metric; /* ours, or NULL where the app chose the name */
+    const struct metric *metric; /* ours, or NULL if the app chose the name */
     struct slice namespace;      /* before the name, "_" between them; may be empty */
     struct slice name;
     const struct label *labels;
     size_t label_count;
-    /* Where metric has cells, amount is added to one of them; else value is recorded and these are not used. */
+    /* If metric has cells, amount is added to one of them; else value is recorded and these are not used. */
     unsigned cell;
     double amount;
-    struct value *value; /* its time and seen are filled in by who takes the sample */
+    struct value *value; /* its time and seen are filled in by the output that records it */
     bool incremental;
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
     bool of_position;     /* it is of the position of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
-    bool no_expiry;       /* the series lives until then; else only for the family's cadence after its last sample */
+    bool labels_of_line;  /* the array of labels stays as it is while the line is read: samples with it have the same */
+    bool no_expiry;       /* the series lives as long as its entity; else for the family's lifetime after a sample */
     bool name_limited;    /* the app may choose only so many names of this kind */
 };
 
 /* What a line says about a process. */
 enum process_event {
     PROCESS_STARTED,   /* it starts or is up */
-    PROCESS_RESTARTED, /* a new instance takes the place of the one before, whose reports are over */
+    PROCESS_RESTARTED, /* a new instance replaces the one before, whose reports are over */
     PROCESS_EXITED,    /* an instance has exited: its reports are over; maybe a new one is coming */
     PROCESS_ENDED,     /* it is down: nothing of it is left */
 };
@@ -63,9 +64,9 @@ struct sample_output {
     void (*record)(struct sample_output *output, const struct sample *sample);
     void (*reject)(struct sample_output *output, enum sample_rejection reason);
 
-    /* For lines that come by the hundred: find a counted sample's series, without adding to it, and add to it, or to a
-     * histogram an observation, for as long as generation stays what it was.  NULL: the sample is refused, and counted
-     * as such. */
+    /* A shorter way for frequent lines: find a counted sample's series without adding to it; then add to it, or to a
+     * histogram an observation, for as long as generation stays the same.  find returns NULL if the sample is refused,
+     * which it has counted then. */
     struct series *(*find)(struct sample_output *output, const struct sample *sample);
     void (*add)(struct sample_output *output, struct series *counter, unsigned cell, double amount);
     void (*observe)(struct sample_output *output, struct series *histogram, const struct metric *metric,
@@ -74,8 +75,8 @@ struct sample_output {
 
     /* What the line says about the app's processes, as of the line's own time. */
     void (*notify)(struct sample_output *output, struct slice process, enum process_event event);
-    /* A new instance of the process starts where another one ran before.  Is that news?  Not if instance() has told of
-     * it. */
+    /* A new instance of the process starts, after another one.  False if instance() has said so already: then it is no
+     * further restart. */
     bool (*restart)(struct sample_output *output, struct slice process);
     /* The process runs as this instance, a text that is another after each start. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);

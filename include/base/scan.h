@@ -1,6 +1,6 @@
 /* Find bytes in short texts, 64 at a time.  A log line is made of many short parts; to search each one's end from where
- * the last one ended is slow, since every search waits for the one before it.  A mask of all the places in 64 bytes
- * waits for nothing. */
+ * the last one ended is slow, since every search waits for the one before it.  A mask of all the positions in 64
+ * bytes waits for nothing. */
 #ifndef SCAN_H
 #define SCAN_H
 
@@ -44,12 +44,12 @@ static inline uint64_t scan_block(const char *start, const char *at, const char 
     return scan_whole_block(copy, byte) & ((UINT64_C(1) << left) - 1);
 }
 
-/* The last place where word (2 to 64 bytes) stands in text, or NULL; only about the last reach bytes of text are looked
+/* The last position of word (2 to 64 bytes) in text, or NULL; only about the last reach bytes of text are looked
  * at. */
 static inline const char *scan_last(struct slice text, struct slice word, size_t reach)
 {
     const char *low = text.length > reach ? text.at + text.length - reach : text.at;
-    const char *high = text.at + text.length - word.length + 1; /* behind the last place where word could start */
+    const char *high = text.at + text.length - word.length + 1; /* behind the last position at which word could start */
     if (text.length < word.length)
         return NULL;
     while (high - low >= SCAN_BLOCK) {
@@ -72,7 +72,7 @@ static inline bool scan_holds(struct slice text, struct slice word)
 {
     if (text.length < word.length)
         return false;
-    const char *last = text.at + text.length - word.length; /* the last place where word could start */
+    const char *last = text.at + text.length - word.length; /* the last position at which word could start */
     const char *end = text.at + text.length;
     for (const char *block = text.at; block <= last; block += SCAN_BLOCK) {
         uint64_t places = scan_block(text.at, block, end, word.at[0]);
@@ -87,6 +87,27 @@ static inline bool scan_holds(struct slice text, struct slice word)
         }
     }
     return false;
+}
+
+/* Where a byte stands next in a long text whose parts are asked about one after the other: many short parts without it
+ * cost one search in place of one each.  Begin with {start of the text, its end, NULL}; {0} is of no text. */
+struct scan_ahead {
+    const char *start;
+    const char *end;
+    const char *next; /* no such byte stands between start and here; NULL: nothing was searched yet */
+};
+
+/* The offset of the first such byte in part, or its length; part need not be of the long text. */
+static inline size_t scan_ahead(struct scan_ahead *ahead, struct slice part, char byte)
+{
+    const char *end = part.at + part.length;
+    if (part.at < ahead->start || end > ahead->end)
+        return slice_index(part, byte);
+    if (ahead->next < part.at) {
+        ahead->start = part.at;
+        ahead->next = part.at + slice_index((struct slice){part.at, (size_t)(ahead->end - part.at)}, byte);
+    }
+    return ahead->next < end ? (size_t)(ahead->next - part.at) : part.length;
 }
 
 #endif

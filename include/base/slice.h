@@ -23,7 +23,7 @@ static inline struct slice slice_of(const char *text)
 #define SLICE_SAME_ENDS(a, b, length, count) \
     (memcmp((a), (b), (count)) == 0 && memcmp((a) + (length) - (count), (b) + (length) - (count), (count)) == 0)
 
-/* Most texts are short, and these need no call: two overlapping pieces of a fixed size tell. */
+/* Most texts are short, and these need no call: it is enough to compare two overlapping pieces of a fixed size. */
 static inline bool slice_same_bytes(const char *a, const char *b, size_t length)
 {
     if (length > 16)
@@ -53,14 +53,14 @@ static inline struct slice slice_after(struct slice text, size_t count)
     return (struct slice){text.at + count, text.length - count};
 }
 
-/* The offset of the first such byte, or text.length when there is none. */
+/* The offset of the first such byte, or text.length if there is none. */
 static inline size_t slice_index(struct slice text, char byte)
 {
     const char *found = text.length == 0 ? NULL : memchr(text.at, byte, text.length);
     return found == NULL ? text.length : (size_t)(found - text.at);
 }
 
-/* Take the first line off text, which must not be empty; the line is without its newline, which is gone as well. */
+/* Cut the first line off text, which must not be empty; the line is without its newline, which is gone as well. */
 static inline struct slice slice_cut_line(struct slice *text)
 {
     struct slice line = {text->at, slice_index(*text, '\n')};
@@ -68,7 +68,7 @@ static inline struct slice slice_cut_line(struct slice *text)
     return line;
 }
 
-/* At most so many bytes from the start of text, and whole characters where it is UTF-8. */
+/* At most so many bytes from the start of text, and whole characters if it is UTF-8. */
 static inline struct slice slice_beginning(struct slice text, size_t most)
 {
     if (text.length <= most)

@@ -1,5 +1,5 @@
-/* What a series that others report is worth: a number, or a histogram, summary, set or sketch as a whole.
- * Values are immutable once published: an update makes a new one out of the old one and the news.  No I/O. */
+/* The value of a series that others report: a number, or a histogram, summary, set or sketch as a whole.
+ * Values are immutable once published: an update makes a new one out of the old one and what has come.  No I/O. */
 #ifndef VALUE_H
 #define VALUE_H
 
@@ -14,7 +14,7 @@ enum value_type {
     VALUE_HISTOGRAM,
     VALUE_SUMMARY,
     VALUE_SKETCH,           /* shown as a summary of five quantiles */
-    VALUE_EXTERNAL_COUNTER, /* shown as a counter: what others count since their start, which may come again */
+    VALUE_EXTERNAL_COUNTER, /* shown as a counter: what others count since their last start */
 };
 
 /* Bounds of what one value may hold; the first is the most that one update brings. */
@@ -39,7 +39,7 @@ struct value {
      * histogram: the sum, size upper bounds ascending and finite, size counts (per bucket, not cumulative)
      * summary:   the sum, size quantiles, size values
      * sketch:    the sum, minimum, maximum, size keys ascending, size numbers
-     * total:     what was last told; number goes on where that falls */
+     * external counter: what was last reported; if that falls, number goes on from what it has */
     union value_word words[];
 };
 
@@ -50,17 +50,17 @@ extern const double value_sketch_quantiles[VALUE_SKETCH_QUANTILES];
 size_t value_word_count(enum value_type type, uint32_t size);
 size_t value_bytes(const struct value *value);
 
-/* What the value costs of a bound on series: the lines that it prints or, where it holds more than these would, its
+/* What the value costs of a bound on series: the lines that it prints or, if it holds more than these would, its
  * size in units of 200 bytes.  At least 1. */
 unsigned value_weight(const struct value *value);
 
 /* Can the two be added?  Counters, gauges, sets, sketches, and histograms with the same bounds can. */
 bool value_adds(const struct value *old, const struct value *update);
 
-/* Does an absolute value that is told later go on from the old one?  A total does. */
+/* Does an absolute value that is reported later go on from the old one?  An external counter does. */
 bool value_continues(const struct value *old, const struct value *update);
 
-/* Does it tell how much there is now, as a gauge does, and not how much has been counted? */
+/* Does it say how much there is now, as a gauge does, and not how much has been counted? */
 bool value_is_level(const struct value *value);
 
 /* Can a value be recorded?  What is counted elsewhere (VALUE_EXTERNAL_COUNTER) must not be negative, nor must what is
@@ -69,7 +69,7 @@ bool value_is_fit(const struct value *value, bool incremental);
 
 /* A new value (malloc) that is update alone, if old is NULL, or both together: counters, gauges and histograms with the
  * same bounds are added, sets united, sketches merged, and an external counter grows by what was counted since, which
- * is all of it if it was told to be less than before.  If the two cannot be added (another type, other bounds,
+ * is all of it if less was reported than before.  If the two cannot be added (another type, other bounds,
  * summaries) it is update alone.  time is the later of the two, seen is update's.  NULL if memory is short, the result
  * would hold more than the bounds above allow, or a sum would not be finite. */
 struct value *value_merge(const struct value *old, const struct value *update);

@@ -1,4 +1,4 @@
-/* drain_exporter explain: print what each line of a log gives, or why it gives nothing; or a summary of that. */
+/* drain_exporter explain: print what each line of a log yields, or why it yields nothing; or a summary of that. */
 #ifndef COMMAND_EXPLAIN_H
 #define COMMAND_EXPLAIN_H
 

@@ -1,4 +1,4 @@
-/* What one line gives, in words: its samples as they go to the recorder, and what becomes of each.
+/* What one line yields, in words: its samples as they go to the recorder, and what becomes of each.
  *
  *         heroku_router_requests_total{app="shop",method="GET",status="200"} +1
  *         heroku_postgres_tables{addon="postgresql-curly-12345"} 13

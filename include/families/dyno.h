@@ -8,12 +8,12 @@
  *
  * heroku_dyno_<key>, with the unit behind it, {app,process,process_type}: a gauge for each sample# key; memory_pgpgin
  * and memory_pgpgout are counters that start again with the dyno.  What happens to dynos is counted by
- * {app,process_type}. The id in dyno= only tells one instance from the next.  One-off dynos (run.1234) have no process
+ * {app,process_type}. The id in dyno= only serves to notice a new instance.  One-off dynos (run.1234) have no process
  * label: they are folded into their type; their page counters, each of its own instance, are left out.
  *
- * A restart is told by a change of state (to starting, of a dyno that has run before) and by a new id in dyno=; it
- * counts once if both tell.  heroku_dyno_up{app,process,process_type} is 1 or, while the dyno is known to be down or
- * crashed, 0, from its changes of state alone; it stays until the app is scaled down. */
+ * A restart shows as a change of state (to starting, of a dyno that has run before) or as a new id in dyno=; if both
+ * show it, it counts once.  heroku_dyno_up{app,process,process_type} is 1, or 0 while the dyno is known to be down or
+ * crashed.  It follows the changes of state alone, and stays until the app is scaled down. */
 #ifndef FAMILY_DYNO_H
 #define FAMILY_DYNO_H
 

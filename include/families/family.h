@@ -1,12 +1,13 @@
 /* The kinds of lines that we know.  A family is one row of a table and one file: how to recognise its lines cheaply and
- * how to make samples of one.  A line belongs to the first family that claims it, but for one that it has no use for:
- * users' rules, which come last, see that too.  Who wrote a line (appname, procid) is looked at before what it says: an
- * app can print any text, but it cannot choose these two. */
+ * how to make samples of one.  A line belongs to the first family that owns it.  If that has no use for the line,
+ * users' rules, which come last, may see it too.  Who wrote a line (appname, procid) is looked at before what it says:
+ * an app can print any text, but it cannot choose these two. */
 #ifndef FAMILY_H
 #define FAMILY_H
 
 #include "base/line.h"
 #include "base/sample.h"
+#include "base/scan.h"
 
 /* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X)          \
@@ -37,7 +38,7 @@ enum family_id {
 /* The log system's own codes for losses: Logplex's output buffer, log-shuttle's buffer, log-shuttle's deliveries. */
 enum logplex_code { LOGPLEX_L10, LOGPLEX_L12, LOGPLEX_L13, LOGPLEX_CODES };
 
-/* The longest message that a family is given, in bytes.  Heroku cuts at 10,000. */
+/* The longest message that a family reads, in bytes.  Heroku cuts at 10,000. */
 enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 
 /* What a family needs beside the line.  One for each batch. */
@@ -45,9 +46,10 @@ struct family_context {
     void *const *states;        /* for each family_id, what this thread has for it: see families_open() */
     struct slice app;           /* the app of the drain, empty if it is unknown */
     struct slice drain_token;   /* of the request, empty if it has none */
-    struct slice host;          /* of the request: where the drain posts to; empty if it is unknown */
+    struct slice host;          /* of the request: the host that the drain posts to; empty if it is unknown */
     struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
-    struct rules_reader *rules; /* of the batch, see rules.h; NULL: there are none */
+    const struct rules *rules;  /* of the batch, see rules.h; NULL: there are none */
+    struct scan_ahead *hashes;  /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
     bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
     bool router_by_process;     /* the router's series have the label process as well */
     bool addon_app;             /* add-ons' series have the label app as well */
@@ -57,7 +59,7 @@ struct family_context {
     double lost[LOGPLEX_CODES]; /* messages that the log system lost */
 };
 
-/* Is it one of Heroku's error codes of this letter: "H12", "R14", maybe with a third digit? */
+/* Is it one of Heroku's error codes with this letter: "H12", "R14", maybe with a third digit? */
 static inline bool family_is_code(struct slice text, char letter)
 {
     if (text.length < 3 || text.length > 4 || text.at[0] != letter)
@@ -110,12 +112,15 @@ struct family {
     /* What the names of its metrics start with, up to a "_"; NULL behind the last.  None if others choose them. */
     const char *prefixes[FAMILY_PREFIXES_MAX];
     enum family_lifetime lifetime;
+    bool owns_all;         /* does it own all lines that get to it, whatever they are, and is to find out by reading? */
     bool rules_after;      /* do the users' rules see a line that it owns but has no use for? */
     bool reads_duplicates; /* is a line also read in a batch that was taken before?  Then without any output. */
     /* What a thread needs to read its lines with: created once (NULL if memory is short), found in the context, and
      * freed at last.  Both NULL: nothing. */
     void *(*create_state)(void);
     void (*free_state)(void *state);
+    /* Begin a batch, before its lines; what the context has for the family may be changed.  NULL: nothing to do. */
+    void (*begin_batch)(struct family_context *context);
     bool (*owns)(const struct line *line, const struct family_context *context);
     /* Hand the line's samples to output; only for lines that it owns. */
     enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
@@ -128,7 +133,7 @@ struct family {
 /* Indexed by family_id. */
 extern const struct family *const families[FAMILY_COUNT];
 
-/* The family that claims a line, or FAMILY_COUNT. */
+/* The family that owns a line, or FAMILY_COUNT. */
 enum family_id family_of(const struct line *line, const struct family_context *context);
 
 /* The family that sees a line that the family before it owns but has no use for, or FAMILY_COUNT. */
@@ -138,5 +143,8 @@ enum family_id family_after(enum family_id before, const struct line *line, cons
  * those that have none. */
 bool families_open(void *states[FAMILY_COUNT]);
 void families_close(void *states[FAMILY_COUNT]);
+
+/* Begin a batch with a context whose states are there. */
+void families_begin_batch(struct family_context *context);
 
 #endif

@@ -4,8 +4,9 @@
  *     [{"metric":{"name":"hits","counter":{"value":10}}}]
  *
  * Both spellings of the model are read, that of Vector's Lua transform (parallel lists) and native_json (lists of
- * objects), told apart by what the lists hold.  What is wrong with one metric costs this metric, never its line. Labels
- * are the tags, and app and process, which win over tags of these names. */
+ * objects), which are distinguished by what the lists hold.  A mistake in one metric costs this metric, never its
+ * line.  Labels are the tags, and app and process, which win over tags of these names.  src/families/INGEST.md is for
+ * those who write such lines. */
 #ifndef FAMILY_INGEST_H
 #define FAMILY_INGEST_H
 

@@ -2,7 +2,7 @@
  *
  *     at=finish count#requests=1 measure#db.latency=4ms sample#queue.size=100GB source=us-east
  *
- * in any place of a line of key=value pairs, but not within a value; a name without "=" has the value 1.  From such a
+ * anywhere in a line of key=value pairs, but not within a value; a name without "=" has the value 1.  From such a
  * line of web.1:
  *
  *     count#name    l2met_<name>_total{app,process_type,source}     counter; each line adds its value
@@ -13,7 +13,7 @@
  * measure.name is measure#name, if the line starts with it.  The unit is seconds or bytes, or left out; a name that
  * ends in it, or in total, does not get it twice.  Another unit than those of keyvalue.h is not converted.  Counts and
  * measurements are not negative.  A name has letters, digits, "." ":" "_" and "-".  The gauges of one-off dynos, whose
- * names are numbers that do not come again, have process_type in place of process.  Here source is what the app means
+ * names are numbers that do not come again, have process_type instead of process.  Here source is what the app means
  * by it.  Whatever these lines resemble, their metrics start with l2met: an app cannot forge heroku_postgres_db_size.
  */
 #ifndef FAMILY_L2MET_H

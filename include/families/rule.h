@@ -17,11 +17,11 @@ enum {
     RULE_PARTS_MAX = 16,       /* constants and fields that a label's value is made of */
     RULE_ELEMENTS_MAX = 100,   /* of an array in a line */
     RULE_FIELD_MAX = 128,      /* bytes of a field's name */
-    RULE_LINE_MAX = 16 * 1024, /* bytes of a message; no rule is given a longer one */
+    RULE_LINE_MAX = 16 * 1024, /* bytes of a message; no rule reads a longer one */
     RULES_ERRORS_MAX = 10,
 };
 
-/* ---- where values come from ---- */
+/* ---- the sources of values ---- */
 
 enum rule_source {
     RULE_OF_GROUP,   /* of the rule's expression */
@@ -55,7 +55,8 @@ struct rule_test {
     struct rule_pattern *pattern; /* owned; of RULE_FITS */
 };
 
-/* One of the tests holds; or, if negated, none does, which is so too if there is no such field. */
+/* It holds if one of the tests holds.  If it is negated, it holds if none of them does, or if there is no such field.
+ */
 struct rule_condition {
     struct rule_field field;
     struct rule_test *tests; /* owned */
@@ -79,7 +80,7 @@ struct rule_part {
     enum rule_spelling spelling;
 };
 
-/* What stands for a value for which the test holds. */
+/* The text that replaces a value for which the test holds. */
 struct rule_mapping {
     struct rule_test test;
     char *text; /* owned */
@@ -147,7 +148,7 @@ struct rule {
     char *name;                   /* owned, as app and process; no other rule has it */
     char *app;                    /* NULL: of all apps */
     char *process;                /* a pattern with '*' and '?'; NULL: of all processes */
-    struct rule_pattern *pattern; /* owned; what the line matches; NULL: nothing, so it has fields */
+    struct rule_pattern *pattern; /* owned; the line must match it; NULL: the fields alone decide */
     enum rule_fields fields;
     char *after_text;                  /* owned; the expression of after */
     struct rule_pattern *after;        /* owned; fields stand behind what this matches; NULL: in all of the line */
@@ -158,12 +159,12 @@ struct rule {
     bool drop;      /* no later rule sees the line, and it is no metric */
     bool continues; /* later rules see the line too */
     /* Set by rules_create(). */
-    unsigned scope;     /* where its fields are read, see rule_set.h */
+    unsigned scope;     /* the part of the line that its fields are read in, see rule_set.h */
     struct slice start; /* what each line that matches starts with, if that is more than rule_index.h looks at */
     struct slice part;  /* and what it holds */
 };
 
-/* The help of a metric whose rule gives none, and the bounds of a histogram whose rule has none. */
+/* The help of a metric whose rule has none, and the bounds of a histogram whose rule has none. */
 #define RULE_HELP "Made from log lines by a rule."
 enum { RULE_DEFAULT_BOUNDS = 11 };
 extern const double rule_default_bounds[RULE_DEFAULT_BOUNDS];

@@ -1,5 +1,5 @@
-/* Which rules a line is given to: a list of them for each first byte, and of each rule the first eight bytes that it
- * wants, so that most rules cost a line nothing or one comparison. */
+/* Which rules may want a line?  There is a list of rules for each first byte, with the first eight bytes that each rule
+ * wants.  So most rules cost a line nothing, or one comparison. */
 #ifndef RULE_INDEX_H
 #define RULE_INDEX_H
 
@@ -12,7 +12,7 @@ enum {
     RULE_INDEX_HEAD = sizeof(uint64_t), /* bytes that are compared */
 };
 
-/* What a line must start with, to be given to a rule: (its first bytes ^ bytes) & mask is 0. */
+/* What a line must start with for a rule to see it: (its first bytes ^ bytes) & mask is 0. */
 struct rule_head {
     uint64_t bytes;
     uint64_t mask;

@@ -46,7 +46,7 @@ struct rules_reader {
     const struct line *line; /* the one that is read */
     uint64_t number;         /* of that line, among all */
     uint64_t readings;       /* of fields, so far */
-    unsigned json_scope;     /* whose document is in the memory of json: others' texts are gone */
+    unsigned json_scope;     /* the scope whose document json holds: texts of other scopes' documents are gone */
     const cJSON *element;    /* of an array, for which a sample is made */
     bool given_up;           /* an expression took too long */
     bool process_read;
@@ -74,7 +74,7 @@ static inline bool rule_fields_read(struct rules_reader *reader, const struct ru
     return rule_fields_read_anew(reader, rule);
 }
 
-/* Does a rule whose fields have been read surely lack this one? */
+/* Of a rule whose fields have been read: is it certain that the line has no such field? */
 static inline bool rule_fields_lack(const struct rules_reader *reader, const struct rule *rule,
                                     const struct rule_field *field)
 {
@@ -109,7 +109,7 @@ void rule_unread_note(struct rules_reader *reader, const struct rule *rule, cons
 
 /* ---- rules_reader.c ---- */
 
-/* Does the text match an expression that is none of the rule itself?  Sets given_up. */
+/* Does the text match an expression of a condition, or of after?  Sets given_up if that takes too long. */
 bool rules_reader_match(struct rules_reader *reader, const struct rule_pattern *pattern, struct slice text);
 
 #endif

@@ -7,12 +7,12 @@
 
 #include "base/metric.h"
 
-/* What makes a metric the one that it is, and its help, which does not. */
+/* What identifies a metric; and its help, which may differ. */
 struct rule_metric_key {
     const char *name;
     const char *help;
     enum metric_type type;
-    bool counted;         /* its series have cells; else it is set */
+    bool counted;         /* its series have cells; else they are set */
     const double *bounds; /* of a histogram */
     unsigned bound_count;
     const char *labels; /* the names of all of its labels, in their order, as one text */

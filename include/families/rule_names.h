@@ -19,7 +19,7 @@ struct rule_names {
 bool rule_names_open(struct rule_names *names, size_t most);
 void rule_names_close(struct rule_names *names);
 
-/* The number of a name; if it has none yet, this one.  The name must stay where it is as long as the table. */
+/* The number of a name; if it has none yet, it gets this one.  The name must live, unmoved, as long as the table. */
 unsigned rule_names_add(struct rule_names *names, struct slice name, unsigned number);
 
 /* The number of a name, or RULE_NAMES_NONE. */

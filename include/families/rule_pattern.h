@@ -1,10 +1,13 @@
-/* The expressions of rules.  The module of PCRE2.
+/* The expressions of rules.  The one file that uses PCRE2.
  *
- * An expression is the author's, a line is anybody's: so the work for a line is bounded.  An expression starts with
- * '^', so that it is tried at one position only (PCRE2's limit counts for each anew); machine code is made of it, or
- * it is refused; a match that takes too many steps is given up: RULE_STEPS, and a few for each byte, so that what just
- * looks for something in a long line is not.  One step may look through the whole line, as "(?!.*x)" does: so what
- * takes RULE_TIME on a long line counts as given up too. */
+ *     ^sidekiq job=(?<job>\w+) duration=(?<ms>[0-9.]+)ms
+ *
+ * The operator writes the expression, but anybody may write the line.  So the work for a line is bounded:
+ *   - An expression starts with '^', so that it is tried at one position only: PCRE2's limit begins anew at each.
+ *   - It is compiled to machine code, or refused.
+ *   - A match is given up after RULE_STEPS steps and RULE_STEPS_A_BYTE for each byte of the line.  The latter allow a
+ *     search through a long line.
+ *   - One step may look through all of a line, as "(?!.*x)" does.  So RULE_TIME on a long line is too much as well. */
 #ifndef RULE_PATTERN_H
 #define RULE_PATTERN_H
 
@@ -25,7 +28,7 @@ enum {
 /* A compiled expression.  Immutable: any number of threads. */
 struct rule_pattern;
 
-/* NULL if the text is no expression that we take: error says why not in one sentence, and where in the text. */
+/* NULL if the text is no expression that we take: error says in one sentence why not, and at which position. */
 struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX]);
 void rule_pattern_free(struct rule_pattern *pattern);
 

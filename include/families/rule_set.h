@@ -8,7 +8,8 @@
 #include "families/rule_names.h"
 #include "families/rules.h"
 
-/* Where fields are read: rules of the same kind of fields, behind the same expression, read them together. */
+/* A part of the line in which fields are read.  Rules with the same kind of fields, behind the same expression, share
+ * it, so that it is read once. */
 struct rule_scope {
     enum rule_fields kind;
     const char *after_text; /* NULL: in all of the line */

@@ -8,8 +8,8 @@
  * the last, unless it says "continue".  A rule whose matches are given up at a limit RULES_ERRORS_MAX times is switched
  * off until the configuration is read again.
  *
- * COST  A line is given to those rules only that its first bytes allow: for each first byte there is a list of them,
- *       and of each the first eight bytes that it wants are compared in one step.  Fields are read once for all rules.
+ * COST  Only rules that a line's first bytes allow see it: for each first byte there is a list of them, and the first
+ *       eight bytes that a rule wants are compared in one step.  Fields are read once for all rules.
  *
  * Rules do not change once created, but for their errors: any number of threads. */
 #ifndef RULES_H
@@ -41,12 +41,9 @@ bool rules_is_off(const struct rules *rules, size_t rule);
 
 /* ---- lines ---- */
 
-/* What a thread needs to read lines by rules; NULL if memory is short. */
-struct rules_reader *rules_reader_create(void);
-void rules_reader_free(struct rules_reader *reader);
-
-/* Begin a batch of an app; rules may be NULL, and must live until the next begin. */
-void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app);
+/* What the batch's thread reads lines by rules with, the state of the family.  The rules of the context must live until
+ * the next batch begins.  If memory is short then, there are none for the batch, and that is logged. */
+struct rules_reader *rules_reader_of(const struct family_context *context);
 
 /* What a rule did in the lines that were read since it was asked last. */
 struct rules_tally {
@@ -59,8 +56,8 @@ struct rules_tally {
 /* Take the tally of the next rule that did something, from number *rule (0 at first) on; false behind the last. */
 bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *tally);
 
-/* Do the rules of the batch make a metric of this name?  Then no app may choose it. */
-bool rules_reader_makes(const struct rules_reader *reader, struct slice name);
+/* Do the rules make a metric of this name?  Then no app may choose it.  NULL makes none. */
+bool rules_make(const struct rules *rules, struct slice name);
 
 /* A rule that took the line that was read last. */
 struct rules_taken {
@@ -69,9 +66,10 @@ struct rules_taken {
     bool dropped;      /* it said that the line is of no interest */
 };
 
-/* The nth of them, from 0 on; false behind the last.  No more than RULES_TOLD are remembered. */
+/* The nth of them, from 0 on; false behind the last, and if another family read the line.  No more than RULES_TOLD are
+ * remembered. */
 enum { RULES_TOLD = 8 };
-bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken);
+bool rules_taken(enum family_id family, const struct family_context *context, size_t nth, struct rules_taken *taken);
 
 /* A value of a rule that took the line that was read last, which is not used. */
 enum rules_unread_reason {
@@ -81,7 +79,7 @@ enum rules_unread_reason {
     RULES_UNREAD_NEGATIVE,
     RULES_UNREAD_TOO_LARGE,
 };
-enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are told */
+enum { RULES_UNREAD_TEXT = 48 }; /* bytes of it that are kept */
 struct rules_unread {
     struct slice rule;
     const char *metric;
@@ -91,7 +89,7 @@ struct rules_unread {
 };
 
 /* The nth of them, likewise.  They are also counted in the tally, and a line a minute is logged for each rule. */
-bool rules_reader_unread(const struct rules_reader *reader, size_t nth, struct rules_unread *unread);
+bool rules_unread(enum family_id family, const struct family_context *context, size_t nth, struct rules_unread *unread);
 
 /* "it is no number"; of RULES_UNREAD_UNIT the unit is to follow. */
 const char *rules_unread_meaning(enum rules_unread_reason reason);

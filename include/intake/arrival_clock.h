@@ -17,7 +17,7 @@
 /* Begin with all zero, but lock as PTHREAD_MUTEX_INITIALIZER. */
 struct arrival_clock {
     pthread_mutex_t lock;
-    int64_t time; /* the last that was told, microseconds since 1970 */
+    int64_t time; /* the last that was returned, microseconds since 1970 */
     uint64_t now; /* when that was, milliseconds of the monotonic clock */
 };
 

@@ -1,4 +1,5 @@
-/* Take a batch: the whole way from the bytes of a request's body to the store, and the ledger of what became of it. */
+/* Process a batch: the whole way from the bytes of a request's body to the store, and the ledger of what became of it.
+ */
 #ifndef BATCH_H
 #define BATCH_H
 
@@ -30,11 +31,10 @@ struct batch_judgement {
     const struct family_context *context;
 };
 
-/* Who wants to see what becomes of each message, and why. */
+/* Sees what becomes of each message, and why. */
 struct batch_observer {
-    /* A family is about to read a message; where its samples shall go, which must hand them on to the recorder's
-     * output.
-     */
+    /* A family is about to read a message.  Returns the output for its samples, which must hand them on to the
+     * recorder's. */
     struct sample_output *(*on_line)(struct batch_observer *observer, struct recorder *recorder);
     /* A message was read.  Pointers are valid during the call. */
     void (*on_verdict)(struct batch_observer *observer, const struct batch_judgement *judgement);
@@ -47,13 +47,13 @@ struct batch {
     struct slice app;            /* whose batch it is; empty: unknown */
     bool foreign;                /* the sender may not speak for the app: only counted */
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
-    const struct label *labels;  /* of all series that it makes, beside those that the families give; may be NULL */
+    const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
     size_t label_count;          /* at most FIXED_LABELS_MAX */
     const struct rules *rules;   /* for its lines; may be NULL */
-    bool router_by_process;      /* see struct family_context, as of the next one */
+    bool router_by_process;      /* see struct family_context; so for the next one */
     bool addon_app;
     struct origin origin;            /* who sent it */
-    struct slice host;               /* Host: where the sender thinks that we are; empty: unknown */
+    struct slice host;               /* Host: our name, as the sender knows us; empty: unknown */
     int64_t time;                    /* of arrival by the wall clock, which may go back; microseconds since 1970 */
     uint64_t now;                    /* of arrival by the monotonic clock, milliseconds */
     struct batch_observer *observer; /* NULL: nobody */
@@ -63,11 +63,11 @@ enum batch_result {
     BATCH_TAKEN,
     BATCH_FOREIGN,     /* as struct batch says; only counted */
     BATCH_DUPLICATE,   /* it had been taken before; only counted */
-    BATCH_IN_PROGRESS, /* another thread is taking the same batch now: nothing was done or counted; ask again later */
+    BATCH_IN_PROGRESS, /* another thread processes the same batch now: nothing was done or counted; try again later */
 };
 
-/* Take a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that the
- * batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
+/* Process a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that
+ * the batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

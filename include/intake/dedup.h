@@ -22,20 +22,20 @@ struct batch_id {
 struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id);
 
 enum claim {
-    CLAIM_NEW,         /* it is the caller's now: take the batch, then call dedup_taken() */
-    CLAIM_IN_PROGRESS, /* another thread is taking it: ask again later */
+    CLAIM_NEW,         /* it is the caller's now: process the batch, then call dedup_taken() */
+    CLAIM_IN_PROGRESS, /* another thread is processing it: ask again later */
     CLAIM_TAKEN,       /* it was taken in full */
 };
 
 /* now: milliseconds of the monotonic clock.  Never waits for another batch. */
 enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now);
 
-/* The batch was taken in full, and told of so many lost messages. */
+/* The batch was taken in full, and has reported so many lost messages. */
 void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double lost);
 
-/* A second sending of a batch that was taken tells of so many lost messages.  Returns by how much that is more than all
- * former ones have told, which is the caller's to count: of two threads that tell of the same growth, one gets it and
- * the other one 0.  0 also if the batch is no longer known. */
+/* A batch that was taken is sent again and now reports so many lost messages.  Returns how much that is above the most
+ * reported for it before, which the caller must count: of two threads that report the same growth, one gets it and the
+ * other one 0.  0 also if the batch is no longer known. */
 double dedup_raise_lost(struct dedup *dedup, struct batch_id id, double lost);
 
 #endif

@@ -22,8 +22,8 @@ enum frame_result {
  * FRAME_END makes *body shorter. */
 enum frame_result frame_next(struct slice *body, struct slice *message);
 
-/* How many bytes of a body whose end is not there yet must be there to tell whether its first count is right. SIZE_MAX:
- * more than there can be; 0: it has no count. */
+/* How many bytes of a body whose end is not there yet must be there to decide whether its first count is right.
+ * SIZE_MAX: more than there can be; 0: it has no count. */
 size_t frame_look_ahead(struct slice body);
 
 #endif

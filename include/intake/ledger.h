@@ -27,7 +27,7 @@ extern const struct metric ledger_samples_outdated;
 extern const struct metric ledger_samples_rejected; /* a cell for each sample_rejection */
 extern const struct metric ledger_series_refused;   /* a cell for each family_id */
 extern const struct metric ledger_self_drain;
-extern const struct metric ledger_rule_lines; /* label: rule, as of the next two */
+extern const struct metric ledger_rule_lines; /* label: rule; so of the next three */
 extern const struct metric ledger_rule_errors;
 extern const struct metric ledger_rule_unread;
 extern const struct metric ledger_rule_disabled; /* gauge */
@@ -41,7 +41,7 @@ struct ledger {
     bool zeros;       /* record also what is 0 */
 };
 
-/* Inside the store, as all of these. */
+/* These functions are for a thread that is inside the store: store_enter(). */
 struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app,
                           uint64_t now);
 
@@ -49,7 +49,7 @@ struct ledger ledger_open(struct store *store, struct entities *entities, unsign
 struct ledger_batch {
     bool duplicate;              /* it had been taken before */
     bool foreign;                /* its sender may not speak for the app */
-    _Atomic int64_t *last_batch; /* where to note its time, for ledger_describe_app(); NULL: in the store at once */
+    _Atomic int64_t *last_batch; /* its time is noted there, for ledger_describe_app(); NULL: in the store at once */
     double messages;
     double received_bytes;
     double decoded_bytes;
@@ -57,7 +57,7 @@ struct ledger_batch {
 };
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch);
 
-/* What became of the messages of one that was not a duplicate. */
+/* What became of the messages of a batch that was not a duplicate. */
 struct ledger_messages {
     double recognised[FAMILY_COUNT];
     double ignored;
@@ -66,13 +66,13 @@ struct ledger_messages {
     double mismatched; /* 1: the batch held more or fewer messages than its header says */
     double self_drain;
     double lost[LOGPLEX_CODES];
-    double lag; /* seconds that the first line with a time needed to reach us, or -1 */
+    double lag; /* seconds from the first line's time to its arrival; -1: no line has a time */
 };
 void ledger_count_messages(const struct ledger *ledger, const struct ledger_messages *messages);
 
 void ledger_count_samples(const struct ledger *ledger, const struct recorder_tally *samples);
 
-/* Losses that a second sending of a batch told of. */
+/* Further losses, reported by a batch that was sent again. */
 void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages);
 
 /* Record what is known of an app that is configured, whether it was ever heard of or not: when its last batch arrived

@@ -1,5 +1,5 @@
 /* Messages from a log, in whatever form it was kept: what a drain was sent, syslog messages line by line, or what
- * "heroku logs" shows.  Which form it is, is told by the log itself.
+ * "heroku logs" shows.  The form is recognised from the log itself.
  *
  *     70 <174>1 2012-07-22T00:06:26+00:00 host heroku web.1 - Cycling                   frames
  *     <174>1 2012-07-22T00:06:26+00:00 host heroku web.1 - Cycling                      syslog
@@ -26,7 +26,7 @@ enum log_input_form {
     LOG_INPUT_HEROKU,
 };
 
-/* Where the bytes come from: as read(2), 0 at the end. */
+/* The source of the bytes: as read(2), 0 at the end. */
 struct log_input_source {
     ssize_t (*read)(void *context, char *buffer, size_t capacity);
     void *context;
@@ -42,7 +42,7 @@ void log_input_close(struct log_input *input); /* NULL is harmless */
  */
 bool log_input_next(struct log_input *input, struct slice *message);
 
-/* Is there a next message that needs no reading? */
+/* Can the next message be returned without reading from the source? */
 bool log_input_has_next(struct log_input *input);
 
 /* Fill body, which is emptied first, with messages as a drain is sent them: those that are there, up to about limit

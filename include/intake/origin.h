@@ -13,7 +13,7 @@
 #include "families/family.h"
 #include "intake/syslog.h"
 
-/* The headers that tell; empty if the request does not have them. */
+/* The headers that show who sent it; empty if the request does not have them. */
 struct origin_headers {
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */
@@ -30,8 +30,7 @@ struct origin {
     const char *sender;       /* a constant: "logplex" */
     enum syslog_shape shape;  /* of its messages */
     struct slice drain_token; /* which drain of the app it is; empty: unknown */
-    /* How the batch names itself, so that it is known if it is sent again: the same id of the same drain.  Empty id: it
-     * does not. */
+    /* A batch that is sent again has the same id, of the same drain.  Empty id: it has none. */
     struct slice drain;
     struct slice id;
     bool announces_messages;

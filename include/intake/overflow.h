@@ -1,9 +1,9 @@
-/* Samples whose series would go over the bounds of their app or metric: who is told of them.
+/* Samples whose series would go over the bounds of their app or metric: the metric that reports them.
  *
  *     drain_exporter_series_overflowed_total{app="my-app",metric="hits",label="user"} 400
  *
- * Of the names that an app chooses, of metrics and labels, only the first OVERFLOW_NAMES pairs stand there: the others
- * are "__other__", since nothing else bounds how many there can be over time. */
+ * Of the names that an app chooses, of metrics and labels, only the first OVERFLOW_NAMES pairs appear as labels.  The
+ * others are "__other__", since nothing else bounds how many there can be over time. */
 #ifndef OVERFLOW_H
 #define OVERFLOW_H
 
@@ -11,7 +11,7 @@
 
 enum { OVERFLOW_NAMES = 16 };
 
-/* The pairs that stand there, for all apps.  Any number of threads; a lock once in the life of an app. */
+/* The pairs that appear, for all apps.  Any number of threads; a lock once in the life of an app. */
 struct overflow_names;
 
 struct overflow_names *overflow_names_create(void); /* NULL if memory is short */

@@ -1,5 +1,5 @@
-/* Who wrote the lines of a batch: each appname and procid gets a small number, once, by which others keep what they
- * know of it in arrays.
+/* Who wrote the lines of a batch: each appname and procid gets a small number, once.  Other modules use the number as
+ * an index of their arrays.
  *
  *     <158>1 2022-12-07T15:54:57+00:00 host heroku router - ...     0
  *     <190>1 2022-12-07T15:54:57+00:00 host app web.1 - ...         1
@@ -63,7 +63,7 @@ static inline unsigned procids_find(struct procids *procids, struct slice appnam
     }
 }
 
-/* Is it time to use what is kept by numbers and to start again, so that there are numbers for the next line? */
+/* May there be too few numbers left for the next line?  Then record what is kept by numbers, and start again. */
 static inline bool procids_is_full(const struct procids *procids)
 {
     return procids->count > PROCIDS_MAX - PROCIDS_RESERVE;

@@ -1,5 +1,5 @@
-/* Take the samples of one batch to the store: find or make their series, within the bounds, and tell the entities what
- * the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
+/* Take the samples of one batch to the store: find or make their series, within the bounds, and notify the entities of
+ * what the lines say about processes.  On the thread that owns the slot, between store_enter() and store_leave(). */
 #ifndef RECORDER_H
 #define RECORDER_H
 
@@ -40,6 +40,15 @@ struct recorder_tally {
     double refused[FAMILY_COUNT];
 };
 
+/* The labels that the line's last reported sample had, written out in one of the identities.  A line has up to 30
+ * samples with the same labels: to build their text for each took a quarter of the time of such lines. */
+struct recorder_labels {
+    const struct label *labels; /* NULL: none that the next sample may have as well */
+    size_t count;
+    bool app_chose;    /* the name */
+    unsigned identity; /* in which */
+};
+
 /* A batch's way to the store.  Only output, tally and batch are for others to see. */
 struct recorder {
     struct sample_output output; /* first: the families know only this */
@@ -50,12 +59,15 @@ struct recorder {
     const struct line *line;        /* the one that is read now */
     enum family_id family;
     int64_t line_time; /* of that line; 0: not read yet */
+    struct recorder_labels written;
     struct procids *procids;
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
+    unsigned values_until_quiesce;   /* 0: as soon as there is need */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
     struct series_cache series;
+    struct identity identities[2]; /* of the last sample and of this one, in turn; not cleared */
 };
 
 /* Begin a batch; context and procids must be valid for as long as the recorder is used. */
@@ -72,7 +84,8 @@ void recorder_forget_procids(struct recorder *recorder);
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity);
 
-/* How long a series that lives with its entity lives, if it has none: a day (milliseconds). */
+/* The lifetime of a series that lives as long as its entity: 0, which says so; or a day (milliseconds), if it has no
+ * entity. */
 uint64_t recorder_persistent(entity_id entity);
 
 /* Record the app's counters that are 0 at first, if it is time to. */

@@ -3,7 +3,7 @@
  *     heroku_dyno_errors_total, "my-app", "R14", "web"     the series, to add to
  *
  * A series is found by its metric and the values of its labels, without making its identity.  It may be added to until
- * the store is left: forget all then, and at the end of the batch, into which the values point. */
+ * the store is left.  Forget all then, and at the end of the batch: the values point into it. */
 #ifndef SERIES_CACHE_H
 #define SERIES_CACHE_H
 
@@ -31,8 +31,8 @@ struct series_cache {
 
 void series_cache_forget(struct series_cache *cache);
 
-/* The slot of a counted sample.  Its series is the sample's, or NULL: then it is for series_cache_keep(), once the
- * series was found elsewhere.  NULL: it cannot be kept. */
+/* The slot of a counted sample; NULL if it cannot have one.  If the slot's series is NULL, find the series in the store
+ * and hand it to series_cache_keep(). */
 struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample);
 
 /* Keep a series in the slot that was found for it.  The sample's label values must be valid until all is

@@ -11,8 +11,8 @@
 
 #include "base/line.h"
 
-/* Which of the two shapes a message has cannot be told from the message alone: a Logplex message may start with "- "
- * or "[".  The request tells: Logplex's own headers mean that there is no STRUCTURED-DATA. */
+/* The two shapes cannot be distinguished by the message alone: a Logplex message may start with "- " or "[".  The
+ * request decides: Logplex's own headers mean that there is no STRUCTURED-DATA. */
 enum syslog_shape {
     SYSLOG_LOGPLEX, /* all after MSGID is the message */
     SYSLOG_RFC5424, /* MSGID is followed by "-" or "[id@number ...]" and then the message */

@@ -50,9 +50,12 @@ void epoch_enter(struct epochs *epochs, unsigned slot);
 /* Also releases what this slot retired, as far as no other thread can hold it. */
 void epoch_leave(struct epochs *epochs, unsigned slot);
 
+/* Make sure that epoch_retire() can be called count more times: to be asked before the items are unlinked, as there is
+ * no way back then.  count: at most 64.  False if memory is short. */
+bool epoch_reserve(struct epochs *epochs, unsigned slot, size_t count);
+
 /* Call release, on this slot's thread, for an item that was unlinked before, when nobody can hold it any more.  size:
- * about how many bytes that frees, below 2^31; see epoch_should_quiesce().  Inside only.  If memory is short, the item
- * is lost. */
+ * about how many bytes that frees, below 2^31; see epoch_should_quiesce().  Inside only, and after epoch_reserve(). */
 void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item));
 
 /* Has the slot retired so much, since it entered, that it should leave and enter again? */

@@ -171,7 +171,8 @@ void store_note_page(struct store *store);
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view);
 
 /* Call visit for each series of a metric that is alive at now (milliseconds of the monotonic clock), oldest first,
- * until it returns false.  Returns whether it never did.  The maintenance thread alone, as store_sweep().  A view is
+ * until it returns false.  Returns whether it never did; also false, before the first one, if memory is short.  The
+ * maintenance thread alone, as store_sweep().  A view is
  * valid during the call that it is given to. */
 bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
                        bool (*visit)(void *context, const struct store_series_view *series), void *context);

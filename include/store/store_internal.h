@@ -139,6 +139,9 @@ void count_release(atomic_long *series);
 /* The metric of this name, held for one more series of metric, created if it is missing; NULL if memory is short. */
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric);
 
+/* Free a metric that no thread can hold, and its groups. */
+void stored_metric_free(void *metric);
+
 /* The metric's group for an app, likewise.  The metric is held. */
 struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen);
 
@@ -224,7 +227,8 @@ static inline bool series_has_outlived(const struct store *store, const struct s
  * seen it meanwhile. */
 bool series_end_counted(struct store *store, struct series *series, uint64_t seen);
 
-/* The same for a reported series with this value, which is retired; false if another thread did, or has replaced it. */
+/* The same for a reported series with this value, which is retired (epoch_reserve()); false if another thread did, or
+ * has replaced it. */
 bool series_end_reported(struct store *store, unsigned slot, struct series *series, struct value *value);
 
 /* How old (milliseconds) the time that a counted series was last seen at must be before it is noted again. */

@@ -79,7 +79,7 @@ static size_t measure_number(struct slice text)
     return length;
 }
 
-/* Take the number, without a sign, that *text starts with; false if it does not. */
+/* Cut off the number, without a sign, that *text starts with; false if it does not. */
 static bool take_number(struct slice *text, double *number)
 {
     char digits[DIGITS_MAX];
@@ -93,7 +93,7 @@ static bool take_number(struct slice *text, double *number)
     return isfinite(*number);
 }
 
-/* Take the sign that *text may start with; is it a minus? */
+/* Cut off the sign that *text may start with; is it a minus? */
 static bool take_sign(struct slice *text)
 {
     bool negative = text->length > 0 && text->at[0] == '-';
@@ -109,7 +109,7 @@ static bool starts_number(char byte)
     return slice_is_digit(byte) || byte == '.';
 }
 
-/* Take what stands before the next number. */
+/* Cut off what stands before the next number. */
 static struct slice take_unit(struct slice *text)
 {
     *text = slice_trim(*text);
@@ -134,7 +134,7 @@ static const struct known_unit *find_unit(struct slice name)
     return NULL;
 }
 
-/* "M", "Mi", "mb" in any case, for who knows that these are bytes. */
+/* "M", "Mi", "mb" in any case, if it is known that these are bytes. */
 static const struct known_unit *find_size(struct slice name)
 {
     static const char *const tails[] = {"", "b", "i", "ib"};

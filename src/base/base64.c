@@ -2,7 +2,7 @@
 
 #include <b64/cdecode.h>
 
-/* libb64 reports no error, skips bytes outside the alphabet and, where char is unsigned, decodes '=' as data.  So all
+/* libb64 reports no error, skips bytes outside the alphabet and, if char is unsigned, decodes '=' as data.  So all
  * text is checked first and libb64 sees nothing but alphabet. */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -24,7 +24,7 @@ static bool is_in(char byte, unsigned class)
     return (classes[(unsigned char)byte] & class) != 0;
 }
 
-/* Append name, made legal, at *length of text; room was checked by the caller. */
+/* Append name, made legal, at *length of text; the caller has checked that it fits. */
 static void append_name(struct slice name, char *text, size_t *length)
 {
     if (*length == 0 && slice_is_digit(name.at[0]))
@@ -79,7 +79,7 @@ static int compare_names(struct slice a, struct slice b)
     return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-/* The length of the UTF-8 sequence at the start of text (RFC 3629), or 0 where its first byte starts none. */
+/* The length of the UTF-8 sequence at the start of text (RFC 3629), or 0 if its first byte starts none. */
 static size_t utf8_length(struct slice text)
 {
     const unsigned char *t = (const unsigned char *)text.at;
@@ -108,7 +108,7 @@ static size_t utf8_length(struct slice text)
     return length;
 }
 
-/* Append a label value, escaped and repaired; false where it does not fit below room. */
+/* Append a label value, escaped and repaired; false if it does not fit below room. */
 static bool append_value(struct slice value, char *text, size_t *length, size_t room)
 {
     while (value.length > 0) {
@@ -143,23 +143,42 @@ static bool append_value(struct slice value, char *text, size_t *length, size_t 
     return true;
 }
 
-enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
-                                    const struct label *labels, size_t count)
+/* Write the metric's name, with which the text begins; false if it is empty or too long. */
+static bool write_name(struct identity *identity, struct slice namespace, struct slice name)
 {
-    if (name.length == 0 || name.length + namespace.length + 2 > IDENTITY_NAME_MAX)
-        return IDENTITY_BAD_NAME;
-    if (count > IDENTITY_LABELS_MAX)
-        return IDENTITY_BAD_LABELS;
-
     size_t length = 0;
+    if (name.length == 0 || name.length + namespace.length + 2 > IDENTITY_NAME_MAX)
+        return false;
     if (namespace.length > 0) {
         append_name(namespace, identity->text, &length);
         identity->text[length++] = '_';
     }
     append_name(name, identity->text, &length);
     identity->name_length = length;
+    return true;
+}
 
-    /* Insertion sort keeps equal names in their order; it is given few labels, and these mostly in order. */
+enum identity_result identity_rename(struct identity *identity, const struct identity *other, struct slice namespace,
+                                     struct slice name)
+{
+    struct slice labels = identity_labels(other);
+    if (!write_name(identity, namespace, name))
+        return IDENTITY_BAD_NAME;
+    memcpy(identity->text + identity->name_length, labels.at, labels.length);
+    identity->length = identity->name_length + labels.length;
+    return IDENTITY_OK;
+}
+
+enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
+                                    const struct label *labels, size_t count)
+{
+    if (!write_name(identity, namespace, name))
+        return IDENTITY_BAD_NAME;
+    if (count > IDENTITY_LABELS_MAX)
+        return IDENTITY_BAD_LABELS;
+    size_t length = identity->name_length;
+
+    /* Insertion sort keeps equal names in their order; there are few labels, and mostly they come in order. */
     char legal[IDENTITY_LABELS_MAX][IDENTITY_LABEL_MAX + 16];
     struct label renamed[IDENTITY_LABELS_MAX];
     const struct label *sorted[IDENTITY_LABELS_MAX];

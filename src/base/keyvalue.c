@@ -121,8 +121,8 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
 }
 
 /* A plain decimal number of up to 15 digits at the start of text: as an integer it is an exact double, as is the power
- * of ten that makes a fraction of it, so that their quotient is what strtod would give.  How many bytes it takes; 0:
- * there is none, or more than that. */
+ * of ten that makes a fraction of it, so that their quotient is what strtod would return.  How many bytes it takes; 0:
+ * there is none, or more than that.  Not by number.h: most of the pairs' values come through here. */
 static size_t read_plain(struct slice text, double *number)
 {
     static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,

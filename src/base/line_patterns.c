@@ -121,7 +121,7 @@ static bool names_member(struct slice text, size_t length)
 
 static const struct placeholder {
     size_t (*measure)(struct slice text);
-    bool starts_word; /* it is looked for where no word precedes it */
+    bool starts_word; /* it is looked for only if no word precedes it */
     enum line_piece_kind kind;
     struct slice name;
 } placeholders[] = {
@@ -143,8 +143,7 @@ static const struct placeholder *find_placeholder(struct slice text, bool starts
 
 struct line_pieces line_pieces_of(struct slice text)
 {
-    /* What is far behind the capacity of a pattern cannot matter, and a quote without an end is not looked for for
-     * ever. */
+    /* Text far behind the capacity of a pattern cannot matter.  So the search for a closing quote ends there. */
     return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
 }
 
@@ -228,7 +227,7 @@ void line_patterns_free(struct line_patterns *patterns)
     free(patterns);
 }
 
-/* The pattern's entry, or the one that it shall take; NULL if there is none left. */
+/* The pattern's entry, or the free one that it shall have; NULL if there is none left. */
 static struct entry *find_entry(const struct line_patterns *patterns, struct slice pattern, uint64_t hash)
 {
     for (size_t i = 0; i < patterns->capacity; i++) {

@@ -46,7 +46,8 @@ static size_t spell_decimals(double number, char *out)
     return 0;
 }
 
-/* Any number: the fewest of 1 to 17 significant digits that read back, with the point put where the exponent says. */
+/* Any number: the fewest of 1 to 17 significant digits that read back, with the point in the position that the exponent
+ * says. */
 static size_t spell_general(double number, char *out)
 {
     char text[32];

@@ -29,7 +29,7 @@ bool process_read(struct slice name, struct process *process)
         dot++;
     if (dot == 0 || dot + 1 >= name.length || name.at[dot] != '.')
         return false;
-    unsigned number = 0;
+    unsigned number = 0; /* by hand, in one pass over few bytes: each line about a process is asked */
     for (size_t i = dot + 1; i < name.length; i++) {
         if (!slice_is_digit(name.at[i]) || number > PROCESS_NUMBER_MAX)
             return false;

@@ -168,8 +168,8 @@ static bool is_count(double number)
     return number >= 0 && number <= DBL_MAX;
 }
 
-/* Are all of them counts?  Their bits as integers tell, two at a time: the highest is set if a number is negative and,
- * when the lowest bit of the exponent is added, if the exponent was all ones. */
+/* Are all of them counts?  Their bits as integers show it, two at a time: the highest is set if a number is negative
+ * and, when the lowest bit of the exponent is added, if the exponent was all ones. */
 static bool are_counts(const union value_word *words, size_t count)
 {
     uint64_t bits = 0;

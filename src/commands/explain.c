@@ -72,11 +72,11 @@ static void print_text(struct slice text)
 {
     struct slice shown = slice_beginning(text, TEXT_SHOWN);
     for (struct slice rest = shown; rest.length > 0;) {
-        size_t length = slice_index(rest, '\n');
-        print_safely((struct slice){rest.at, length});
-        if (length < rest.length)
+        size_t before = rest.length;
+        struct slice line = slice_cut_line(&rest);
+        print_safely(line);
+        if (line.length + rest.length < before)
             printf("\\n");
-        rest = slice_after(rest, length < rest.length ? length + 1 : length);
     }
     if (shown.length < text.length)
         printf("... (%zu bytes)", text.length);
@@ -103,7 +103,7 @@ static void print_line(const struct batch_judgement *judgement)
 static bool taken_by_rule(const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
-    return judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, 0, &taken);
+    return rules_taken(judgement->family, judgement->context, 0, &taken);
 }
 
 /* ": sidekiq, noise (drops it)"; false if no rule took the line. */
@@ -111,7 +111,7 @@ static bool print_rules(const struct batch_judgement *judgement)
 {
     struct rules_taken taken;
     size_t count = 0;
-    while (judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, count, &taken)) {
+    while (rules_taken(judgement->family, judgement->context, count, &taken)) {
         printf("%s%.*s%s", count == 0 ? ": " : ", ", (int)taken.name.length, taken.name.at,
                taken.dropped ? " (drops it)" : "");
         count++;
@@ -122,8 +122,8 @@ static bool print_rules(const struct batch_judgement *judgement)
 static void print_verdict(const struct batch_judgement *judgement)
 {
     enum verdict verdict = judgement->verdict;
-    bool owned = judgement->family != FAMILY_COUNT &&
-                 !(judgement->family == FAMILY_RULES && verdict == VERDICT_NOT_A_METRIC && !taken_by_rule(judgement));
+    bool owned = judgement->family != FAMILY_COUNT && !(families[judgement->family]->owns_all &&
+                                                        verdict == VERDICT_NOT_A_METRIC && !taken_by_rule(judgement));
     printf("  ");
     if (owned)
         printf("family %s", ledger_messages_recognised.label_values[judgement->family]);
@@ -153,8 +153,7 @@ static void print_lost(struct explainer *explainer, const struct family_context 
 static void print_unread(const struct batch_judgement *judgement)
 {
     struct rules_unread unread;
-    for (size_t i = 0; judgement->family == FAMILY_RULES && rules_reader_unread(judgement->context->rules, i, &unread);
-         i++) {
+    for (size_t i = 0; rules_unread(judgement->family, judgement->context, i, &unread); i++) {
         printf("    # rule %.*s, %s: the value \"", (int)unread.rule.length, unread.rule.at, unread.metric);
         print_safely(unread.text);
         printf("\" cannot be used: %s", rules_unread_meaning(unread.reason));
@@ -179,8 +178,7 @@ static void count_verdict(struct count *count, const struct batch_judgement *jud
 {
     struct rules_taken taken;
     count->messages++;
-    for (size_t i = 0; judgement->family == FAMILY_RULES && rules_reader_taken(judgement->context->rules, i, &taken);
-         i++) {
+    for (size_t i = 0; rules_taken(judgement->family, judgement->context, i, &taken); i++) {
         count->rules[taken.number]++;
         count->rule_names[taken.number] = taken.name;
     }
@@ -319,10 +317,8 @@ static void print_ascii(struct slice text)
 static void print_commented(struct slice text)
 {
     while (text.length > 0) {
-        size_t length = slice_index(text, '\n') + 1;
-        length = length < text.length ? length : text.length;
-        printf("# %.*s", (int)length, text.at);
-        text = slice_after(text, length);
+        struct slice line = slice_cut_line(&text);
+        printf("# %.*s\n", (int)line.length, line.at);
     }
 }
 
@@ -344,12 +340,12 @@ static void print_suggestions(const struct line_patterns *patterns)
     struct line_pattern_count counts[SUGGESTIONS_SHOWN];
     size_t shown = line_patterns_most(patterns, counts, SUGGESTIONS_SHOWN);
     printf(
-        "# # Rules for the commonest lines that gave nothing.  Take away the \"# \" before those that you want, and\n"
+        "# # Rules for the commonest lines that yield nothing.  Take away the \"# \" before those that you want, and\n"
         "# # give them names of your own.\n# rules:\n");
     for (size_t i = 0; i < shown; i++)
         print_suggestion(&counts[i], (unsigned)i + 1);
     if (shown == 0)
-        printf("#   [] # all lines gave something\n");
+        printf("#   [] # all lines yield something\n");
 }
 
 static void print_summary(const struct explainer *explainer, enum log_input_form form)
@@ -407,15 +403,16 @@ int explain(int argc, char **argv)
         {"--summary", NULL, "counts by family and reason, and the most frequent patterns of lines that are not metrics",
          NULL, &options.summary},
         {"--suggest", NULL,
-         "a rule, ready to be edited, for each of the most frequent patterns of lines that gave nothing", NULL,
+         "a rule, ready to be edited, for each of the most frequent patterns of lines that yield nothing", NULL,
          &options.suggest},
     };
     const struct command command = {
         "explain",
         "[LOGFILE]",
-        "Print for each line of a log which family reads it and what samples it gives, with + before what is added, or "
+        "Print for each line of a log which family reads it and what samples it yields, with + before what is added, "
+        "or "
         "why\n"
-        "it gives none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
+        "it yields none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
         "logs.\n"
         "Settings are taken from the environment, as by the server.",
         rows,

@@ -392,7 +392,7 @@ int replay(int argc, char **argv)
          &options.batch},
         {"--connections", "N", "how many connections to send over; else 1", take_connections, &options.connections},
         {"--token", "TOKEN", "the drain token; else " TOKEN, take_token, (void *)&options.sender.token},
-        {"--now", NULL, "give messages the present time in place of their own", NULL, &options.sender.now},
+        {"--now", NULL, "send messages with the present time, not their own", NULL, &options.sender.now},
         {"--insecure", NULL, "do not verify the server's certificate", NULL, &options.insecure},
         {"--bad-habit", "NAME", "send as a certain kind of bad sender; may be repeated", take_habit,
          &options.sender.habits},

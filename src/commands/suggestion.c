@@ -457,16 +457,16 @@ static struct series *find_nothing(struct sample_output *output, const struct sa
 
 static bool takes(const struct rules *rules, struct slice message)
 {
-    struct rules_reader *reader = rules_reader_create();
+    void *states[FAMILY_COUNT];
     struct sample_output output = {.record = ignore_sample, .reject = ignore_rejection, .find = find_nothing};
-    struct family_context context = {.rules = reader};
+    struct family_context context = {.app = SLICE("app"), .states = states, .rules = rules};
     const struct line line = {.appname = SLICE("app"), .procid = SLICE("web.1"), .message = message};
-    if (reader == NULL)
+    if (!families_open(states))
         return false;
-    rules_reader_begin(reader, rules, SLICE("app"));
+    families_begin_batch(&context);
     bool taken =
         rules_family.owns(&line, &context) && rules_family.read(&line, &context, &output) == VERDICT_RECOGNISED;
-    rules_reader_free(reader);
+    families_close(states);
     return taken;
 }
 

@@ -34,6 +34,8 @@ void config_note(struct document_reader *reader, const yaml_mark_t *mark, const 
                                                      reader->entry.at, what)
                                           : asprintf(&text, "%s", what);
     if (reader->mistakes == NULL || length < 0) {
+        if (length >= 0)
+            free(text);
         reader->no_memory = true;
         return;
     }

@@ -163,7 +163,8 @@ static enum verdict read_samples(const struct line *line, const struct family_co
     bool has_addon = by_addon[0].value.length > 0;
     struct sample sample = {.namespace = addon->namespace,
                             .labels = has_addon ? by_addon : by_source,
-                            .label_count = has_addon && !context->addon_app ? 1 : 2};
+                            .label_count = has_addon && !context->addon_app ? 1 : 2,
+                            .labels_of_line = true};
     return read_pairs(line->message, addon, &sample, output) > 0 ? VERDICT_RECOGNISED : VERDICT_NOT_A_METRIC;
 }
 

@@ -1,12 +1,13 @@
 #include "families/api.h"
 
+#include "base/number.h"
 #include "base/process.h"
 #include "base/scan.h"
 
 enum {
     TYPES_MAX = 64,     /* types in one line; Heroku allows fewer */
     SIZE_NAME_MAX = 32, /* bytes of "Performance-L-RAM" and what may come */
-    DIGITS_MAX = 9,
+    COUNT_MAX = 999999999,
 };
 
 enum event {
@@ -109,13 +110,11 @@ static bool drop_name(struct slice *text)
 /* The number that all of text spells; false if it spells none that we believe. */
 static bool read_count(struct slice text, unsigned *count)
 {
-    *count = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!slice_is_digit(text.at[i]) || i == DIGITS_MAX)
-            return false;
-        *count = *count * 10 + (unsigned)(text.at[i] - '0');
-    }
-    return text.length > 0;
+    uint64_t number;
+    if (!number_read_decimal(text, COUNT_MAX, &number))
+        return false;
+    *count = (unsigned)number;
+    return true;
 }
 
 static bool is_middle(struct slice text, enum middle kind)

@@ -271,6 +271,7 @@ static void record_value(const struct dyno *dyno, struct slice name, double numb
                             .name = name,
                             .labels = dyno->labels,
                             .label_count = 3,
+                            .labels_of_line = true,
                             .value = &value};
     if (!dyno->process.one_off)
         sample.process = dyno->name;

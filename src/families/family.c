@@ -54,3 +54,10 @@ void families_close(void *states[FAMILY_COUNT])
             families[id]->free_state(states[id]);
     memset(states, 0, FAMILY_COUNT * sizeof states[0]);
 }
+
+void families_begin_batch(struct family_context *context)
+{
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        if (families[id]->begin_batch != NULL)
+            families[id]->begin_batch(context);
+}

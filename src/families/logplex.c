@@ -1,5 +1,7 @@
 #include "families/logplex.h"
 
+#include "base/number.h"
+
 static const struct slice codes[LOGPLEX_CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
 
 static bool owns(const struct line *line, const struct family_context *context)
@@ -11,14 +13,10 @@ static bool owns(const struct line *line, const struct family_context *context)
 /* Cut the number at the start of *text off; false if there is none or it is not believable. */
 static bool take_number(struct slice *text, double *number)
 {
-    size_t digits = 0;
-    double result = 0;
-    while (digits < text->length && digits < 15 && slice_is_digit(text->at[digits]))
-        result = result * 10 + (text->at[digits++] - '0');
-    if (digits == 0)
+    uint64_t read; /* of at most 15 digits, which a double holds exactly */
+    if (!number_cut_decimal(text, 999999999999999, &read))
         return false;
-    *number = result;
-    *text = slice_after(*text, digits);
+    *number = (double)read;
     return true;
 }
 

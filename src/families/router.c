@@ -163,7 +163,8 @@ static bool read_head(const struct keyvalue *pair, struct router_line *line)
     return !slice_equals(pair->key, SLICE("path")) && !slice_equals(pair->key, SLICE("dyno"));
 }
 
-/* The number at the start of text, before a unit (which may be missing: "connect=0" on H25); *at is put behind both. */
+/* The number at the start of text, before a unit (which may be missing: "connect=0" on H25); *at is put behind both.
+ * Not by number.h: each router line has four or more, and 18 digits cannot overflow. */
 static inline int64_t take_number(const char **at, const char *end, char unit)
 {
     const char *start = *at;

@@ -196,7 +196,7 @@ static pcre2_code *compile(struct slice text, char error[ERROR_MAX])
     unsigned char reason[160];
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (context == NULL) {
-        snprintf(error, ERROR_MAX, "there is no memory for it");
+        snprintf(error, ERROR_MAX, ERROR_NO_MEMORY);
         return NULL;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
@@ -235,7 +235,7 @@ static const char *find_mistake(pcre2_code *code)
 struct rule_pattern *rule_pattern_create(struct slice text, char error[ERROR_MAX])
 {
     struct rule_pattern *pattern = calloc(1, sizeof *pattern);
-    snprintf(error, ERROR_MAX, "there is no memory for it");
+    snprintf(error, ERROR_MAX, ERROR_NO_MEMORY);
     if (pattern == NULL)
         return NULL;
     if (text.length > RULE_PATTERN_MAX)

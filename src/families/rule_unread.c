@@ -61,8 +61,11 @@ const char *rules_unread_meaning(enum rules_unread_reason reason)
     return meanings[reason];
 }
 
-bool rules_reader_unread(const struct rules_reader *reader, size_t nth, struct rules_unread *unread)
+bool rules_unread(enum family_id family, const struct family_context *context, size_t nth, struct rules_unread *unread)
 {
+    if (family != FAMILY_RULES)
+        return false;
+    const struct rules_reader *reader = rules_reader_of(context);
     if (nth >= reader->unread_count)
         return false;
     *unread = reader->unread[nth];

@@ -245,6 +245,11 @@ size_t rules_count(const struct rules *rules)
     return rules == NULL ? 0 : rules->count;
 }
 
+bool rules_make(const struct rules *rules, struct slice name)
+{
+    return rules != NULL && rule_names_find(&rules->made, name) != RULE_NAMES_NONE;
+}
+
 void rules_enforce(const struct rules *rules)
 {
     rule_metrics_keep(rules == NULL ? NULL : rules->metrics, rules == NULL ? 0 : rules->metric_count);

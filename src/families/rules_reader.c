@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/scan.h"
 #include "families/rule_line.h"
@@ -8,7 +9,19 @@ enum { PROCESS_MAX = 128 }; /* bytes of a procid that a rule can be for */
 
 /* ---- a thread's reader ---- */
 
-struct rules_reader *rules_reader_create(void)
+static void free_state(void *state)
+{
+    struct rules_reader *reader = state;
+    rule_matcher_free(reader->matcher);
+    rule_matcher_free(reader->side_matcher);
+    json_free(reader->json);
+    free(reader->values);
+    free(reader->scopes);
+    free(reader->tallies);
+    free(reader);
+}
+
+static void *create_state(void)
 {
     struct rules_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL)
@@ -18,21 +31,13 @@ struct rules_reader *rules_reader_create(void)
     reader->json = json_create(RULE_LINE_MAX);
     if (reader->matcher != NULL && reader->side_matcher != NULL && reader->json != NULL)
         return reader;
-    rules_reader_free(reader);
+    free_state(reader);
     return NULL;
 }
 
-void rules_reader_free(struct rules_reader *reader)
+struct rules_reader *rules_reader_of(const struct family_context *context)
 {
-    if (reader == NULL)
-        return;
-    rule_matcher_free(reader->matcher);
-    rule_matcher_free(reader->side_matcher);
-    json_free(reader->json);
-    free(reader->values);
-    free(reader->scopes);
-    free(reader->tallies);
-    free(reader);
+    return context->states[FAMILY_RULES];
 }
 
 /* An array of zeros, if that is longer than *array; false if memory is short. */
@@ -54,10 +59,19 @@ static bool reserve_all(struct rules_reader *reader, const struct rules *rules)
            reserve((void **)&reader->tallies, &reader->tally_capacity, rules->count, sizeof reader->tallies[0]);
 }
 
-void rules_reader_begin(struct rules_reader *reader, const struct rules *rules, struct slice app)
+/* Rules that have nothing to say are taken out of the context: then no line is asked about. */
+static void begin_batch(struct family_context *context)
 {
-    reader->rules = rules != NULL && rules->count > 0 && reserve_all(reader, rules) ? rules : NULL;
-    reader->app = app;
+    struct rules_reader *reader = rules_reader_of(context);
+    if (rules_count(context->rules) == 0)
+        context->rules = NULL;
+    if (context->rules != NULL && !reserve_all(reader, context->rules)) {
+        context->rules = NULL;
+        log_write(LOG_WARN, "a batch is read without the rules: " ERROR_NO_MEMORY);
+    }
+    reader->rules = context->rules;
+    reader->app = context->app;
+    reader->taken_count = reader->unread_count = 0;
 }
 
 bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_tally *result)
@@ -72,11 +86,6 @@ bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_
         return true;
     }
     return false;
-}
-
-bool rules_reader_makes(const struct rules_reader *reader, struct slice name)
-{
-    return reader != NULL && reader->rules != NULL && rule_names_find(&reader->rules->made, name) != RULE_NAMES_NONE;
 }
 
 /* ---- which rules take a line ---- */
@@ -173,7 +182,7 @@ static bool takes(struct rules_reader *reader, size_t index)
 
 static bool owns(const struct line *line, const struct family_context *context)
 {
-    return context->rules != NULL && context->rules->rules != NULL && line->appname.length > 0;
+    return context->rules != NULL && line->appname.length > 0;
 }
 
 static void start_line(struct rules_reader *reader, const struct line *line)
@@ -185,8 +194,8 @@ static void start_line(struct rules_reader *reader, const struct line *line)
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
-    struct rules_reader *reader = context->rules;
-    const struct rules *rules = reader->rules;
+    struct rules_reader *reader = rules_reader_of(context);
+    const struct rules *rules = context->rules;
     enum verdict verdict = VERDICT_NOT_A_METRIC;
     reader->taken_count = reader->unread_count = 0;
     if (line->message.length > RULE_LINE_MAX)
@@ -213,8 +222,11 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return verdict;
 }
 
-bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct rules_taken *taken)
+bool rules_taken(enum family_id family, const struct family_context *context, size_t nth, struct rules_taken *taken)
 {
+    if (family != FAMILY_RULES)
+        return false;
+    const struct rules_reader *reader = rules_reader_of(context);
     if (nth >= reader->taken_count)
         return false;
     const struct rule *rule = &reader->rules->list[reader->taken[nth]];
@@ -222,4 +234,9 @@ bool rules_reader_taken(const struct rules_reader *reader, size_t nth, struct ru
     return true;
 }
 
-const struct family rules_family = {.owns = owns, .read = read_line};
+const struct family rules_family = {.owns_all = true,
+                                    .create_state = create_state,
+                                    .free_state = free_state,
+                                    .begin_batch = begin_batch,
+                                    .owns = owns,
+                                    .read = read_line};

@@ -9,10 +9,9 @@
 #include "intake/log_volume.h"
 #include "intake/recorder.h"
 
-/* What a worker needs to read lines with. */
+/* What a worker needs to read lines with, for each family. */
 struct readers {
     void *states[FAMILY_COUNT];
-    struct rules_reader *rules;
 };
 
 struct intake {
@@ -36,11 +35,8 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
     bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
-    for (unsigned i = 0; complete && i < settings->slots; i++) {
-        struct readers *readers = &intake->readers[i];
-        readers->rules = rules_reader_create();
-        complete = families_open(readers->states) && readers->rules != NULL;
-    }
+    for (unsigned i = 0; complete && i < settings->slots; i++)
+        complete = families_open(intake->readers[i].states);
     if (complete)
         return intake;
     intake_free(intake);
@@ -51,10 +47,8 @@ void intake_free(struct intake *intake)
 {
     if (intake == NULL)
         return;
-    for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++) {
+    for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++)
         families_close(intake->readers[i].states);
-        rules_reader_free(intake->readers[i].rules);
-    }
     free(intake->readers);
     dedup_free(intake->dedup);
     overflow_names_free(intake->overflow_names);
@@ -70,6 +64,7 @@ struct batch_run {
     struct procids procids;
     unsigned procid; /* of the line that is read now */
     struct log_volume volume;
+    struct scan_ahead hashes;
     double messages;
     struct ledger_messages tally;
 };
@@ -278,15 +273,17 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
                                            .states = intake->readers[slot].states,
-                                           .rules = intake->readers[slot].rules,
+                                           .rules = batch->rules,
+                                           .hashes = &run->hashes,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};
+    run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     procids_start(&run->procids);
     log_volume_start(&run->volume);
-    rules_reader_begin(run->context.rules, batch->rules, batch->app);
+    families_begin_batch(&run->context);
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
@@ -300,7 +297,7 @@ static void take_new(struct intake *intake, unsigned slot, const struct batch *b
     take_messages(&run);
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
     count_messages(&ledger, &run);
-    ledger_count_rules(run.context.rules, intake->store, slot, batch->now);
+    ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, batch->now);
     store_leave(intake->store, slot);
     *lost = run.context.lost[LOGPLEX_L10];
 }

@@ -241,9 +241,7 @@ static bool detect(struct log_input *input)
 {
     struct slice rest = window_of(input);
     while (rest.length > 0 && input->form == LOG_INPUT_UNKNOWN) {
-        struct slice line = {rest.at, slice_index(rest, '\n')};
-        input->form = form_of(input, line);
-        rest = slice_after(rest, line.length < rest.length ? line.length + 1 : line.length);
+        input->form = form_of(input, slice_cut_line(&rest));
     }
     return input->form != LOG_INPUT_UNKNOWN || input->ended || input->end - input->start >= DETECT_MAX;
 }

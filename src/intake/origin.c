@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/number.h"
+
 /* ---- senders ---- */
 
 static bool is_log_shuttle(const struct origin_headers *headers)
@@ -67,16 +69,8 @@ static const struct sender *find_sender(const struct origin_headers *headers)
 /* The number that a header spells, or NAN. */
 static double read_number(struct slice text)
 {
-    enum { DIGITS_MAX = 15 }; /* which a double holds exactly */
-    double number = 0;
-    if (text.length == 0 || text.length > DIGITS_MAX)
-        return NAN;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!slice_is_digit(text.at[i]))
-            return NAN;
-        number = number * 10 + (text.at[i] - '0');
-    }
-    return number;
+    uint64_t number; /* of at most 15 digits, which a double holds exactly */
+    return number_read_decimal(text, 999999999999999, &number) ? (double)number : NAN;
 }
 
 static double read_loss(struct slice text)

@@ -182,11 +182,12 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }
 
-/* Build the sample's identity; false if it has none that we accept. */
-static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
+/* Do we accept a sample's identity?  It is counted if not. */
+static bool accept(struct recorder *recorder, const struct sample *sample, const struct identity *identity,
+                   enum identity_result result)
 {
     double *rejected = recorder->tally.rejected;
-    switch (recorder_identity(recorder, sample, identity)) {
+    switch (result) {
     case IDENTITY_OK:
         break;
     case IDENTITY_BAD_NAME:
@@ -197,11 +198,39 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
         return false;
     }
     if (sample->metric == NULL &&
-        (is_reserved(identity) || rules_reader_makes(recorder->context->rules, identity_name(identity)))) {
+        (is_reserved(identity) || rules_make(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
     }
     return true;
+}
+
+/* Build the sample's identity; false if it has none that we accept. */
+static bool identify(struct recorder *recorder, const struct sample *sample, struct identity *identity)
+{
+    return accept(recorder, sample, identity, recorder_identity(recorder, sample, identity));
+}
+
+/* Of a longer one, the labels may not fit behind another name. */
+enum { WRITTEN_LABELS_MAX = IDENTITY_ROOM - 2 * IDENTITY_NAME_MAX };
+
+/* The same for a reported sample, with the label text of the one before it if they have the same labels.  NULL if it
+ * has no identity that we accept. */
+static const struct identity *identify_reported(struct recorder *recorder, const struct sample *sample)
+{
+    struct recorder_labels *written = &recorder->written;
+    const struct identity *last = &recorder->identities[written->identity];
+    struct identity *identity = &recorder->identities[!written->identity];
+    bool app_chose = sample->metric == NULL;
+    enum identity_result result;
+    if (written->labels == sample->labels && written->count == sample->label_count && written->app_chose == app_chose)
+        result = identity_rename(identity, last, sample->namespace, sample->name);
+    else
+        result = recorder_identity(recorder, sample, identity);
+    bool kept = result == IDENTITY_OK && sample->labels_of_line && identity->length <= WRITTEN_LABELS_MAX;
+    *written =
+        (struct recorder_labels){kept ? sample->labels : NULL, sample->label_count, app_chose, !written->identity};
+    return accept(recorder, sample, identity, result) ? identity : NULL;
 }
 
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
@@ -380,6 +409,9 @@ static void forget_found(struct recorder *recorder)
     series_cache_forget(&recorder->series);
 }
 
+/* Values after which what could not be freed is looked at again. */
+enum { QUIESCE_AGAIN = 1000 };
+
 static void wait_a_millisecond(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -397,25 +429,41 @@ static void quiesce(struct recorder *recorder)
         store_enter(store, slot);
         store_leave(store, slot);
     }
+    if (store_should_quiesce(store, slot))
+        recorder->values_until_quiesce = QUIESCE_AGAIN;
     store_enter(store, slot);
     forget_found(recorder);
 }
 
+/* Record what was refused for a bound in the series that others share, if it may go there. */
+static enum store_result update_overflow(struct recorder *recorder, const struct sample *sample,
+                                         enum store_result refused, const struct identity *own,
+                                         struct store_terms *terms)
+{
+    struct identity identity = *own;
+    if (!overflow(recorder, sample, refused, &identity, terms))
+        return refused;
+    return store_update(recorder->settings.store, recorder->settings.slot, &identity, sample->metric, sample->value,
+                        true, terms);
+}
+
 static void record_value(struct recorder *recorder, const struct sample *sample)
 {
-    struct identity identity;
-    if (!identify(recorder, sample, &identity))
+    const struct identity *identity = identify_reported(recorder, sample);
+    if (identity == NULL)
         return;
     struct store *store = recorder->settings.store;
     unsigned slot = recorder->settings.slot;
     struct store_terms terms = terms_of(recorder, sample);
     sample->value->time = line_time(recorder);
     enum store_result result =
-        store_update(store, slot, &identity, sample->metric, sample->value, sample->incremental, &terms);
-    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
-        result = store_update(store, slot, &identity, sample->metric, sample->value, true, &terms);
+        store_update(store, slot, identity, sample->metric, sample->value, sample->incremental, &terms);
+    if (is_over_bounds(result))
+        result = update_overflow(recorder, sample, result, identity, &terms);
     count_result(recorder, result);
-    if (store_should_quiesce(store, slot))
+    if (recorder->values_until_quiesce > 0)
+        recorder->values_until_quiesce--;
+    else if (store_should_quiesce(store, slot))
         quiesce(recorder);
 }
 
@@ -460,4 +508,5 @@ void recorder_line(struct recorder *recorder, const struct line *line, unsigned 
     recorder->procid = procid;
     recorder->family = family;
     recorder->line_time = 0;
+    recorder->written.labels = NULL;
 }

@@ -71,6 +71,14 @@ static struct slice cut_structured_data(struct slice *text)
 
 enum { TIMESTAMP, HOSTNAME, APPNAME, PROCID, MSGID, FIELD_COUNT };
 
+/* Are there more than this many bits in mask? */
+static inline bool has_more_bits(uint64_t mask, int count)
+{
+    for (; count > 0; count--)
+        mask &= mask - 1; /* without its lowest bit; 0 stays 0 */
+    return mask != 0;
+}
+
 /* Find where the fields that text starts with end: each at a space, the last one maybe at the end of the text.  False
  * if one is missing. */
 static bool find_fields(struct slice text, const char *ends[FIELD_COUNT])
@@ -78,6 +86,11 @@ static bool find_fields(struct slice text, const char *ends[FIELD_COUNT])
     const char *end = text.at + text.length;
     const char *block = text.at;
     uint64_t blanks = scan_block(text.at, block, end, ' ');
+    if (has_more_bits(blanks, FIELD_COUNT - 1)) { /* nearly always: 30 instructions less than below */
+        for (int i = 0; i < FIELD_COUNT; i++, blanks &= blanks - 1)
+            ends[i] = block + __builtin_ctzll(blanks);
+        return true;
+    }
     for (int i = 0; i < FIELD_COUNT; i++) {
         while (blanks == 0) {
             block += SCAN_BLOCK;
@@ -120,7 +133,8 @@ bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line)
     return true;
 }
 
-/* The number spelled by exactly count digits at text, or -1. */
+/* The number spelled by exactly count digits at text, or -1.  Not by number.h: each line has seven of them, of a known
+ * length. */
 static int read_digits(const char *text, int count)
 {
     int number = 0;

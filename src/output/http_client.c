@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/number.h"
 
 struct http_client {
     const struct http_url *url;
@@ -75,13 +77,9 @@ static bool split_authority(struct slice authority, struct http_url *url)
             return false;
         port = slice_after(authority, end + 1);
     }
-    for (size_t i = 0; i < port.length; i++)
-        if (!slice_is_digit(port.at[i]))
-            return false;
-    if (port.length > 5 || strtoul(port.at, NULL, 10) > 65535)
-        return false;
-    return host.length > 0 && port.length > 0 && copy_part(host, url->host, sizeof url->host) &&
-           copy_part(port, url->port, sizeof url->port) &&
+    uint64_t number;
+    return number_read_decimal(port, 65535, &number) && host.length > 0 &&
+           copy_part(host, url->host, sizeof url->host) && copy_part(port, url->port, sizeof url->port) &&
            copy_part(authority, url->host_header, sizeof url->host_header);
 }
 
@@ -204,7 +202,7 @@ static bool start_tls(struct http_client *client, char error[ERROR_MAX])
     const char *host = client->url->host;
     client->tls = SSL_new(client->context);
     if (client->tls == NULL || SSL_set_fd(client->tls, client->fd) != 1)
-        return error_set(error, "there is not enough memory for TLS");
+        return error_set(error, ERROR_NO_MEMORY " for TLS");
     if (is_address(host))
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(client->tls), host);
     else {
@@ -343,14 +341,22 @@ static const char *find_header(const char *head, const char *name)
     return NULL;
 }
 
+/* The number that a header's text starts with; false if there is none. */
+static bool read_number(const char *header, uint64_t most, uint64_t *number)
+{
+    struct slice text = slice_of(header == NULL ? "" : header);
+    return number_cut_decimal(&text, most, number);
+}
+
 /* Read the body away.  False if the connection cannot be used after it. */
 static bool skip_body(struct http_client *client, size_t head_length, int status)
 {
     const char *length = find_header(client->head, "Content-Length");
     const char *connection = find_header(client->head, "Connection");
-    if (find_header(client->head, "Transfer-Encoding") != NULL || (length == NULL && status != 204))
+    uint64_t body = 0;
+    if (find_header(client->head, "Transfer-Encoding") != NULL ||
+        (status != 204 && !read_number(length, UINT64_MAX, &body)))
         return false;
-    uint64_t body = length == NULL || status == 204 ? 0 : strtoull(length, NULL, 10);
     uint64_t read = client->head_length - head_length;
     while (read < body) {
         char text[4096];
@@ -374,9 +380,9 @@ static bool read_response(struct http_client *client, struct http_response *resp
         response->status = 0;
         return error_set(response->error, "the answer is not HTTP");
     }
-    const char *retry_after = find_header(client->head, "Retry-After");
-    if (retry_after != NULL)
-        response->retry_after = (unsigned)strtoul(retry_after, NULL, 10);
+    uint64_t retry_after;
+    if (read_number(find_header(client->head, "Retry-After"), UINT_MAX, &retry_after))
+        response->retry_after = (unsigned)retry_after;
     return skip_body(client, head, response->status);
 }
 

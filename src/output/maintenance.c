@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/gzip.h"
@@ -78,6 +79,17 @@ static uint64_t all_saw(const struct maintenance *maintenance, uint64_t now)
     return seen > margin ? seen - margin : 0;
 }
 
+/* A page of 100,000 series is 9 MB of memory that was never used before: let the system give it 2 MB at a time, where
+ * it can, or a third of a scrape goes to page faults. */
+static void advise_huge_pages(const struct buffer *text)
+{
+    const uintptr_t huge = 2 * 1024 * 1024;
+    uintptr_t start = ((uintptr_t)text->at + huge - 1) & ~(huge - 1);
+    uintptr_t end = ((uintptr_t)text->at + text->room) & ~(huge - 1);
+    if (end > start)
+        madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 static struct page *write_page(struct maintenance *maintenance, uint64_t now)
 {
     struct store *store = maintenance->settings.store;
@@ -88,6 +100,7 @@ static struct page *write_page(struct maintenance *maintenance, uint64_t now)
     uint64_t start = clock_monotonic_micros();
     /* A page is about as large as the last one: no growing by copying. */
     buffer_reserve(&page->text, (size_t)(maintenance->last_size * 1.1) + 4096);
+    advise_huge_pages(&page->text);
     store_note_page(store);
     store_enter(store, slot);
     record_gauges(maintenance, now);

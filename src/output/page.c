@@ -263,7 +263,8 @@ static struct store_metric_view *find_sibling(const struct writer *writer, struc
     return found != NULL && found->handle != NULL ? found : NULL;
 }
 
-/* Walk over the series of a metric and write them; false if a second type was met: then the walk ended there. */
+/* Walk over the series of a metric and write them; false if memory is short, or if a second type was met (then it is
+ * mixed): the walk ended there. */
 static bool walk(struct writer *writer, struct store_metric_view *metric, size_t sibling)
 {
     writer->metric = metric;
@@ -288,10 +289,15 @@ static void write_family(struct writer *writer, struct store_metric_view *metric
     forget_composites(writer);
     if (walk(writer, metric, NOT_SIBLING))
         return;
-    writer->encoding.page->length = length;
-    writer->encoding.lines = lines;
-    forget_composites(writer);
-    walk(writer, metric, NOT_SIBLING);
+    if (writer->mixed) {
+        writer->encoding.page->length = length;
+        writer->encoding.lines = lines;
+        forget_composites(writer);
+        if (walk(writer, metric, NOT_SIBLING))
+            return;
+    }
+    /* A page without some of its series would be worse than none. */
+    writer->encoding.page->failed = true;
 }
 
 /* Write a metric as a family of its own, and behind it its suffix siblings. */
@@ -312,7 +318,8 @@ static void write_metric(struct writer *writer, struct store_metric_view *metric
                        (composites->summary && prints(METRIC_SUMMARY, i));
         if (siblings[i] == NULL || !printed)
             continue;
-        walk(writer, siblings[i], i);
+        if (!walk(writer, siblings[i], i))
+            writer->encoding.page->failed = true;
         siblings[i]->handle = NULL;
     }
 }

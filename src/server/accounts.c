@@ -210,11 +210,6 @@ void accounts_unref(struct accounts *accounts)
 
 /* ---- passwords against hashes ---- */
 
-static bool make_digest(struct slice pair, unsigned char digest[DIGEST_SIZE])
-{
-    return digest_make_keyed(key, pair, digest);
-}
-
 static bool holds(const unsigned char (*digests)[DIGEST_SIZE], unsigned count, unsigned most,
                   const unsigned char *digest)
 {
@@ -348,8 +343,7 @@ static enum accounts_result check_pair(struct accounts *accounts, struct account
     if (!password_hash_can_be_of(password))
         return ACCOUNTS_DENIED;
     unsigned char digest[DIGEST_SIZE];
-    if (!make_digest(pair, digest))
-        return ACCOUNTS_NO_MEMORY;
+    digest_make_keyed(key, pair, digest);
     enum accounts_result known = recall(&account->memory, digest);
     if (known == ACCOUNTS_PENDING && !add_attempt(verification, accounts, account, password, digest))
         return ACCOUNTS_NO_MEMORY;

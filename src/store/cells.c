@@ -134,6 +134,8 @@ static void sweep_list(struct cell_list *list, unsigned capacity, struct epochs 
     while (slab != NULL) {
         struct cell_slab *next = atomic_load_explicit(&slab->next, memory_order_acquire);
         long held = 0;
+        if (!epoch_reserve(epochs, slot, 1))
+            break; /* memory is short: the next sweep goes on */
         if (atomic_compare_exchange_strong_explicit(&slab->count, &held, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             LIST_CUT_AFTER(&list->slabs, previous, slab, next);

@@ -98,6 +98,8 @@ static void release_old(struct epochs *epochs, struct epoch_slot *own)
         own->retired_size -= own->retired[count].size;
         own->retired[count].release(own->retired[count].item);
     }
+    if (count == 0)
+        return;
     own->retired_count -= count;
     own->stamped_count -= count;
     memmove(own->retired, own->retired + count, own->retired_count * sizeof own->retired[0]);
@@ -121,17 +123,23 @@ void epoch_leave(struct epochs *epochs, unsigned slot)
     release_old(epochs, own);
 }
 
+bool epoch_reserve(struct epochs *epochs, unsigned slot, size_t count)
+{
+    struct epoch_slot *own = &epochs->slots[slot];
+    if (own->retired_count + count <= own->retired_capacity)
+        return true;
+    size_t capacity = own->retired_capacity == 0 ? 64 : own->retired_capacity * 2;
+    struct retired *larger = realloc(own->retired, capacity * sizeof *larger);
+    if (larger == NULL)
+        return false;
+    own->retired = larger;
+    own->retired_capacity = capacity;
+    return true;
+}
+
 void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item))
 {
     struct epoch_slot *own = &epochs->slots[slot];
-    if (own->retired_count == own->retired_capacity) {
-        size_t capacity = own->retired_capacity == 0 ? 64 : own->retired_capacity * 2;
-        struct retired *larger = realloc(own->retired, capacity * sizeof *larger);
-        if (larger == NULL)
-            return; /* to lose the memory is the only safe thing left */
-        own->retired = larger;
-        own->retired_capacity = capacity;
-    }
     size += sizeof(struct retired);
     own->retired[own->retired_count++] = (struct retired){.item = item, .release = release, .size = (uint32_t)size};
     own->retired_size += size;

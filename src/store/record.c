@@ -85,6 +85,8 @@ enum store_result store_counter(struct store *store, unsigned slot, const struct
             if (result != STORE_RECORDED)
                 return result;
         } else if (!counts_alike(series, metric)) {
+            if (!epoch_reserve(&store->epochs, slot, 1))
+                return STORE_NO_MEMORY;
             if (!make_way(store, slot, series, metric))
                 return STORE_OUTDATED;
         } else if (was_anothers(store, series, ENTITY_COUNTED, ENTITY_COUNTED, terms))
@@ -238,6 +240,9 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     for (;;) {
+        /* For the value that is replaced, or of the series that gives way. */
+        if (!epoch_reserve(&store->epochs, slot, 1))
+            return STORE_NO_MEMORY;
         struct series *series = series_find(bucket, hash, identity);
         if (series == NULL) {
             struct value *first = value_merge(NULL, update);

@@ -66,13 +66,7 @@ void store_free(struct store *store)
         }
         for (size_t i = 0; i < metric->known_count; i++)
             series_free(metric->known[i]);
-        free(metric->known);
-        for (struct group *group = atomic_load(&metric->groups); group != NULL;) {
-            struct group *following = atomic_load(&group->next);
-            free(group);
-            group = following;
-        }
-        free(metric);
+        stored_metric_free(metric);
         metric = next;
     }
     epochs_stop(&store->epochs);

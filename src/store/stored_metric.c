@@ -61,6 +61,18 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
     return fresh;
 }
 
+void stored_metric_free(void *item)
+{
+    struct stored_metric *metric = item;
+    for (struct group *group = atomic_load(&metric->groups); group != NULL;) {
+        struct group *next = atomic_load(&group->next);
+        free(group);
+        group = next;
+    }
+    free(metric->known);
+    free(metric);
+}
+
 struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen)
 {
     struct group *fresh = NULL;

@@ -28,11 +28,11 @@ static void add_up(const struct store *store, const struct series *series, doubl
     }
 }
 
-/* Put the fresh series of a metric behind the known ones.  Where memory is short they stay fresh. */
-static void adopt_new(struct stored_metric *metric)
+/* Put the fresh series of a metric behind the known ones.  False if memory is short: they stay fresh. */
+static bool adopt_new(struct stored_metric *metric)
 {
     if (atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
-        return;
+        return true;
     struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
     struct series *oldest = newest;
     size_t count = 1;
@@ -44,7 +44,7 @@ static void adopt_new(struct stored_metric *metric)
         struct series **larger = realloc(metric->known, capacity * sizeof *larger);
         if (larger == NULL) {
             series_list_new(metric, newest, oldest);
-            return;
+            return false;
         }
         metric->known = larger;
         metric->known_capacity = capacity;
@@ -53,6 +53,7 @@ static void adopt_new(struct stored_metric *metric)
     size_t at = metric->known_count;
     for (struct series *series = newest; series != NULL; series = series->next_fresh)
         metric->known[--at] = series;
+    return true;
 }
 
 /* What is known of a series whatever it is worth. */
@@ -87,7 +88,8 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
 {
     struct stored_metric *metric = (struct stored_metric *)handle;
     double sums[METRIC_CELLS_MAX];
-    adopt_new(metric);
+    if (!adopt_new(metric))
+        return false;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
@@ -145,11 +147,12 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
 {
-    adopt_new(metric);
+    adopt_new(metric); /* or the next sweep does */
     size_t kept = 0;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
-        if (!kill_series(store, slot, series, now)) {
+        /* The value and the series.  If memory is short they stay until the next sweep; so do groups and metrics. */
+        if (!epoch_reserve(&store->epochs, slot, 2) || !kill_series(store, slot, series, now)) {
             metric->known[kept++] = series;
             continue;
         }
@@ -163,7 +166,8 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
         struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
         long none = 0;
-        if (atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+        if (epoch_reserve(&store->epochs, slot, 1) &&
+            atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             LIST_CUT(&metric->groups, group, next);
             epoch_retire(&store->epochs, slot, group, sizeof *group, free);
@@ -190,16 +194,13 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
         struct stored_metric *next = atomic_load_explicit(&metric->next, memory_order_acquire);
         sweep_metric(store, slot, metric, now);
         long none = 0;
-        if (atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
+        if (epoch_reserve(&store->epochs, slot, 1) &&
+            atomic_compare_exchange_strong_explicit(&metric->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             LIST_CUT(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
             LIST_CUT_AFTER(&store->metrics, previous, metric, next);
-            free(metric->known);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
-            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
-                 group = atomic_load_explicit(&group->next, memory_order_acquire))
-                epoch_retire(&store->epochs, slot, group, sizeof *group, free);
-            epoch_retire(&store->epochs, slot, metric, sizeof *metric, free);
+            epoch_retire(&store->epochs, slot, metric, sizeof *metric, stored_metric_free);
         } else
             previous = metric;
         metric = next;

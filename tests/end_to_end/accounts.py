@@ -411,7 +411,7 @@ def without_the_shared_user(context):
 def reload_changes_all_or_nothing(context):
     secret = context.file("secret", DRAIN_PASSWORD)
     path = context.file("config.yaml", several(context))
-    server = context.server(CONFIG_FILE=path, PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=secret)
+    server = context.server(CONFIG_FILE=path, PASSWORD_DRAIN=None, PASSWORD_DRAIN_FILE=secret, SCRAPE_INTERVAL="60s")  # what has ended is shown
     body = ingest([gauge("g", 1)]) + router_error("H12")
     equal(posts(server, "shop", SHOP_PASSWORD, body), 204, "a batch")
     labels = {"app": "my-shop", "process": "web.1", "team": "payments", "environment": 'a"b'}

@@ -75,7 +75,7 @@ def dyno_lines():
 @test
 def platform_metrics_are_documented(context):
     """The same for what the platform says; the keys of samples that we know are looked up in the sources."""
-    server = context.server()
+    server = context.server(SCRAPE_INTERVAL="60s")  # what ends within the batch is shown
     api = ["Scaled to web@4:Standard-1X by user x@example.com", "Release v5 created by user x@example.com"]
     websocket = line('at=info method=GET path="/cable" dyno=web.1 connect=1ms service=7200000ms status=101 bytes=9', "heroku", "router")
     server.post(router_error("H12") + router_error("H10", "") + websocket + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
@@ -97,6 +97,23 @@ def settings_are_documented(context):
         equal(documented[name][1].replace("`", ""), meaning, "what README says of %s" % name)
         if default:
             check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
+
+
+@test
+def every_module_is_on_the_map(context):
+    """src/README.md says of every module what it does, once."""
+    table = re.search(r"\n## Which module does what\?\n(.*?)\n## ", open(os.path.join(ROOT, "src", "README.md")).read(), re.S).group(1)
+    named, folder = [], ""
+    for line in re.findall(r"^\| .*$", table, re.M):
+        first, modules = [cell.strip() for cell in line.split("|")[1:3]]
+        folder = first.strip("`") or folder
+        named += [(folder if modules not in ("`main`", "`exporter`") else "", module) for module in re.findall(r"`(\w+)`", modules)]
+    there = set()
+    for top in ("src", "include"):
+        for directory, _, names in os.walk(os.path.join(ROOT, top)):
+            folder = os.path.relpath(directory, os.path.join(ROOT, top)).replace(".", "")
+            there |= {(folder, name[:-2]) for name in names if name[-2:] in (".c", ".h")}
+    equal(sorted(named), sorted(there), "the modules that src/README.md names")
 
 
 LOCALLY = os.path.join(os.path.dirname(README), "docker", "run-locally")

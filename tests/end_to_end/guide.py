@@ -1,4 +1,6 @@
-"""The examples in README of metrics from one's own lines: each example gives what it says, and the schema for editors agrees with the program."""
+"""The guides to one's own metrics, by rules (README) and by ingest lines (INGEST.md): each example yields what it says, and the schema for editors agrees with the program."""
+import base64
+import json
 import os
 import re
 import subprocess
@@ -44,6 +46,61 @@ def examples_give_what_they_say(context):
             check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
 
 
+INGEST = os.path.join(ROOT, "src", "families", "INGEST.md")
+INGEST_TYPES = ("counter", "gauge", "set", "aggregated_histogram", "distribution", "aggregated_summary", "sketch")
+
+
+def ingest_line(document, number=0):
+    return "2026-02-03T04:05:%02d.000001+00:00 app[web.1]: crates-io-heroku-metrics:ingest %s\n" % (number, base64.b64encode(document.encode()).decode())
+
+
+def converted(context, log, *arguments):
+    """The lines with a value on the page that a log of my-app makes, but for those that each log makes."""
+    done = run(context, "convert", "--app", "my-app", *arguments, context.file("ingest.log", log))
+    equal((done.status, done.err), (0, ""), "convert of %s" % log)
+    return [line for line in done.out.split("\n") if line and not re.match(r"# |heroku_", line)]
+
+
+@test
+def ingest_examples_give_what_they_say(context):
+    """There is one of each type, absolute and incremental, and in both spellings of the types that have two."""
+    text = open(INGEST).read()
+    seen = set()
+    for documents, result in re.findall(r"```json\n(.*?)\n```\n```text\n(.*?)\n```\n", text, re.S):
+        documents = documents.split("\n")
+        page = converted(context, "".join(ingest_line(document, number) for number, document in enumerate(documents)))
+        equal(sorted(page), sorted(result.split("\n")), "the page of %s" % documents)
+        for element in [json.loads(document) for document in documents]:
+            metric = (element[0] if isinstance(element, list) else element)["metric"]
+            (kind,) = set(metric) & set(INGEST_TYPES)
+            seen |= {(kind, metric.get("kind", "absolute")), (kind, "objects" if re.search(r"\[\{|AgentDDSketch", json.dumps(metric[kind])) else "lists")}
+    spelled_twice = INGEST_TYPES[3:]
+    wanted = {(kind, how) for kind in INGEST_TYPES for how in ("absolute", "incremental")} | {(kind, how) for kind in spelled_twice for how in ("lists", "objects")}
+    equal(sorted(wanted - seen), [], "what the guide has no example of")
+    read = re.search(r"metric_members\[\] = \{\n(.*?)\n\}", open(os.path.join(ROOT, "src", "families", "ingest.c")).read(), re.S).group(1)
+    for member in re.findall(r'"(\w+)"', read):
+        check("`%s`" % member in text, "the guide lacks the member %s", member)
+
+
+@test
+def ingest_line_of_the_shell_is_the_one_shown(context):
+    command, line, result = re.search(r"```sh\n(.*?)\n```\n```text\n(.*?)\n```\n```text\n(.*?)\n```", open(INGEST).read(), re.S).groups()
+    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+    equal((printed.returncode, printed.stderr, printed.stdout), (0, "", line + "\n"), "what the shell prints")
+    equal(converted(context, "2026-02-03T04:05:06.000001+00:00 app[web.1]: " + printed.stdout), [result], "the page of the line")
+
+
+@test
+def ingest_elements_are_refused_as_the_guide_says(context):
+    rows = re.findall(r"^\| `(\{.*\})` \| `(\w+)` \|", open(INGEST).read(), re.M)
+    check(len(rows) >= 9, "the guide has %d elements that are refused", len(rows))
+    for element, reason in rows:
+        page = converted(context, ingest_line('[%s,{"metric":{"name":"other","gauge":{"value":1}}}]' % element), "--all")
+        rejected = [line for line in page if line.startswith("drain_exporter_samples_rejected_total")]
+        equal([line for line in rejected if not line.endswith(" 0")], ['drain_exporter_samples_rejected_total{app="my-app",reason="%s"} 1' % reason], "why %s is refused" % element)
+        check('other{app="my-app",process="web.1"} 1' in page, "%s costs another element", element)
+
+
 LINES = """\
 app[web.1]: Completed %d OK in %dms (Views: %d.5ms)
 app[web.1]: sidekiq job=Mail duration=%d.2ms status=ok
@@ -70,7 +127,7 @@ def suggestions_take_the_lines_they_are_made_of(context):
     explained = run(context, "explain", "--config", config, log)
     equal((explained.status, explained.err), (0, ""), "explain under the suggestions")
     equal(explained.out.count("\n  family rules: suggestion-"), 30, "lines that the suggestions take, of 30")
-    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines gave something", "suggestions under the suggestions")
+    equal(run(context, "explain", "--suggest", "--config", config, log).out.split("\n")[-2], "#   [] # all lines yield something", "suggestions under the suggestions")
     equal([valid for valid in validate([open(config).read()])], ["valid"], "what the schema says of the suggestions")
 
 

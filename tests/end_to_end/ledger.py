@@ -135,7 +135,7 @@ def captured_frames(context):
 
 @test
 def captured_lines(context):
-    server = context.server()
+    server = context.server(SCRAPE_INTERVAL="60s")  # as above
     seen = set()
     for name, text in samples("*.txt").items():
         if name.startswith("frames-"):
@@ -160,7 +160,7 @@ def captured_lines(context):
 @test
 def structured_data_of_log_shuttle(context):
     """Without Logplex's headers, '- -' and '- [x@1 y=z]' stand before the text."""
-    server = context.server()
+    server = context.server(SCRAPE_INTERVAL="60s")  # what ends is still on each page
     body = b"".join(ingest([gauge("g", i)], "web.%d" % i).replace(b" - crates", b" - - crates") for i in range(3))
     body = re.sub(rb"(?m)^(\d+) ", lambda m: b"%d " % (int(m.group(1)) + 2), body)
     equal(walk(body), 3, "frames of the test's own body")

@@ -148,6 +148,23 @@ rules:
 
 
 @test
+def reload_changes_kinds(context):
+    """A rule that makes of a name another kind than the app did, or an older rule, records at once."""
+    rule = "rules:\n- {name: jobs, match: '^job (?<n>[0-9]+)', metrics: [{%s: jobs, value: $n, with: [app, process]}]}\n"
+    path = context.file("config.yaml", "drains: []")
+    server = context.server(CONFIG_FILE=path)
+    server.post(ingest([gauge("jobs", 40)], procid="web.1"), "a")
+    equal(server.page().value("jobs", app="a", process="web.1"), 40, "what the app reports")
+    for age, (kind, shown) in enumerate([("counter", 10), ("gauge", 5), ("counter", 10), ("gauge", 5)]):
+        reload(server, context, rule % kind)
+        # Each rule's lines are older than those of the rule before.
+        server.post(line("job 5", procid="web.1", time=stamp(-10 * age)) * 2, "a")
+        wait_for(lambda: server.page().value("jobs", app="a", process="web.1") == shown, "what the rule counts is shown")
+        equal(len(server.page().select("jobs")), 1, "series of the name")
+    equal(server.page().value("drain_exporter_samples_outdated_total", app="a"), 0, "outdated samples")
+
+
+@test
 def reload_rules_under_load(context):
     """No line is lost or taken twice while rules are exchanged; labels in another order are the same series."""
     texts = ["rules:\n- {name: r%d, match: '^n (?<x>\\w+)', metrics: [{counter: n_total, labels: {%s}}, {counter: only_%d_total}]}\n" %

@@ -136,12 +136,12 @@ static void check_pattern(struct slice text, struct slice lines, struct rule_mat
 }
 
 /* What is told of values that are not used is short, and safe to show. */
-static void check_unread(const struct rules_reader *reader)
+static void check_unread(const struct family_context *context)
 {
     struct rules_unread unread;
-    for (size_t i = 0; rules_reader_unread(reader, i, &unread); i++) {
+    for (size_t i = 0; rules_unread(FAMILY_RULES, context, i, &unread); i++) {
         REQUIRE(i < RULES_TOLD && unread.text.length <= RULES_UNREAD_TEXT && unread.unit.length <= RULES_UNREAD_TEXT);
-        REQUIRE(rules_reader_makes(reader, slice_of(unread.metric)));
+        REQUIRE(rules_make(context->rules, slice_of(unread.metric)));
         for (size_t j = 0; j < unread.text.length; j++)
             REQUIRE((unsigned char)unread.text.at[j] >= ' ' && unread.text.at[j] != 0x7F);
     }
@@ -156,7 +156,7 @@ static void read_lines(struct slice lines, struct family_context *context, struc
         REQUIRE(rules_family.owns(&line, context));
         enum verdict verdict = rules_family.read(&line, context, &checker->output);
         REQUIRE(verdict == VERDICT_RECOGNISED || verdict == VERDICT_NOT_A_METRIC);
-        check_unread(context->rules);
+        check_unread(context);
         lines = slice_after(lines, text.length < lines.length ? text.length + 1 : text.length);
     }
 }
@@ -164,14 +164,14 @@ static void read_lines(struct slice lines, struct family_context *context, struc
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct checker checker;
-    static struct rules_reader *reader;
+    static void *states[FAMILY_COUNT];
     static struct rule_matcher *matcher;
     static struct entities *entities;
     static struct store *store;
-    if (reader == NULL) {
+    if (store == NULL) {
         entities = entities_create(&(struct entities_settings){.app_silence = 1000, .grace = 1000});
         store = store_create(&(struct store_settings){.max_series = 1000, .slots = 1, .entities = entities});
-        reader = rules_reader_create();
+        REQUIRE(families_open(states));
         matcher = rule_matcher_create();
         log_set_level(LOG_ERROR);
     }
@@ -192,13 +192,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         configuration_free(file);
         return 0;
     }
-    struct family_context context = {.app = SLICE("my-app"), .rules = reader};
+    struct family_context context = {.app = SLICE("my-app"), .states = states, .rules = file->rules};
     checker.output = (struct sample_output){.record = record, .reject = reject, .find = find, .observe = observe};
-    rules_reader_begin(reader, file->rules, SLICE("my-app"));
+    families_begin_batch(&context);
     read_lines(lines, &context, &checker);
     check_kept(&checker);
     store_enter(store, 0);
-    ledger_count_rules(reader, store, 0, 1);
+    ledger_count_rules(rules_reader_of(&context), store, 0, 1);
     store_leave(store, 0);
     configuration_free(file);
     return 0;

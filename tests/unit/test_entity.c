@@ -497,43 +497,6 @@ static void concurrent(void **state)
     pthread_barrier_destroy(&barrier);
 }
 
-static void process_names(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name;
-        const char *type; /* NULL: no process */
-        unsigned number;
-        bool one_off;
-    } cases[] = {
-        {"web.1", "web", 1, false},
-        {"sidekiq_x-2.12", "sidekiq_x-2", 12, false},
-        {"run.1", "run", 1, true},
-        {"scheduler.77", "scheduler", 77, true},
-        {"release.9", "release", 9, true},
-        {"web.1000", "web", 1000, true},
-        {"web.999", "web", 999, false},
-        {"web", NULL, 0, false},
-        {"web.", NULL, 0, false},
-        {".1", NULL, 0, false},
-        {"a.b.1", NULL, 0, false},
-        {"web.1x", NULL, 0, false},
-        {"web.123456789", NULL, 0, false},
-        {"we b.1", NULL, 0, false},
-        {"", NULL, 0, false},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct process process;
-        bool is = process_read(guarded(slice_of(cases[i].name)), &process);
-        assert_int_equal(is, cases[i].type != NULL);
-        if (!is)
-            continue;
-        assert_slice(process.type, cases[i].type);
-        assert_int_equal(process.number, cases[i].number);
-        assert_int_equal(process.one_off, cases[i].one_off);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,7 +519,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(many, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent, setup, teardown),
-        cmocka_unit_test(process_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ static void enter_and_leave(unsigned slot)
 static void retire(unsigned slot, int *item)
 {
     epoch_enter(&epochs, slot);
+    assert_true(epoch_reserve(&epochs, slot, 1));
     epoch_retire(&epochs, slot, item, 1, release);
     epoch_leave(&epochs, slot);
 }
@@ -39,6 +40,7 @@ static void alone(void **state)
     (void)state;
     int item = 0;
     epoch_enter(&epochs, 0);
+    assert_true(epoch_reserve(&epochs, 0, 1));
     epoch_retire(&epochs, 0, &item, 1, release);
     assert_int_equal(item, 0); /* the retirer itself may still read it */
     epoch_leave(&epochs, 0);
@@ -85,8 +87,10 @@ static void quiescing(void **state)
     epoch_enter(&epochs, 1);
     epoch_enter(&epochs, 0);
     int count = 0;
-    for (; !epoch_should_quiesce(&epochs, 0); count++)
+    for (; !epoch_should_quiesce(&epochs, 0); count++) {
+        assert_true(epoch_reserve(&epochs, 0, 1));
         epoch_retire(&epochs, 0, &item, 1000, release);
+    }
     assert_in_range(count, 1000, 5000);
     epoch_leave(&epochs, 0);
     assert_true(epoch_should_quiesce(&epochs, 0)); /* another holds it up */

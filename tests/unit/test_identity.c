@@ -53,6 +53,17 @@ static void labels(void **state)
           "g{m=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}");
 }
 
+static void renames(void **state)
+{
+    (void)state;
+    struct identity other;
+    check("", "g", PAIRS("b", "2", "a", "\"1"), "g{a=\"\\\"1\",b=\"2\"}");
+    assert_int_equal(identity_rename(&other, &identity, SLICE("a-b"), SLICE("5xx")), IDENTITY_OK);
+    assert_true(slice_equals((struct slice){other.text, other.length}, SLICE("a_b_5xxa=\"\\\"1\",b=\"2\"")));
+    assert_true(slice_equals(identity_name(&other), SLICE("a_b_5xx")));
+    assert_int_equal(identity_rename(&other, &identity, SLICE("a"), SLICE("")), IDENTITY_BAD_NAME);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -99,10 +110,8 @@ static void becoming(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),
-        cmocka_unit_test(labels),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(becoming),
+        cmocka_unit_test(names),    cmocka_unit_test(labels),   cmocka_unit_test(renames),
+        cmocka_unit_test(refusals), cmocka_unit_test(becoming),
     };
     return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
 }

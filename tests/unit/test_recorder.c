@@ -137,6 +137,36 @@ static void counted_samples(void **state)
     assert_true(recorder.tally.recorded == 2);
 }
 
+/* A line's samples with the same array of labels; it may be another line's later. */
+static void labels_of_a_line(void **state)
+{
+    (void)state;
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("x"), SLICE("1")}};
+    struct value value = {.type = VALUE_GAUGE, .number = 5};
+    struct sample sample = {.namespace = SLICE("ns"), .labels = labels, .value = &value, .labels_of_line = true};
+    fixed_labels[0] = (struct label){SLICE("x"), SLICE("fixed")};
+    fixed_label_count = 1;
+    start();
+    for (int i = 0; i < 6; i++) {
+        static const char *const names_of_samples[] = {"a", "b", "level", "c", "d", "a"};
+        sample.name = slice_of(names_of_samples[i]);
+        sample.metric = i == 2 ? &level : NULL;
+        sample.label_count = i == 3 ? 1 : 2;
+        if (i == 4) {
+            labels[0].value = SLICE("next");
+            at("2022-12-07T15:54:58+00:00");
+        }
+        recorder.output.record(&recorder.output, &sample);
+    }
+    end();
+    page_has("ns_a{app=\"a\",x=\"fixed\"} 5");
+    page_has("ns_b{app=\"a\",x=\"fixed\"} 5");
+    page_has("ns_level{app=\"a\",x=\"1\"} 5"); /* ours: its labels win over fixed ones */
+    page_has("ns_c{app=\"a\",x=\"fixed\"} 5");
+    page_has("ns_d{app=\"next\",x=\"fixed\"} 5");
+    page_has("ns_a{app=\"next\",x=\"fixed\"} 5");
+}
+
 static void histograms(void **state)
 {
     (void)state;
@@ -359,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
+        cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(rejected_samples, setup, teardown),

@@ -12,6 +12,7 @@
 
 static struct configuration *file;
 static struct rules_reader *reader;
+static void *states[FAMILY_COUNT];
 static struct entities *entities;
 static struct store *store;
 
@@ -20,8 +21,8 @@ static int open_store(void **state)
     (void)state;
     entities = entities_create(&(struct entities_settings){.app_silence = 1000000, .grace = 1000});
     store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .entities = entities});
-    reader = rules_reader_create();
-    assert_non_null(reader);
+    assert_true(families_open(states));
+    reader = rules_reader_of(&(struct family_context){.states = states});
     return 0;
 }
 
@@ -38,7 +39,7 @@ static int close_store(void **state)
 {
     (void)state;
     end_rules();
-    rules_reader_free(reader);
+    families_close(states);
     store_free(store);
     entities_free(entities);
     return 0;
@@ -53,8 +54,8 @@ static void use(const char *yaml)
     file = configuration_parse(guarded(slice_of(yaml)), "CONFIG", true, &mistakes);
     if (file == NULL)
         fail_msg("%s\n%.*s", yaml, (int)mistakes.length, mistakes.at);
-    rules_reader_begin(reader, file->rules, SLICE("my-app"));
-    recorded.context.rules = reader;
+    recorded.context = (struct family_context){.app = SLICE("my-app"), .states = states, .rules = file->rules};
+    families_begin_batch(&recorded.context);
 }
 
 #define COUNT_ALL "rules:\n- {name: r, match: '^', metrics: [{counter: c}]}\n"
@@ -630,7 +631,7 @@ static void unread_values(void **state)
         struct rules_unread unread;
         use(unread_cases[i].rules);
         read_line(&recorded, "app", "web.1", unread_cases[i].line);
-        for (size_t j = 0; rules_reader_unread(reader, j, &unread); j++)
+        for (size_t j = 0; rules_unread(FAMILY_RULES, &recorded.context, j, &unread); j++)
             snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s, %s: %s%s%.*s|%.*s\n",
                      (int)unread.rule.length, unread.rule.at, unread.metric, rules_unread_meaning(unread.reason),
                      unread.reason == RULES_UNREAD_UNIT ? "" : ": ", (int)unread.text.length, unread.text.at,
@@ -649,13 +650,13 @@ static void many_unread_values(void **state)
     size_t rule = 0;
     use("rules: [{name: r, match: '^', fields: json, metrics: [{gauge: g, value: '$a[]'}]}]");
     read_line(&recorded, "app", "web.1", "{\"a\":[\"1\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"x\",\"y\"]}");
-    assert_true(rules_reader_unread(reader, RULES_TOLD - 1, &unread));
+    assert_true(rules_unread(FAMILY_RULES, &recorded.context, RULES_TOLD - 1, &unread));
     assert_slice(unread.text, "y");
-    assert_false(rules_reader_unread(reader, RULES_TOLD, &unread));
+    assert_false(rules_unread(FAMILY_RULES, &recorded.context, RULES_TOLD, &unread));
     assert_true(rules_reader_tally(reader, &rule, &tally));
     assert_true(tally.unread == 9 && tally.lines == 1);
     read_line(&recorded, "app", "web.1", "{\"a\":[1]}");
-    assert_false(rules_reader_unread(reader, 0, &unread));
+    assert_false(rules_unread(FAMILY_RULES, &recorded.context, 0, &unread));
 }
 
 /* What is behind the bound of an array is refused once. */
@@ -752,7 +753,7 @@ static void labels_last(void **state)
     (void)state;
     use(JSON("e: '*'", "{counter: c, labels: {e: $e, n: $n}}"));
     static struct recording other;
-    other.context.rules = reader;
+    other.context = recorded.context;
     read_line(&recorded, "app", "web.1", "{\"e\":\"one\",\"n\":1}");
     read_line(&other, "app", "web.1", "{\"e\":\"two\",\"n\":2}");
     assert_string_equal(recorded.text, "c{" APP ",e=\"one\",n=\"1\"} 1\n");

@@ -60,13 +60,14 @@ static bool same_pattern(const char *left, const char *right)
 
 static void check_taken(struct slice rule, const char *line)
 {
-    struct rules_reader *reader = rules_reader_create();
+    void *states[FAMILY_COUNT];
     struct configuration *file = parse(rule);
-    rules_reader_begin(reader, file->rules, SLICE("my-app"));
-    recorded.context.rules = reader;
+    assert_true(families_open(states));
+    recorded.context = (struct family_context){.app = SLICE("my-app"), .states = states, .rules = file->rules};
+    families_begin_batch(&recorded.context);
     if (read_line(&recorded, "app", "web.1", line) != VERDICT_RECOGNISED || strstr(recorded.text, "_total{") == NULL)
         fail_msg("%s\nis not taken by\n%.*s\n%s", line, (int)rule.length, rule.at, recorded.text);
-    rules_reader_free(reader);
+    families_close(states);
     configuration_free(file);
 }
 

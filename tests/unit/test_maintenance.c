@@ -1,0 +1,249 @@
+#include "output/maintenance.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/gzip.h"
+#include "support.h"
+
+/* The thread that writes pages and sweeps, without a server around it. */
+
+enum { WORKER = 0, MAINTENANCE = 1, WAIT_MAX = 60 };
+
+static struct entities *entities;
+static struct store *store;
+static struct maintenance *maintenance;
+
+static const struct metric hits = {.name = "hits_total", .help = "Hits.", .type = METRIC_COUNTER, .cells = 1};
+
+/* ---- who waits for pages ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+struct waiting {
+    struct page_request request; /* first */
+    unsigned deliveries;
+    struct page *page;
+};
+
+static void deliver(struct page_request *request, struct page *page)
+{
+    struct waiting *waiting = (struct waiting *)request;
+    pthread_mutex_lock(&lock);
+    waiting->deliveries++;
+    waiting->page = page;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void request(struct waiting *waiting, bool gzip, uint64_t scraper)
+{
+    *waiting = (struct waiting){.request = {.gzip = gzip, .scraper = scraper, .deliver = deliver}};
+    maintenance_request_page(maintenance, &waiting->request);
+}
+
+static void await(struct waiting *waiting)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += WAIT_MAX;
+    int waited = 0;
+    pthread_mutex_lock(&lock);
+    while (waiting->deliveries == 0 && waited == 0)
+        waited = pthread_cond_timedwait(&changed, &lock, &deadline);
+    pthread_mutex_unlock(&lock);
+    assert_int_equal(waited, 0);
+    assert_int_equal(waiting->deliveries, 1);
+    assert_non_null(waiting->page);
+}
+
+/* The text of a page, valid until the next call. */
+static const char *text_of(const struct page *page)
+{
+    static char text[1 << 20];
+    struct buffer plain = {0};
+    struct slice bytes = {page->text.at, page->text.length};
+    if (page->gzip) {
+        assert_int_equal(decompress(SLICE("gzip"), bytes, sizeof text - 1, &plain), DECOMPRESS_DONE);
+        bytes = (struct slice){plain.at, plain.length};
+    }
+    assert_true(bytes.length < sizeof text);
+    memcpy(text, bytes.at, bytes.length);
+    text[bytes.length] = '\0';
+    buffer_free(&plain);
+    return text;
+}
+
+static bool has_line(const char *text, const char *line)
+{
+    char whole[256];
+    snprintf(whole, sizeof whole, "\n%s\n", line);
+    return strstr(text, whole) != NULL;
+}
+
+static bool page_has_line(const char *line, uint64_t scraper)
+{
+    struct waiting waiting;
+    request(&waiting, false, scraper);
+    await(&waiting);
+    bool has = has_line(text_of(waiting.page), line);
+    page_unref(waiting.page);
+    return has;
+}
+
+/* ---- what there is to see ---- */
+
+static size_t count_connections(void *context)
+{
+    return *(size_t *)context;
+}
+
+static void describe(void *context, struct store *described, unsigned slot, uint64_t now)
+{
+    (void)context;
+    static const struct metric described_metric = {
+        .name = "drain_exporter_described", .help = "Told.", .type = METRIC_GAUGE, .self = true};
+    struct identity identity;
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("drain_exporter_described"), NULL, 0), IDENTITY_OK);
+    struct value value = {.type = VALUE_GAUGE, .number = 7};
+    store_update(described, slot, &identity, &described_metric, &value, false,
+                 &(struct store_terms){.now = now, .exempt = true});
+}
+
+static size_t connections;
+
+static void start(uint64_t scrape_interval, uint64_t shortest_life)
+{
+    connections = 3;
+    entities = entities_create(&(struct entities_settings){.app_silence = 0, .grace = 60000});
+    store = store_create(
+        &(struct store_settings){.max_series = 1000, .zero_time = scrape_interval, .slots = 2, .entities = entities});
+    maintenance = maintenance_start(&(struct maintenance_settings){.store = store,
+                                                                   .slot = MAINTENANCE,
+                                                                   .scrape_interval = scrape_interval,
+                                                                   .shortest_life = shortest_life,
+                                                                   .count_connections = count_connections,
+                                                                   .describe = describe,
+                                                                   .context = &connections});
+    assert_non_null(maintenance);
+}
+
+static void stop(void)
+{
+    maintenance_stop(maintenance);
+    store_free(store);
+    entities_free(entities);
+}
+
+static void count_hit(uint64_t lifetime)
+{
+    uint64_t now = clock_monotonic();
+    struct identity identity;
+    assert_int_equal(identity_build(&identity, SLICE(""), SLICE("hits_total"), NULL, 0), IDENTITY_OK);
+    store_enter(store, WORKER);
+    entity_id app = entities_app(entities, SLICE("app"), NULL, 0, now);
+    enum store_result result =
+        store_count(store, WORKER, &identity, &hits, 0, 1,
+                    &(struct store_terms){.now = now, .lifetime = lifetime, .entity = app, .app = app});
+    assert_true(result == STORE_RECORDED || result == STORE_CREATED);
+    store_leave(store, WORKER);
+}
+
+/* ---- tests ---- */
+
+static void a_page(void **state)
+{
+    (void)state;
+    start(1000, 0);
+    count_hit(0);
+    struct waiting plain, gzip;
+    request(&plain, false, 0);
+    await(&plain);
+    assert_false(plain.page->gzip);
+    assert_true(has_line(text_of(plain.page), "hits_total 1"));
+    assert_true(has_line(text_of(plain.page), "drain_exporter_connections 3"));
+    assert_true(has_line(text_of(plain.page), "drain_exporter_described 7"));
+    request(&gzip, true, 0);
+    await(&gzip);
+    assert_true(gzip.page->gzip);
+    assert_true(has_line(text_of(gzip.page), "hits_total 1"));
+    /* A page is what it was, whatever is written after it. */
+    assert_true(has_line(text_of(plain.page), "hits_total 1"));
+    page_unref(plain.page);
+    page_unref(gzip.page);
+    page_unref(NULL);
+    stop();
+}
+
+/* Each who asks gets a page, once, also those who have asked when it stops. */
+static void many_at_once(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 200 };
+    static struct waiting waiting[REQUESTS];
+    start(1000, 0);
+    count_hit(0);
+    for (unsigned i = 0; i < REQUESTS; i++)
+        request(&waiting[i], i % 2 == 1, 0);
+    maintenance_stop(maintenance);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        await(&waiting[i]);
+        assert_int_equal(waiting[i].page->gzip, i % 2 == 1);
+        page_unref(waiting[i].page);
+    }
+    store_free(store);
+    entities_free(entities);
+}
+
+/* It sweeps without being asked, ten times in the shortest life. */
+static void sweeping(void **state)
+{
+    (void)state;
+    start(1000, 1000);
+    count_hit(1000);
+    struct store_usage usage;
+    store_usage(store, &usage);
+    assert_int_equal(usage.expired, 0);
+    for (uint64_t begin = clock_monotonic(); usage.expired == 0;) {
+        assert_true(clock_monotonic() - begin < WAIT_MAX * 1000);
+        usleep(1000);
+        store_usage(store, &usage);
+    }
+    stop();
+}
+
+/* A counter that is new to a scraper who comes regularly stands at 0 until he has had a page with it, and an interval
+ * is over. */
+static void newborn(void **state)
+{
+    (void)state;
+    enum { INTERVAL = 200 };
+    start(INTERVAL, 0);
+    uint64_t now = clock_monotonic();
+    entities_app(entities, SLICE("app"), NULL, 0, now);
+    assert_false(page_has_line("hits_total 0", 1)); /* the app is known before this page */
+    uint64_t born = clock_monotonic();
+    count_hit(0);
+    assert_true(page_has_line("hits_total 0", 1));
+    bool shown = false;
+    while (!shown) {
+        assert_true(clock_monotonic() - born < WAIT_MAX * 1000);
+        shown = page_has_line("hits_total 1", 1);
+    }
+    assert_true(clock_monotonic() - born >= INTERVAL - INTERVAL / 10);
+    stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page),
+        cmocka_unit_test(many_at_once),
+        cmocka_unit_test(sweeping),
+        cmocka_unit_test(newborn),
+    };
+    return cmocka_run_group_tests_name("maintenance", tests, NULL, NULL);
+}
