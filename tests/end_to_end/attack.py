@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import signal
+import ssl
 import subprocess
 
 from harness import in_threads, test
@@ -15,6 +16,7 @@ from support.ports import free_port
 from support.processes import run_to_end
 from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
+from transport import certificate, client
 
 HEALTH = head_of("GET", "/health")
 METRICS = head_of("GET", "/metrics", AUTH_METRICS)
@@ -413,3 +415,39 @@ def the_outcome_of_a_reload_is_always_logged(context):
     for count in range(1, 11):
         server.tell(signal.SIGHUP)
         wait_for(lambda: server.log().count("reload: nothing was changed") == count, "the outcome of reload %d is logged" % count, 5)
+
+
+@test
+def tls_follows_its_files(context):
+    """SIGHUP reads certificate and key again; a pair that does not match leaves the old one in service, as do old connections."""
+    cert, key = certificate(context)
+    old_cert, old_key = open(cert).read(), open(key).read()
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+
+    def served():
+        with Raw(server, client(cert)) as raw:
+            return ssl.DER_cert_to_PEM_cert(raw.socket.getpeercert(True)).strip()
+
+    with Raw(server, client(cert)) as before:
+        equal(before.ask(HEALTH).status, 200, "health")
+        certificate(context)  # another pair in the same files
+        new_cert, new_key = open(cert).read(), open(key).read()
+        check(new_cert != old_cert, "the certificate is the same")
+        context.file("key.pem", old_key)
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: "reload: nothing was changed" in server.log(), "a pair that does not match is refused")
+        context.file("cert.pem", old_cert)
+        equal(served(), old_cert.strip(), "the certificate after a reload that failed")
+        context.file("cert.pem", new_cert)
+        context.file("key.pem", new_key)
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: "reload: passwords in files" in server.log(), "the new pair is taken")
+        equal(served(), new_cert.strip(), "the certificate after the reload")
+        equal(before.ask(HEALTH).status, 200, "health on a connection that was open")
+    weak = client(cert, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+    weak.set_ciphers("ECDHE+AES:!AESGCM:@SECLEVEL=0")
+    try:
+        with Raw(server, weak) as raw:
+            raise Failure("%r is spoken" % (raw.socket.cipher(),))
+    except (ssl.SSLError, ConnectionError):
+        pass
