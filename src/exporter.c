@@ -390,7 +390,12 @@ void exporter_reload(struct exporter *exporter)
     else
         mistakes_add(&mistakes, "%s", error);
     struct access access = load_access(exporter, &mistakes);
-    if (has_secrets && access.accounts != NULL) {
+    bool is_valid = has_secrets && access.accounts != NULL;
+    if (is_valid && !http_reload_tls(exporter->server, error)) {
+        mistakes_add(&mistakes, "%s", error);
+        is_valid = false;
+    }
+    if (is_valid) {
         allow(exporter, &access);
         end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");

@@ -50,6 +50,10 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
 
+/* Read the certificate and its key again; what connects from now on gets them.  False with one sentence in error, and
+ * the old ones stay, if that cannot be done or they do not match.  On one thread. */
+bool http_reload_tls(struct http_server *server, char error[ERROR_MAX]);
+
 /* What requests are given to.  All three must live until http_close(). */
 struct http_modules {
     struct intake *intake;

@@ -65,6 +65,7 @@ struct connection {
     bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
     bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
+    SSL_CTX *tls;           /* a reference; NULL: none */
     struct gate gate;
 };
 
@@ -98,14 +99,14 @@ struct http_server {
     struct http_settings settings;
     struct http_modules modules;
     h2o_globalconf_t config;
-    SSL_CTX *tls; /* NULL: none */
     struct verifier *verifier;
     int listener;
     int metrics_listener; /* -1: none */
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next three, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next four, which change only at a reload */
+    SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */
     struct auth_realm metrics_realm;
@@ -124,6 +125,9 @@ int listener_open(const char *setting, const struct http_address *address, char 
 
 /* TLS with the certificate and key of these settings; NULL with a sentence in error. */
 SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
+
+/* A reference to what is in force; NULL: there is no TLS.  Any thread. */
+SSL_CTX *tls_ref(struct http_server *server);
 
 /* ---- worker.c ---- */
 

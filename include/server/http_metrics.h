@@ -15,4 +15,6 @@ extern const struct metric http_connections_refused;
 extern const struct metric http_connections_displaced;
 extern const struct metric http_connections_timed_out;
 
+extern const struct metric log_lines_dropped;
+
 #endif

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,66 +8,119 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINES_PER_SECOND = 20 };
+enum {
+    LINES_PER_SECOND = 20, /* of a kind */
+    KINDS_MAX = 64,
+    LINE_MAX_LENGTH = 1024,
+    NOTE_MAX_LENGTH = 64,
+};
+
+/* Messages of the same format. */
+struct kind {
+    const char *format;
+    time_t second;
+    int lines; /* in that second */
+    int left_out;
+};
 
 static enum log_level wanted = LOG_INFO;
 
 static struct {
     pthread_mutex_t lock;
-    time_t second;
-    int lines;
-    int suppressed;
-} rate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct kind kinds[KINDS_MAX]; /* the last one is for all further kinds */
+    int unwritten;                /* lines since the last that was written */
+    unsigned dropped;             /* of all kinds, since they were asked for */
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void log_set_level(enum log_level level)
 {
     wanted = level;
 }
 
-/* May a line be written now?  *suppressed is how many were not since the last one that was. */
-static int admit(time_t now, int *suppressed)
+unsigned log_take_dropped(void)
 {
-    pthread_mutex_lock(&rate.lock);
-    if (rate.second != now) {
-        rate.second = now;
-        rate.lines = 0;
+    pthread_mutex_lock(&state.lock);
+    unsigned dropped = state.dropped;
+    state.dropped = 0;
+    pthread_mutex_unlock(&state.lock);
+    return dropped;
+}
+
+static struct kind *kind_of(const char *format)
+{
+    struct kind *kind = state.kinds;
+    while (kind < &state.kinds[KINDS_MAX - 1] && kind->format != NULL && kind->format != format)
+        kind++;
+    kind->format = format;
+    return kind;
+}
+
+/* May a line be written now? */
+static int admit(struct kind *kind, time_t now)
+{
+    if (kind->second != now) {
+        kind->second = now;
+        kind->lines = 0;
     }
-    int admitted = rate.lines++ < LINES_PER_SECOND;
-    *suppressed = 0;
-    if (admitted) {
-        *suppressed = rate.suppressed;
-        rate.suppressed = 0;
-    } else
-        rate.suppressed++;
-    pthread_mutex_unlock(&rate.lock);
-    return admitted;
+    if (kind->lines++ < LINES_PER_SECOND)
+        return 1;
+    kind->left_out++;
+    return 0;
+}
+
+static size_t begin_line(enum log_level level, const struct timespec *now, char *line)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    struct tm utc;
+    gmtime_r(&now->tv_sec, &utc);
+    size_t length = strftime(line, LINE_MAX_LENGTH, "%Y-%m-%dT%H:%M:%S", &utc);
+    return length + (size_t)snprintf(line + length, LINE_MAX_LENGTH - length, ".%03ldZ %s ", now->tv_nsec / 1000000,
+                                     names[level]);
+}
+
+static size_t end_line(const struct kind *kind, char *line, size_t length)
+{
+    int missing = kind->left_out + state.unwritten;
+    if (missing > 0)
+        length +=
+            (size_t)snprintf(line + length, LINE_MAX_LENGTH - length, " (%d lines before this one left out)", missing);
+    line[length++] = '\n';
+    return length;
+}
+
+/* One write, so that lines of several threads do not mix.  If nobody reads, and a pipe is full, the line is not
+ * written: nothing waits for the log.  What poll() finds ready has space for a line. */
+static void write_line(struct kind *kind, const char *line, size_t length)
+{
+    struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
+    if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 && write(STDERR_FILENO, line, length) > 0)
+        kind->left_out = state.unwritten = 0;
+    else {
+        state.unwritten++;
+        state.dropped++;
+    }
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    int suppressed;
-    if (level > wanted || !admit(now.tv_sec, &suppressed))
+    if (level > wanted)
         return;
-
-    char line[1024];
-    struct tm utc;
-    gmtime_r(&now.tv_sec, &utc);
-    size_t length = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    length += (size_t)snprintf(line + length, sizeof line - length, ".%03ldZ %s ", now.tv_nsec / 1000000, names[level]);
-    va_list arguments;
-    va_start(arguments, format);
-    int written = vsnprintf(line + length, sizeof line - length - 64, format, arguments);
-    va_end(arguments);
-    if (written > 0)
-        length += (size_t)written < sizeof line - length - 64 ? (size_t)written : sizeof line - length - 65;
-    if (suppressed > 0)
-        length +=
-            (size_t)snprintf(line + length, sizeof line - length, " (%d lines before this one left out)", suppressed);
-    line[length++] = '\n';
-    /* One write, so that lines of several threads do not mix. */
-    if (write(STDERR_FILENO, line, length) < 0)
-        return;
+    pthread_mutex_lock(&state.lock);
+    struct kind *kind = kind_of(format);
+    if (admit(kind, now.tv_sec)) {
+        char line[LINE_MAX_LENGTH];
+        size_t length = begin_line(level, &now, line);
+        size_t capacity = sizeof line - length - NOTE_MAX_LENGTH;
+        va_list arguments;
+        va_start(arguments, format);
+        int written = vsnprintf(line + length, capacity, format, arguments);
+        va_end(arguments);
+        if (written > 0)
+            length += (size_t)written < capacity ? (size_t)written : capacity - 1;
+        write_line(kind, line, end_line(kind, line, length));
+    } else
+        state.dropped++;
+    pthread_mutex_unlock(&state.lock);
 }

@@ -12,6 +12,9 @@ const struct metric http_connections_refused = SELF_COUNTER(
 const struct metric http_connections_displaced =
     SELF_COUNTER("connections_displaced_total", "Connections without a right password that were closed for others, "
                                                 "because of MAX_CONNECTIONS or MAX_INPUT_MEMORY.");
+const struct metric log_lines_dropped =
+    SELF_COUNTER("log_lines_dropped_total",
+                 "Lines of the program's log that were left out: too many alike in a second, or nobody reads stderr.");
 const struct metric http_connections_timed_out =
     SELF_COUNTER("connections_timed_out_total", "Connections closed because a request or a response took too long.");
 

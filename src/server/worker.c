@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/http_metrics.h"
 
 enum {
@@ -62,6 +63,7 @@ static void on_close(void *data)
     struct connection *connection = data;
     h2o_linklist_unlink(&connection->link);
     gate_close(connection);
+    SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
     free(connection);
 }
@@ -118,8 +120,9 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     connection->socket->on_close.cb = on_close;
     connection->socket->on_close.data = connection;
     h2o_linklist_insert(&worker->connections, &connection->link);
-    if (worker->accept.ssl_ctx != NULL)
-        h2o_socket_ssl_handshake(connection->socket, worker->accept.ssl_ctx, NULL, on_handshake);
+    connection->tls = tls_ref(worker->server);
+    if (connection->tls != NULL)
+        h2o_socket_ssl_handshake(connection->socket, connection->tls, NULL, on_handshake);
     else
         gate_open(connection);
 }
@@ -217,6 +220,7 @@ static void check_connections(struct worker *worker)
                (double)atomic_exchange_explicit(&worker->server->refused, 0, memory_order_relaxed));
     self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
     worker->displaced = 0;
+    self_count(&terms, &log_lines_dropped, NULL, 0, 0, log_take_dropped());
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);
@@ -242,8 +246,7 @@ static void open_context(struct worker *worker)
 {
     h2o_socket_buffer_prototype._initial_buf.capacity = SOCKET_BUFFER;
     h2o_context_init(&worker->context, h2o_evloop_create(), &worker->server->config);
-    worker->accept = (h2o_accept_ctx_t){
-        .ctx = &worker->context, .hosts = worker->server->config.hosts, .ssl_ctx = worker->server->tls};
+    worker->accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->server->config.hosts};
     h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);
     h2o_multithread_register_receiver(worker->context.queue, &worker->pages, get_metrics_on_pages);
     h2o_multithread_register_receiver(worker->context.queue, &worker->verified, post_drain_on_verified);

@@ -1,20 +1,22 @@
 """Strangers: whoever has no password shuts nobody out and takes nothing that others need.  And what the program needs itself."""
 import gzip
 import os
+import re
 import resource
 import signal
+import ssl
 import subprocess
-import time
 
 from harness import in_threads, test
 from support.checks import Failure, check, equal
-from support.exporter import AUTH_DRAIN, AUTH_METRICS
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, Exporter
 from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
 from support.processes import run_to_end
 from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
+from transport import certificate, client
 
 HEALTH = head_of("GET", "/health")
 METRICS = head_of("GET", "/metrics", AUTH_METRICS)
@@ -346,3 +348,106 @@ def encodings_of_several_headers(context):
         server.post(data, "app", {"Content-Encoding": "gzip"})
     server.post(gzip.compress(body) + bytes(3) + b"x", "app", {"Content-Encoding": "gzip"}, 422)
     equal(server.page().value("drain_exporter_messages_recognised_total", app="app", family="ingest"), 3, "messages")
+
+
+@test
+def a_log_that_nobody_reads_stops_nothing(context):
+    """stderr is a pipe that is full: all is served, and SIGTERM ends it.  Once it is read, the lines that are missing are told of."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    port = free_port("127.0.0.1")
+    server = Exporter.__new__(Exporter)
+    server.host, server.port, server.tls = "127.0.0.1", port, None
+    settings = {"LISTEN_ADDRESS": "127.0.0.1:%d" % port, "PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b", "SCRAPE_INTERVAL": "10ms"}
+    process = subprocess.Popen([context.program], stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **settings})
+    try:
+        def health():
+            try:
+                with Raw(server, timeout=2) as raw:
+                    return raw.ask(HEALTH).status == 200
+            except OSError:
+                return False
+
+        wait_for(health, "it serves", 5)
+        for _ in range(30):
+            process.send_signal(signal.SIGHUP)
+            check(health(), "it does not serve after a SIGHUP")
+
+        def dropped():
+            with Raw(server, timeout=2) as raw:
+                page = raw.ask(head_of("GET", "/metrics", {"Authorization": basic("metrics", "b")})).body
+                return re.search(rb"^drain_exporter_log_lines_dropped_total [1-9]", page, re.M)
+
+        wait_for(dropped, "the lines are counted", 5)
+        os.set_blocking(reading, False)
+        while os.read(reading, 65536).endswith(b"x"):
+            pass
+    except BlockingIOError:
+        pass
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(patient(5))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise Failure("SIGTERM does not end it")
+        finally:
+            os.close(writing)
+    with os.fdopen(reading, "rb") as log:
+        text = log.read().decode()
+    equal(status, 0, "the exit status")
+    check("lines before this one left out" in text and "stopped" in text, "the log: %r", text)
+
+
+@test
+def the_outcome_of_a_reload_is_always_logged(context):
+    """However many other lines there are in the same second: here those of mistakes."""
+    path = context.file("config.yaml", "rules: []\n")
+    server = context.server(CONFIG_FILE=path)
+    with open(path, "w") as out:
+        out.write("rules:\n" + "  - {name: x, nonsense: 1}\n" * 100)
+    for count in range(1, 11):
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: server.log().count("reload: nothing was changed") == count, "the outcome of reload %d is logged" % count, 5)
+
+
+@test
+def tls_follows_its_files(context):
+    """SIGHUP reads certificate and key again; a pair that does not match leaves the old one in service, as do old connections."""
+    cert, key = certificate(context)
+    old_cert, old_key = open(cert).read(), open(key).read()
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+
+    def served():
+        with Raw(server, client(cert)) as raw:
+            return ssl.DER_cert_to_PEM_cert(raw.socket.getpeercert(True)).strip()
+
+    with Raw(server, client(cert)) as before:
+        equal(before.ask(HEALTH).status, 200, "health")
+        certificate(context)  # another pair in the same files
+        new_cert, new_key = open(cert).read(), open(key).read()
+        check(new_cert != old_cert, "the certificate is the same")
+        context.file("key.pem", old_key)
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: "reload: nothing was changed" in server.log(), "a pair that does not match is refused")
+        context.file("cert.pem", old_cert)
+        equal(served(), old_cert.strip(), "the certificate after a reload that failed")
+        context.file("cert.pem", new_cert)
+        context.file("key.pem", new_key)
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: "reload: passwords in files" in server.log(), "the new pair is taken")
+        equal(served(), new_cert.strip(), "the certificate after the reload")
+        equal(before.ask(HEALTH).status, 200, "health on a connection that was open")
+    weak = client(cert, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+    weak.set_ciphers("ECDHE+AES:!AESGCM:@SECLEVEL=0")
+    try:
+        with Raw(server, weak) as raw:
+            raise Failure("%r is spoken" % (raw.socket.cipher(),))
+    except (ssl.SSLError, ConnectionError):
+        pass
