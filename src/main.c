@@ -28,6 +28,19 @@ static void on_abort(int signal)
         return; /* nobody can be told */
 }
 
+/* When the signal to stop came, milliseconds of the monotonic clock. */
+static uint64_t stopping_since;
+
+/* A further signal to stop ends the process at once, for who is impatient.  Within a second it is the same wish told
+ * twice: a terminal and a script, or timeout(1), which signals the program and then its group. */
+static void on_further_stop(int number)
+{
+    if (clock_monotonic() - stopping_since < 1000)
+        return;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 /* Block the signals that we handle, for all threads to come, and return a descriptor that reads them. */
 static int open_signals(void)
 {
@@ -87,9 +100,9 @@ static int run(struct settings *settings)
     log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", settings->listen_address,
               (unsigned)settings->workers);
     serve(exporter, signals);
-    /* A second one ends the process at once. */
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
+    stopping_since = clock_monotonic();
+    signal(SIGTERM, on_further_stop);
+    signal(SIGINT, on_further_stop);
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);

@@ -6,6 +6,7 @@ import resource
 import signal
 import ssl
 import subprocess
+import time
 
 from harness import in_threads, test
 from support.checks import Failure, check, equal
@@ -294,6 +295,11 @@ def second_sigterm_ends_at_once(context):
         wait_for(lambda: server.page().value("drain_exporter_connections") >= 2, "the request has begun")
         server.tell(signal.SIGTERM)
         wait_for(lambda: "stopping" in server.log(), "it stops")
+        for number in (signal.SIGTERM, signal.SIGINT):  # the same wish, told by a terminal and a script
+            server.tell(number)
+        stopping = time.monotonic()
+        wait_for(lambda: time.monotonic() > stopping + 1.2, "a second has passed", 3)
+        check(server.is_running(), "it ended at a signal that came with the first one")
         server.tell(signal.SIGTERM)
         server.stopped = True
         equal(server.process.wait(patient(5)), -signal.SIGTERM, "its end")
