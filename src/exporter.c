@@ -20,7 +20,7 @@ static struct store *open_store(const struct settings *config, struct entities *
                                                  .max_app_series = config->max_app_series,
                                                  .max_metric_series = config->max_metric_series,
                                                  .max_names = config->max_l2met_names,
-                                                 .zero_time = config->scrape_interval,
+                                                 .zero_time = 2 * config->scrape_interval,
                                                  .slots = slots,
                                                  .entities = entities});
 }

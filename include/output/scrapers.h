@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 enum {
-    SCRAPERS_MAX = 32,         /* remembered; of more, the one that was quiet for longest is forgotten */
-    SCRAPERS_PATIENCE = 5,     /* intervals without a page after which one is forgotten */
+    SCRAPERS_MAX = 32,     /* remembered; of more, the one that was quiet for longest is forgotten */
+    SCRAPERS_PATIENCE = 5, /* half intervals without a page after which one is forgotten: what ends stays for longer */
     SCRAPERS_PUNCTUALITY = 20, /* a scrape may come this part of the interval early */
 };
 

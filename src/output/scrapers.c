@@ -2,7 +2,7 @@
 
 static bool is_forgotten(const struct scrapers *scrapers, const struct scraper *scraper, uint64_t now)
 {
-    return scraper->last_page == 0 || scraper->last_page + SCRAPERS_PATIENCE * scrapers->interval < now;
+    return scraper->last_page == 0 || scraper->last_page + SCRAPERS_PATIENCE * scrapers->interval / 2 < now;
 }
 
 void scrapers_note(struct scrapers *scrapers, uint64_t key, uint64_t now)

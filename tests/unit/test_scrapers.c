@@ -40,10 +40,10 @@ static void slow_and_gone(void **state)
     (void)state;
     for (uint64_t now = 10000; now <= 20000; now += 1000)
         scrapers_note(&scrapers, A, now);
-    scrapers_note(&scrapers, B, 15000);
-    scrapers_note(&scrapers, B, 17000);
-    assert_int_equal(scrapers_all_saw(&scrapers, 21000), 17000);
-    assert_int_equal(scrapers_all_saw(&scrapers, 22000), 17000);
+    scrapers_note(&scrapers, B, 17500);
+    scrapers_note(&scrapers, B, 19000);
+    assert_int_equal(scrapers_all_saw(&scrapers, 21500), 19000);
+    assert_int_equal(scrapers_all_saw(&scrapers, 21501), 20000);
     scrapers_note(&scrapers, A, 22000);
     assert_int_equal(scrapers_all_saw(&scrapers, 22001), 21051);
 }
