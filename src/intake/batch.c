@@ -247,6 +247,9 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_FOREIGN, messages);
+    /* Nothing, but as zeros: what an app's ledger has must be born together. */
+    ledger_count_messages(&ledger, &(struct ledger_messages){.lag = -1});
+    ledger_count_samples(&ledger, &(struct recorder_tally){0});
     store_leave(intake->store, slot);
 }
 

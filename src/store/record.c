@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 
 #include "store/store_internal.h"
@@ -100,7 +101,9 @@ void store_add(struct series *counter, unsigned slot, unsigned cell, double amou
 {
     _Atomic(double) *own = &cells_of_slot(counter->cells, slot)[cell];
     /* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
-    atomic_store_explicit(own, atomic_load_explicit(own, memory_order_relaxed) + amount, memory_order_relaxed);
+    double sum = atomic_load_explicit(own, memory_order_relaxed) + amount;
+    if (isfinite(sum))
+        atomic_store_explicit(own, sum, memory_order_relaxed);
 }
 
 enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
@@ -155,6 +158,10 @@ static enum store_result make_next(const struct store *store, const struct serie
     /* What others share is a sum of one kind: another kind must not take its place. */
     if (!over && report->terms->overflow && !value_adds(old, update))
         return STORE_CAPPED;
+    /* What an instance that is over reports late is not the present one's. */
+    if (!over && report->incremental && value_is_level(update) &&
+        entities_are_apart(store->settings.entities, series->entity, update->time, old->time))
+        return STORE_OUTDATED;
     /* What cannot be added replaces, as an absolute value does, and must be as new. */
     if (!over && !added && update->time < old->time)
         return STORE_OUTDATED;
