@@ -331,7 +331,7 @@ static void print_suggestion(const struct line_pattern_count *count, unsigned nu
     if (made)
         print_commented((struct slice){rule.at, rule.length});
     else
-        printf("#   # (no rule can be made of this line: it is too long)\n");
+        printf("#   # (no rule can be made of this line)\n");
     buffer_free(&rule);
 }
 

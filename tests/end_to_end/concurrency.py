@@ -77,8 +77,8 @@ def guarded(function, problems):
 @test
 def totals_are_exact_while_series_expire(context):
     """The same while thousands of series die each second; ours and the busy ones must not lose a count."""
-    server = context.server(EXPIRE_AFTER="1s", POSTGRES_EXPIRE_AFTER="1s", MAX_METRIC_SERIES=0, WORKERS=4)
-    seconds = 3.0 if context.sanitizer is None else 6.0
+    server = context.server(EXPIRE_AFTER="2s", POSTGRES_EXPIRE_AFTER="1s", MAX_METRIC_SERIES=0, WORKERS=4)
+    seconds = 5.0 if context.sanitizer is None else 8.0
     end = time.monotonic() + seconds
     sent = [0] * THREADS
 

@@ -9,7 +9,11 @@
 
 #include "support.h"
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+static unsigned long long random_texts = 100000;
+#else
 static unsigned long long random_texts = 2000000;
+#endif
 
 static void compare(const char *text, locale_t c_locale)
 {
