@@ -56,7 +56,7 @@ endef
 .PHONY: deps test-deps
 deps: ## install the packages that the build needs
 	$(call install,vendor/packages.txt)
-test-deps: deps
+test-deps: deps ## install the packages that the tests need
 	$(call install,vendor/test-packages.txt vendor/run-packages.txt)
 
 # ---- running ----
