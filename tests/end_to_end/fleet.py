@@ -603,8 +603,8 @@ def check_labels(history, prometheus):
 
 
 def longest_stay(name, unit):
-    """How long after its dyno a series may still be scraped: two intervals and the next scrape; one more for what starts at 0, so that it is seen to rise."""
-    return (4 if name == "heroku_router_errors" else 3) * SCRAPE * unit
+    """How long after its dyno a series may still be scraped: two intervals and the next scrape; two more for what starts at 0, so that it is seen to rise."""
+    return (5 if name == "heroku_router_errors" else 3) * SCRAPE * unit
 
 
 def check_ends(history, unit, ended, killed, one_offs, one_offs_ended, fair_silent):
