@@ -138,15 +138,24 @@ static bool takes_reports(struct series *series, const struct metric *metric)
     return true;
 }
 
-/* Is an amount added to what the series has?  A level (a gauge, a set) is of one instance of its process, so that what
- * the next one adds begins anew, also in the grace in which the old level is still shown. */
+/* Is an amount added to a level (a gauge, a set), by lines of these times of two instances, the earlier of which is
+ * over?
+ */
+static bool is_level_of_two(const struct store *store, const struct series *series, const struct report *report,
+                            int64_t earlier, int64_t later)
+{
+    return report->incremental && value_is_level(report->update) &&
+           entities_are_apart(store->settings.entities, series->entity, earlier, later);
+}
+
+/* Is an amount added to what the series has?  A level is of one instance of its process, so that what the next one adds
+ * begins anew, also in the grace in which the old level is still shown. */
 static bool adds(const struct store *store, const struct series *series, const struct value *old,
                  const struct report *report)
 {
     const struct value *update = report->update;
     return report->incremental && value_adds(old, update) &&
-           !(value_is_level(update) &&
-             entities_are_apart(store->settings.entities, series->entity, old->time, update->time));
+           !is_level_of_two(store, series, report, old->time, update->time);
 }
 
 /* Make the value that follows an old one.  over: that counts no more. */
@@ -159,8 +168,7 @@ static enum store_result make_next(const struct store *store, const struct serie
     if (!over && report->terms->overflow && !value_adds(old, update))
         return STORE_CAPPED;
     /* What an instance that is over reports late is not the present one's. */
-    if (!over && report->incremental && value_is_level(update) &&
-        entities_are_apart(store->settings.entities, series->entity, update->time, old->time))
+    if (!over && is_level_of_two(store, series, report, update->time, old->time))
         return STORE_OUTDATED;
     /* What cannot be added replaces, as an absolute value does, and must be as new. */
     if (!over && !added && update->time < old->time)

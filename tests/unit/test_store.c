@@ -655,6 +655,10 @@ static void instances(void **state)
     assert_store("gauge", "l=\"x\"=1 ");
     store_update(store, 0, &gauge, NULL, &value, true, &terms);
     assert_store("gauge", "l=\"x\"=2 ");
+    value.time = 58; /* too late: the one that ended has no part in the level of the next */
+    assert_int_equal(store_update(store, 0, &gauge, NULL, &value, true, &terms), STORE_OUTDATED);
+    assert_store("gauge", "l=\"x\"=2 ");
+    value.time = 61;
     value.type = VALUE_COUNTER; /* a counter goes on: who sums it up misses nothing */
     store_update(store, 0, &counter, NULL, &value, true, &terms);
     assert_store("counter", "l=\"x\"=11 ");
@@ -663,6 +667,16 @@ static void instances(void **state)
 }
 
 /* ---- amounts ---- */
+
+/* A sum that would be infinite for ever after stays what it was. */
+static void finite_sums(void **state)
+{
+    (void)state;
+    count(0, &counted, "x", 1, 1e308, 0);
+    count(0, &counted, "x", 1, 1e308, 0);
+    count(0, &counted, "x", 2, 1, 0);
+    assert_store("counted", "l=\"x\"=0/1e+308/1 ");
+}
 
 static void unfit_amounts(void **state)
 {
@@ -838,6 +852,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rule_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(handed_over, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(instances, setup_bounds, teardown_bounds),
+        cmocka_unit_test_setup_teardown(finite_sums, setup, teardown),
         cmocka_unit_test_setup_teardown(unfit_amounts, setup, teardown),
         cmocka_unit_test_setup_teardown(mixed_overflow, setup, teardown),
         cmocka_unit_test(reserves),
