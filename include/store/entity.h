@@ -69,6 +69,9 @@ struct entity_app {
 bool entities_configure(struct entities *entities, const struct entity_app *apps, size_t count, uint64_t now);
 bool entities_is_configured(const struct entities *entities, entity_id app);
 
+/* All apps, one after the other: the one after this, the first one after NONE, NONE at the end. */
+entity_id entities_next_app(struct entities *entities, entity_id app);
+
 /* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself if there are too many.
  */
 entity_id entities_process(struct entities *entities, entity_id app, struct slice process, uint64_t now);

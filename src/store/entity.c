@@ -562,6 +562,17 @@ bool entities_is_configured(const struct entities *entities, entity_id app)
     return entity != NULL && is_configured(entities, entity);
 }
 
+entity_id entities_next_app(struct entities *entities, entity_id app)
+{
+    entity_id next = ENTITY_NONE;
+    pthread_mutex_lock(&entities->apps.lock);
+    for (uint32_t i = app == ENTITY_NONE ? 0 : app >> 8; i < entities->apps.used && next == ENTITY_NONE; i++)
+        if (LOAD(entities->apps.first[i].key) > GENERATION_MASK)
+            next = id_of_slot(entities, &entities->apps.first[i]);
+    pthread_mutex_unlock(&entities->apps.lock);
+    return next;
+}
+
 /* ---- processes ---- */
 
 /* The process that an id names; NULL if it names an app, or nobody any more. */

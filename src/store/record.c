@@ -214,13 +214,14 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         if (result != STORE_RECORDED)
             return result;
         long more = added_weight(series, old, next);
-        result =
-            more > 0 && !series->overflow ? limits_check_growth(store, series->group, (unsigned)more) : STORE_CREATED;
+        result = more > 0 && !series->overflow
+                     ? limits_check_growth(store, series->group, series_account(series), (unsigned)more)
+                     : STORE_CREATED;
         if (result != STORE_CREATED) {
             free(next);
             return result;
         }
-        if (more > 0 && !limits_take(store, series->group, (unsigned)more)) {
+        if (more > 0 && !limits_take(store, series->group, series_account(series), (unsigned)more)) {
             free(next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
             if (present == old)
@@ -233,12 +234,12 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         if (atomic_compare_exchange_strong_explicit(&series->value, &expected, next, memory_order_acq_rel,
                                                     memory_order_acquire)) {
             if (more < 0)
-                limits_charge(store, series->group, more);
+                limits_charge(store, series->group, series_account(series), more);
             epoch_retire(&store->epochs, slot, old, value_bytes(old), free);
             return STORE_RECORDED;
         }
         if (more > 0)
-            limits_charge(store, series->group, -more);
+            limits_charge(store, series->group, series_account(series), -more);
         free(next);
         old = expected;
     }

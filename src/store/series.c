@@ -80,12 +80,13 @@ static struct series *allocate_series(struct store *store, const struct identity
     atomic_init(&series->metric, birth->metric);
     series->counted = counted;
     series->position = cells.position & (CELLS_ROW - 1);
-    series->hash = hash;
+    series->hash = hash & SERIES_HASH_MASK;
     series->lifetime = (uint32_t)terms->lifetime;
     series->entity = terms->entity;
     series->exempt = terms->exempt;
     series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
+    series->zero = terms->zero;
     series->born = terms->now;
     series->starts_at_zero = birth->added_to && is_scraped(store, terms->entity);
     series->labels_length = labels.length & 0x1FFF;
@@ -140,7 +141,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     }
     /* Before the maintenance thread can know of the series and take its weight back. */
     if (!terms->exempt) {
-        limits_charge(store, group, (long)weight);
+        limits_charge(store, group, series_account(series), (long)weight);
         limits_count_series(store, group, series, 1);
         limits_note_labels(store, group, identity);
     }
@@ -171,7 +172,7 @@ static void take_back(struct store *store, struct series *series, unsigned weigh
 {
     if (series->exempt)
         return;
-    limits_charge(store, series->group, -(long)weight);
+    limits_charge(store, series->group, series_account(series), -(long)weight);
     limits_count_series(store, series->group, series, -1);
 }
 
