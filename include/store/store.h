@@ -10,7 +10,7 @@
  * publishes it by compare-and-swap; who loses looks again.  So an update is never lost and readers never see half of
  * one.
  *
- * FINDING: A fixed array of buckets, sized from max_series at creation and refreshed only where used; each is a list.
+ * FINDING: A fixed array of buckets, sized from max_series at creation with memory only where used; each is a list.
  * New series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When
  * that fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing
  * ever grows, so nobody waits for growth.

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "store/buckets.h"
 #include "store/cells.h"
 #include "store/epoch.h"
 #include "store/list.h"
@@ -86,9 +87,8 @@ extern struct value store_dead_value;
 enum { RESERVE_OTHERS, RESERVE_CONFIGURED, RESERVES };
 
 struct store {
-    _Atomic(struct series *) *buckets;
+    struct buckets buckets;
     _Atomic(struct stored_metric *) *metric_buckets;
-    size_t bucket_mask;
     size_t metric_mask;
     struct store_settings settings;
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
@@ -199,7 +199,7 @@ static inline _Atomic(struct series *) *series_bucket(const struct store *store,
                                                       uint32_t *hash)
 {
     *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length}) & SERIES_HASH_MASK;
-    return &store->buckets[*hash & store->bucket_mask];
+    return bucket_of(&store->buckets, *hash);
 }
 
 /* The series of this identity that is not dead, or NULL. */

@@ -4,12 +4,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/process.h"
+#include "store/mapping.h"
 
 enum {
     APPS_DEFAULT = 1024,
@@ -114,19 +114,6 @@ struct entities {
 };
 
 /* ---- create and free ---- */
-
-/* Untouched pages of a map cost nothing. */
-static void *map_zeroes(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap(void *memory, size_t size)
-{
-    if (memory != NULL)
-        munmap(memory, size);
-}
 
 static size_t bucket_bytes(const struct table *table)
 {
@@ -298,7 +285,7 @@ static bool has_name(uint64_t key, uint64_t name)
     return (key & ~GENERATION_MASK) == name;
 }
 
-static atomic_uint_least32_t *bucket_of(const struct table *table, uint64_t name)
+static atomic_uint_least32_t *chain_of(const struct table *table, uint64_t name)
 {
     return &table->buckets[(name >> 32) & table->bucket_mask];
 }
@@ -307,7 +294,7 @@ static atomic_uint_least32_t *bucket_of(const struct table *table, uint64_t name
  * from a slot that goes to another entity, and not find what is there. */
 static struct entity *walk(const struct table *table, uint64_t name, unsigned steps, uint64_t *key)
 {
-    uint32_t number = atomic_load_explicit(bucket_of(table, name), memory_order_acquire);
+    uint32_t number = atomic_load_explicit(chain_of(table, name), memory_order_acquire);
     for (; number != 0 && steps > 0; steps--) {
         struct entity *entity = &table->first[number - 1];
         *key = atomic_load_explicit(&entity->key, memory_order_acquire);
@@ -355,7 +342,7 @@ static entity_id find_quickly(const struct entities *entities, const struct tabl
 static void unlink_entity(struct table *table, struct entity *entity)
 {
     uint32_t number = (uint32_t)(entity - table->first) + 1;
-    atomic_uint_least32_t *link = bucket_of(table, LOAD(entity->key));
+    atomic_uint_least32_t *link = chain_of(table, LOAD(entity->key));
     while (LOAD(*link) != number)
         link = &table->first[LOAD(*link) - 1].next;
     atomic_store_explicit(link, LOAD(entity->next), memory_order_release);
@@ -409,7 +396,7 @@ static struct entity *take_slot(struct entities *entities, struct table *table, 
         reset_process(entity);
     note_first_page(entities, entity);
     atomic_store_explicit(&entity->key, name | generation, memory_order_release);
-    atomic_uint_least32_t *bucket = bucket_of(table, name);
+    atomic_uint_least32_t *bucket = chain_of(table, name);
     STORE(entity->next, LOAD(*bucket));
     /* Release what was reset to the acquire in walk(). */
     atomic_store_explicit(bucket, (uint32_t)(entity - table->first) + 1, memory_order_release);

@@ -127,6 +127,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
         goto release_group;
     series->group = group;
 
+    buckets_hold(&store->buckets, hash);
     struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
     for (;;) {
         if (series_find(bucket, hash, identity) != NULL) {
@@ -150,6 +151,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     return STORE_CREATED;
 
 free_series:
+    buckets_release(&store->buckets, hash);
     free_cells(series);
     free(series);
 release_group:

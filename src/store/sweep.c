@@ -156,7 +156,8 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
             metric->known[kept++] = series;
             continue;
         }
-        LIST_CUT(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        LIST_CUT(bucket_of(&store->buckets, series->hash), series, next_in_bucket);
+        buckets_release(&store->buckets, series->hash);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
@@ -205,5 +206,6 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
             previous = metric;
         metric = next;
     }
+    buckets_give_back(&store->buckets);
     cells_sweep(&store->cells, &store->epochs, slot);
 }
