@@ -20,6 +20,7 @@ enum { CACHE_LINE = 64 };
 enum { LABEL_SLOTS = 16 };
 struct group {
     _Atomic(struct group *) next; /* of the metric's */
+    _Atomic(struct group *) next_in_bucket;
     struct stored_metric *metric;
     entity_id app;
     bool chosen;           /* the app chose the name; otherwise it is ours */
@@ -89,7 +90,9 @@ enum { RESERVE_OTHERS, RESERVE_CONFIGURED, RESERVES };
 struct store {
     struct buckets buckets;
     _Atomic(struct stored_metric *) *metric_buckets;
+    _Atomic(struct group *) *group_buckets; /* of all metrics: of one, thousands of apps can have series */
     size_t metric_mask;
+    size_t group_mask;
     struct store_settings settings;
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     struct epochs epochs;
@@ -151,7 +154,13 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
 void stored_metric_free(void *metric);
 
 /* The metric's group for an app, likewise.  The metric is held. */
-struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen);
+struct group *group_hold(struct store *store, struct stored_metric *metric, entity_id app, bool chosen);
+
+/* The group that there is; NULL if there is none. */
+struct group *group_find(const struct store *store, const struct stored_metric *metric, entity_id app, bool chosen);
+
+/* Groups are found in this bucket. */
+_Atomic(struct group *) *group_bucket(const struct store *store, const struct stored_metric *metric, entity_id app);
 
 /* ---- limits (limits.c) ---- */
 

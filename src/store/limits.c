@@ -295,9 +295,9 @@ struct slice store_widest_label(const struct store *store, const struct identity
         atomic_load_explicit(&store->metric_buckets[hash & store->metric_mask], memory_order_acquire);
     while (metric != NULL && !(metric->hash == hash && slice_equals(stored_metric_name(metric), name)))
         metric = atomic_load_explicit(&metric->next_in_bucket, memory_order_acquire);
-    struct group *group = metric == NULL ? NULL : atomic_load_explicit(&metric->groups, memory_order_acquire);
-    while (group != NULL && group->app != app)
-        group = atomic_load_explicit(&group->next, memory_order_acquire);
+    struct group *group = metric == NULL ? NULL : group_find(store, metric, app, false);
+    if (metric != NULL && group == NULL)
+        group = group_find(store, metric, app, true);
     struct slice text = identity_labels(identity);
     struct slice widest = {"", 0};
     int most = -1;

@@ -22,11 +22,14 @@ struct store *store_create(const struct store_settings *settings)
     memset(store, 0, sizeof *store);
     size_t metric_buckets = power_of_two(settings->max_series / 16);
     store->metric_mask = metric_buckets - 1;
+    size_t group_buckets = power_of_two(settings->max_series / 4);
+    store->group_mask = group_buckets - 1;
     store->settings = *settings;
     limits_start(store);
     store->cells.slots = settings->slots;
     bool has_buckets = buckets_create(&store->buckets, settings->max_series);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
+    store->group_buckets = map_zeroes(group_buckets * sizeof store->group_buckets[0]);
     bool started = epochs_start(&store->epochs, settings->slots);
     size_t random = 0;
     while (random < sizeof store->secret) {
@@ -35,7 +38,8 @@ struct store *store_create(const struct store_settings *settings)
             break;
         random += (size_t)got;
     }
-    if (!has_buckets || store->metric_buckets == NULL || !started || random < sizeof store->secret) {
+    if (!has_buckets || store->metric_buckets == NULL || store->group_buckets == NULL || !started ||
+        random < sizeof store->secret) {
         store_free(store);
         return NULL;
     }
@@ -63,6 +67,7 @@ void store_free(struct store *store)
     epochs_stop(&store->epochs);
     cell_pool_free(&store->cells);
     buckets_free(&store->buckets);
+    unmap(store->group_buckets, (store->group_mask + 1) * sizeof store->group_buckets[0]);
     unmap(store->metric_buckets, (store->metric_mask + 1) * sizeof store->metric_buckets[0]);
     free(store);
 }
