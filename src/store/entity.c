@@ -382,8 +382,10 @@ static bool has_slot(const struct table *table)
     return table->free != 0 || table->used < table->capacity;
 }
 
-/* Give a slot to the entity of this name.  There is one. */
-static struct entity *take_slot(struct entities *entities, struct table *table, uint64_t name, uint64_t now)
+/* Give a slot to the entity of this name.  There is one.  of: what it is of, an app of these labels, a process of this
+ * app. */
+static struct entity *take_slot(struct entities *entities, struct table *table, uint64_t name, uint64_t of,
+                                uint64_t now)
 {
     bool is_new = table->free == 0;
     struct entity *entity = &table->first[is_new ? table->used++ : table->free - 1];
@@ -392,8 +394,11 @@ static struct entity *take_slot(struct entities *entities, struct table *table, 
         table->free = LOAD(entity->next);
     STORE(entity->key, generation); /* the former entity's ids are over */
     reset(entity, now);
-    if (table == &entities->processes)
+    if (table == &entities->processes) {
         reset_process(entity);
+        STORE(entity->app, (entity_id)of);
+    } else
+        STORE(entity->labels, of);
     note_first_page(entities, entity);
     atomic_store_explicit(&entity->key, name | generation, memory_order_release);
     atomic_uint_least32_t *bucket = chain_of(table, name);
@@ -462,8 +467,7 @@ static entity_id add_app(struct entities *entities, uint64_t name, uint64_t labe
     pthread_mutex_lock(&apps->lock);
     entity_id id = find_locked(entities, apps, name, now);
     if (id == ENTITY_NONE && may_begin(entities, now)) {
-        struct entity *entity = take_slot(entities, apps, name, now);
-        STORE(entity->labels, labels);
+        struct entity *entity = take_slot(entities, apps, name, labels, now);
         atomic_fetch_add_explicit(&entities->others, 1, memory_order_relaxed);
         id = id_of_slot(entities, entity);
     }
@@ -505,8 +509,7 @@ static bool configure(struct entities *entities, const struct entity_app *app, s
     if (entity == NULL) {
         if (!has_slot(apps))
             return false;
-        entity = take_slot(entities, apps, name, 0); /* nobody has heard of it */
-        STORE(entity->labels, labels);
+        entity = take_slot(entities, apps, name, labels, 0); /* nobody has heard of it */
     } else if (LOAD(entity->configured) == 0)
         atomic_fetch_sub_explicit(&entities->others, 1, memory_order_relaxed);
     STORE(entity->configured, entities->configuration);
@@ -622,8 +625,7 @@ static entity_id add_process(struct entities *entities, entity_id app_id, uint64
     pthread_mutex_lock(&processes->lock);
     entity_id id = find_locked(entities, processes, name, now);
     if (id == ENTITY_NONE && make_room(entities, app, app_id, now)) {
-        struct entity *entity = take_slot(entities, processes, name, now);
-        STORE(entity->app, app_id);
+        struct entity *entity = take_slot(entities, processes, name, app_id, now);
         atomic_fetch_add_explicit(&app->processes, 1, memory_order_relaxed);
         id = id_of_slot(entities, entity);
     }
