@@ -20,7 +20,7 @@ enum {
     RESERVED_PART = 4,   /* at most a quarter of max_series for apps that are not configured */
     RESERVED_APPS = 50,  /* that the part is enough for */
     APP_PART = 10,       /* at most a tenth of max_app_series */
-    CONFIGURED_PART = 2, /* at most half of max_series for those that are */
+    CONFIGURED_PART = 4, /* at most a quarter for those that are: half is left for whoever needs it */
 };
 
 /* What one app can have at most, of each account. */

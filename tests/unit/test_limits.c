@@ -4,7 +4,8 @@
 #include "store/store.h"
 #include "support.h"
 
-enum { MAX_SERIES = 10000, MAX_APP_SERIES = 6000, SHARE = 25 };
+/* OWN: of each account of four apps that are configured.  OF_ONE: if there is one, a tenth of what an app may have. */
+enum { MAX_SERIES = 10000, MAX_APP_SERIES = 6000, SHARE = 25, OWN = MAX_SERIES / 4 / 4 / 2, OF_ONE = 600 };
 
 static struct entities *entities;
 static struct store *store;
@@ -94,17 +95,17 @@ static void configure(const char *const *names, size_t count)
 
 static const char *const names[] = {"a", "b", "c", "d"};
 
-/* Half of max_series is for apps of the configuration, whatever others take. */
+/* A quarter of max_series is for apps of the configuration, whatever others take. */
 static void configured_apps_have_a_share(void **state)
 {
     (void)state;
     configure(names, 4);
     take_all();
-    assert_int_equal(used(), MAX_SERIES - 4 * 2 * 600);
+    assert_int_equal(used(), MAX_SERIES - 4 * 2 * OWN);
     for (unsigned i = 0; i < 4; i++) {
         struct store_terms terms = terms_of(names[i]);
-        assert_int_equal(make(&terms, NULL, 0, 700), 600); /* a tenth of MAX_APP_SERIES */
-        assert_int_equal(make(&terms, &ours, 0, 700), 600);
+        assert_int_equal(make(&terms, NULL, 0, 700), OWN);
+        assert_int_equal(make(&terms, &ours, 0, 700), OWN);
     }
     assert_int_equal(used(), MAX_SERIES);
 }
@@ -115,10 +116,10 @@ static void a_greedy_configured_app(void **state)
     (void)state;
     configure(names, 4);
     struct store_terms a = terms_of("a"), b = terms_of("b");
-    assert_int_equal(make(&a, NULL, 0, 7000), 3300); /* 600, and what nothing is kept for */
+    assert_int_equal(make(&a, NULL, 0, 7000), OWN + MAX_SERIES - 2500 - 4 * 2 * OWN); /* and what nothing is kept for */
     take_all();
-    assert_int_equal(make(&b, NULL, 0, 700), 600);
-    assert_int_equal(make(&b, &ours, 0, 700), 600);
+    assert_int_equal(make(&b, NULL, 0, 700), OWN);
+    assert_int_equal(make(&b, &ours, 0, 700), OWN);
 }
 
 /* The part for other apps goes to the first ones if names are invented; nothing is added up twice. */
@@ -148,13 +149,13 @@ static void shares_follow_the_configuration(void **state)
     (void)state;
     struct store_terms a = terms_of("a"), b = terms_of("b");
     assert_int_equal(make(&a, NULL, 0, 3000), 3000);
-    configure(names, 1); /* 600 and 600 */
-    assert_int_equal(make(&b, NULL, 0, 6000), MAX_SERIES - 2500 - 1200 - (3000 - 600) + SHARE);
+    configure(names, 1);
+    assert_int_equal(make(&b, NULL, 0, 6000), MAX_SERIES - 2500 - 2 * OF_ONE - (3000 - OF_ONE) + SHARE);
     assert_int_equal(make(&a, NULL, 3000, 1), 0);
-    assert_int_equal(make(&a, &ours, 0, 700), 600);
+    assert_int_equal(make(&a, &ours, 0, 700), OF_ONE);
     configure(names, 2); /* b as well: what it has is its share now */
-    assert_int_equal(make(&b, &ours, 0, 1000), 600);
-    assert_int_equal(make(&a, &ours, 600, 1), 0);
+    assert_int_equal(make(&b, &ours, 0, 1000), OF_ONE);
+    assert_int_equal(make(&a, &ours, OF_ONE, 1), 0);
     configure(NULL, 0);
     take_all();
     assert_int_equal(used(), MAX_SERIES);
@@ -163,7 +164,7 @@ static void shares_follow_the_configuration(void **state)
     assert_int_equal(used(), 0);
     configure(names, 4);
     take_all();
-    assert_int_equal(used(), MAX_SERIES - 4 * 2 * 600);
+    assert_int_equal(used(), MAX_SERIES - 4 * 2 * OWN);
 }
 
 /* Zeros, of which there are dozens for each dyno, take nothing of what is kept for an app's first lines. */
