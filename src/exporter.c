@@ -66,8 +66,10 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
 {
     unsigned workers = (unsigned)config->workers;
     *pipeline = (struct pipeline){.maintenance_slot = workers};
-    pipeline->entities = entities_create(
-        &(struct entities_settings){.app_silence = config->app_expire_after, .grace = 2 * config->scrape_interval});
+    pipeline->entities = entities_create(&(struct entities_settings){.app_silence = config->app_expire_after,
+                                                                     .grace = 2 * config->scrape_interval,
+                                                                     .max_apps = config->max_apps,
+                                                                     .max_new_apps = config->max_new_apps});
     if (pipeline->entities != NULL)
         pipeline->store = open_store(config, pipeline->entities, workers + 1);
     if (pipeline->store != NULL)
@@ -89,6 +91,7 @@ bool offline_open(struct offline *offline, const char *config_file, struct buffe
         return false;
     }
     offline->settings.workers = 1;
+    offline->settings.max_new_apps = 0; /* a log of many hours is read in a second */
     if (configuration_load(&offline->settings, &offline->configuration, mistakes)) {
         if (open_pipeline(&offline->pipeline, &offline->settings)) {
             rules_enforce(offline->configuration->rules);
@@ -308,6 +311,21 @@ static struct maintenance *start_maintenance(struct exporter *exporter)
                                                             .context = exporter});
 }
 
+/* Keep what is reserved for them, and for no others. */
+static void reserve(struct pipeline *pipeline, const struct configuration *configuration)
+{
+    static struct entity_app apps[CONFIGURATION_DRAINS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        const struct config_drain *drain = &configuration->drains[i];
+        if (drain->app != NULL)
+            apps[count++] = (struct entity_app){slice_of(drain->app), drain->labels, drain->label_count};
+    }
+    if (!entities_configure(pipeline->entities, apps, count, clock_monotonic()))
+        log_write(LOG_WARN, "too many apps were configured lately: some entries of drains count towards MAX_APPS");
+    store_reserve(pipeline->store, count);
+}
+
 /* All in order; false, with mistakes, at the first that cannot be made. */
 static bool make_all(struct exporter *exporter, struct buffer *mistakes)
 {
@@ -324,8 +342,10 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     }
     allow(exporter, &access);
-    if (open_pipeline(&exporter->pipeline, exporter->settings))
+    if (open_pipeline(&exporter->pipeline, exporter->settings)) {
+        reserve(&exporter->pipeline, accounts_configuration(exporter->access.accounts));
         exporter->maintenance = start_maintenance(exporter);
+    }
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
     return exporter->maintenance != NULL;
@@ -396,6 +416,7 @@ void exporter_reload(struct exporter *exporter)
         is_valid = false;
     }
     if (is_valid) {
+        reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
         end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");

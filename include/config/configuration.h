@@ -56,6 +56,7 @@ struct configuration {
     struct config_drain *drains;
     size_t drain_count;
     struct config_drain others; /* what is said of apps without an entry */
+    bool only_listed_apps;      /* users without an app post only for apps of entries */
     struct rules *rules;        /* a reference; NULL: there are none */
 };
 
@@ -64,6 +65,9 @@ static inline bool config_drain_has_password(const struct config_drain *drain)
 {
     return drain->password != NULL || drain->password_hash != NULL;
 }
+
+/* Can an app have this name? */
+bool configuration_is_app(struct slice name);
 
 /* Read text.  source is what mistakes are said to be in.
  *

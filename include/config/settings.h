@@ -43,6 +43,9 @@ struct settings {
     uint64_t max_app_series; /* 0: no bound, as the next two */
     uint64_t max_metric_series;
     uint64_t max_l2met_names;
+    uint64_t max_apps;
+    uint64_t max_new_apps; /* 0: no bound */
+    bool only_listed_apps;
     bool leave_out_self_drain;
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */

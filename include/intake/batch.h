@@ -6,6 +6,7 @@
 #include "families/rules.h"
 #include "intake/origin.h"
 #include "intake/recorder.h"
+#include "intake/refusals.h"
 
 struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
@@ -46,6 +47,7 @@ struct batch {
     size_t received;             /* its size before decompression, in bytes */
     struct slice app;            /* whose batch it is; empty: unknown */
     bool foreign;                /* the sender may not speak for the app: only counted */
+    enum refusal refused;        /* its app is turned away: only counted; or NOT */
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
     const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
     size_t label_count;          /* at most FIXED_LABELS_MAX */
@@ -61,8 +63,9 @@ struct batch {
 
 enum batch_result {
     BATCH_TAKEN,
-    BATCH_FOREIGN,     /* as struct batch says; only counted */
-    BATCH_DUPLICATE,   /* it had been taken before; only counted */
+    BATCH_FOREIGN,   /* as struct batch says; only counted */
+    BATCH_REFUSED,   /* its app is turned away, because the batch says so or because there are too many; only counted */
+    BATCH_DUPLICATE, /* it had been taken before; only counted */
     BATCH_IN_PROGRESS, /* another thread processes the same batch now: nothing was done or counted; try again later */
 };
 

@@ -1,6 +1,6 @@
 /* The ledger of an app: what became of each message that arrived for it.  It balances:
  *
- *     received = recognised + ignored + malformed + duplicate + foreign
+ *     received = recognised + ignored + malformed + duplicate + foreign + refused
  *
  * and beside it stands what upstream says that it lost. */
 #ifndef LEDGER_H
@@ -9,6 +9,7 @@
 #include "families/family.h"
 #include "families/rules.h"
 #include "intake/recorder.h"
+#include "intake/refusals.h"
 #include "store/self_metrics.h"
 
 extern const struct metric ledger_messages_received;
@@ -17,7 +18,8 @@ extern const struct metric ledger_messages_ignored;
 extern const struct metric ledger_messages_malformed; /* a cell for each malformation */
 extern const struct metric ledger_messages_duplicate;
 extern const struct metric ledger_messages_foreign;
-extern const struct metric ledger_upstream_lost; /* a cell for each logplex_code */
+extern const struct metric ledger_messages_refused; /* a cell for each refusal */
+extern const struct metric ledger_upstream_lost;    /* a cell for each logplex_code */
 extern const struct metric ledger_frames_repaired;
 extern const struct metric ledger_count_mismatches;
 extern const struct metric ledger_batches;    /* cells: taken, duplicate, foreign */
@@ -26,6 +28,7 @@ extern const struct metric ledger_samples_recorded;
 extern const struct metric ledger_samples_outdated;
 extern const struct metric ledger_samples_rejected; /* a cell for each sample_rejection */
 extern const struct metric ledger_series_refused;   /* a cell for each family_id */
+extern const struct metric ledger_processes_refused;
 extern const struct metric ledger_self_drain;
 extern const struct metric ledger_rule_lines; /* label: rule; so of the next three */
 extern const struct metric ledger_rule_errors;
@@ -45,10 +48,14 @@ struct ledger {
 struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app,
                           uint64_t now);
 
+/* The ledger of all apps that are turned away: "__other__". */
+struct ledger ledger_of_others(struct store *store, unsigned slot, uint64_t now);
+
 /* What every batch has. */
 struct ledger_batch {
     bool duplicate;              /* it had been taken before */
     bool foreign;                /* its sender may not speak for the app */
+    bool refused;                /* its app is turned away */
     _Atomic int64_t *last_batch; /* its time is noted there, for ledger_describe_app(); NULL: in the store at once */
     double messages;
     double received_bytes;
@@ -71,6 +78,9 @@ struct ledger_messages {
 void ledger_count_messages(const struct ledger *ledger, const struct ledger_messages *messages);
 
 void ledger_count_samples(const struct ledger *ledger, const struct recorder_tally *samples);
+
+/* Messages of an app that is turned away. */
+void ledger_count_refused(const struct ledger *ledger, enum refusal reason, double messages);
 
 /* Further losses, reported by a batch that was sent again. */
 void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages);

@@ -29,15 +29,19 @@ struct recorder_batch {
     entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
     int64_t time;               /* of arrival, see arrival_clock.h; no line is later */
-    uint64_t now;               /* of arrival, milliseconds of the monotonic clock */
+    uint64_t now;               /* of arrival, milliseconds of the monotonic clock; goes on while the batch is read */
 };
+
+/* Samples that no family makes: how much an app logs. */
+enum { RECORDER_LOG_VOLUME = FAMILY_COUNT, RECORDER_MAKERS };
 
 /* What became of the samples. */
 struct recorder_tally {
     double recorded;
     double outdated;
     double rejected[REJECTED_REASONS];
-    double refused[FAMILY_COUNT];
+    double refused[RECORDER_MAKERS];
+    double processes_refused; /* of which the batch spoke, and for which there is no entity */
 };
 
 /* The labels that the line's last reported sample had, written out in one of the identities.  A line has up to 30
@@ -59,6 +63,9 @@ struct recorder {
     const struct line *line;        /* the one that is read now */
     enum family_id family;
     int64_t line_time; /* of that line; 0: not read yet */
+    uint64_t
+        started; /* when the batch began by the clock, of which batch.now is a reading; see recorder_look_at_clock()*/
+    unsigned lines_until_clock;
     struct recorder_labels written;
     struct procids *procids;
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
@@ -76,6 +83,10 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
 
 /* The samples to come are of this line, which the family reads.  procid: the number of its appname and procid. */
 void recorder_line(struct recorder *recorder, const struct line *line, unsigned procid, enum family_id family);
+
+/* Let now go on as the clock does: a batch may take seconds, and what it creates at their end is not as old as the
+ * batch is.  Every few lines by itself. */
+void recorder_look_at_clock(struct recorder *recorder);
 
 /* The numbers of procids are about to begin anew. */
 void recorder_forget_procids(struct recorder *recorder);

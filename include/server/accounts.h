@@ -4,6 +4,7 @@
 #define ACCOUNTS_H
 
 #include "config/configuration.h"
+#include "intake/refusals.h"
 #include "server/auth.h"
 
 struct accounts;
@@ -52,18 +53,24 @@ bool verification_equals(const struct verification *a, const struct verification
 void verification_free(struct verification *verification); /* NULL is harmless */
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
- * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at
- * CONFIGURATION_APP_MAX bytes, or valid as long as the accounts. */
+ * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at one
+ * byte more than a name can have, or valid as long as the accounts. */
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token);
+
+/* Is a batch of this app, from the drain with this token, turned away?  It is if a request has named the app, and no
+ * app can have this name; with ONLY_LISTED_APPS also if no entry has it, or the entry has other tokens. */
+enum refusal accounts_refusal(const struct accounts *accounts, const struct account *account, struct slice app,
+                              struct slice token);
 
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
  * shared.  False is also logged, once a minute for each app. */
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
                          uint64_t now);
 
-/* What the configuration says of the series of a batch: the account's entry; for the shared user, the entry of the app
- * that is shared or has no password; else configuration->others.  Valid as long as the accounts. */
+/* What the configuration says of the series of a batch: the account's entry; if that has no app, the entry of the
+ * batch's app, for the shared user the one that is shared or has no password; else the account's own, or for the shared
+ * user configuration->others.  Valid as long as the accounts. */
 const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
                                           struct slice app);
 

@@ -1,10 +1,13 @@
 /* Whose a series is: an app's, or one of its processes'; and whether the entity still lives.  A series is over with its
- * entity, however young it is itself.  Any number of threads; no lock.
+ * entity, however young it is itself.  Any number of threads.
  *
- * TABLES  Two of fixed size, for apps and for processes; an entity's slot is found by the hash of its name.  If an
- *         entity is over and nobody has named it for a while, its slot may go to another one.  Then the slot's
- *         generation changes, in the same word as the name's hash, so that an id of the former entity says "over".  A
- *         thread that finds a slot changing hands waits for it, which is the one wait there is.
+ * TABLES  Two, for apps and for processes, with memory for what is used: an entity is found by the hash of its name,
+ *         without a lock, and gets a slot under one.  If an entity is over and nobody has named it for a while, its
+ *         slot may go to another one.  Then the slot's generation changes, in the same word as the name's hash, so
+ *         that an id of the former entity says "over".
+ * SHARES  Apps of the configuration have slots that nobody else gets.  Of all others there are max_apps; once half of
+ *         them are known, max_new_apps begin in a minute.  No app has more than a quarter of the slots for processes,
+ *         nor more than 64 while only a quarter is left: one app cannot take those of the others.
  * TIMES   A process's reports are over by the time of their lines, since batches overtake each other: what a late batch
  *         brings of an ended instance is over as well, and what a new instance has said before the end of the old one
  *         is heard is not.  Times of lines are microseconds since 1970; now is milliseconds of the monotonic clock.
@@ -31,14 +34,43 @@ typedef uint32_t entity_id;
 struct entities_settings {
     uint64_t app_silence; /* milliseconds without a batch after which an app is over */
     uint64_t grace;       /* milliseconds for which what has ended stays to be seen */
+    size_t max_apps;      /* that are not configured, up to ENTITIES_APPS_MAX; 0: 1024 */
+    size_t max_new_apps;  /* of these, in a minute, once half of max_apps are known; 0: any number */
+};
+
+enum {
+    ENTITIES_APPS_MAX = 100000,
+    ENTITIES_CONFIGURED_MAX = 2000, /* apps of the configuration, those with and without labels */
 };
 
 struct entities *entities_create(const struct entities_settings *settings); /* NULL if memory is short */
 void entities_free(struct entities *entities);
 
-/* The app of this name whose series have these labels; it is heard of now.  NONE if there are too many apps. */
+/* The app of this name whose series have these labels; it is heard of now.  NONE if there are too many apps: see
+ * entities_refusal(). */
 entity_id entities_app(struct entities *entities, struct slice app, const struct label *labels, size_t label_count,
                        uint64_t now);
+
+/* Why the last app that was refused had to be: for a word about it, another thread may be refused meanwhile. */
+enum entities_refusal {
+    ENTITIES_APPS,     /* max_apps are known */
+    ENTITIES_NEW_APPS, /* max_new_apps have begun in this minute */
+};
+enum entities_refusal entities_refusal(const struct entities *entities);
+
+/* The apps that are configured from now on, and no others: each keeps its slots, with and without labels, whether it
+ * was ever heard of or not, and does not count towards max_apps.  False if there is no slot for one of them (as after
+ * several configurations that have nothing in common, within APP_EXPIRE_AFTER): it is an app as any other. */
+struct entity_app {
+    struct slice name;
+    const struct label *labels;
+    size_t label_count;
+};
+bool entities_configure(struct entities *entities, const struct entity_app *apps, size_t count, uint64_t now);
+bool entities_is_configured(const struct entities *entities, entity_id app);
+
+/* All apps, one after the other: the one after this, the first one after NONE, NONE at the end. */
+entity_id entities_next_app(struct entities *entities, entity_id app);
 
 /* Its process of this name ("web.1", or a type: "web"); it is heard of now.  The app itself if there are too many.
  */
@@ -105,10 +137,24 @@ bool entities_is_over_after(const struct entities *entities, entity_id id, int64
 /* Are lines of these two times of two instances of an entity, the earlier of which is over, grace or not? */
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later);
 
-/* What an app has in the store: the lines of the series whose names it chose, those of its series that are ours, and
- * the names among the former that are limited.  Add amount (may be negative) to one of these and get the sum. */
-enum entity_account { ENTITY_CHOSEN_LINES, ENTITY_OUR_LINES, ENTITY_NAMES, ENTITY_ACCOUNTS };
+/* What an app has in the store: the lines of the series whose names it chose, those of its series that are ours, those
+ * of ours that were made before there was anything to say, and the names among the first that are limited.  Add amount
+ * (may be negative) to one of these and get the sum. */
+enum entity_account {
+    ENTITY_CHOSEN_LINES,
+    ENTITY_OUR_LINES,
+    ENTITY_RESERVED_ACCOUNTS,
+    ENTITY_ZERO_LINES = ENTITY_RESERVED_ACCOUNTS,
+    ENTITY_NAMES,
+    ENTITY_ACCOUNTS,
+};
 #define ENTITY_NO_ACCOUNT (LONG_MIN / 2) /* the app is over or NONE */
 long entities_add(struct entities *entities, entity_id app, enum entity_account account, long amount);
+
+/* A word for each of the first two accounts, in which limits.c notes how much of it a reserve holds: the word, and to
+ * replace it, which returns the former one.  Of an app that is over, 0, and the new one. */
+uint32_t entities_reserved(const struct entities *entities, entity_id app, enum entity_account account);
+uint32_t entities_exchange_reserved(struct entities *entities, entity_id app, enum entity_account account,
+                                    uint32_t reserved);
 
 #endif

@@ -10,7 +10,7 @@
  * publishes it by compare-and-swap; who loses looks again.  So an update is never lost and readers never see half of
  * one.
  *
- * FINDING: A fixed array of buckets, sized from max_series at creation and refreshed only where used; each is a list.
+ * FINDING: A fixed array of buckets, sized from max_series at creation with memory only where used; each is a list.
  * New series are put at a list's head by compare-and-swap (release; pairs with the acquire in find_series()).  When
  * that fails, another series arrived, the list is searched again and the same identity cannot be put in twice.  Nothing
  * ever grows, so nobody waits for growth.
@@ -67,6 +67,10 @@ struct store_settings {
 /* NULL if memory is short. */
 struct store *store_create(const struct store_settings *settings);
 
+/* So many apps of the entities are configured: from now on each has a share of max_series that nobody else can take.
+ * Any thread. */
+void store_reserve(struct store *store, size_t configured_apps);
+
 /* Free all.  No thread may be inside. */
 void store_free(struct store *store);
 
@@ -101,6 +105,7 @@ struct store_terms {
     bool exempt;       /* does not count towards any bound and is never refused for one */
     bool overflow;     /* is never refused for a bound of its app or metric */
     bool name_limited;
+    bool zero; /* there is nothing to say of it yet, but that it is 0: no reserve is for that */
 };
 
 /* A counted series. */

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "store/buckets.h"
 #include "store/cells.h"
 #include "store/epoch.h"
 #include "store/list.h"
@@ -19,6 +20,7 @@ enum { CACHE_LINE = 64 };
 enum { LABEL_SLOTS = 16 };
 struct group {
     _Atomic(struct group *) next; /* of the metric's */
+    _Atomic(struct group *) next_in_bucket;
     struct stored_metric *metric;
     entity_id app;
     bool chosen;           /* the app chose the name; otherwise it is ours */
@@ -70,29 +72,38 @@ struct series {
     bool exempt : 1;
     bool name_limited : 1;
     bool overflow : 1;
-    uint32_t hash; /* its low half */
+    uint32_t hash : 31; /* see series_bucket() */
+    uint32_t zero : 1;  /* it was made before there was anything to say */
     uint32_t lifetime;
     entity_id entity;
     char tail[];
 };
+#define SERIES_HASH_MASK (UINT32_MAX >> 1)
 _Static_assert(IDENTITY_TEXT_MAX < 1 << 13 && CELLS_ROW <= 1 << 7, "a series' bit-fields hold them");
 
 extern struct value store_dead_value;
 #define DEAD_SEEN UINT64_MAX
 
+/* Whose lines a part of max_series is kept for. */
+enum { RESERVE_OTHERS, RESERVE_CONFIGURED, RESERVES };
+
 struct store {
-    _Atomic(struct series *) *buckets;
+    struct buckets buckets;
     _Atomic(struct stored_metric *) *metric_buckets;
-    size_t bucket_mask;
+    _Atomic(struct group *) *group_buckets; /* of all metrics: of one, thousands of apps can have series */
     size_t metric_mask;
+    size_t group_mask;
     struct store_settings settings;
     unsigned char secret[XXH3_SECRET_SIZE_MIN]; /* so that nobody can choose names that share a bucket */
     struct epochs epochs;
     struct cell_pool cells;
-    _Alignas(CACHE_LINE) atomic_long reserve_used; /* the lines of all apps that are within their reserves */
-    long reserve;       /* lines of max_series that only reserves may take; 0: there are none */
-    long app_reserve;   /* for each app: of the lines that it chose, and of ours */
-    atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
+    struct reserve {
+        atomic_long lines; /* of max_series that nothing else may take; 0: none */
+        atomic_long share; /* for each app: of the lines that it chose, and as many of ours */
+        _Alignas(CACHE_LINE) atomic_long used;
+    } reserves[RESERVES]; /* see limits.c */
+    _Alignas(CACHE_LINE)
+        atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
     _Atomic(struct stored_metric *) metrics;
@@ -143,7 +154,13 @@ struct stored_metric *stored_metric_hold(struct store *store, struct slice name,
 void stored_metric_free(void *metric);
 
 /* The metric's group for an app, likewise.  The metric is held. */
-struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen);
+struct group *group_hold(struct store *store, struct stored_metric *metric, entity_id app, bool chosen);
+
+/* The group that there is; NULL if there is none. */
+struct group *group_find(const struct store *store, const struct stored_metric *metric, entity_id app, bool chosen);
+
+/* Groups are found in this bucket. */
+_Atomic(struct group *) *group_bucket(const struct store *store, const struct stored_metric *metric, entity_id app);
 
 /* ---- limits (limits.c) ---- */
 
@@ -157,14 +174,26 @@ bool limits_has_room(const struct store *store, unsigned weight);
 enum store_result limits_check(struct store *store, struct group *group, unsigned weight,
                                const struct store_terms *terms);
 
-/* May a group's series grow by this weight?  CREATED: they may. */
-enum store_result limits_check_growth(const struct store *store, const struct group *group, unsigned weight);
+/* Which account of its app a group's series is charged to. */
+static inline enum entity_account account_for(const struct group *group, bool zero)
+{
+    return zero ? ENTITY_ZERO_LINES : group->chosen ? ENTITY_CHOSEN_LINES : ENTITY_OUR_LINES;
+}
 
-/* Add weight, or take it back if it is negative, to what the store, a group and its app hold. */
-void limits_charge(struct store *store, struct group *group, long weight);
+static inline enum entity_account series_account(const struct series *series)
+{
+    return account_for(series->group, series->zero);
+}
+
+/* May a group's series grow by this weight?  CREATED: they may. */
+enum store_result limits_check_growth(struct store *store, const struct group *group, enum entity_account account,
+                                      unsigned weight);
+
+/* Add weight, or take it back if it is negative, to what the store, a group and the account of its app hold. */
+void limits_charge(struct store *store, struct group *group, enum entity_account account, long weight);
 
 /* Charge weight that max_series must have room for; false, with nothing taken even for a moment, if it has not. */
-bool limits_take(struct store *store, struct group *group, unsigned weight);
+bool limits_take(struct store *store, struct group *group, enum entity_account account, unsigned weight);
 
 /* One series more or, if change is -1, less. */
 void limits_count_series(struct store *store, struct group *group, const struct series *series, long change);
@@ -174,12 +203,12 @@ void limits_note_labels(const struct store *store, struct group *group, const st
 
 /* ---- series (series.c) ---- */
 
-/* The bucket that an identity belongs to, and its hash. */
+/* The bucket that an identity belongs to, and its hash: 31 bits of it, more than there can be buckets. */
 static inline _Atomic(struct series *) *series_bucket(const struct store *store, const struct identity *identity,
                                                       uint32_t *hash)
 {
-    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length});
-    return &store->buckets[*hash & store->bucket_mask];
+    *hash = (uint32_t)store_hash(store, (struct slice){identity->text, identity->length}) & SERIES_HASH_MASK;
+    return bucket_of(&store->buckets, *hash);
 }
 
 /* The series of this identity that is not dead, or NULL. */

@@ -9,6 +9,12 @@
 #include "config/document.h"
 #include "config/mistakes.h"
 
+bool configuration_is_app(struct slice name)
+{
+    return name.length > 0 && name.length <= CONFIGURATION_APP_MAX && !slice_starts_with(name, SLICE("__")) &&
+           memchr(name.at, '\0', name.length) == NULL;
+}
+
 /* ---- the document ---- */
 
 static const struct config_key sections[] = {{"drains", config_read_drains}, {"rules", config_read_rules}};
@@ -87,6 +93,7 @@ struct configuration *configuration_read(const char *path, enum configuration_pa
 static void complete(struct configuration *configuration, const struct settings *settings)
 {
     configuration->others.router_by_process = settings->router_by_process;
+    configuration->only_listed_apps = settings->only_listed_apps;
     for (size_t i = 0; i < configuration->drain_count; i++)
         if (!configuration->drains[i].says_router_by_process)
             configuration->drains[i].router_by_process = settings->router_by_process;

@@ -31,7 +31,7 @@ static void read_app(struct document_reader *reader, void *into, const yaml_node
     struct slice app;
     if (!config_read_text(reader, value, "app", CONFIGURATION_APP_MAX, &app))
         return;
-    if (slice_starts_with(app, SLICE("__")))
+    if (!configuration_is_app(app)) /* in which it differs from other texts: */
         config_note(reader, &value->start_mark, "app starts with \"__\"");
     else
         drain->app = config_keep(reader, app);

@@ -60,6 +60,13 @@ static const struct setting settings[] = {
     {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
     {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
      "how many of them one metric of an app may have; 0: all"},
+    {"MAX_APPS", NUMBER, AT(max_apps), "1024", 1, 100000,
+     "how many apps may be known that no entry of drains has; those that an entry has come on top"},
+    {"MAX_NEW_APPS", NUMBER, AT(max_new_apps), "60", 0, 100000,
+     "how many of them may be new in a minute, once half of MAX_APPS are known; 0: any"},
+    {"ONLY_LISTED_APPS", SWITCH, AT(only_listed_apps), "false", 0, 0,
+     "whether users without an app of their own may post only for apps that an entry of drains has, and only with one "
+     "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
      "how many names an app may choose by count#, measure# and sample#; 0: any"},
     {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,

@@ -21,6 +21,7 @@ struct intake {
     struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
     struct arrival_clock clock;
+    struct refusals refusals;
 };
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
@@ -178,6 +179,7 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
 {
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
                                                       .foreign = result == BATCH_FOREIGN,
+                                                      .refused = result == BATCH_REFUSED,
                                                       .last_batch = batch->last_batch,
                                                       .messages = messages,
                                                       .received_bytes = (double)batch->received,
@@ -236,14 +238,19 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     store_leave(intake->store, slot);
 }
 
-/* A batch of a sender that may not speak for the app. */
-static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+static double number_of_messages(struct slice body)
 {
-    struct slice body = batch->body;
     struct slice message;
     double messages = 0;
     while (frame_next(&body, &message) != FRAME_END)
         messages++;
+    return messages;
+}
+
+/* A batch of a sender that may not speak for the app. */
+static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    double messages = number_of_messages(batch->body);
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_FOREIGN, messages);
@@ -251,6 +258,26 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
     ledger_count_messages(&ledger, &(struct ledger_messages){.lag = -1});
     ledger_count_samples(&ledger, &(struct recorder_tally){0});
     store_leave(intake->store, slot);
+}
+
+/* A batch of an app that is turned away. */
+static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, enum refusal reason)
+{
+    double messages = number_of_messages(batch->body);
+    struct batch others = *batch;
+    others.last_batch = NULL;
+    refusals_say(&intake->refusals, reason, batch->app, batch->now);
+    store_enter(intake->store, slot);
+    struct ledger ledger = ledger_of_others(intake->store, slot, batch->now);
+    count_batch(&ledger, &others, BATCH_REFUSED, messages);
+    ledger_count_refused(&ledger, reason, messages);
+    store_leave(intake->store, slot);
+}
+
+/* Why there is no entity for the app of a batch. */
+static enum refusal refusal_of(const struct intake *intake)
+{
+    return entities_refusal(intake->settings.entities) == ENTITIES_NEW_APPS ? REFUSED_MAX_NEW_APPS : REFUSED_MAX_APPS;
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
@@ -290,19 +317,29 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
-static void take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
+/* TAKEN, or REFUSED. */
+static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
 {
     struct batch_run run;
+    *lost = 0;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
     start_run(&run, intake, slot, batch, ledger.app);
+    if (ledger.terms.entity == ENTITY_NONE || run.recorder.batch.entity == ENTITY_NONE) {
+        store_leave(intake->store, slot);
+        count_refused(intake, slot, batch, refusal_of(intake));
+        return BATCH_REFUSED;
+    }
     recorder_start_app(&run.recorder);
     take_messages(&run);
+    recorder_look_at_clock(&run.recorder); /* what is counted now is as new as the page that shows it first */
+    ledger.terms.now = run.recorder.batch.now;
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
     count_messages(&ledger, &run);
-    ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, batch->now);
+    ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, ledger.terms.now);
     store_leave(intake->store, slot);
     *lost = run.context.lost[LOGPLEX_L10];
+    return BATCH_TAKEN;
 }
 
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
@@ -313,10 +350,12 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
         count_foreign(intake, slot, batch);
         return BATCH_FOREIGN;
     }
-    if (origin->id.length == 0) {
-        take_new(intake, slot, batch, &lost);
-        return BATCH_TAKEN;
+    if (batch->refused != REFUSED_NOT) {
+        count_refused(intake, slot, batch, batch->refused);
+        return BATCH_REFUSED;
     }
+    if (origin->id.length == 0)
+        return take_new(intake, slot, batch, &lost);
     struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
     switch (dedup_claim(intake->dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
@@ -327,7 +366,7 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     case CLAIM_NEW:
         break;
     }
-    take_new(intake, slot, batch, &lost);
+    enum batch_result result = take_new(intake, slot, batch, &lost);
     dedup_taken(intake->dedup, id, batch->now, lost);
-    return BATCH_TAKEN;
+    return result;
 }

@@ -11,6 +11,14 @@ static const char *const family_labels[] = {
 #undef X
 };
 
+/* Who makes samples. */
+static const char *const maker_labels[RECORDER_MAKERS] = {
+#define X(id, name) [id] = #name,
+    FAMILIES(X)
+#undef X
+        [RECORDER_LOG_VOLUME] = "log_volume",
+};
+
 static const char *const malformation_labels[] = {
 #define X(id, label, meaning) [id] = label,
     MALFORMATIONS(X)
@@ -23,8 +31,14 @@ static const char *const rejection_labels[] = {
 #undef X
 };
 
+static const char *const refusal_labels[] = {
+#define X(id, label, meaning) [(id)-1] = label,
+    REFUSALS(X)
+#undef X
+};
+
 static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13"};
-static const char *const batch_labels[] = {"taken", "duplicate", "foreign"};
+static const char *const batch_labels[] = {"taken", "duplicate", "foreign", "refused"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
 
@@ -39,6 +53,8 @@ const struct metric ledger_messages_duplicate =
     SELF_COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
 const struct metric ledger_messages_foreign =
     SELF_COUNTER("messages_foreign_total", "Messages that the shared user posted for an app with a user of its own.");
+const struct metric ledger_messages_refused = SELF_COUNTERS(
+    "messages_refused_total", "Messages of apps that are turned away, by reason.", "reason", refusal_labels);
 const struct metric ledger_upstream_lost =
     SELF_COUNTERS("upstream_lost_messages_total",
                   "Messages that the log system says it lost before they could reach this drain, by its error code.",
@@ -59,7 +75,9 @@ const struct metric ledger_samples_rejected =
     SELF_COUNTERS("samples_rejected_total", "Samples of readable messages that could not be used, by reason.", "reason",
                   rejection_labels);
 const struct metric ledger_series_refused = SELF_COUNTERS(
-    "series_refused_total", "Samples refused because their series would go over a bound.", "family", family_labels);
+    "series_refused_total", "Samples refused because their series would go over a bound.", "family", maker_labels);
+const struct metric ledger_processes_refused = SELF_COUNTER(
+    "processes_refused_total", "Processes in batches that are not known by themselves, because the app has too many.");
 const struct metric ledger_self_drain =
     SELF_COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
 const struct metric ledger_rule_lines =
@@ -86,12 +104,24 @@ const struct metric ledger_last_batch = {.name = "drain_exporter_last_batch_time
                                          .type = METRIC_GAUGE,
                                          .self = true};
 
+struct ledger ledger_of_others(struct store *store, unsigned slot, uint64_t now)
+{
+    return (struct ledger){.terms = {.store = store,
+                                     .slot = slot,
+                                     .now = now,
+                                     .lifetime = recorder_persistent(ENTITY_NONE),
+                                     .entity = ENTITY_NONE},
+                           .app = {SLICE("app"), SLICE("__other__")}};
+}
+
 struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app, uint64_t now)
 {
     entity_id entity = entities_app(entities, app, NULL, 0, now);
+    if (entity == ENTITY_NONE)
+        return ledger_of_others(store, slot, now);
     return (struct ledger){
         .terms = {.store = store, .slot = slot, .now = now, .lifetime = recorder_persistent(entity), .entity = entity},
-        .app = {SLICE("app"), entity != ENTITY_NONE ? app : SLICE("__other__")},
+        .app = {SLICE("app"), app},
         .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, now)};
 }
 
@@ -127,9 +157,10 @@ static void count_messages_and_bytes(const struct ledger *ledger, const struct l
 
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
 {
-    const double batches[] = {!batch->duplicate && !batch->foreign, batch->duplicate, batch->foreign};
+    bool taken = !batch->duplicate && !batch->foreign && !batch->refused;
+    const double batches[] = {taken, batch->duplicate, batch->foreign, batch->refused};
     count_messages_and_bytes(ledger, batch, batches);
-    if (batch->foreign)
+    if (batch->foreign || batch->refused)
         return;
     if (batch->last_batch != NULL)
         atomic_store_explicit(batch->last_batch, batch->time, memory_order_relaxed);
@@ -163,6 +194,12 @@ void ledger_count_samples(const struct ledger *ledger, const struct recorder_tal
     count_one(ledger, &ledger_samples_outdated, samples->outdated);
     count_cells(ledger, &ledger_samples_rejected, samples->rejected);
     count_cells(ledger, &ledger_series_refused, samples->refused);
+    count_one(ledger, &ledger_processes_refused, samples->processes_refused);
+}
+
+void ledger_count_refused(const struct ledger *ledger, enum refusal reason, double messages)
+{
+    count_cell(ledger, &ledger_messages_refused, reason - 1, messages);
 }
 
 void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages)

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/reserved.h"
 #include "families/rules.h"
 #include "intake/syslog.h"
@@ -69,6 +70,7 @@ static entity_id add_entity(struct recorder *recorder, struct slice process, boo
 {
     struct entities *entities = recorder->settings.entities;
     entity_id entity = *kept = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
+    recorder->tally.processes_refused += entity == recorder->batch.entity;
     if (runs && entities_has_ended(entities, entity, line_time(recorder)))
         entities_started(entities, entity, line_time(recorder));
     record_zeros(recorder, process, entity);
@@ -233,13 +235,17 @@ static const struct identity *identify_reported(struct recorder *recorder, const
     return accept(recorder, sample, identity, result) ? identity : NULL;
 }
 
+static bool is_counted(const struct sample *sample)
+{
+    return sample->metric != NULL && sample->metric->cells > 0;
+}
+
 static struct store_terms terms_of(struct recorder *recorder, const struct sample *sample)
 {
     entity_id entity = entity_of(recorder, sample->process);
     if (sample->of_position)
         entity = entities_position(recorder->settings.entities, entity);
-    bool counted = sample->metric != NULL && sample->metric->cells > 0;
-    bool no_expiry = counted || sample->no_expiry;
+    bool no_expiry = is_counted(sample) || sample->no_expiry;
     return (struct store_terms){
         .now = recorder->batch.now,
         .lifetime = no_expiry ? recorder_persistent(entity) : recorder->settings.lifetimes[recorder->family],
@@ -250,7 +256,14 @@ static struct store_terms terms_of(struct recorder *recorder, const struct sampl
     };
 }
 
-static void count_result(struct recorder *recorder, enum store_result result)
+/* Whose samples were refused? */
+static unsigned maker_of(const struct recorder *recorder, const struct sample *sample)
+{
+    bool is_volume = sample->metric != NULL && sample->metric->volume;
+    return is_volume ? RECORDER_LOG_VOLUME : (unsigned)recorder->family;
+}
+
+static void count_result(struct recorder *recorder, const struct sample *sample, enum store_result result)
 {
     struct recorder_tally *tally = &recorder->tally;
     switch (result) {
@@ -274,7 +287,7 @@ static void count_result(struct recorder *recorder, enum store_result result)
     case STORE_APP_FULL:
     case STORE_CAPPED:
     case STORE_NO_MEMORY:
-        tally->refused[recorder->family]++;
+        tally->refused[maker_of(recorder, sample)]++;
         break;
     }
 }
@@ -304,8 +317,7 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
 static bool may_overflow(const struct sample *sample, enum store_result result)
 {
-    bool counted = sample->metric != NULL && sample->metric->cells > 0;
-    return counted || (sample->incremental && (sample->metric != NULL || result == STORE_CAPPED));
+    return is_counted(sample) || (sample->incremental && (sample->metric != NULL || result == STORE_CAPPED));
 }
 
 /* The identity of the one series that takes what all others of its metric and app cannot: all labels but app and the
@@ -336,14 +348,15 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 /* ---- counted samples ---- */
 
 /* Find the sample's series, or make it; the one for overflow if it is over a bound.  NULL: it is refused, and counted
- * as such if a line said it. */
-static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
+ * as such unless it is a zero, which says nothing. */
+static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_zero)
 {
     struct identity identity;
     struct series *counter = NULL;
     if (!identify(recorder, sample, &identity))
         return NULL;
     struct store_terms terms = terms_of(recorder, sample);
+    terms.zero = is_zero;
     struct store *store = recorder->settings.store;
     enum store_result result =
         store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
@@ -351,18 +364,18 @@ static struct series *find_counter(struct recorder *recorder, const struct sampl
         result = store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
-    if (is_said)
-        count_result(recorder, result);
+    if (!is_zero)
+        count_result(recorder, sample, result);
     return NULL;
 }
 
 /* The same through what the batch has looked up already. */
-static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
+static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_zero)
 {
     struct cached_series *slot = series_cache_find(&recorder->series, sample);
     if (slot != NULL && slot->series != NULL)
         return slot->series;
-    struct series *counter = find_counter(recorder, sample, is_said);
+    struct series *counter = find_counter(recorder, sample, is_zero);
     if (counter != NULL && slot != NULL)
         series_cache_keep(&recorder->series, slot, sample, counter);
     return counter;
@@ -370,7 +383,7 @@ static struct series *lookup_counter(struct recorder *recorder, const struct sam
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
-    return lookup_counter((struct recorder *)output, sample, true);
+    return lookup_counter((struct recorder *)output, sample, false);
 }
 
 static void add(struct sample_output *output, struct series *counter, unsigned cell, double amount)
@@ -383,12 +396,12 @@ static void add(struct sample_output *output, struct series *counter, unsigned c
 /* Not inlined: record() would save registers that reported samples, which are many more, do not need. */
 __attribute__((noinline)) static void record_count(struct recorder *recorder, const struct sample *sample)
 {
-    bool is_said = sample->amount != 0 && !sample->metric->volume; /* not a zero, and not how much is logged */
-    struct series *counter = lookup_counter(recorder, sample, is_said);
+    bool is_zero = sample->amount == 0;
+    struct series *counter = lookup_counter(recorder, sample, is_zero);
     if (counter == NULL)
         return;
     store_add(counter, recorder->settings.slot, sample->cell, sample->amount);
-    recorder->tally.recorded += is_said;
+    recorder->tally.recorded += !is_zero && !sample->metric->volume;
 }
 
 static void observe(struct sample_output *output, struct series *histogram, const struct metric *metric,
@@ -460,7 +473,7 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
         store_update(store, slot, identity, sample->metric, sample->value, sample->incremental, &terms);
     if (is_over_bounds(result))
         result = update_overflow(recorder, sample, result, identity, &terms);
-    count_result(recorder, result);
+    count_result(recorder, sample, result);
     if (recorder->values_until_quiesce > 0)
         recorder->values_until_quiesce--;
     else if (store_should_quiesce(store, slot))
@@ -469,7 +482,7 @@ static void record_value(struct recorder *recorder, const struct sample *sample)
 
 static void record(struct sample_output *output, const struct sample *sample)
 {
-    if (sample->metric != NULL && sample->metric->cells > 0)
+    if (is_counted(sample))
         record_count((struct recorder *)output, sample);
     else
         record_value((struct recorder *)output, sample);
@@ -481,6 +494,9 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 }
 
 /* ---- batches ---- */
+
+/* Lines after which the clock is looked at: few of the slowest ones, and for others it must cost next to nothing. */
+enum { LINES_A_LOOK = 64 };
 
 void recorder_start(struct recorder *recorder, const struct recorder_settings *settings,
                     const struct recorder_batch *batch, struct family_context *context, struct procids *procids)
@@ -499,7 +515,18 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
     recorder->batch = *batch;
     recorder->context = context;
     recorder->procids = procids;
+    recorder->started = clock_monotonic();
+    recorder->lines_until_clock = LINES_A_LOOK;
     forget_found(recorder);
+}
+
+/* Not inlined: recorder_line() would save registers, 10 instructions for each line. */
+__attribute__((noinline)) void recorder_look_at_clock(struct recorder *recorder)
+{
+    uint64_t now = clock_monotonic();
+    recorder->batch.now += now - recorder->started;
+    recorder->started = now;
+    recorder->lines_until_clock = LINES_A_LOOK;
 }
 
 void recorder_line(struct recorder *recorder, const struct line *line, unsigned procid, enum family_id family)
@@ -509,4 +536,6 @@ void recorder_line(struct recorder *recorder, const struct line *line, unsigned 
     recorder->family = family;
     recorder->line_time = 0;
     recorder->written.labels = NULL;
+    if (--recorder->lines_until_clock == 0)
+        recorder_look_at_clock(recorder);
 }

@@ -378,18 +378,56 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 
 static struct slice cut(struct slice app)
 {
-    return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};
+    const size_t most = CONFIGURATION_APP_MAX + 1; /* to see that it is too long */
+    return (struct slice){app.at, app.length < most ? app.length : most};
+}
+
+/* Is the account for one app alone? */
+static bool has_app(const struct account *account)
+{
+    return account->drain != NULL && account->drain->app != NULL;
 }
 
 struct slice accounts_app(const struct accounts *accounts, const struct account *account, struct slice url_app,
                           struct slice token)
 {
-    if (account->drain != NULL && account->drain->app != NULL)
+    if (has_app(account))
         return slice_of(account->drain->app);
     if (url_app.length > 0)
         return cut(url_app);
     const struct account *meant = find(&accounts->tokens, token);
     return meant != NULL ? slice_of(meant->drain->app) : cut(token);
+}
+
+/* The entry of an app: that of the shared user, else one with a password; NULL if there is none. */
+static const struct account *find_app(const struct accounts *accounts, struct slice app)
+{
+    const struct account *found = find(&accounts->apps, app);
+    return found != NULL ? found : find(&accounts->bound, app);
+}
+
+static bool has_token(const struct config_drain *drain, struct slice token)
+{
+    for (size_t i = 0; i < drain->token_count; i++)
+        if (slice_equals(slice_of(drain->tokens[i]), token))
+            return true;
+    return false;
+}
+
+enum refusal accounts_refusal(const struct accounts *accounts, const struct account *account, struct slice app,
+                              struct slice token)
+{
+    if (has_app(account))
+        return REFUSED_NOT;
+    if (app.length > 0 && !configuration_is_app(app))
+        return REFUSED_NAME;
+    if (accounts->file == NULL || !accounts->file->only_listed_apps)
+        return REFUSED_NOT;
+    const struct account *listed = find_app(accounts, app);
+    if (listed == NULL)
+        return REFUSED_UNLISTED;
+    bool is_bound = listed->drain->token_count > 0 && !has_token(listed->drain, token);
+    return is_bound ? REFUSED_TOKEN : REFUSED_NOT;
 }
 
 /* Say that the shared user is not heard for the app of an account. */
@@ -420,19 +458,19 @@ const struct config_drain *accounts_entry(const struct accounts *accounts, const
                                           struct slice app)
 {
     static const struct config_drain none;
-    if (account->drain != NULL)
+    if (has_app(account))
         return account->drain;
-    const struct account *known = find(&accounts->apps, app);
+    const struct account *known = account->drain == NULL ? find(&accounts->apps, app) : find_app(accounts, app);
     if (known != NULL)
         return known->drain;
+    if (account->drain != NULL)
+        return account->drain;
     return accounts->file == NULL ? &none : &accounts->file->others;
 }
 
 _Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app)
 {
-    const struct account *known = find(&accounts->apps, app);
-    if (known == NULL)
-        known = find(&accounts->bound, app);
+    const struct account *known = find_app(accounts, app);
     return known == NULL ? NULL : known->drain->last_batch;
 }
 

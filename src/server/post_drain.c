@@ -80,7 +80,7 @@ static bool take_body(const struct post *post)
 {
     h2o_req_t *request = post->request;
     struct worker *worker = worker_of(request);
-    char app_text[CONFIGURATION_APP_MAX];
+    char app_text[CONFIGURATION_APP_MAX + 1];
     struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
@@ -93,6 +93,7 @@ static bool take_body(const struct post *post)
         .received = request->entity.len,
         .app = app,
         .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
+        .refused = accounts_refusal(post->accounts, post->account, app, origin.drain_token),
         .last_batch = accounts_last_batch(post->accounts, app),
         .labels = entry->labels,
         .label_count = entry->label_count,

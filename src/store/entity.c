@@ -1,20 +1,20 @@
 #include "store/entity.h"
 
-#include <sched.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/process.h"
+#include "store/mapping.h"
 
 enum {
-    APPS = 1024,
-    PROCESSES = 16384,
-    PROBES = 64,                /* slots of the table of processes that a name may have */
+    APPS_DEFAULT = 1024,
+    PROCESSES_MIN = 16384, /* slots for processes, or so many for each app: */
+    PROCESSES_OF_APP = 16,
     ZEROS_INTERVAL = 60 * 1000, /* milliseconds */
     /* Heroku starts each dyno anew within little more than a day, and says so. */
     PROCESS_SILENCE_FACTOR = 3,
@@ -22,6 +22,12 @@ enum {
     REUSE_MARGIN = 60 * 1000,
     /* Milliseconds that the last lines of a process may come after its end: Heroku kills it 30 s after SIGTERM. */
     STOPPING_TIME = 40 * 1000,
+    NEW_APPS_INTERVAL = 60 * 1000, /* milliseconds in which max_new_apps may begin */
+    /* Milliseconds after which who is refused is looked at again, and a millisecond for so many slots: what is
+     * forgotten is looked for in all of them. */
+    FULL_INTERVAL = 1000,
+    SLOTS_A_MILLISECOND = 16,
+    WALK_MAX = 64, /* steps of a look-up without the lock; a chain is longer only for who has strayed from it */
 };
 
 /* Microseconds without a line of an instance after which the former one, if it still speaks, is the one that lives:
@@ -46,23 +52,30 @@ enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
 
 struct entity {
     _Alignas(64) atomic_uint_least64_t key; /* hash of the name, with the generation in its low byte; 0: free */
-    atomic_uint_least32_t app;              /* the id of a process's app */
-    atomic_uint_least32_t highest;          /* of a type: the highest number of a process that was named */
-    atomic_uint_least64_t heard;            /* when it was last named */
-    atomic_uint_least64_t first_page;       /* the number of the first page that begins after it was first named */
-    atomic_int_least64_t started;           /* times of lines; 0: never */
+    atomic_uint_least32_t next;             /* in its bucket, or of the free slots: a number of a slot, or 0 */
+    union {
+        atomic_uint_least32_t app;       /* of a process: the id of its app */
+        atomic_uint_least32_t processes; /* of an app: how many slots they have */
+    };
+    atomic_uint_least64_t heard;      /* when it was last named; 0: never */
+    atomic_uint_least64_t first_page; /* the number of the first page that begins after it was first named */
+    atomic_int_least64_t started;     /* times of lines; 0: never */
     atomic_int_least64_t ended;
     atomic_int_least64_t reported_until;       /* what was reported up to then is over */
     atomic_uint_least64_t leaves;              /* when what is over is to be seen no more; 0: nothing ended yet */
     atomic_uint_least64_t zeros[ENTITY_ZEROS]; /* when these were last recorded; 0: never */
-    atomic_int_least64_t removed;              /* of a process: its position in the formation ended; 0: never */
-    atomic_uint_least64_t restart;             /* see RESTART_TOLD */
     union {
         struct {
             atomic_uint_least64_t labels; /* hash of the fixed labels; 0: there are none */
-            atomic_long accounts[ENTITY_ACCOUNTS];
-        }; /* of an app */
+            atomic_int_least32_t accounts[ENTITY_ACCOUNTS];
+            atomic_uint_least32_t reserved[ENTITY_RESERVED_ACCOUNTS]; /* see entities_exchange_reserved() */
+            atomic_uint_least32_t configured;                         /* by which configuration; 0: by none */
+            atomic_uint_least32_t full_until;                         /* no slot for a new process before; seconds */
+        };                                                            /* of an app */
         struct {
+            atomic_uint_least32_t highest;  /* of a type: the highest number of a process that was named */
+            atomic_int_least64_t removed;   /* its position in the formation ended; 0: never */
+            atomic_uint_least64_t restart;  /* see RESTART_TOLD */
             atomic_uint_least64_t instance; /* hash; 0: unknown */
             atomic_uint_least64_t former;   /* the instance before it */
             atomic_int_least64_t instance_time;
@@ -72,16 +85,63 @@ struct entity {
 
 _Static_assert(sizeof(struct entity) == 128, "two cache lines");
 
+/* Slots, and buckets to find them by: a number is that of a slot, from 1 on.  Looking up takes no lock. */
+struct table {
+    pthread_mutex_t lock; /* guards the rest, and who stands in the buckets */
+    struct entity *first;
+    uint32_t capacity;
+    uint32_t used; /* slots that were ever used: the first ones */
+    uint32_t free; /* the first one of those that are free again */
+    uint32_t bucket_mask;
+    atomic_uint_least32_t *buckets;
+    atomic_uint_least32_t count;      /* of entities */
+    atomic_uint_least64_t full_until; /* nobody gets a slot before */
+};
+
 struct entities {
     struct entities_settings settings;
-    uint64_t seed;      /* so that nobody can choose names that share a slot */
+    uint64_t seed;      /* so that nobody can choose names that share a bucket */
     struct entity *all; /* the apps, then the processes */
+    struct table apps;
+    struct table processes;
+    /* Of the apps, guarded by their lock: */
+    uint32_t configuration;       /* the number of the present one */
+    atomic_uint_least32_t others; /* apps that are not configured */
+    uint64_t new_since;           /* when the interval began in which these new apps came */
+    uint64_t new_apps;
+    atomic_uint_least32_t refusal; /* why an app was last refused */
     atomic_uint_least64_t pages;
 };
 
-enum { ALL = APPS + PROCESSES };
-
 /* ---- create and free ---- */
+
+static size_t bucket_bytes(const struct table *table)
+{
+    return ((size_t)table->bucket_mask + 1) * sizeof table->buckets[0];
+}
+
+static bool create_table(struct table *table, size_t capacity)
+{
+    uint32_t buckets = 1024;
+    while (buckets < capacity)
+        buckets *= 2;
+    pthread_mutex_init(&table->lock, NULL);
+    table->capacity = (uint32_t)capacity;
+    table->bucket_mask = buckets - 1;
+    table->buckets = map_zeroes(bucket_bytes(table));
+    return table->buckets != NULL;
+}
+
+static void free_table(struct table *table)
+{
+    unmap(table->buckets, bucket_bytes(table));
+    pthread_mutex_destroy(&table->lock);
+}
+
+static size_t all_bytes(const struct entities *entities)
+{
+    return ((size_t)entities->apps.capacity + entities->processes.capacity) * sizeof(struct entity);
+}
 
 struct entities *entities_create(const struct entities_settings *settings)
 {
@@ -91,13 +151,22 @@ struct entities *entities_create(const struct entities_settings *settings)
     entities->settings = *settings;
     if (settings->app_silence == 0)
         entities->settings.app_silence = FOR_EVER;
-    /* Untouched pages of a map cost nothing. */
-    entities->all = mmap(NULL, ALL * sizeof(struct entity), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (entities->all == MAP_FAILED || getrandom(&entities->seed, sizeof entities->seed, 0) != sizeof entities->seed) {
+    if (settings->max_apps == 0)
+        entities->settings.max_apps = APPS_DEFAULT;
+    /* Apps that were configured until a moment ago have slots as well. */
+    size_t apps = entities->settings.max_apps + 2 * (size_t)ENTITIES_CONFIGURED_MAX;
+    size_t processes = entities->settings.max_apps * PROCESSES_OF_APP;
+    processes = processes < PROCESSES_MIN ? PROCESSES_MIN : processes;
+    bool has_tables = create_table(&entities->apps, apps);
+    has_tables &= create_table(&entities->processes, processes);
+    entities->all = map_zeroes(all_bytes(entities));
+    if (!has_tables || entities->all == NULL ||
+        getrandom(&entities->seed, sizeof entities->seed, 0) != sizeof entities->seed) {
         entities_free(entities);
         return NULL;
     }
+    entities->apps.first = entities->all;
+    entities->processes.first = entities->all + apps;
     return entities;
 }
 
@@ -105,8 +174,9 @@ void entities_free(struct entities *entities)
 {
     if (entities == NULL)
         return;
-    if (entities->all != MAP_FAILED)
-        munmap(entities->all, ALL * sizeof(struct entity));
+    unmap(entities->all, all_bytes(entities));
+    free_table(&entities->apps);
+    free_table(&entities->processes);
     free(entities);
 }
 
@@ -127,7 +197,7 @@ static struct entity *slot_of(const struct entities *entities, entity_id id)
 
 static bool is_app(const struct entities *entities, const struct entity *entity)
 {
-    return entity - entities->all < APPS;
+    return entity < entities->processes.first;
 }
 
 /* The entity that an id names; NULL if it has none any more. */
@@ -150,10 +220,17 @@ static uint64_t silence_of(const struct entities *entities, const struct entity 
     return is_app(entities, entity) ? silence : silence * PROCESS_SILENCE_FACTOR;
 }
 
+static bool is_configured(const struct entities *entities, const struct entity *entity)
+{
+    return is_app(entities, entity) && LOAD(entity->configured) != 0;
+}
+
 /* Can the slot be given to another entity? */
 static bool is_forgotten(const struct entities *entities, const struct entity *entity, uint64_t now)
 {
-    uint64_t heard = atomic_load_explicit(&entity->heard, memory_order_acquire);
+    if (is_configured(entities, entity))
+        return false;
+    uint64_t heard = LOAD(entity->heard);
     uint64_t quiet = heard < now ? now - heard : 0;
     bool ended = has_ended(entity) && LOAD(entity->leaves) != 0;
     return quiet > silence_of(entities, entity) + REUSE_MARGIN ||
@@ -165,128 +242,182 @@ static void note_first_page(const struct entities *entities, struct entity *enti
     STORE(entity->first_page, LOAD(entities->pages) + 1);
 }
 
-/* Make a slot that was taken from its entity as good as new.  Who reads the new time (acquire, in is_forgotten()) then
- * reads the new key as well, and knows that the time is not the former entity's. */
+/* Make a slot that was taken from its entity as good as new. */
 static void reset(struct entity *entity, uint64_t now)
 {
-    atomic_store_explicit(&entity->heard, now, memory_order_release);
+    STORE(entity->heard, now);
     STORE(entity->leaves, 0);
     STORE(entity->started, 0);
     STORE(entity->ended, 0);
     STORE(entity->reported_until, 0);
+    for (int i = 0; i < ENTITY_ZEROS; i++)
+        STORE(entity->zeros[i], 0);
+    STORE(entity->app, 0);
+    /* Of an app or of a process, whichever it is: the words of both are zeroes then. */
+    STORE(entity->labels, 0);
+    for (int i = 0; i < ENTITY_ACCOUNTS; i++)
+        STORE(entity->accounts[i], 0);
+    for (int i = 0; i < ENTITY_RESERVED_ACCOUNTS; i++)
+        STORE(entity->reserved[i], 0);
+    STORE(entity->configured, 0);
+    STORE(entity->full_until, 0);
+}
+
+static void reset_process(struct entity *entity)
+{
     STORE(entity->highest, 0);
     STORE(entity->removed, 0);
     STORE(entity->restart, 0);
     STORE(entity->instance, 0);
     STORE(entity->former, 0);
     STORE(entity->instance_time, 0);
-    for (int i = 0; i < ENTITY_ZEROS; i++)
-        STORE(entity->zeros[i], 0);
-    STORE(entity->labels, 0);
-    for (int i = 0; i < ENTITY_ACCOUNTS; i++)
-        STORE(entity->accounts[i], 0);
 }
 
-/* The key of a slot that is changing hands, but for its generation: the new entity's name is not there yet. */
-#define CHANGING (~GENERATION_MASK)
-
-/* The key of a slot, once it is not changing hands: a few instructions, but of a thread that may have been put to
- * sleep. */
-static uint64_t key_of(struct entity *entity)
-{
-    uint64_t key;
-    while (((key = atomic_load_explicit(&entity->key, memory_order_acquire)) & ~GENERATION_MASK) == CHANGING)
-        sched_yield();
-    return key;
-}
-
-/* Give the slot of a forgotten entity to another one; its new key, or 0 if another thread was faster. */
-static uint64_t take_slot(const struct entities *entities, struct entity *entity, uint64_t forgotten_key, uint64_t name,
-                          uint64_t now)
-{
-    uint64_t generation = (forgotten_key + 1) & GENERATION_MASK;
-    if (!atomic_compare_exchange_strong_explicit(&entity->key, &forgotten_key, CHANGING | generation,
-                                                 memory_order_acq_rel, memory_order_relaxed))
-        return 0;
-    reset(entity, now);
-    note_first_page(entities, entity);
-    /* Release what was reset to the acquire in key_of(). */
-    atomic_store_explicit(&entity->key, name | generation, memory_order_release);
-    return name | generation;
-}
-
-/* The part of a hash that is a key's name: neither that of a free slot nor of one that is changing hands. */
+/* The part of a hash that is a key's name; not 0, which is that of a free slot. */
 static uint64_t name_of(uint64_t hash)
 {
     uint64_t name = hash & ~GENERATION_MASK;
-    return name == 0 || name == CHANGING ? GENERATION_MASK + 1 : name;
+    return name == 0 ? GENERATION_MASK + 1 : name;
 }
 
-/* The entity with this hash among the processes; NONE if it has no slot. */
-static entity_id look_up(const struct entities *entities, uint64_t hash)
+static bool has_name(uint64_t key, uint64_t name)
 {
-    struct entity *first = entities->all + APPS;
-    for (unsigned i = 0; i < PROBES; i++) {
-        struct entity *entity = &first[((hash >> 32) + i) % PROCESSES];
-        uint64_t key = key_of(entity);
-        if (key == 0)
-            break;
-        if ((key & ~GENERATION_MASK) == name_of(hash))
-            return id_of(entities, entity, key);
+    return (key & ~GENERATION_MASK) == name;
+}
+
+static atomic_uint_least32_t *chain_of(const struct table *table, uint64_t name)
+{
+    return &table->buckets[(name >> 32) & table->bucket_mask];
+}
+
+/* The slot of this name, and its key; NULL if there is none.  Who does not hold the lock may stray to another bucket,
+ * from a slot that goes to another entity, and not find what is there. */
+static struct entity *walk(const struct table *table, uint64_t name, unsigned steps, uint64_t *key)
+{
+    uint32_t number = atomic_load_explicit(chain_of(table, name), memory_order_acquire);
+    for (; number != 0 && steps > 0; steps--) {
+        struct entity *entity = &table->first[number - 1];
+        *key = atomic_load_explicit(&entity->key, memory_order_acquire);
+        if (has_name(*key, name))
+            return entity;
+        number = atomic_load_explicit(&entity->next, memory_order_acquire);
     }
-    return ENTITY_NONE;
+    return NULL;
 }
 
 static void note_heard(const struct entities *entities, struct entity *entity, uint64_t now)
 {
-    if (LOAD(entity->heard) + silence_of(entities, entity) <= now)
+    uint64_t heard = LOAD(entity->heard);
+    if (heard == 0 || heard + silence_of(entities, entity) <= now)
         note_first_page(entities, entity); /* it was over: it begins anew */
     STORE(entity->heard, now);
 }
 
-/* Find the entity with this hash among slots (count of them, from first on), or give it one; NONE if all are taken.
- */
-static entity_id find(struct entities *entities, struct entity *first, unsigned count, unsigned probes, uint64_t hash,
-                      uint64_t now)
+/* The entity of this name, which is heard of now; NONE if it has no slot.  The lock is held. */
+static entity_id find_locked(const struct entities *entities, const struct table *table, uint64_t name, uint64_t now)
 {
-    uint64_t name = name_of(hash);
-    for (;;) {
-        struct entity *forgotten = NULL;
-        uint64_t forgotten_key = 0;
-        for (unsigned i = 0; i < probes; i++) {
-            struct entity *entity = &first[((hash >> 32) + i) % count];
-            uint64_t key = key_of(entity);
-            if (key == 0 && forgotten != NULL)
-                break; /* who is not here is nowhere */
-            if (key == 0) {
-                STORE(entity->heard, now);
-                note_first_page(entities, entity);
-                if (atomic_compare_exchange_strong_explicit(&entity->key, &key, name, memory_order_acq_rel,
-                                                            memory_order_relaxed))
-                    return id_of(entities, entity, name);
-                key = key_of(entity);
-            }
-            bool free_soon = is_forgotten(entities, entity, now);
-            if (key != key_of(entity)) {
-                i--; /* it has changed hands: look at it again */
-                continue;
-            }
-            if ((key & ~GENERATION_MASK) == name) {
-                note_heard(entities, entity, now);
-                return id_of(entities, entity, key);
-            }
-            if (forgotten == NULL && free_soon) {
-                forgotten = entity;
-                forgotten_key = key;
-            }
-        }
-        if (forgotten == NULL)
-            return ENTITY_NONE;
-        uint64_t taken = take_slot(entities, forgotten, forgotten_key, name, now);
-        if (taken != 0)
-            return id_of(entities, forgotten, taken);
-        /* Another thread was faster, maybe with the same name. */
+    uint64_t key;
+    struct entity *entity = walk(table, name, UINT_MAX, &key);
+    if (entity == NULL)
+        return ENTITY_NONE;
+    note_heard(entities, entity, now);
+    return id_of(entities, entity, key);
+}
+
+/* The same without the lock: NONE also if it must be looked for again with it. */
+static entity_id find_quickly(const struct entities *entities, const struct table *table, uint64_t name, uint64_t now,
+                              bool *is_there)
+{
+    uint64_t key;
+    struct entity *entity = walk(table, name, WALK_MAX, &key);
+    *is_there = entity != NULL;
+    if (entity == NULL || is_forgotten(entities, entity, now)) /* its slot may be taken from it now */
+        return ENTITY_NONE;
+    note_heard(entities, entity, now);
+    return id_of(entities, entity, key);
+}
+
+/* ---- giving and taking slots: the table's lock is held ---- */
+
+static void unlink_entity(struct table *table, struct entity *entity)
+{
+    uint32_t number = (uint32_t)(entity - table->first) + 1;
+    atomic_uint_least32_t *link = chain_of(table, LOAD(entity->key));
+    while (LOAD(*link) != number)
+        link = &table->first[LOAD(*link) - 1].next;
+    atomic_store_explicit(link, LOAD(entity->next), memory_order_release);
+}
+
+/* One slot of the app less for processes. */
+static void give_process_back(struct entities *entities, struct entity *process)
+{
+    struct entity *app = entity_of(entities, LOAD(process->app));
+    if (app != NULL)
+        atomic_fetch_sub_explicit(&app->processes, 1, memory_order_relaxed);
+}
+
+/* Take the slots back of those who are forgotten; with app, of its processes alone. */
+static void forget(struct entities *entities, struct table *table, entity_id app, uint64_t now)
+{
+    for (uint32_t i = 0; i < table->used; i++) {
+        struct entity *entity = &table->first[i];
+        if (LOAD(entity->key) <= GENERATION_MASK || !is_forgotten(entities, entity, now) ||
+            (app != ENTITY_NONE && LOAD(entity->app) != app))
+            continue;
+        unlink_entity(table, entity);
+        if (table == &entities->processes)
+            give_process_back(entities, entity);
+        else
+            atomic_fetch_sub_explicit(&entities->others, 1, memory_order_relaxed);
+        /* Its generation stays until the next entity comes: ids of this one mean what is over. */
+        STORE(entity->key, LOAD(entity->key) & GENERATION_MASK);
+        STORE(entity->next, table->free);
+        table->free = i + 1;
+        atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
     }
+}
+
+static bool has_slot(const struct table *table)
+{
+    return table->free != 0 || table->used < table->capacity;
+}
+
+/* Give a slot to the entity of this name.  There is one.  of: what it is of, an app of these labels, a process of this
+ * app. */
+static struct entity *take_slot(struct entities *entities, struct table *table, uint64_t name, uint64_t of,
+                                uint64_t now)
+{
+    bool is_new = table->free == 0;
+    struct entity *entity = &table->first[is_new ? table->used++ : table->free - 1];
+    uint64_t generation = is_new ? 0 : (LOAD(entity->key) + 1) & GENERATION_MASK;
+    if (!is_new)
+        table->free = LOAD(entity->next);
+    STORE(entity->key, generation); /* the former entity's ids are over */
+    reset(entity, now);
+    if (table == &entities->processes) {
+        reset_process(entity);
+        STORE(entity->app, (entity_id)of);
+    } else
+        STORE(entity->labels, of);
+    note_first_page(entities, entity);
+    atomic_store_explicit(&entity->key, name | generation, memory_order_release);
+    atomic_uint_least32_t *bucket = chain_of(table, name);
+    STORE(entity->next, LOAD(*bucket));
+    /* Release what was reset to the acquire in walk(). */
+    atomic_store_explicit(bucket, (uint32_t)(entity - table->first) + 1, memory_order_release);
+    atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed);
+    return entity;
+}
+
+static entity_id id_of_slot(const struct entities *entities, const struct entity *entity)
+{
+    return id_of(entities, entity, LOAD(entity->key));
+}
+
+/* How long nobody asks again whether a table has slots. */
+static uint64_t full_interval(const struct table *table)
+{
+    return FULL_INTERVAL + table->used / SLOTS_A_MILLISECOND;
 }
 
 static uint64_t hash_text(const struct entities *entities, struct slice text)
@@ -302,15 +433,137 @@ uint64_t entities_hash_labels(const struct entities *entities, const struct labe
     return hash;
 }
 
+/* May one more app begin that is not configured?  The lock is held. */
+static bool may_begin(struct entities *entities, uint64_t now)
+{
+    const struct entities_settings *settings = &entities->settings;
+    struct table *apps = &entities->apps;
+    if (LOAD(entities->others) >= settings->max_apps || !has_slot(apps))
+        forget(entities, apps, ENTITY_NONE, now);
+    uint32_t others = LOAD(entities->others);
+    if (others >= settings->max_apps || !has_slot(apps)) {
+        STORE(entities->refusal, ENTITIES_APPS);
+        STORE(apps->full_until, now + full_interval(apps));
+        return false;
+    }
+    if (settings->max_new_apps == 0 || others < settings->max_apps / 2)
+        return true;
+    if (entities->new_since == 0 || now >= entities->new_since + NEW_APPS_INTERVAL) {
+        entities->new_since = now;
+        entities->new_apps = 0;
+    }
+    if (entities->new_apps >= settings->max_new_apps) {
+        STORE(entities->refusal, ENTITIES_NEW_APPS);
+        STORE(apps->full_until, entities->new_since + NEW_APPS_INTERVAL);
+        return false;
+    }
+    entities->new_apps++;
+    return true;
+}
+
+static entity_id add_app(struct entities *entities, uint64_t name, uint64_t labels, uint64_t now)
+{
+    struct table *apps = &entities->apps;
+    pthread_mutex_lock(&apps->lock);
+    entity_id id = find_locked(entities, apps, name, now);
+    if (id == ENTITY_NONE && may_begin(entities, now)) {
+        struct entity *entity = take_slot(entities, apps, name, labels, now);
+        atomic_fetch_add_explicit(&entities->others, 1, memory_order_relaxed);
+        id = id_of_slot(entities, entity);
+    }
+    pthread_mutex_unlock(&apps->lock);
+    return id;
+}
+
+static uint64_t name_of_app(const struct entities *entities, struct slice app, uint64_t labels)
+{
+    return name_of(hash_text(entities, app) + labels);
+}
+
 entity_id entities_app(struct entities *entities, struct slice app, const struct label *labels, size_t label_count,
                        uint64_t now)
 {
     uint64_t labels_hash = entities_hash_labels(entities, labels, label_count);
-    entity_id id = find(entities, entities->all, APPS, APPS, hash_text(entities, app) + labels_hash, now);
-    if (labels_hash != 0 && id != ENTITY_NONE)
-        STORE(slot_of(entities, id)->labels, labels_hash);
+    uint64_t name = name_of_app(entities, app, labels_hash);
+    bool is_there;
+    entity_id id = find_quickly(entities, &entities->apps, name, now, &is_there);
+    if (id == ENTITY_NONE && (is_there || now >= LOAD(entities->apps.full_until)))
+        id = add_app(entities, name, labels_hash, now);
     return id;
 }
+
+enum entities_refusal entities_refusal(const struct entities *entities)
+{
+    return (enum entities_refusal)LOAD(entities->refusal);
+}
+
+/* ---- apps that are configured: the lock is held ---- */
+
+/* Let it be one of the present configuration; false if there is no slot. */
+static bool configure(struct entities *entities, const struct entity_app *app, size_t label_count)
+{
+    struct table *apps = &entities->apps;
+    uint64_t labels = entities_hash_labels(entities, app->labels, label_count), key;
+    uint64_t name = name_of_app(entities, app->name, labels);
+    struct entity *entity = walk(apps, name, UINT_MAX, &key);
+    if (entity == NULL) {
+        if (!has_slot(apps))
+            return false;
+        entity = take_slot(entities, apps, name, labels, 0); /* nobody has heard of it */
+    } else if (LOAD(entity->configured) == 0)
+        atomic_fetch_sub_explicit(&entities->others, 1, memory_order_relaxed);
+    STORE(entity->configured, entities->configuration);
+    return true;
+}
+
+/* Those that only a former configuration had are as all others. */
+static void let_go_unlisted(struct entities *entities)
+{
+    for (uint32_t i = 0; i < entities->apps.used; i++) {
+        struct entity *app = &entities->apps.first[i];
+        uint32_t configured = LOAD(app->configured);
+        if (configured == 0 || configured == entities->configuration)
+            continue;
+        STORE(app->configured, 0);
+        atomic_fetch_add_explicit(&entities->others, 1, memory_order_relaxed);
+    }
+}
+
+bool entities_configure(struct entities *entities, const struct entity_app *apps, size_t count, uint64_t now)
+{
+    bool all = true;
+    pthread_mutex_lock(&entities->apps.lock);
+    entities->configuration++;
+    forget(entities, &entities->apps, ENTITY_NONE, now);
+    for (size_t i = 0; i < count; i++) {
+        all &= configure(entities, &apps[i], 0);
+        if (apps[i].label_count > 0)
+            all &= configure(entities, &apps[i], apps[i].label_count);
+    }
+    let_go_unlisted(entities);
+    STORE(entities->apps.full_until, 0);
+    pthread_mutex_unlock(&entities->apps.lock);
+    return all;
+}
+
+bool entities_is_configured(const struct entities *entities, entity_id app)
+{
+    const struct entity *entity = entity_of(entities, app);
+    return entity != NULL && is_configured(entities, entity);
+}
+
+entity_id entities_next_app(struct entities *entities, entity_id app)
+{
+    entity_id next = ENTITY_NONE;
+    pthread_mutex_lock(&entities->apps.lock);
+    for (uint32_t i = app == ENTITY_NONE ? 0 : app >> 8; i < entities->apps.used && next == ENTITY_NONE; i++)
+        if (LOAD(entities->apps.first[i].key) > GENERATION_MASK)
+            next = id_of_slot(entities, &entities->apps.first[i]);
+    pthread_mutex_unlock(&entities->apps.lock);
+    return next;
+}
+
+/* ---- processes ---- */
 
 /* The process that an id names; NULL if it names an app, or nobody any more. */
 static struct entity *process_of(const struct entities *entities, entity_id id)
@@ -336,13 +589,66 @@ static uint64_t hash_process(const struct entities *entities, entity_id app, str
     return XXH3_64bits_withSeed(process.at, process.length, entities->seed + 1 + app);
 }
 
+/* No app takes more than a quarter of the slots; and not more than a few while there are few. */
+enum { PART_OF_APP = 4, FEW_OF_APP = 64 };
+
+static bool may_have_process(const struct entities *entities, const struct entity *app)
+{
+    uint32_t count = LOAD(app->processes), part = entities->processes.capacity / PART_OF_APP;
+    return count < part && (count < FEW_OF_APP || LOAD(entities->processes.count) < part * (PART_OF_APP - 1));
+}
+
+/* Make it true if something is forgotten; whether it is.  The lock is held. */
+static bool make_room(struct entities *entities, struct entity *app, entity_id app_id, uint64_t now)
+{
+    struct table *processes = &entities->processes;
+    if (!may_have_process(entities, app)) {
+        forget(entities, processes, LOAD(app->processes) < FEW_OF_APP ? ENTITY_NONE : app_id, now);
+        if (!may_have_process(entities, app)) {
+            STORE(app->full_until, (uint32_t)((now + full_interval(processes)) / 1000));
+            return false;
+        }
+    }
+    if (!has_slot(processes) && now >= LOAD(processes->full_until)) {
+        forget(entities, processes, ENTITY_NONE, now);
+        STORE(processes->full_until, now + full_interval(processes));
+    }
+    return has_slot(processes);
+}
+
+static entity_id add_process(struct entities *entities, entity_id app_id, uint64_t name, uint64_t now)
+{
+    struct table *processes = &entities->processes;
+    struct entity *app = entity_of(entities, app_id);
+    if (app == NULL)
+        return ENTITY_NONE;
+    pthread_mutex_lock(&processes->lock);
+    entity_id id = find_locked(entities, processes, name, now);
+    if (id == ENTITY_NONE && make_room(entities, app, app_id, now)) {
+        struct entity *entity = take_slot(entities, processes, name, app_id, now);
+        atomic_fetch_add_explicit(&app->processes, 1, memory_order_relaxed);
+        id = id_of_slot(entities, entity);
+    }
+    pthread_mutex_unlock(&processes->lock);
+    return id;
+}
+
+/* Were all slots that the app can have taken a moment ago? */
+static bool was_full(const struct entities *entities, entity_id app_id, uint64_t now)
+{
+    const struct entity *app = entity_of(entities, app_id);
+    return app == NULL || now / 1000 < LOAD(app->full_until);
+}
+
 entity_id entities_process(struct entities *entities, entity_id app, struct slice process, uint64_t now)
 {
-    uint64_t hash = hash_process(entities, app, process);
-    entity_id id = find(entities, entities->all + APPS, PROCESSES, PROBES, hash, now);
+    uint64_t name = name_of(hash_process(entities, app, process));
+    bool is_there;
+    entity_id id = find_quickly(entities, &entities->processes, name, now, &is_there);
+    if (id == ENTITY_NONE && (is_there || !was_full(entities, app, now)))
+        id = add_process(entities, app, name, now);
     if (id == ENTITY_NONE)
         return app;
-    STORE(slot_of(entities, id)->app, app);
     struct process parts;
     if (process_read(process, &parts) && !parts.one_off)
         note_number(entities, entities_process(entities, app, parts.type, now), parts.number);
@@ -510,7 +816,9 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
         /* Who was never named has no slot, and gets none for this. */
         uint64_t hash = hash_process(entities, app, (struct slice){name, (size_t)length});
-        entity_id process = look_up(entities, hash);
+        uint64_t key;
+        struct entity *named = walk(&entities->processes, name_of(hash), WALK_MAX, &key);
+        entity_id process = named == NULL ? ENTITY_NONE : id_of(entities, named, key);
         entities_ended(entities, process, time, now);
         if (process != ENTITY_NONE)
             raise_time(&slot_of(entities, process)->removed, time);
@@ -532,7 +840,9 @@ static bool is_listed(uint64_t hash, const uint64_t *hashes, size_t count)
 
 void entities_allow_labels(struct entities *entities, const uint64_t *hashes, size_t count, uint64_t now)
 {
-    for (struct entity *app = entities->all; app < entities->all + APPS; app++) {
+    pthread_mutex_lock(&entities->apps.lock);
+    for (uint32_t i = 0; i < entities->apps.used; i++) {
+        struct entity *app = &entities->apps.first[i];
         uint64_t labels = LOAD(app->labels);
         if (labels == 0)
             continue;
@@ -545,6 +855,7 @@ void entities_allow_labels(struct entities *entities, const uint64_t *hashes, si
             raise_time(&app->ended, ENDED_FOR_GOOD);
         }
     }
+    pthread_mutex_unlock(&entities->apps.lock);
 }
 
 bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_zeros which, uint64_t now)
@@ -563,7 +874,10 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 
 static bool is_silent(const struct entities *entities, const struct entity *entity, uint64_t now)
 {
-    return entity == NULL || LOAD(entity->heard) + silence_of(entities, entity) <= now;
+    if (entity == NULL)
+        return true;
+    uint64_t heard = LOAD(entity->heard);
+    return heard == 0 || heard + silence_of(entities, entity) <= now;
 }
 
 static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now, uint64_t more)
@@ -614,5 +928,20 @@ long entities_add(struct entities *entities, entity_id app, enum entity_account 
     struct entity *entity = entity_of(entities, app);
     if (entity == NULL)
         return ENTITY_NO_ACCOUNT;
-    return atomic_fetch_add_explicit(&entity->accounts[account], amount, memory_order_relaxed) + amount;
+    return atomic_fetch_add_explicit(&entity->accounts[account], (int32_t)amount, memory_order_relaxed) + amount;
+}
+
+uint32_t entities_reserved(const struct entities *entities, entity_id app, enum entity_account account)
+{
+    const struct entity *entity = entity_of(entities, app);
+    return entity == NULL ? 0 : LOAD(entity->reserved[account]);
+}
+
+uint32_t entities_exchange_reserved(struct entities *entities, entity_id app, enum entity_account account,
+                                    uint32_t reserved)
+{
+    struct entity *entity = entity_of(entities, app);
+    if (entity == NULL)
+        return reserved;
+    return atomic_exchange_explicit(&entity->reserved[account], reserved, memory_order_relaxed);
 }

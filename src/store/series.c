@@ -80,12 +80,13 @@ static struct series *allocate_series(struct store *store, const struct identity
     atomic_init(&series->metric, birth->metric);
     series->counted = counted;
     series->position = cells.position & (CELLS_ROW - 1);
-    series->hash = hash;
+    series->hash = hash & SERIES_HASH_MASK;
     series->lifetime = (uint32_t)terms->lifetime;
     series->entity = terms->entity;
     series->exempt = terms->exempt;
     series->name_limited = terms->name_limited;
     series->overflow = terms->overflow;
+    series->zero = terms->zero;
     series->born = terms->now;
     series->starts_at_zero = birth->added_to && is_scraped(store, terms->entity);
     series->labels_length = labels.length & 0x1FFF;
@@ -113,7 +114,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     struct stored_metric *metric = stored_metric_hold(store, identity_name(identity), birth->metric);
     if (metric == NULL)
         return STORE_NO_MEMORY;
-    struct group *group = group_hold(metric, terms->exempt ? ENTITY_NONE : terms->app, birth->metric == NULL);
+    struct group *group = group_hold(store, metric, terms->exempt ? ENTITY_NONE : terms->app, birth->metric == NULL);
     if (group == NULL)
         goto release_metric;
     enum store_result bounded = limits_check(store, group, weight, terms);
@@ -126,6 +127,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
         goto release_group;
     series->group = group;
 
+    buckets_hold(&store->buckets, hash);
     struct series *head = atomic_load_explicit(bucket, memory_order_acquire);
     for (;;) {
         if (series_find(bucket, hash, identity) != NULL) {
@@ -140,7 +142,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     }
     /* Before the maintenance thread can know of the series and take its weight back. */
     if (!terms->exempt) {
-        limits_charge(store, group, (long)weight);
+        limits_charge(store, group, series_account(series), (long)weight);
         limits_count_series(store, group, series, 1);
         limits_note_labels(store, group, identity);
     }
@@ -149,6 +151,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     return STORE_CREATED;
 
 free_series:
+    buckets_release(&store->buckets, hash);
     free_cells(series);
     free(series);
 release_group:
@@ -171,7 +174,7 @@ static void take_back(struct store *store, struct series *series, unsigned weigh
 {
     if (series->exempt)
         return;
-    limits_charge(store, series->group, -(long)weight);
+    limits_charge(store, series->group, series_account(series), -(long)weight);
     limits_count_series(store, series->group, series, -1);
 }
 

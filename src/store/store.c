@@ -1,17 +1,10 @@
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
+#include "store/mapping.h"
 #include "store/store_internal.h"
 
 /* ---- create and free ---- */
-
-/* Untouched pages of a map cost nothing; calloc would do the same for large sizes, but need not. */
-static void *map_zeroes(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
 
 static size_t power_of_two(size_t at_least)
 {
@@ -27,15 +20,16 @@ struct store *store_create(const struct store_settings *settings)
     if (store == NULL)
         return NULL;
     memset(store, 0, sizeof *store);
-    size_t buckets = power_of_two(settings->max_series);
     size_t metric_buckets = power_of_two(settings->max_series / 16);
-    store->bucket_mask = buckets - 1;
     store->metric_mask = metric_buckets - 1;
+    size_t group_buckets = power_of_two(settings->max_series / 4);
+    store->group_mask = group_buckets - 1;
     store->settings = *settings;
     limits_start(store);
     store->cells.slots = settings->slots;
-    store->buckets = map_zeroes(buckets * sizeof store->buckets[0]);
+    bool has_buckets = buckets_create(&store->buckets, settings->max_series);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
+    store->group_buckets = map_zeroes(group_buckets * sizeof store->group_buckets[0]);
     bool started = epochs_start(&store->epochs, settings->slots);
     size_t random = 0;
     while (random < sizeof store->secret) {
@@ -44,7 +38,8 @@ struct store *store_create(const struct store_settings *settings)
             break;
         random += (size_t)got;
     }
-    if (store->buckets == NULL || store->metric_buckets == NULL || !started || random < sizeof store->secret) {
+    if (!has_buckets || store->metric_buckets == NULL || store->group_buckets == NULL || !started ||
+        random < sizeof store->secret) {
         store_free(store);
         return NULL;
     }
@@ -71,10 +66,9 @@ void store_free(struct store *store)
     }
     epochs_stop(&store->epochs);
     cell_pool_free(&store->cells);
-    if (store->buckets != NULL)
-        munmap((void *)store->buckets, (store->bucket_mask + 1) * sizeof store->buckets[0]);
-    if (store->metric_buckets != NULL)
-        munmap((void *)store->metric_buckets, (store->metric_mask + 1) * sizeof store->metric_buckets[0]);
+    buckets_free(&store->buckets);
+    unmap(store->group_buckets, (store->group_mask + 1) * sizeof store->group_buckets[0]);
+    unmap(store->metric_buckets, (store->metric_mask + 1) * sizeof store->metric_buckets[0]);
     free(store);
 }
 

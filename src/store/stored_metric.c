@@ -73,28 +73,59 @@ void stored_metric_free(void *item)
     free(metric);
 }
 
-struct group *group_hold(struct stored_metric *metric, entity_id app, bool chosen)
+/* ---- groups ---- */
+
+_Atomic(struct group *) *group_bucket(const struct store *store, const struct stored_metric *metric, entity_id app)
 {
+    const uint64_t golden = UINT64_C(0x9E3779B97F4A7C15); /* Fibonacci hashing */
+    return &store->group_buckets[((metric->hash ^ app) * golden) >> 32 & store->group_mask];
+}
+
+/* From this one of a bucket on. */
+static struct group *find_from(struct group *group, const struct stored_metric *metric, entity_id app, bool chosen)
+{
+    while (group != NULL && !(group->metric == metric && group->app == app && group->chosen == chosen))
+        group = atomic_load_explicit(&group->next_in_bucket, memory_order_acquire);
+    return group;
+}
+
+struct group *group_find(const struct store *store, const struct stored_metric *metric, entity_id app, bool chosen)
+{
+    return find_from(atomic_load_explicit(group_bucket(store, metric, app), memory_order_acquire), metric, app, chosen);
+}
+
+static struct group *create_group(struct stored_metric *metric, entity_id app, bool chosen)
+{
+    struct group *group = calloc(1, sizeof *group);
+    if (group == NULL)
+        return NULL;
+    group->metric = metric;
+    group->app = app;
+    group->chosen = chosen;
+    atomic_store_explicit(&group->series, 1, memory_order_relaxed);
+    return group;
+}
+
+struct group *group_hold(struct store *store, struct stored_metric *metric, entity_id app, bool chosen)
+{
+    _Atomic(struct group *) *bucket = group_bucket(store, metric, app);
     struct group *fresh = NULL;
-    struct group *head = atomic_load_explicit(&metric->groups, memory_order_acquire);
+    struct group *head = atomic_load_explicit(bucket, memory_order_acquire);
     for (;;) {
-        for (struct group *group = head; group != NULL;
-             group = atomic_load_explicit(&group->next, memory_order_acquire)) {
-            if (group->app == app && group->chosen == chosen && count_hold(&group->series)) {
-                free(fresh);
-                return group;
-            }
+        struct group *group = find_from(head, metric, app, chosen);
+        while (group != NULL && !count_hold(&group->series)) /* one that is removed */
+            group = find_from(atomic_load_explicit(&group->next_in_bucket, memory_order_acquire), metric, app, chosen);
+        if (group != NULL) {
+            free(fresh);
+            return group;
         }
-        if (fresh == NULL && (fresh = calloc(1, sizeof *fresh)) == NULL)
+        if (fresh == NULL && (fresh = create_group(metric, app, chosen)) == NULL)
             return NULL;
-        fresh->metric = metric;
-        fresh->app = app;
-        fresh->chosen = chosen;
-        atomic_store_explicit(&fresh->series, 1, memory_order_relaxed);
-        atomic_store_explicit(&fresh->next, head, memory_order_relaxed);
-        /* Release the filled-in group to the acquires here and in store_widest_label(). */
-        if (atomic_compare_exchange_strong_explicit(&metric->groups, &head, fresh, memory_order_release,
-                                                    memory_order_acquire))
-            return fresh;
+        atomic_store_explicit(&fresh->next_in_bucket, head, memory_order_relaxed);
+        /* Release the filled-in group to the acquires here and in group_find(). */
+        if (atomic_compare_exchange_strong_explicit(bucket, &head, fresh, memory_order_release, memory_order_acquire))
+            break;
     }
+    LIST_PUSH(&metric->groups, fresh, next);
+    return fresh;
 }

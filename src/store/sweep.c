@@ -145,6 +145,29 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
            (series_has_outlived(store, series, value, now) && series_end_reported(store, slot, series, value));
 }
 
+static void unlink_group(struct store *store, struct group *group)
+{
+    LIST_CUT(group_bucket(store, group->metric, group->app), group, next_in_bucket);
+}
+
+static void sweep_groups(struct store *store, unsigned slot, struct stored_metric *metric)
+{
+    struct group *previous = NULL;
+    for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
+        struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
+        long none = 0;
+        if (epoch_reserve(&store->epochs, slot, 1) &&
+            atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
+                                                    memory_order_relaxed)) {
+            unlink_group(store, group);
+            LIST_CUT_AFTER(&metric->groups, previous, group, next);
+            epoch_retire(&store->epochs, slot, group, sizeof *group, free);
+        } else
+            previous = group;
+        group = next;
+    }
+}
+
 static void sweep_metric(struct store *store, unsigned slot, struct stored_metric *metric, uint64_t now)
 {
     adopt_new(metric); /* or the next sweep does */
@@ -156,24 +179,15 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
             metric->known[kept++] = series;
             continue;
         }
-        LIST_CUT(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
+        LIST_CUT(bucket_of(&store->buckets, series->hash), series, next_in_bucket);
+        buckets_release(&store->buckets, series->hash);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);
     }
     metric->known_count = kept;
-    for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
-        struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
-        long none = 0;
-        if (epoch_reserve(&store->epochs, slot, 1) &&
-            atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
-                                                    memory_order_relaxed)) {
-            LIST_CUT(&metric->groups, group, next);
-            epoch_retire(&store->epochs, slot, group, sizeof *group, free);
-        }
-        group = next;
-    }
+    sweep_groups(store, slot, metric);
     /* After a peak the list is given back as well. */
     if (kept < metric->known_capacity / 4) {
         struct series **smaller = kept == 0 ? NULL : realloc(metric->known, kept * sizeof *smaller);
@@ -199,11 +213,16 @@ void store_sweep(struct store *store, unsigned slot, uint64_t now)
                                                     memory_order_relaxed)) {
             LIST_CUT(&store->metric_buckets[metric->hash & store->metric_mask], metric, next_in_bucket);
             LIST_CUT_AFTER(&store->metrics, previous, metric, next);
+            /* Groups that are empty since a moment ago: they are freed with it. */
+            for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;
+                 group = atomic_load_explicit(&group->next, memory_order_acquire))
+                unlink_group(store, group);
             atomic_fetch_sub_explicit(&store->metric_count, 1, memory_order_relaxed);
             epoch_retire(&store->epochs, slot, metric, sizeof *metric, stored_metric_free);
         } else
             previous = metric;
         metric = next;
     }
+    buckets_give_back(&store->buckets);
     cells_sweep(&store->cells, &store->epochs, slot);
 }

@@ -1,13 +1,15 @@
 /* The way of a batch without HTTP: give one body to batch_process() again and again, each time under a new frame id.
  *
- *     lines BODY TIMES [THREADS [RULES]]
+ *     lines BODY TIMES [THREADS [RULES [APPS]]]
  *
- * RULES is a configuration with rules, for its lines.
+ * RULES is a configuration with rules, for its lines; "-" for none.  APPS: so many apps have posted the body before,
+ * and the last of them is the one that posts it now.
  *
  * Under callgrind, runs with 1 and with 11 times tell what 10 batches cost, start and end of the program cancelled out.
  * With several threads, each takes the body so many times in a slot of its own: how the store scales where no socket
  * does. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ struct job {
     struct intake *intake;
     struct slice body;
     const struct rules *rules;
+    unsigned app; /* the number of the one that posts */
     unsigned slot;
     unsigned long times;
     pthread_barrier_t *start;
@@ -53,10 +56,13 @@ static void take(const struct job *job, unsigned long time)
 {
     char frame[32];
     int length = snprintf(frame, sizeof frame, "%08x%016lx", job->slot, time);
+    char app[32] = "bench";
+    if (job->app > 0)
+        snprintf(app, sizeof app, "bench-%u", job->app);
     struct batch batch = {
         .body = job->body,
         .received = job->body.length,
-        .app = SLICE("bench"),
+        .app = slice_of(app),
         .rules = job->rules,
         .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
                                                      .frame_id = {frame, (size_t)length},
@@ -76,6 +82,13 @@ static void *run(void *argument)
     for (unsigned long time = 0; time < job->times; time++)
         take(job, time);
     return NULL;
+}
+
+/* Let apps 1 to count - 1 post the body once. */
+static void take_for_others(struct job job, unsigned count)
+{
+    for (job.app = 1; job.app < count; job.app++)
+        take(&job, ULONG_MAX);
 }
 
 static double seconds(clockid_t clock)
@@ -123,7 +136,7 @@ static unsigned long count_lines(struct slice body)
 static struct configuration *read_rules(const char *path)
 {
     struct buffer mistakes = {0};
-    if (path == NULL)
+    if (path == NULL || strcmp(path, "-") == 0)
         return NULL;
     struct configuration *file = configuration_read(path, PASSWORDS_UNKNOWN, &mistakes);
     if (file == NULL) {
@@ -137,15 +150,17 @@ int main(int argc, char **argv)
 {
     unsigned long times = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     unsigned threads = argc > 3 ? (unsigned)atoi(argv[3]) : 1;
+    unsigned apps = argc > 5 ? (unsigned)atoi(argv[5]) : 0;
     if (times == 0 || threads == 0 || threads > THREADS_MAX) {
-        fprintf(stderr, "usage: lines BODY TIMES [THREADS [RULES]]\n");
+        fprintf(stderr, "usage: lines BODY TIMES [THREADS [RULES [APPS]]]\n");
         return 2;
     }
     struct slice body = read_file(argv[1]);
     struct configuration *file = read_rules(argc > 4 ? argv[4] : NULL);
-    struct entities *entities = entities_create(&(struct entities_settings){.app_silence = DAY, .grace = MINUTE});
-    struct store *store =
-        store_create(&(struct store_settings){.max_series = MAX_SERIES, .slots = threads + 1, .entities = entities});
+    struct entities *entities =
+        entities_create(&(struct entities_settings){.app_silence = DAY, .grace = MINUTE, .max_apps = apps});
+    struct store *store = store_create(&(struct store_settings){
+        .max_series = MAX_SERIES * (1 + apps / 100), .slots = threads + 1, .entities = entities});
     struct intake_settings settings = {.entities = entities,
                                        .lifetimes = {[0 ... FAMILY_COUNT - 1] = EXPIRE_AFTER},
                                        .ingest_prefix = SLICE("crates-io-heroku-metrics:ingest "),
@@ -155,8 +170,13 @@ int main(int argc, char **argv)
         abort();
     struct job jobs[THREADS_MAX];
     for (unsigned i = 0; i < threads; i++)
-        jobs[i] = (struct job){
-            .intake = intake, .body = body, .rules = file == NULL ? NULL : file->rules, .slot = i, .times = times};
+        jobs[i] = (struct job){.intake = intake,
+                               .body = body,
+                               .rules = file == NULL ? NULL : file->rules,
+                               .app = apps,
+                               .slot = i,
+                               .times = times};
+    take_for_others(jobs[0], apps);
     struct cost cost = run_all(jobs, threads);
     printf("{\"lines\": %lu, \"batches\": %lu, \"seconds\": %.6f, \"cpu\": %.6f}\n", count_lines(body), times * threads,
            cost.wall, cost.cpu);

@@ -111,11 +111,11 @@ def all_families():
 
 @test
 def fixed_labels_are_on_all_series(context):
-    """Of the credential, or of the entry without a password that has the app; none on the ledger."""
+    """Of the entry that has the app, else of the credential; none on the ledger."""
     server = context.server(CONFIG_FILE=context.file("config.yaml", several(context)))
     bare = context.server()
     for user, password, target, fixed in (("shop", SHOP_PASSWORD, "/drain", {"team": "payments", "environment": 'a"b'}),
-                                          ("team", TEAM_PASSWORD, "/drain?app_name=my-blog", {"team": "web"}),
+                                          ("team", TEAM_PASSWORD, "/drain?app_name=of-team", {"team": "web"}),
                                           ("drain", DRAIN_PASSWORD, "/drain?app_name=my-blog", {"team": "blog"}),
                                           ("drain", DRAIN_PASSWORD, "/drain?app_name=my-plain", {})):
         # Each is compared with what a server without a configuration says about the same batch.

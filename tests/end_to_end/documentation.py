@@ -46,6 +46,7 @@ def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
     server = context.server(MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
+    server.post(router_error("H12"), "__turned_away")
     server.page()  # counts itself on the next one
     compare(shown_metrics(server.page().text, "drain_exporter|process"), documented_metrics("own metrics"))
 

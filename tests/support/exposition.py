@@ -143,6 +143,8 @@ def ledgers(page):
     for labels, value in page.select("drain_exporter_messages_foreign_total"):
         if value > 0:  # what the shared user posts for others; most tests have none of these
             books[labels.get("app", "")]["foreign"] = value
+    for labels, value in page.select("drain_exporter_messages_refused_total"):
+        books[labels["app"]]["refused"] = books[labels["app"]].get("refused", 0) + value
     for app, book in books.items():
         check(book["received"] == sum(book.values()) - book["received"], "the ledger of %s does not balance: %r", app, book)
     return books

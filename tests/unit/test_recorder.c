@@ -122,7 +122,77 @@ static void set(const struct metric *metric, const char *name, const char *proce
     recorder.output.record(&recorder.output, &sample);
 }
 
+/* When the counter of this code was born, after the batch began. */
+static uint64_t born_after(const char *code)
+{
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("code"), slice_of(code)}};
+    struct identity identity;
+    struct store_series_view view;
+    assert_int_equal(identity_build(&identity, SLICE(""), slice_of(hits.name), labels, 2), IDENTITY_OK);
+    assert_true(store_look_up(store, &identity, &view));
+    return view.born - now;
+}
+
 /* ---- samples ---- */
+
+/* A batch may take seconds: what it creates late is no older than it is, or it would not be shown at 0 first. */
+static void late_in_a_batch(void **state)
+{
+    (void)state;
+    start();
+    count("early", 1);
+    recorder.started -= 3000; /* as if the clock had gone on */
+    for (int i = 0; i < 64; i++)
+        at("2022-12-07T15:54:57+00:00");
+    count("late", 1);
+    recorder.started -= 2000;
+    recorder_look_at_clock(&recorder);
+    count("last", 1);
+    assert_in_range(born_after("early"), 0, 2000);
+    assert_in_range(born_after("late"), 3000, 4999);
+    assert_in_range(born_after("last"), 5000, 10000);
+    end();
+}
+
+/* What is refused is counted: how much is logged as well, but not what stands at 0. */
+static void refused_volume_and_zeros(void **state)
+{
+    (void)state;
+    static const struct metric volume = {
+        .name = "volume", .help = "", .type = METRIC_COUNTER, .cells = 1, .volume = true};
+    struct store *large = store;
+    store = store_create(&(struct store_settings){.max_series = 1, .slots = 2, .entities = entities});
+    start();
+    count("first", 1);
+    count("second", 0);
+    struct sample sample = {.metric = &volume, .name = slice_of(volume.name), .amount = 7};
+    recorder.output.record(&recorder.output, &sample);
+    assert_true(recorder.tally.refused[RECORDER_LOG_VOLUME] == 1);
+    assert_true(recorder.tally.refused[FAMILY_INGEST] == 0);
+    count("third", 1);
+    assert_true(recorder.tally.refused[FAMILY_INGEST] == 1);
+    assert_true(recorder.tally.recorded == 1);
+    end();
+    store_free(store);
+    store = large;
+}
+
+static void too_many_processes(void **state)
+{
+    (void)state;
+    static char texts[5000][16];
+    start();
+    for (int i = 0; i < 5000; i++) {
+        snprintf(texts[i], sizeof texts[i], "run.%d", i);
+        set(NULL, "g", texts[i], 1);
+        if (procids_is_full(&procids)) {
+            recorder_forget_procids(&recorder);
+            procids_start(&procids);
+        }
+    }
+    assert_in_range((uint64_t)recorder.tally.processes_refused, 900, 1000);
+    end();
+}
 
 static void counted_samples(void **state)
 {
@@ -388,6 +458,9 @@ static void zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(late_in_a_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_volume_and_zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_processes, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
