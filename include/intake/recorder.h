@@ -7,6 +7,7 @@
 #include "intake/overflow.h"
 #include "intake/procids.h"
 #include "intake/series_cache.h"
+#include "intake/syslog.h"
 #include "store/store.h"
 
 /* Milliseconds that a batch waits at most until the values that it has replaced can be freed, if these are many. */
@@ -58,7 +59,8 @@ struct recorder {
     struct family_context *context; /* for the families' zeros */
     const struct line *line;        /* the one that is read now */
     enum family_id family;
-    int64_t line_time; /* of that line; 0: not read yet */
+    int64_t line_time;           /* of that line; 0: not read yet */
+    struct syslog_minute minute; /* of the last line whose time was read */
     struct recorder_labels written;
     struct procids *procids;
     unsigned procid;                 /* of that line, or PROCIDS_MAX */

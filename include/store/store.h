@@ -107,7 +107,7 @@ struct store_terms {
 struct series;
 
 /* Find a counted series of metric, or create it with all cells at 0; either keeps it alive.  On RECORDED or CREATED,
- * *counter may be added to until store_leave().  The identity's name must be metric->name; several metrics may share a
+ * *counter may be added to until store_leave().  The identity's name must be metric->name, if that is not chosen; several metrics may share a
  * name as long as their series differ.  Inside only. */
 enum store_result store_counter(struct store *store, unsigned slot, const struct identity *identity,
                                 const struct metric *metric, const struct store_terms *terms, struct series **counter);

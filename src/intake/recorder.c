@@ -18,7 +18,8 @@ static int64_t line_time(struct recorder *recorder)
 {
     int64_t arrival = recorder->batch.time;
     if (recorder->line_time == 0 &&
-        !(syslog_time(recorder->line->timestamp, &recorder->line_time) && recorder->line_time < arrival))
+        !(syslog_time_near(recorder->line->timestamp, &recorder->minute, &recorder->line_time) &&
+          recorder->line_time < arrival))
         recorder->line_time = arrival;
     return recorder->line_time;
 }
@@ -157,15 +158,16 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
                                struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX])
 {
     const struct metric *metric = sample->metric;
+    bool chosen = metric_is_chosen(metric);
     size_t count = 0;
-    for (size_t i = 0; metric == NULL && i < sample->label_count; i++)
+    for (size_t i = 0; chosen && i < sample->label_count; i++)
         all[count++] = sample->labels[i];
     for (size_t i = 0; i < recorder->batch.label_count; i++) {
         const struct label *label = &recorder->batch.labels[i];
-        if (metric == NULL || metric->label == NULL || !slice_equals(label->name, slice_of(metric->label)))
+        if (chosen || metric->label == NULL || !slice_equals(label->name, slice_of(metric->label)))
             all[count++] = *label;
     }
-    for (size_t i = 0; metric != NULL && i < sample->label_count; i++)
+    for (size_t i = 0; !chosen && i < sample->label_count; i++)
         if (sample->labels[i].value.length > 0) /* one without a value is none */
             all[count++] = sample->labels[i];
     return count;
@@ -197,7 +199,7 @@ static bool accept(struct recorder *recorder, const struct sample *sample, const
         rejected[REJECTED_LABELS]++;
         return false;
     }
-    if (sample->metric == NULL &&
+    if (metric_is_chosen(sample->metric) &&
         (is_reserved(identity) || rules_make(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
@@ -297,15 +299,16 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
                                .entity = entity,
                                .lifetime = recorder_persistent(entity)};
     overflow_count(settings->overflow_names, settings->entities, &terms, recorder->batch.ledger_app,
-                   &(struct overflow){
-                       .identity = refused, .app_chose = sample->metric == NULL, .app_full = result == STORE_APP_FULL});
+                   &(struct overflow){.identity = refused,
+                                      .app_chose = metric_is_chosen(sample->metric),
+                                      .app_full = result == STORE_APP_FULL});
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
 static bool may_overflow(const struct sample *sample, enum store_result result)
 {
     bool counted = sample->metric != NULL && sample->metric->cells > 0;
-    return counted || (sample->incremental && (sample->metric != NULL || result == STORE_CAPPED));
+    return (counted || sample->incremental) && (!metric_is_chosen(sample->metric) || result == STORE_CAPPED);
 }
 
 /* The identity of the one series that takes what all others of its metric and app cannot: all labels but app and the

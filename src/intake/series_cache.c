@@ -11,7 +11,7 @@ void series_cache_forget(struct series_cache *cache)
 
 static struct cached_series *slot_of(struct series_cache *cache, const struct sample *sample)
 {
-    if (sample->label_count > SERIES_CACHE_LABELS)
+    if (sample->label_count > SERIES_CACHE_LABELS || sample->metric->chosen)
         return NULL;
     uint64_t hash = (uintptr_t)sample->metric >> 4;
     for (size_t i = 0; i < sample->label_count; i++)

@@ -9,7 +9,7 @@ enum standing { ENDED, CHOSEN, IN_FORCE };
 
 static enum standing standing_of(const struct metric *metric)
 {
-    if (metric == NULL)
+    if (metric_is_chosen(metric))
         return CHOSEN;
     return metric_has_ended(metric) ? ENDED : IN_FORCE;
 }
@@ -65,8 +65,9 @@ static bool counts_alike(const struct series *series, const struct metric *metri
     const struct metric *counted = series_metric(series);
     if (counted == metric)
         return series->counted;
-    if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->label != NULL ||
-        metric->label != NULL || counted->type != metric->type || counted->cells != metric->cells)
+    if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->chosen ||
+        metric->chosen || counted->label != NULL || metric->label != NULL || counted->type != metric->type ||
+        counted->cells != metric->cells)
         return false;
     return counted->type != METRIC_HISTOGRAM ||
            memcmp(counted->bounds, metric->bounds, (metric->cells - 2) * sizeof metric->bounds[0]) == 0;

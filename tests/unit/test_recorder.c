@@ -275,6 +275,64 @@ static void gauges_over_the_bound(void **state)
     assert_true(recorder.tally.refused[FAMILY_INGEST] == 20);
 }
 
+/* Names that an app chooses may be counted as well: then all that is said of such names holds for them. */
+static const struct metric chosen = {.help = "Counted.", .type = METRIC_COUNTER, .cells = 1, .chosen = true};
+
+static struct series *find_chosen(const char *name, const char *user)
+{
+    struct label labels[] = {
+        {SLICE("app"), SLICE("a")}, {SLICE("code"), SLICE("own")}, {SLICE("user"), slice_of(user)}};
+    struct sample sample = {
+        .metric = &chosen, .name = slice_of(name), .labels = labels, .label_count = 3, .name_limited = true};
+    return recorder.output.find(&recorder.output, &sample);
+}
+
+static void chosen_names(void **state)
+{
+    (void)state;
+    fixed_labels[0] = (struct label){SLICE("code"), SLICE("fixed")};
+    fixed_label_count = 1;
+    start();
+    struct series *mine = find_chosen("mine", "x"), *yours = find_chosen("yours", "x");
+    assert_true(mine != NULL && yours != NULL && mine != yours);
+    assert_ptr_equal(find_chosen("mine", "x"), mine);
+    recorder.output.add(&recorder.output, mine, 0, 2);
+    recorder.output.add(&recorder.output, yours, 0, 3);
+    assert_null(find_chosen("heroku_mine", "x"));
+    assert_true(recorder.tally.rejected[REJECTED_RESERVED] == 1);
+    assert_non_null(find_chosen("third", "x"));
+    assert_null(find_chosen("fourth", "x"));
+    assert_true(recorder.tally.rejected[REJECTED_NAMES] == 1);
+    char user[16];
+    for (int i = 0; i < 119; i++) { /* over the bound of a metric they share one series */
+        snprintf(user, sizeof user, "u%d", i);
+        recorder.output.add(&recorder.output, find_chosen("mine", user), 0, 1);
+    }
+    end();
+    page_has("# TYPE mine counter");
+    page_has("mine{app=\"a\",code=\"fixed\",user=\"x\"} 2"); /* a fixed label wins */
+    page_has("yours{app=\"a\",code=\"fixed\",user=\"x\"} 3");
+    page_has("mine{app=\"a\",code=\"fixed\",user=\"__other__\"} 20");
+    page_has("drain_exporter_series_overflowed_total{app=\"a\",label=\"user\",metric=\"mine\"} 20");
+}
+
+/* A metric of ours takes a name over that an app had chosen, and not the other way. */
+static void chosen_names_give_way(void **state)
+{
+    (void)state;
+    static const struct metric own = {.name = "mine", .help = "Ours.", .type = METRIC_COUNTER, .cells = 1};
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("code"), SLICE("own")}, {SLICE("user"), SLICE("x")}};
+    struct sample sample = {.metric = &own, .name = SLICE("mine"), .labels = labels, .label_count = 3, .amount = 1};
+    start();
+    recorder.output.add(&recorder.output, find_chosen("mine", "x"), 0, 5);
+    recorder.output.record(&recorder.output, &sample);
+    assert_null(find_chosen("mine", "x"));
+    assert_true(recorder.tally.outdated == 1);
+    end();
+    assert_int_equal(page_count("# HELP mine Ours.\n"), 1);
+    page_has("mine{app=\"a\",code=\"own\",user=\"x\"} 1");
+}
+
 /* A batch that replaces much leaves the store in between.  What was found before is found anew. */
 static void long_batches(void **state)
 {
@@ -396,6 +454,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(fixed, setup, teardown),
         cmocka_unit_test_setup_teardown(over_the_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(gauges_over_the_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(chosen_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(chosen_names_give_way, setup, teardown),
         cmocka_unit_test_setup_teardown(long_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(long_batches_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_with_its_process, setup, teardown),
