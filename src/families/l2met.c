@@ -72,13 +72,17 @@ static bool may_have_pairs(struct slice text, struct scan_ahead *hashes)
     return has_key(text, position) || slice_starts_with(text, legacy);
 }
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
     struct process process;
-    return slice_equals(line->appname, SLICE("app")) && may_have_pairs(line->message, context->hashes) &&
-           !slice_starts_with(line->message, SLICE("{")) && /* JSON: there are texts in it, no pairs */
-           process_read(line->procid, &process) &&
+    return slice_equals(line->appname, SLICE("app")) && process_read(line->procid, &process) &&
            !slice_equals(process.type, SLICE("postgres")); /* the log of a database server: SQL */
+}
+
+static bool owns(const struct line *line, const struct family_context *context)
+{
+    return may_have_pairs(line->message, context->hashes) &&
+           !slice_starts_with(line->message, SLICE("{")); /* JSON: there are texts in it, no pairs */
 }
 
 /* ---- what a line yields ---- */
@@ -338,5 +342,6 @@ const struct family l2met_family = {.prefixes = {"l2met"},
                                     .rules_after = true,
                                     .create_state = create_state,
                                     .free_state = free,
+                                    .hears = hears,
                                     .owns = owns,
                                     .read = read_line};

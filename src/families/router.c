@@ -122,9 +122,8 @@ static struct router *router_of(const struct family_context *context)
 
 /* ---- reading ---- */
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("router")) && slice_equals(line->appname, SLICE("heroku"));
 }
 
@@ -570,7 +569,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
 const struct family router_family = {.prefixes = {"heroku_router"},
                                      .create_state = create_state,
                                      .free_state = free,
-                                     .owns = owns,
+                                     .hears = hears,
                                      .read = read_line,
                                      .start_app = start_app,
                                      .start_process = start_process};

@@ -103,10 +103,19 @@ static enum verdict read_line(struct batch_run *run, const struct line *line, en
     return families[family]->read(line, &run->context, output_of(run));
 }
 
+/* The family that owns a line.  Which ones hear its author is asked once in a batch. */
+static enum family_id find_family(struct batch_run *run, const struct line *line)
+{
+    struct procid *author = &run->procids.list[run->procid];
+    if (author->families == 0)
+        author->families = families_hearing(line);
+    return family_among(author->families, line, &run->context);
+}
+
 static void take_line(struct batch_run *run, struct slice message, const struct line *line, bool has_header)
 {
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
-    enum family_id family = family_of(line, &run->context);
+    enum family_id family = find_family(run, line);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
     enum family_id after = FAMILY_COUNT;
     if (verdict == VERDICT_NOT_A_METRIC)
