@@ -12,6 +12,7 @@
 /* What a worker needs to read lines with, for each family. */
 struct readers {
     void *states[FAMILY_COUNT];
+    struct series_cache *series;
 };
 
 struct intake {
@@ -22,6 +23,18 @@ struct intake {
     struct readers *readers; /* for each slot */
     struct arrival_clock clock;
 };
+
+static bool open_readers(struct readers *readers)
+{
+    readers->series = series_cache_create();
+    return readers->series != NULL && families_open(readers->states);
+}
+
+static void close_readers(struct readers *readers)
+{
+    families_close(readers->states);
+    free(readers->series);
+}
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
 {
@@ -36,7 +49,7 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
     bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
-        complete = families_open(intake->readers[i].states);
+        complete = open_readers(&intake->readers[i]);
     if (complete)
         return intake;
     intake_free(intake);
@@ -48,7 +61,7 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++)
-        families_close(intake->readers[i].states);
+        close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
     overflow_names_free(intake->overflow_names);
@@ -269,6 +282,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     struct recorder_settings recorder_settings = {.store = intake->store,
                                                   .entities = settings->entities,
                                                   .overflow_names = intake->overflow_names,
+                                                  .series = intake->readers[slot].series,
                                                   .slot = slot,
                                                   .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {

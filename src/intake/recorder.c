@@ -338,37 +338,61 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 
 /* ---- counted samples ---- */
 
-/* Find the sample's series, or make it; the one for overflow if it is over a bound.  NULL: it is refused, and counted
- * as such if a line said it. */
-static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
+/* A series for a sample. */
+struct counter {
+    struct series *series; /* NULL: it is refused */
+    bool shared;           /* the one for overflow: the next batch asks again whether the sample may have its own */
+};
+
+/* Find the sample's series, or make it; the one for overflow if it is over a bound.  It is counted if the sample is
+ * refused and a line said it. */
+static struct counter find_counter(struct recorder *recorder, const struct sample *sample,
+                                   const struct store_terms *own, bool is_said)
 {
     struct identity identity;
-    struct series *counter = NULL;
+    struct counter counter = {0};
     if (!identify(recorder, sample, &identity))
-        return NULL;
-    struct store_terms terms = terms_of(recorder, sample);
+        return counter;
+    struct store_terms terms = *own;
     struct store *store = recorder->settings.store;
-    enum store_result result =
-        store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
-    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
-        result = store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
+    unsigned slot = recorder->settings.slot;
+    enum store_result result = store_counter(store, slot, &identity, sample->metric, &terms, &counter.series);
+    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms)) {
+        counter.shared = true;
+        result = store_counter(store, slot, &identity, sample->metric, &terms, &counter.series);
+    }
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
     if (is_said)
         count_result(recorder, result);
-    return NULL;
+    return (struct counter){0};
 }
 
-/* The same through what the batch has looked up already. */
+/* Not inlined: what a series is known by is mostly all that is needed. */
+__attribute__((noinline)) static struct series *lookup_anew(struct recorder *recorder, const struct sample *sample,
+                                                            struct cached_series *slot, bool is_said)
+{
+    struct series_cache *cache = recorder->settings.series;
+    struct store_terms terms = terms_of(recorder, sample);
+    if (slot != NULL && slot->series != NULL &&
+        store_counts_again(recorder->settings.store, slot->series, sample->metric, &terms)) {
+        series_cache_renew(cache, slot);
+        return slot->series;
+    }
+    struct counter counter = find_counter(recorder, sample, &terms, is_said);
+    if (counter.series != NULL && slot != NULL)
+        series_cache_keep(cache, slot, sample, recorder->fixed, counter.series, !counter.shared);
+    return counter.series;
+}
+
+/* The same through what was looked up already, in this batch or in one before. */
 static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_said)
 {
-    struct cached_series *slot = series_cache_find(&recorder->series, sample);
-    if (slot != NULL && slot->series != NULL)
+    struct series_cache *cache = recorder->settings.series;
+    struct cached_series *slot = series_cache_find(cache, sample, recorder->fixed);
+    if (slot != NULL && slot->series != NULL && series_cache_is_present(cache, slot))
         return slot->series;
-    struct series *counter = find_counter(recorder, sample, is_said);
-    if (counter != NULL && slot != NULL)
-        series_cache_keep(&recorder->series, slot, sample, counter);
-    return counter;
+    return lookup_anew(recorder, sample, slot, is_said);
 }
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
@@ -409,7 +433,7 @@ static void forget_found(struct recorder *recorder)
 {
     static _Thread_local uint64_t generation;
     recorder->output.generation = ++generation;
-    series_cache_forget(&recorder->series);
+    series_cache_begin(recorder->settings.series, store_removals(recorder->settings.store));
 }
 
 /* Values after which what could not be freed is looked at again. */
@@ -500,6 +524,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .scale = scale};
     recorder->settings = *settings;
     recorder->batch = *batch;
+    recorder->fixed = series_cache_fixed(batch->labels, batch->label_count);
     recorder->context = context;
     recorder->procids = procids;
     forget_found(recorder);

@@ -1,52 +1,30 @@
 #include "intake/series_cache.h"
 
+#include <stdlib.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-void series_cache_forget(struct series_cache *cache)
+#define NOT_KEPT UINT64_MAX
+
+struct series_cache *series_cache_create(void)
 {
-    memset(cache->used, 0, sizeof cache->used);
-    cache->text_used = 0;
+    return calloc(1, sizeof(struct series_cache)); /* pages that no series is kept in are not used */
 }
 
-static struct cached_series *slot_of(struct series_cache *cache, const struct sample *sample)
+void series_cache_begin(struct series_cache *cache, uint64_t removals)
 {
-    if (sample->label_count > SERIES_CACHE_LABELS || sample->metric->chosen)
-        return NULL;
-    uint64_t hash = (uintptr_t)sample->metric >> 4;
-    for (size_t i = 0; i < sample->label_count; i++)
-        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
-    return &cache->slots[hash % SERIES_CACHE_SLOTS];
+    cache->generation++;
+    cache->removals = removals;
 }
 
-static bool is_series_of(const struct cached_series *slot, const struct sample *sample)
+uint64_t series_cache_fixed(const struct label *labels, size_t count)
 {
-    if (slot->metric != sample->metric || slot->label_count != sample->label_count)
-        return false;
-    for (size_t i = 0; i < sample->label_count; i++)
-        if (!slice_equals(slot->values[i], sample->labels[i].value))
-            return false;
-    return true;
-}
-
-static bool is_used(const struct series_cache *cache, const struct cached_series *slot)
-{
-    size_t number = (size_t)(slot - cache->slots);
-    return (cache->used[number / 64] >> number % 64 & 1) != 0;
-}
-
-static void set_used(struct series_cache *cache, const struct cached_series *slot)
-{
-    size_t number = (size_t)(slot - cache->slots);
-    cache->used[number / 64] |= UINT64_C(1) << number % 64;
-}
-
-struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample)
-{
-    struct cached_series *slot = slot_of(cache, sample);
-    if (slot != NULL && !(is_used(cache, slot) && is_series_of(slot, sample)))
-        slot->series = NULL;
-    return slot;
+    uint64_t hash = count;
+    for (size_t i = 0; i < count; i++) {
+        hash = XXH3_64bits_withSeed(labels[i].name.at, labels[i].name.length, hash);
+        hash = XXH3_64bits_withSeed(labels[i].value.at, labels[i].value.length, hash);
+    }
+    return hash;
 }
 
 static size_t length_of_values(const struct sample *sample)
@@ -57,28 +35,58 @@ static size_t length_of_values(const struct sample *sample)
     return length;
 }
 
-/* A copy of text, for which there is room. */
-static struct slice copy_of(struct series_cache *cache, struct slice text)
+static bool can_have_slot(const struct sample *sample)
 {
-    char *copy = cache->text + cache->text_used;
-    if (text.length == 0)
-        return text;
-    memcpy(copy, text.at, text.length);
-    cache->text_used += text.length;
-    return (struct slice){copy, text.length};
+    return sample->label_count <= SERIES_CACHE_LABELS && !sample->metric->chosen &&
+           length_of_values(sample) <= SERIES_CACHE_TEXT;
+}
+
+static struct cached_series *slot_of(struct series_cache *cache, const struct sample *sample)
+{
+    uint64_t hash = (uintptr_t)sample->metric >> 4;
+    for (size_t i = 0; i < sample->label_count; i++)
+        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
+    return &cache->slots[hash % SERIES_CACHE_SLOTS];
+}
+
+/* Is the slot's series that of the sample? */
+static bool is_series_of(const struct cached_series *slot, const struct sample *sample, uint64_t fixed)
+{
+    const char *text = slot->text;
+    if (slot->metric != sample->metric || slot->label_count != sample->label_count || slot->fixed != fixed)
+        return false;
+    for (size_t i = 0; i < sample->label_count; text += slot->lengths[i], i++)
+        if (!slice_equals((struct slice){text, slot->lengths[i]}, sample->labels[i].value))
+            return false;
+    return true;
+}
+
+struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample, uint64_t fixed)
+{
+    if (!can_have_slot(sample))
+        return NULL;
+    struct cached_series *slot = slot_of(cache, sample);
+    bool held = slot->generation == cache->generation || slot->removals == cache->removals;
+    if (!held || !is_series_of(slot, sample, fixed))
+        slot->series = NULL;
+    return slot;
 }
 
 void series_cache_keep(struct series_cache *cache, struct cached_series *slot, const struct sample *sample,
-                       struct series *series)
+                       uint64_t fixed, struct series *series, bool lasts)
 {
-    if (sample->transient && length_of_values(sample) > sizeof cache->text - cache->text_used)
-        series_cache_forget(cache);
-    set_used(cache, slot);
+    char *text = slot->text;
+    slot->series = series;
     slot->metric = sample->metric;
-    slot->label_count = sample->label_count;
+    slot->fixed = fixed;
+    slot->generation = cache->generation;
+    slot->removals = lasts ? cache->removals : NOT_KEPT;
+    slot->label_count = (uint16_t)sample->label_count;
     for (size_t i = 0; i < sample->label_count; i++) {
         struct slice value = sample->labels[i].value;
-        slot->values[i] = sample->transient ? copy_of(cache, value) : value;
+        slot->lengths[i] = (uint16_t)value.length;
+        if (value.length > 0)
+            memcpy(text, value.at, value.length);
+        text += value.length;
     }
-    slot->series = series;
 }

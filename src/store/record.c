@@ -98,6 +98,18 @@ enum store_result store_counter(struct store *store, unsigned slot, const struct
     }
 }
 
+uint64_t store_removals(const struct store *store)
+{
+    return atomic_load_explicit(&store->removals, memory_order_relaxed);
+}
+
+bool store_counts_again(struct store *store, struct series *counter, const struct metric *metric,
+                        const struct store_terms *terms)
+{
+    return counts_alike(counter, metric) && !was_anothers(store, counter, ENTITY_COUNTED, ENTITY_COUNTED, terms) &&
+           refresh(counter, terms->now);
+}
+
 void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
 {
     _Atomic(double) *own = &cells_of_slot(counter->cells, slot)[cell];

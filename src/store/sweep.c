@@ -156,6 +156,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
             metric->known[kept++] = series;
             continue;
         }
+        atomic_fetch_add_explicit(&store->removals, 1, memory_order_relaxed);
         LIST_CUT(&store->buckets[series->hash & store->bucket_mask], series, next_in_bucket);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
         count_release(&series->group->series);

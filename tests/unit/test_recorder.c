@@ -1,6 +1,7 @@
 #include "intake/recorder.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "families/family.h"
 #include "page_support.h"
@@ -14,6 +15,7 @@ static const int64_t WALL = INT64_C(1670428500000000); /* 2022-12-07T15:55:00Z *
 static struct entities *entities;
 static struct store *store;
 static struct overflow_names *names;
+static struct series_cache *cache;
 static void *states[FAMILY_COUNT];
 static uint64_t lifetimes[FAMILY_COUNT];
 static uint64_t now;
@@ -48,6 +50,7 @@ static int setup(void **state)
                                                   .slots = 2,
                                                   .entities = entities});
     names = overflow_names_create();
+    cache = series_cache_create();
     assert_true(families_open(states));
     for (int i = 0; i < FAMILY_COUNT; i++)
         lifetimes[i] = 10 * MINUTE;
@@ -59,6 +62,7 @@ static int teardown(void **state)
     (void)state;
     families_close(states);
     overflow_names_free(names);
+    free(cache);
     store_free(store);
     entities_free(entities);
     return 0;
@@ -69,8 +73,12 @@ static void start(void)
 {
     procids_start(&procids);
     context = (struct family_context){.app = SLICE("a"), .states = states};
-    struct recorder_settings settings = {
-        .store = store, .entities = entities, .overflow_names = names, .slot = SLOT, .lifetimes = lifetimes};
+    struct recorder_settings settings = {.store = store,
+                                         .entities = entities,
+                                         .overflow_names = names,
+                                         .series = cache,
+                                         .slot = SLOT,
+                                         .lifetimes = lifetimes};
     struct recorder_batch batch = {
         .app = SLICE("a"),
         .labels = fixed_labels,
