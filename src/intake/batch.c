@@ -190,9 +190,13 @@ static void take_messages(struct batch_run *run)
 
 /* ---- the ledger ---- */
 
+/* After store_enter(). */
 static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    return ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
+    struct ledger ledger = ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
+    ledger.series = intake->readers[slot].series;
+    series_cache_begin(ledger.series, store_removals(intake->store));
+    return ledger;
 }
 
 static void count_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,

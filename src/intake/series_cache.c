@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #define NOT_KEPT UINT64_MAX
+#define MULTIPLIER UINT64_C(0x9E3779B97F4A7C15) /* Fibonacci hashing */
 
 struct series_cache *series_cache_create(void)
 {
@@ -27,26 +28,41 @@ uint64_t series_cache_fixed(const struct label *labels, size_t count)
     return hash;
 }
 
-static size_t length_of_values(const struct sample *sample)
+/* The first eight bytes of a text and its last eight, which overlap in a short one: labels differ in either. */
+static uint64_t ends_of(struct slice text)
 {
+    uint64_t first = 0, last = 0;
+    uint32_t half;
+    if (text.length >= sizeof first) {
+        memcpy(&first, text.at, sizeof first);
+        memcpy(&last, text.at + text.length - sizeof last, sizeof last);
+        return first ^ last << 1;
+    }
+    if (text.length >= sizeof half) {
+        memcpy(&half, text.at, sizeof half);
+        memcpy(&last, text.at + text.length - sizeof half, sizeof half);
+        return half | last << 32;
+    }
+    for (size_t i = 0; i < text.length; i++)
+        first = first << 8 | (unsigned char)text.at[i];
+    return first;
+}
+
+/* The first of the two slots that a sample may have; NULL if it may have none. */
+static struct cached_series *slots_of(struct series_cache *cache, const struct sample *sample)
+{
+    if (sample->label_count > SERIES_CACHE_LABELS || sample->metric->chosen)
+        return NULL;
+    uint64_t hash = (uintptr_t)sample->metric;
     size_t length = 0;
-    for (size_t i = 0; i < sample->label_count; i++)
-        length += sample->labels[i].value.length;
-    return length;
-}
-
-static bool can_have_slot(const struct sample *sample)
-{
-    return sample->label_count <= SERIES_CACHE_LABELS && !sample->metric->chosen &&
-           length_of_values(sample) <= SERIES_CACHE_TEXT;
-}
-
-static struct cached_series *slot_of(struct series_cache *cache, const struct sample *sample)
-{
-    uint64_t hash = (uintptr_t)sample->metric >> 4;
-    for (size_t i = 0; i < sample->label_count; i++)
-        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
-    return &cache->slots[hash % SERIES_CACHE_SLOTS];
+    for (size_t i = 0; i < sample->label_count; i++) {
+        struct slice value = sample->labels[i].value;
+        length += value.length;
+        hash = (hash ^ ends_of(value) ^ value.length) * MULTIPLIER;
+        hash ^= hash >> 32;
+    }
+    hash *= MULTIPLIER;
+    return length > SERIES_CACHE_TEXT ? NULL : &cache->slots[(hash >> 32) % SERIES_CACHE_SLOTS & ~UINT64_C(1)];
 }
 
 /* Is the slot's series that of the sample? */
@@ -61,15 +77,23 @@ static bool is_series_of(const struct cached_series *slot, const struct sample *
     return true;
 }
 
+static bool is_held(const struct series_cache *cache, const struct cached_series *slot)
+{
+    return slot->generation == cache->generation || slot->removals == cache->removals;
+}
+
 struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample, uint64_t fixed)
 {
-    if (!can_have_slot(sample))
+    struct cached_series *slots = slots_of(cache, sample);
+    if (slots == NULL)
         return NULL;
-    struct cached_series *slot = slot_of(cache, sample);
-    bool held = slot->generation == cache->generation || slot->removals == cache->removals;
-    if (!held || !is_series_of(slot, sample, fixed))
-        slot->series = NULL;
-    return slot;
+    for (unsigned i = 0; i < 2; i++)
+        if (is_series_of(&slots[i], sample, fixed) && is_held(cache, &slots[i]))
+            return &slots[i];
+    struct cached_series *older = &slots[slots[1].generation < slots[0].generation];
+    older->series = NULL;
+    older->metric = NULL; /* until it is kept it is nobody's */
+    return older;
 }
 
 void series_cache_keep(struct series_cache *cache, struct cached_series *slot, const struct sample *sample,
