@@ -145,6 +145,36 @@ static void counted_samples(void **state)
     assert_true(recorder.tally.recorded == 2);
 }
 
+/* The next batch counts in the series that the one before found, until the store has removed it. */
+static void over_batches(void **state)
+{
+    (void)state;
+    fixed_label_count = 0;
+    start();
+    count("x", 1);
+    end();
+    start();
+    count("x", 2);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 3");
+    fixed_labels[0] = (struct label){SLICE("region"), SLICE("eu")};
+    fixed_label_count = 1;
+    start();
+    count("x", 5);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 3");
+    page_has("heroku_hits_total{app=\"a\",code=\"x\",region=\"eu\"} 5");
+    fixed_label_count = 0;
+    now += UINT64_C(25) * 60 * MINUTE; /* the app has been silent for a day */
+    store_enter(store, MAINTENANCE);
+    store_sweep(store, MAINTENANCE, now);
+    store_leave(store, MAINTENANCE);
+    start();
+    count("x", 7);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 7");
+}
+
 /* A line's samples with the same array of labels; it may be another line's later. */
 static void labels_of_a_line(void **state)
 {
@@ -455,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
+        cmocka_unit_test_setup_teardown(over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
