@@ -129,7 +129,10 @@ bool store_counts_again(struct store *store, struct series *counter, const struc
 /* Add to one of its cells.  Only the thread with the slot. */
 void store_add(struct series *counter, unsigned slot, unsigned cell, double amount);
 
-/* Both in one. */
+/* Add an observation to a histogram: 1 to the cell of its bucket, and the observation to that of the sum. */
+void store_observe(struct series *histogram, unsigned slot, unsigned bucket, unsigned sum, double observation);
+
+/* Find and add in one. */
 enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
                               const struct metric *metric, unsigned cell, double amount,
                               const struct store_terms *terms);

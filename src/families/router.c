@@ -231,9 +231,25 @@ static void read_pairs(struct slice text, struct router_line *line)
     ((size_t)((end) - *(at)) >= sizeof name - 1 && memcmp(*(at), name, sizeof name - 1) == 0 && \
      (*(at) += sizeof name - 1))
 
+/* Up to the next blank, eight bytes at a time: there are six words in a line, and byte by byte they were the tenth part
+ * of its time. */
 static inline struct slice take_word(const char **at, const char *end)
 {
     const char *start = *at;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    while (end - *at >= 8) {
+        uint64_t bytes;
+        memcpy(&bytes, *at, sizeof bytes);
+        bytes ^= ones * ' ';
+        uint64_t blanks = (bytes - ones) & ~bytes & (ones << 7); /* the lowest bit is that of the first blank */
+        if (blanks != 0) {
+            *at += __builtin_ctzll(blanks) / 8;
+            return (struct slice){start, (size_t)(*at - start)};
+        }
+        *at += 8;
+    }
+#endif
     while (*at < end && **at != ' ')
         (*at)++;
     return (struct slice){start, (size_t)(*at - start)};

@@ -422,8 +422,9 @@ static void observe(struct sample_output *output, struct series *histogram, cons
                     double observation)
 {
     struct recorder *recorder = (struct recorder *)output;
-    add(output, histogram, metric_bucket(metric, observation), 1);
-    store_add(histogram, recorder->settings.slot, metric->cells - 1, observation);
+    recorder->tally.recorded++;
+    store_observe(histogram, recorder->settings.slot, metric_bucket(metric, observation), metric->cells - 1,
+                  observation);
 }
 
 /* ---- reported samples ---- */

@@ -110,13 +110,24 @@ bool store_counts_again(struct store *store, struct series *counter, const struc
            refresh(counter, terms->now);
 }
 
-void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
+/* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
+static inline void add_to(_Atomic(double) *own, double amount)
 {
-    _Atomic(double) *own = &cells_of_slot(counter->cells, slot)[cell];
-    /* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
     double sum = atomic_load_explicit(own, memory_order_relaxed) + amount;
     if (isfinite(sum))
         atomic_store_explicit(own, sum, memory_order_relaxed);
+}
+
+void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
+{
+    add_to(&cells_of_slot(counter->cells, slot)[cell], amount);
+}
+
+void store_observe(struct series *histogram, unsigned slot, unsigned bucket, unsigned sum, double observation)
+{
+    _Atomic(double) *own = cells_of_slot(histogram->cells, slot);
+    add_to(&own[bucket], 1);
+    add_to(&own[sum], observation);
 }
 
 enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
