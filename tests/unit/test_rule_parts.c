@@ -67,7 +67,7 @@ static void each_position(void **state)
 static void alike(void **state)
 {
     (void)state;
-    char text[PART_MAX];
+    char text[64];
     for (int i = 0; i < 100; i++) {
         snprintf(text, sizeof text, " took%02d=", i);
         add((size_t)i, text);
