@@ -204,6 +204,7 @@ static struct known_series find_series(const struct measurement *measurement, co
                             .name = name,
                             .labels = labels->of_type,
                             .label_count = COUNT(labels->of_type),
+                            .amount = measurement->quantity.number, /* if it is refused, explain shows it */
                             .name_limited = true};
     struct series *series = output->find(output, &sample);
     return (struct known_series){.series = series,
