@@ -204,10 +204,17 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 BENCH       := $(BUILD)/tests/bench
 BENCH_MODULES := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: bench instructions instructions-renew
-bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run
+.PHONY: bench bench-compare bench-scale instructions instructions-renew
+bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines $(BENCH)/floors without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run
 	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
 	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+
+BASE ?= HEAD
+bench-compare: $(BUILD)/drain_exporter $(BENCH)/load $(BENCH)/lines without-jemalloc ## is this tree slower than the commit BASE (HEAD)? both in turn
+	$(Q)tests/bench/compare --base $(BASE) --program $(BUILD)/drain_exporter --tools $(BENCH) \
+	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+bench-scale: $(BUILD)/drain_exporter $(BENCH)/load ## does anything grow faster than its input: workers, connections, series, apps, bodies
+	$(Q)tests/bench/scale --program $(BUILD)/drain_exporter --tools $(BENCH) $(BENCH_FLAGS)
 
 # Counts repeat, so a line that has become dearer is found on any machine, busy or not; in half a minute.
 instructions: without-jemalloc ## what lines cost in instructions, against tests/bench/instructions.json
@@ -221,7 +228,7 @@ $(BENCH)/sink: $(BENCH)/sink.o
 $(BENCH)/load: $(BENCH)/load.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
 
-$(BENCH)/lines: $(BENCH)/lines.o $(BENCH_MODULES)
+$(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 # ---- the container ----

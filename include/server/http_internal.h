@@ -22,6 +22,7 @@
 #include "server/chunks.h"
 #include "server/http.h"
 #include "server/request_head.h"
+#include "server/trust.h"
 #include "server/verifier.h"
 
 /* ---- structures ---- */
@@ -66,6 +67,7 @@ struct connection {
     bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
     SSL_CTX *tls;           /* a reference; NULL: none */
+    struct trust trust;
     struct gate gate;
 };
 
@@ -105,7 +107,8 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next four, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next five, which change only at a reload */
+    uint64_t access;              /* another number with other accounts */
     SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */

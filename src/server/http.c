@@ -94,6 +94,7 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     struct accounts *old_accounts = server->accounts;
     struct rules *old_rules = server->rules;
     server->accounts = accounts_ref(accounts);
+    server->access++;
     server->rules = rules_ref(rules);
     server->metrics_realm = *metrics;
     pthread_rwlock_unlock(&server->access_lock);

@@ -63,6 +63,7 @@ static void on_close(void *data)
     struct connection *connection = data;
     h2o_linklist_unlink(&connection->link);
     gate_close(connection);
+    trust_forget(&connection->trust);
     SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
     free(connection);
