@@ -4,6 +4,7 @@
 #define MAINTENANCE_H
 
 #include "base/buffer.h"
+#include "output/page.h"
 #include "store/store.h"
 
 /* A finished page.  Counted: page_unref() each reference. */
@@ -16,6 +17,7 @@ void page_unref(struct page *page);
 
 /* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
 struct page_request {
+    struct page_selection selection;
     bool gzip;
     uint64_t scraper; /* who asks, as a hash; the same for each of his pages; 0: nobody who will ask again */
     /* Called once, on the maintenance thread, with a reference to the page, or NULL if memory was short. */

@@ -26,6 +26,19 @@
 #include "output/encoder.h"
 #include "store/store.h"
 
+/* Which series a page is about.  Two requests for the same may share a page. */
+enum page_scope {
+    PAGE_ALL, /* the only one so far */
+};
+
+/* A plain value: copy it. */
+struct page_selection {
+    enum page_scope scope;
+    entity_id entity; /* whose series, if the scope is about one; else ENTITY_NONE */
+};
+
+bool page_selection_equals(const struct page_selection *a, const struct page_selection *b);
+
 struct page_result {
     size_t lines;  /* samples written */
     size_t hidden; /* series left out because of their names */
@@ -37,6 +50,7 @@ struct page_terms {
     uint64_t now;     /* milliseconds of the monotonic clock */
     uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
     const struct encoder *encoder;
+    struct page_selection selection;
 };
 
 /* Append all that is alive at now to page.  The maintenance thread alone, inside.  Ask page->failed afterwards. */

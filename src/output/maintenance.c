@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/gzip.h"
-#include "output/page.h"
 #include "output/scrapers.h"
 #include "output/self_gauges.h"
 
@@ -90,7 +89,7 @@ static void advise_huge_pages(const struct buffer *text)
         madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
-static struct page *write_page(struct maintenance *maintenance, uint64_t now)
+static struct page *write_page(struct maintenance *maintenance, const struct page_selection *selection, uint64_t now)
 {
     struct store *store = maintenance->settings.store;
     unsigned slot = maintenance->settings.slot;
@@ -104,8 +103,12 @@ static struct page *write_page(struct maintenance *maintenance, uint64_t now)
     store_note_page(store);
     store_enter(store, slot);
     record_gauges(maintenance, now);
-    struct page_terms terms = {
-        .store = store, .slot = slot, .now = now, .all_saw = all_saw(maintenance, now), .encoder = &text_encoder};
+    struct page_terms terms = {.store = store,
+                               .slot = slot,
+                               .now = now,
+                               .all_saw = all_saw(maintenance, now),
+                               .encoder = &text_encoder,
+                               .selection = *selection};
     maintenance->last = page_write(&terms, &page->text);
     store_leave(store, slot);
     maintenance->last_duration = (double)(clock_monotonic_micros() - start) / 1e6;
@@ -128,11 +131,29 @@ static struct page *compress_page(const struct page *plain)
     return page;
 }
 
+/* Take the requests of the same selection as the first one off the list. */
+static struct page_request *take_equal(struct page_request **requests)
+{
+    struct page_selection selection = (*requests)->selection;
+    struct page_request *taken = NULL;
+    while (*requests != NULL) {
+        struct page_request *request = *requests;
+        if (!page_selection_equals(&request->selection, &selection)) {
+            requests = &request->next;
+            continue;
+        }
+        *requests = request->next;
+        request->next = taken;
+        taken = request;
+    }
+    return taken;
+}
+
 /* One page serves all who asked for it before it was begun. */
-static void deliver(struct maintenance *maintenance, struct page_request *requests)
+static void deliver_page(struct maintenance *maintenance, struct page_request *requests)
 {
     uint64_t now = clock_monotonic();
-    struct page *plain = write_page(maintenance, now);
+    struct page *plain = write_page(maintenance, &requests->selection, now);
     struct page *gzip = NULL;
     while (requests != NULL) {
         struct page_request *request = requests;
@@ -145,6 +166,12 @@ static void deliver(struct maintenance *maintenance, struct page_request *reques
     }
     page_unref(plain);
     page_unref(gzip);
+}
+
+static void deliver(struct maintenance *maintenance, struct page_request *requests)
+{
+    while (requests != NULL)
+        deliver_page(maintenance, take_equal(&requests));
 }
 
 /* ---- the thread ---- */

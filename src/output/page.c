@@ -344,6 +344,11 @@ static bool list_metrics(struct writer *writer)
     return true;
 }
 
+bool page_selection_equals(const struct page_selection *a, const struct page_selection *b)
+{
+    return a->scope == b->scope && a->entity == b->entity;
+}
+
 struct page_result page_write(const struct page_terms *terms, struct buffer *page)
 {
     struct writer writer = {.terms = terms, .encoder = terms->encoder};

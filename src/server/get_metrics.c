@@ -159,9 +159,15 @@ static uint64_t hash_scraper(h2o_req_t *request)
     return hash != 0 ? hash : 1;
 }
 
+/* What the request asks for. */
+static struct page_selection selection_of(struct slice query)
+{
+    (void)query; /* nothing chooses yet */
+    return (struct page_selection){.scope = PAGE_ALL, .entity = ENTITY_NONE};
+}
+
 void get_metrics(h2o_req_t *request, struct slice query)
 {
-    (void)query;
     struct worker *worker = worker_of(request);
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection_of(request), authorization) != ADMISSION_GRANTED) {
@@ -179,6 +185,7 @@ void get_metrics(h2o_req_t *request, struct slice query)
     hold->connection->responding = true;
     worker->scrapes++;
     worker->pending++;
+    scrape->page_request.selection = selection_of(query);
     scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
     scrape->page_request.scraper = hash_scraper(request);
     scrape->page_request.deliver = on_page;
