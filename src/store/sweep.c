@@ -9,6 +9,8 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
     size_t count = 0;
     for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
          metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
+        if (metric->known_count == 0 && atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
+            continue;
         if (count < capacity)
             views[count] = (struct store_metric_view){
                 stored_metric_name(metric), atomic_load_explicit(&metric->metric, memory_order_acquire), metric};
@@ -83,19 +85,18 @@ enum {
     PAUSE = 128, /* after how many series it lets others free theirs */
 };
 
-bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
-                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+/* Visit the series from *at on; sums: where to add up cells, or NULL. */
+static bool visit_series(struct store *store, unsigned slot, const struct store_walk *walk, uint64_t now, double *sums,
+                         size_t *at, bool (*visit)(void *context, const struct store_series_view *series),
+                         void *context)
 {
-    struct stored_metric *metric = (struct stored_metric *)handle;
-    double sums[METRIC_CELLS_MAX];
-    if (!adopt_new(metric))
-        return false;
-    for (size_t i = 0; i < metric->known_count; i++) {
+    const struct stored_metric *metric = walk->handle;
+    for (size_t i = *at; i < walk->end; i++) {
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
-        if (i + 2 * AHEAD < metric->known_count) {
+        if (i + 2 * AHEAD < walk->end) {
             const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
             __builtin_prefetch(ahead);
             __builtin_prefetch(ahead + CACHE_LINE);
@@ -107,19 +108,99 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
         if (series->counted) {
             uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
             alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
-            if (alive) {
+            view.metric = series_metric(series);
+            if (alive && sums != NULL)
                 add_up(store, series, sums);
-                view.metric = series_metric(series);
-                view.cells = sums;
-            }
+            view.cells = sums;
         } else {
             view.value = atomic_load_explicit(&series->value, memory_order_acquire);
             alive = view.value != &store_dead_value && !series_has_outlived(store, series, view.value, now);
         }
-        if (alive && !visit(context, &view))
+        if (alive && !visit(context, &view)) {
+            *at = i + 1;
             return false;
+        }
     }
+    *at = walk->end;
     return true;
+}
+
+/* A walk over all of a metric's series; false if memory is short. */
+static bool aim(struct store_walk *walk, const void *handle)
+{
+    struct stored_metric *metric = (struct stored_metric *)handle;
+    if (!adopt_new(metric))
+        return false;
+    *walk = (struct store_walk){.handle = handle, .end = metric->known_count};
+    return true;
+}
+
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    struct store_walk walk;
+    return aim(&walk, handle) && store_walk_on(store, slot, &walk, now, visit, context);
+}
+
+/* ---- walks that pause ---- */
+
+bool store_hold_metric(const void *handle)
+{
+    return count_hold(&((struct stored_metric *)handle)->series);
+}
+
+void store_release_metric(const void *handle)
+{
+    count_release(&((struct stored_metric *)handle)->series);
+}
+
+bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle)
+{
+    if (!aim(walk, handle))
+        return false;
+    walk->next = store->walks;
+    store->walks = walk;
+    return true;
+}
+
+void store_walk_end(struct store *store, struct store_walk *walk)
+{
+    struct store_walk **at = &store->walks;
+    while (*at != walk)
+        at = &(*at)->next;
+    *at = walk->next;
+}
+
+void store_walk_copy(struct store *store, struct store_walk *walk, const struct store_walk *from)
+{
+    *walk = *from;
+    walk->next = store->walks;
+    store->walks = walk;
+}
+
+bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
+                   bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    double sums[METRIC_CELLS_MAX];
+    return visit_series(store, slot, walk, now, sums, &walk->at, visit, context);
+}
+
+bool store_walk_look(struct store *store, unsigned slot, const struct store_walk *walk, uint64_t now,
+                     bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    size_t at = walk->at;
+    return visit_series(store, slot, walk, now, NULL, &at, visit, context);
+}
+
+/* A metric's series leaves the list at this place: those behind it move up. */
+static void note_removal(struct store *store, const struct stored_metric *metric, size_t place)
+{
+    for (struct store_walk *walk = store->walks; walk != NULL; walk = walk->next) {
+        if (walk->handle != metric)
+            continue;
+        walk->at -= place < walk->at;
+        walk->end -= place < walk->end;
+    }
 }
 
 void store_note_page(struct store *store)
@@ -161,6 +242,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);
+        note_removal(store, metric, kept);
     }
     metric->known_count = kept;
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {

@@ -1,11 +1,11 @@
 #include "output/maintenance.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/gzip.h"
+#include "page_support.h"
 #include "support.h"
 
 /* The thread that writes pages and sweeps, without a server around it. */
@@ -18,55 +18,20 @@ static struct maintenance *maintenance;
 
 static const struct metric hits = {.name = "hits_total", .help = "Hits.", .type = METRIC_COUNTER, .cells = 1};
 
-/* ---- who waits for pages ---- */
+/* ---- pages ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-
-struct waiting {
-    struct page_request request; /* first */
-    unsigned deliveries;
-    struct page *page;
-};
-
-static void deliver(struct page_request *request, struct page *page)
+static void begin(struct page_reader *reader, bool gzip, uint64_t scraper)
 {
-    struct waiting *waiting = (struct waiting *)request;
-    pthread_mutex_lock(&lock);
-    waiting->deliveries++;
-    waiting->page = page;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    page_reader_begin(reader, maintenance, gzip, scraper);
 }
 
-static void request(struct waiting *waiting, bool gzip, uint64_t scraper)
+/* The text of all that was read, valid until the next call. */
+static const char *text_of(const struct page_reader *reader)
 {
-    *waiting = (struct waiting){.request = {.gzip = gzip, .scraper = scraper, .deliver = deliver}};
-    maintenance_request_page(maintenance, &waiting->request);
-}
-
-static void await(struct waiting *waiting)
-{
-    struct timespec deadline;
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += WAIT_MAX;
-    int waited = 0;
-    pthread_mutex_lock(&lock);
-    while (waiting->deliveries == 0 && waited == 0)
-        waited = pthread_cond_timedwait(&changed, &lock, &deadline);
-    pthread_mutex_unlock(&lock);
-    assert_int_equal(waited, 0);
-    assert_int_equal(waiting->deliveries, 1);
-    assert_non_null(waiting->page);
-}
-
-/* The text of a page, valid until the next call. */
-static const char *text_of(const struct page *page)
-{
-    static char text[1 << 20];
+    static char text[16 << 20];
     struct buffer plain = {0};
-    struct slice bytes = {page->text.at, page->text.length};
-    if (page->gzip) {
+    struct slice bytes = {reader->text.at, reader->text.length};
+    if (reader->request.gzip) {
         assert_int_equal(decompress(SLICE("gzip"), bytes, sizeof text - 1, &plain), DECOMPRESS_DONE);
         bytes = (struct slice){plain.at, plain.length};
     }
@@ -75,6 +40,13 @@ static const char *text_of(const struct page *page)
     text[bytes.length] = '\0';
     buffer_free(&plain);
     return text;
+}
+
+/* Read to the end; the text stays. */
+static void finish(struct page_reader *reader)
+{
+    assert_true(page_reader_finish(reader));
+    page_reader_end(reader);
 }
 
 static bool has_line(const char *text, const char *line)
@@ -86,11 +58,11 @@ static bool has_line(const char *text, const char *line)
 
 static bool page_has_line(const char *line, uint64_t scraper)
 {
-    struct waiting waiting;
-    request(&waiting, false, scraper);
-    await(&waiting);
-    bool has = has_line(text_of(waiting.page), line);
-    page_unref(waiting.page);
+    struct page_reader reader;
+    begin(&reader, false, scraper);
+    finish(&reader);
+    bool has = has_line(text_of(&reader), line);
+    buffer_free(&reader.text);
     return has;
 }
 
@@ -159,43 +131,38 @@ static void a_page(void **state)
     (void)state;
     start(1000, 0);
     count_hit(0);
-    struct waiting plain, gzip;
-    request(&plain, false, 0);
-    await(&plain);
-    assert_false(plain.page->gzip);
-    assert_true(has_line(text_of(plain.page), "hits_total 1"));
-    assert_true(has_line(text_of(plain.page), "drain_exporter_connections 3"));
-    assert_true(has_line(text_of(plain.page), "drain_exporter_described 7"));
-    request(&gzip, true, 0);
-    await(&gzip);
-    assert_true(gzip.page->gzip);
-    assert_true(has_line(text_of(gzip.page), "hits_total 1"));
-    /* A page is what it was, whatever is written after it. */
-    assert_true(has_line(text_of(plain.page), "hits_total 1"));
-    page_unref(plain.page);
-    page_unref(gzip.page);
-    page_unref(NULL);
+    struct page_reader plain, gzip;
+    begin(&plain, false, 0);
+    finish(&plain);
+    assert_int_equal(plain.pieces, 1);
+    assert_true(has_line(text_of(&plain), "hits_total 1"));
+    assert_true(has_line(text_of(&plain), "drain_exporter_connections 3"));
+    assert_true(has_line(text_of(&plain), "drain_exporter_described 7"));
+    begin(&gzip, true, 0);
+    finish(&gzip);
+    assert_true(has_line(text_of(&gzip), "hits_total 1"));
+    buffer_free(&plain.text);
+    buffer_free(&gzip.text);
+    page_piece_unref(NULL);
     stop();
 }
 
-/* Each who asks gets a page, once, also those who have asked when it stops. */
+/* Each who asks gets a page. */
 static void many_at_once(void **state)
 {
     (void)state;
     enum { REQUESTS = 200 };
-    static struct waiting waiting[REQUESTS];
+    static struct page_reader readers[REQUESTS];
     start(1000, 0);
     count_hit(0);
     for (unsigned i = 0; i < REQUESTS; i++)
-        request(&waiting[i], i % 2 == 1, 0);
-    maintenance_stop(maintenance);
+        begin(&readers[i], i % 2 == 1, 0);
     for (unsigned i = 0; i < REQUESTS; i++) {
-        await(&waiting[i]);
-        assert_int_equal(waiting[i].page->gzip, i % 2 == 1);
-        page_unref(waiting[i].page);
+        finish(&readers[i]);
+        assert_true(has_line(text_of(&readers[i]), "hits_total 1"));
+        buffer_free(&readers[i].text);
     }
-    store_free(store);
-    entities_free(entities);
+    stop();
 }
 
 /* It sweeps without being asked, ten times in the shortest life. */
