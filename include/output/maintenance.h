@@ -3,10 +3,10 @@
  *
  * A page is written in pieces, each when it is wanted, so that none is ever whole in memory:
  *
- *     A asks    piece 1 is written      A gets 1, and piece 2 is written ahead
- *     B asks    for the same page, if that was begun with both; else for a page of his own
- *     A asks    A gets 2, and piece 3 is written
- *     B asks    B gets 1, 2, 3 as he asks
+ *     A and B ask    a page is begun, and its piece 1 written    both get it
+ *     A asks         piece 2 is written                          A gets it
+ *     A asks         piece 3 is written                          A gets it
+ *     B asks                                                     B gets 2, which was kept for him
  *
  * SHARING  Who asks for the same selection in the same encoding before a page of it is begun shares it.  If one is
  *          being written, the next is begun no sooner than writing one takes, a second at most, so that many who ask at
@@ -23,7 +23,7 @@
 #include "store/store.h"
 
 enum {
-    MAINTENANCE_PIECE = 60 * 1024,         /* bytes of a piece, or more by one series */
+    MAINTENANCE_PIECE = 120 * 1024,        /* bytes of a piece, or more by one series */
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */
     MAINTENANCE_BUDGET = 16 * 1024 * 1024, /* bytes */
 };

@@ -324,18 +324,7 @@ static bool give(struct page *page)
     return wants;
 }
 
-/* Is the next piece likely to be asked for soon? */
-static bool is_wanted_soon(const struct page *page)
-{
-    if (page->writer == NULL || page->made - page->kept == MAINTENANCE_AHEAD || is_over_budget())
-        return false;
-    for (const struct page_request *reader = page->readers; reader != NULL; reader = reader->next)
-        if (reader->taken == page->made)
-            return true;
-    return false;
-}
-
-/* Go on with all pages by a piece.  One is made ahead, too, so that it is there when it is asked for. */
+/* Go on with all pages by a piece. */
 static void serve_pages(struct maintenance *maintenance)
 {
     for (struct page *page = maintenance->pages; page != NULL; page = page->next) {
@@ -344,9 +333,6 @@ static void serve_pages(struct maintenance *maintenance)
             give(page);
         }
     }
-    for (struct page *page = maintenance->pages; page != NULL; page = page->next)
-        if (is_wanted_soon(page))
-            make_piece(maintenance, page);
 }
 
 /* Take a request off a list that it may be on. */

@@ -399,8 +399,7 @@ static bool begin_next(struct page_writer *writer)
 static bool fix_family(struct page_writer *writer)
 {
     bool open = writer->sibling == NOT_SIBLING && writer->started && !writer->mixed && !writer->fixed;
-    if (open && !store_walk_look(writer->terms.store, writer->terms.slot, &writer->walk, writer->terms.now,
-                                 compare_type, writer))
+    if (open && !store_walk_look(writer->terms.store, writer->terms.slot, &writer->walk, compare_type, writer))
         return false;
     writer->fixed = true;
     return true;

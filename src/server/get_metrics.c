@@ -19,7 +19,8 @@ struct scrape {
     struct page_request page_request; /* first */
     h2o_multithread_message_t message;
     struct worker *worker;
-    struct page_piece *piece; /* delivered */
+    struct page_piece *piece; /* that has come and is not being sent yet; NULL if there is none */
+    bool has_come;            /* a piece, or word that there is none */
     bool asks;                /* for a piece that has not come yet */
     struct scrape_hold *hold; /* NULL: the request is gone */
 };
@@ -90,6 +91,8 @@ static void end_scrape(struct scrape_hold *hold, bool complete)
     if (scrape == NULL)
         return;
     scrape->hold = NULL;
+    if (scrape->has_come)
+        page_piece_unref(scrape->piece);
     if (!scrape->asks) /* else once that has come */
         maintenance_end_page(scrape->worker->server->modules.maintenance, &scrape->page_request, complete);
 }
@@ -151,10 +154,13 @@ static void refuse(struct scrape_hold *hold)
                            busy ? "too many pages are being sent\n" : "out of memory\n");
 }
 
+/* Send the piece that has come, and ask for the one that is sent next. */
 static void send_piece(struct scrape_hold *hold)
 {
     h2o_req_t *request = hold->request;
-    struct page_piece *piece = hold->piece;
+    struct page_piece *piece = hold->scrape->piece;
+    hold->scrape->has_come = false;
+    hold->piece = piece;
     if (piece == NULL) {
         refuse(hold);
         return;
@@ -162,10 +168,13 @@ static void send_piece(struct scrape_hold *hold)
     if (!hold->started)
         start_response(hold);
     h2o_iovec_t text = h2o_iovec_init(piece->text.at, piece->text.length);
-    if (request_is(request, "HEAD"))
+    if (request_is(request, "HEAD")) {
         h2o_send(request, &text, 0, H2O_SEND_STATE_FINAL);
-    else
-        h2o_send(request, &text, 1, H2O_SEND_STATE_IN_PROGRESS);
+        return;
+    }
+    if (!piece->last)
+        ask(hold->scrape);
+    h2o_send(request, &text, 1, H2O_SEND_STATE_IN_PROGRESS);
 }
 
 /* A piece was sent: libh2o asks for more. */
@@ -175,13 +184,12 @@ static void on_sent(h2o_generator_t *generator, h2o_req_t *request)
     bool last = hold->piece->last;
     page_piece_unref(hold->piece);
     hold->piece = NULL;
-    if (!last) {
-        ask(hold->scrape);
-        return;
-    }
-    /* Before the end is sent: the scraper may come again as soon as he has it. */
-    end_scrape(hold, true);
-    h2o_send(request, NULL, 0, H2O_SEND_STATE_FINAL);
+    if (last) {
+        /* Before the end is sent: the scraper may come again as soon as he has it. */
+        end_scrape(hold, true);
+        h2o_send(request, NULL, 0, H2O_SEND_STATE_FINAL);
+    } else if (hold->scrape->has_come)
+        send_piece(hold);
 }
 
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
@@ -193,14 +201,14 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
         h2o_linklist_unlink(&message->link);
         scrape->worker->pending--;
         scrape->asks = false;
-        struct scrape_hold *hold = scrape->hold;
-        if (hold != NULL) {
-            hold->piece = scrape->piece;
-            send_piece(hold);
-        } else {
+        if (scrape->hold == NULL) {
             page_piece_unref(scrape->piece);
             maintenance_end_page(scrape->worker->server->modules.maintenance, &scrape->page_request, false);
+            continue;
         }
+        scrape->has_come = true;
+        if (scrape->hold->piece == NULL)
+            send_piece(scrape->hold);
     }
 }
 

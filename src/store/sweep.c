@@ -85,43 +85,47 @@ enum {
     PAUSE = 128, /* after how many series it lets others free theirs */
 };
 
-/* Visit the series from *at on; sums: where to add up cells, or NULL. */
-static bool visit_series(struct store *store, unsigned slot, const struct store_walk *walk, uint64_t now, double *sums,
-                         size_t *at, bool (*visit)(void *context, const struct store_series_view *series),
-                         void *context)
+/* Ask for the memory of the series of a metric that come next. */
+static inline void prefetch(const struct stored_metric *metric, size_t at, size_t end)
+{
+    if (at + 2 * AHEAD >= end)
+        return;
+    const char *ahead = (const char *)metric->known[at + 2 * AHEAD];
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + CACHE_LINE);
+    /* The value of a nearer one, or the cells: what it is does not matter here. */
+    __builtin_prefetch(atomic_load_explicit(&metric->known[at + AHEAD]->value, memory_order_relaxed));
+}
+
+bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
+                   bool (*visit)(void *context, const struct store_series_view *series), void *context)
 {
     const struct stored_metric *metric = walk->handle;
-    for (size_t i = *at; i < walk->end; i++) {
+    double sums[METRIC_CELLS_MAX];
+    while (walk->at < walk->end) {
+        size_t i = walk->at++;
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
-        if (i + 2 * AHEAD < walk->end) {
-            const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + CACHE_LINE);
-            /* The value of a nearer one, or the cells: what it is does not matter here. */
-            __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
-        }
+        prefetch(metric, i, walk->end);
         struct store_series_view view = describe(series);
         bool alive;
         if (series->counted) {
             uint64_t seen = atomic_load_explicit(series_seen(series), memory_order_relaxed);
             alive = seen != DEAD_SEEN && !series_is_over(store, series, seen, now);
-            view.metric = series_metric(series);
-            if (alive && sums != NULL)
+            if (alive) {
                 add_up(store, series, sums);
-            view.cells = sums;
+                view.metric = series_metric(series);
+                view.cells = sums;
+            }
         } else {
             view.value = atomic_load_explicit(&series->value, memory_order_acquire);
             alive = view.value != &store_dead_value && !series_has_outlived(store, series, view.value, now);
         }
-        if (alive && !visit(context, &view)) {
-            *at = i + 1;
+        if (alive && !visit(context, &view))
             return false;
-        }
     }
-    *at = walk->end;
     return true;
 }
 
@@ -178,18 +182,24 @@ void store_walk_copy(struct store *store, struct store_walk *walk, const struct 
     store->walks = walk;
 }
 
-bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
-                   bool (*visit)(void *context, const struct store_series_view *series), void *context)
+bool store_walk_look(struct store *store, unsigned slot, const struct store_walk *walk,
+                     bool (*is_fine)(void *context, const struct store_series_view *series), void *context)
 {
-    double sums[METRIC_CELLS_MAX];
-    return visit_series(store, slot, walk, now, sums, &walk->at, visit, context);
-}
-
-bool store_walk_look(struct store *store, unsigned slot, const struct store_walk *walk, uint64_t now,
-                     bool (*visit)(void *context, const struct store_series_view *series), void *context)
-{
-    size_t at = walk->at;
-    return visit_series(store, slot, walk, now, NULL, &at, visit, context);
+    const struct stored_metric *metric = walk->handle;
+    for (size_t i = walk->at; i < walk->end; i++) {
+        const struct series *series = metric->known[i];
+        if (i % PAUSE == PAUSE - 1)
+            store_enter(store, slot);
+        prefetch(metric, i, walk->end);
+        struct store_series_view view = {0};
+        if (series->counted)
+            view.metric = series_metric(series);
+        else
+            view.value = atomic_load_explicit(&series->value, memory_order_acquire);
+        if (view.value != &store_dead_value && !is_fine(context, &view))
+            return false;
+    }
+    return true;
 }
 
 /* A metric's series leaves the list at this place: those behind it move up. */
