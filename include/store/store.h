@@ -203,11 +203,13 @@ void store_walk_copy(struct store *store, struct store_walk *walk, const struct 
 bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
                    bool (*visit)(void *context, const struct store_series_view *series), void *context);
 
-/* Look at each series that lies ahead, until is_fine returns false, without going there.  What is over but was not
- * removed is looked at, too; what was marked dead is not.  Of the views there are only value and metric.  Returns
- * whether all are fine. */
-bool store_walk_look(struct store *store, unsigned slot, const struct store_walk *walk,
-                     bool (*is_fine)(void *context, const struct store_series_view *series), void *context);
+/* Of which types are the series that lie ahead?  Bits: 1 << the type of a reported series' value, and 1 << that of a
+ * counted one's metric.  With those that are over, but were not marked dead. */
+struct store_types {
+    unsigned values;  /* enum value_type */
+    unsigned metrics; /* enum metric_type */
+};
+struct store_types store_walk_types(struct store *store, unsigned slot, const struct store_walk *walk);
 
 /* Remove the series that are over (their lifetime, or with their entity) at now, and the metrics that have none.  The
  * maintenance thread alone, inside. */

@@ -118,23 +118,12 @@ static bool is_shadowed(const struct page_writer *writer, struct slice labels)
 
 /* ---- series ---- */
 
-static enum metric_type type_of_value(const struct value *value)
-{
-    switch ((enum value_type)value->type) {
-    case VALUE_COUNTER:
-    case VALUE_EXTERNAL_COUNTER:
-        return METRIC_COUNTER;
-    case VALUE_GAUGE:
-    case VALUE_SET:
-        return METRIC_GAUGE;
-    case VALUE_HISTOGRAM:
-        return METRIC_HISTOGRAM;
-    case VALUE_SUMMARY:
-    case VALUE_SKETCH:
-        return METRIC_SUMMARY;
-    }
-    return METRIC_UNTYPED;
-}
+/* As what a reported value stands on the page. */
+static const enum metric_type value_types[] = {
+    [VALUE_COUNTER] = METRIC_COUNTER, [VALUE_EXTERNAL_COUNTER] = METRIC_COUNTER, [VALUE_GAUGE] = METRIC_GAUGE,
+    [VALUE_SET] = METRIC_GAUGE,       [VALUE_HISTOGRAM] = METRIC_HISTOGRAM,      [VALUE_SUMMARY] = METRIC_SUMMARY,
+    [VALUE_SKETCH] = METRIC_SUMMARY,
+};
 
 /* Counts, for what stands at 0. */
 static const double zeros[VALUE_SIZE_MAX];
@@ -237,7 +226,7 @@ static bool is_composite(enum metric_type type)
 
 static enum metric_type type_of(const struct store_series_view *view)
 {
-    return view->value != NULL ? type_of_value(view->value) : view->metric->type;
+    return view->value != NULL ? value_types[view->value->type] : view->metric->type;
 }
 
 enum fit { FITS, HIDDEN, UNFIT /* the family must be written again */ };
@@ -283,13 +272,6 @@ static bool write_series(void *context, const struct store_series_view *view)
     else
         write_cells(writer, &series, view->metric, stands_at_zero(writer, view) ? zeros : view->cells);
     return writer->encoding.page->length < writer->size;
-}
-
-/* Returns whether the series is of the family's type. */
-static bool compare_type(void *context, const struct store_series_view *view)
-{
-    const struct page_writer *writer = context;
-    return type_of(view) == writer->type;
 }
 
 /* ---- metrics ---- */
@@ -394,12 +376,22 @@ static bool begin_next(struct page_writer *writer)
     return true;
 }
 
-/* The piece is full and is given away, with the begin of the family.  Whether it can be: all series ahead are of the
- * type that is said there. */
+/* Are all series ahead of the family's type? */
+static bool is_uniform(const struct page_writer *writer)
+{
+    struct store_types types = store_walk_types(writer->terms.store, writer->terms.slot, &writer->walk);
+    for (unsigned i = 0; i < COUNT(value_types); i++)
+        if (types.values >> i & 1)
+            types.metrics |= 1U << value_types[i];
+    return (types.metrics & ~(1U << writer->type)) == 0;
+}
+
+/* The piece is full and is given away, with the begin of the family.  Whether it can be: the type that is said there
+ * holds. */
 static bool fix_family(struct page_writer *writer)
 {
-    bool open = writer->sibling == NOT_SIBLING && writer->started && !writer->mixed && !writer->fixed;
-    if (open && !store_walk_look(writer->terms.store, writer->terms.slot, &writer->walk, compare_type, writer))
+    bool open = writer->sibling == NOT_SIBLING && !writer->mixed && !writer->fixed;
+    if (open && !is_uniform(writer))
         return false;
     writer->fixed = true;
     return true;

@@ -182,24 +182,24 @@ void store_walk_copy(struct store *store, struct store_walk *walk, const struct 
     store->walks = walk;
 }
 
-bool store_walk_look(struct store *store, unsigned slot, const struct store_walk *walk,
-                     bool (*is_fine)(void *context, const struct store_series_view *series), void *context)
+struct store_types store_walk_types(struct store *store, unsigned slot, const struct store_walk *walk)
 {
     const struct stored_metric *metric = walk->handle;
+    struct store_types types = {0};
     for (size_t i = walk->at; i < walk->end; i++) {
         const struct series *series = metric->known[i];
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
         prefetch(metric, i, walk->end);
-        struct store_series_view view = {0};
-        if (series->counted)
-            view.metric = series_metric(series);
-        else
-            view.value = atomic_load_explicit(&series->value, memory_order_acquire);
-        if (view.value != &store_dead_value && !is_fine(context, &view))
-            return false;
+        if (series->counted) {
+            types.metrics |= 1U << series_metric(series)->type;
+            continue;
+        }
+        const struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+        if (value != &store_dead_value)
+            types.values |= 1U << value->type;
     }
-    return true;
+    return types;
 }
 
 /* A metric's series leaves the list at this place: those behind it move up. */
