@@ -23,7 +23,10 @@
 #include "store/store.h"
 
 enum {
-    MAINTENANCE_PIECE = 120 * 1024,        /* bytes of a piece, or more by one series */
+    /* Bytes of a piece, or more by one series; and of one behind the first megabyte of a page: who has read that much
+     * goes on reading, and fewer pieces cost less. */
+    MAINTENANCE_PIECE = 120 * 1024,
+    MAINTENANCE_LARGE_PIECE = 240 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */
     MAINTENANCE_BUDGET = 16 * 1024 * 1024, /* bytes */
 };

@@ -168,12 +168,22 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     return NULL;
 }
 
+/* Most series print less. */
+enum { SERIES_SIZE = 4096 };
+
+/* How large the next piece of a page is. */
+static size_t piece_size(const struct page *page)
+{
+    return page->size < 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
+}
+
 /* Write a part of the page.  Whether there is more; false with text->failed if memory was short. */
-static bool write_text(struct maintenance *maintenance, struct page *page, struct buffer *text)
+static bool write_text(struct maintenance *maintenance, struct page *page, struct buffer *text, size_t size)
 {
     size_t length = text->length;
+    buffer_reserve(text, size + SERIES_SIZE); /* at once, without growing by copying */
     store_enter(maintenance->settings.store, maintenance->settings.slot);
-    bool more = page_write_piece(page->writer, text, MAINTENANCE_PIECE);
+    bool more = page_write_piece(page->writer, text, size);
     store_leave(maintenance->settings.store, maintenance->settings.slot);
     page->size += text->length - length;
     return more && !text->failed;
@@ -186,7 +196,7 @@ static bool write_compressed(struct maintenance *maintenance, struct page *page,
     while (more && text->length < MAINTENANCE_PIECE / 2) {
         plain->length = 0;
         plain->failed = false;
-        more = write_text(maintenance, page, plain);
+        more = write_text(maintenance, page, plain, MAINTENANCE_PIECE);
         if (plain->failed || !gzip_add(page->compressor, (struct slice){plain->at, plain->length}, !more, text)) {
             text->failed = true;
             return false;
@@ -214,7 +224,7 @@ static void make_piece(struct maintenance *maintenance, struct page *page)
         uint64_t start = clock_monotonic_micros();
         piece->references = 1;
         more = page->gzip ? write_compressed(maintenance, page, &piece->text)
-                          : write_text(maintenance, page, &piece->text);
+                          : write_text(maintenance, page, &piece->text, piece_size(page));
         piece->last = !more;
         piece->held = piece->text.capacity + sizeof *piece;
         atomic_fetch_add_explicit(&held, piece->held, memory_order_relaxed);
@@ -431,7 +441,6 @@ static void enqueue(struct maintenance *maintenance, struct page_request *reques
         *(maintenance->first == NULL ? &maintenance->first : &maintenance->last->queued) = request;
         maintenance->last = request;
     }
-    pthread_cond_signal(&maintenance->changed);
 }
 
 /* The first one of a queue that was taken over. */
@@ -565,6 +574,7 @@ void maintenance_ask(struct maintenance *maintenance, struct page_request *reque
     request->asks = true;
     enqueue(maintenance, request);
     pthread_mutex_unlock(&maintenance->lock);
+    pthread_cond_signal(&maintenance->changed);
 }
 
 void maintenance_end_page(struct maintenance *maintenance, struct page_request *request, bool complete)
@@ -574,6 +584,7 @@ void maintenance_end_page(struct maintenance *maintenance, struct page_request *
     request->complete = complete;
     enqueue(maintenance, request);
     pthread_mutex_unlock(&maintenance->lock);
+    pthread_cond_signal(&maintenance->changed);
 }
 
 void maintenance_stop(struct maintenance *maintenance)
