@@ -23,8 +23,8 @@
 #include "store/store.h"
 
 enum {
-    /* Bytes of a piece, or more by one series; and of one behind the first megabyte of a page: who has read that much
-     * goes on reading, and fewer pieces cost less. */
+    /* Bytes of a piece, or more by one series; and of one behind the first 4 MB of a page: a socket that nobody reads
+     * from takes less, so he reads, and fewer pieces cost less. */
     MAINTENANCE_PIECE = 120 * 1024,
     MAINTENANCE_LARGE_PIECE = 240 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */

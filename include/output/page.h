@@ -23,8 +23,9 @@
  * NEWBORN   Prometheus cannot see the increase of a series that it meets with its value.  So a series that starts at
  * zero (store_note_page()) stands there with all its counts at 0, buckets and sum included, until every scraper has
  *           seen it (scrapers.h); what has no 0, a summary's quantiles, stands as it is.
- * MEMORY    The list of the metrics, and 8 bytes for each histogram and summary of a metric that has siblings.  Nothing
- *           of the store is held beyond the view of one series, so values that are replaced can be freed meanwhile. */
+ * MEMORY    The list of the metrics, which stay in the store for as long, and 8 bytes for each histogram and summary of a
+ *           metric that has siblings.  Nothing else of the store is held beyond the view of one series, so values that
+ *           are replaced can be freed meanwhile. */
 #ifndef PAGE_H
 #define PAGE_H
 

@@ -174,7 +174,7 @@ enum { SERIES_SIZE = 4096 };
 /* How large the next piece of a page is. */
 static size_t piece_size(const struct page *page)
 {
-    return page->size < 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
+    return page->size < 4 * 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
 }
 
 /* Write a part of the page.  Whether there is more; false with text->failed if memory was short. */
