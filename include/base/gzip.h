@@ -23,8 +23,9 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
  * part of it. */
 bool gzip_compress(struct slice text, int level, struct buffer *out);
 
-/* The same piece by piece: what was begun is added to, with last for the last piece, then ended.  About 270 KB of
- * memory.  A text is at most 4 GB. */
+/* The same piece by piece: what was begun is added to, with last for the last piece, then ended.  A text is at most 4
+ * GB. */
+enum { GZIP_MEMORY = 200 * 1024 }; /* bytes that one holds, about */
 struct gzip_writer;
 struct gzip_writer *gzip_begin(int level); /* NULL if memory is short */
 

@@ -23,9 +23,9 @@
  * NEWBORN   Prometheus cannot see the increase of a series that it meets with its value.  So a series that starts at
  * zero (store_note_page()) stands there with all its counts at 0, buckets and sum included, until every scraper has
  *           seen it (scrapers.h); what has no 0, a summary's quantiles, stands as it is.
- * MEMORY    The list of the metrics, which stay in the store for as long, and 8 bytes for each histogram and summary of a
- *           metric that has siblings.  Nothing else of the store is held beyond the view of one series, so values that
- *           are replaced can be freed meanwhile. */
+ * MEMORY    The list of the metrics, which stay in the store for as long, and 8 bytes for each histogram and summary of
+ * a metric that has siblings.  Nothing else of the store is held beyond the view of one series, so values that are
+ * replaced can be freed meanwhile. */
 #ifndef PAGE_H
 #define PAGE_H
 
@@ -59,7 +59,8 @@ struct page_terms {
     struct page_selection selection;
 };
 
-/* A page that is being written.  The maintenance thread alone; all but page_result() inside. */
+/* A page that is being written.  The maintenance thread alone; page_begin() and
+ * page_write_piece() inside. */
 struct page_writer;
 
 /* NULL if memory is short.  terms are copied. */
@@ -71,6 +72,9 @@ bool page_write_piece(struct page_writer *writer, struct buffer *piece, size_t s
 
 /* A second one that goes on from the same place.  NULL if memory is short. */
 struct page_writer *page_copy(const struct page_writer *writer);
+
+/* Bytes that it holds. */
+size_t page_memory(const struct page_writer *writer);
 
 /* Of what was written so far. */
 struct page_result page_result(const struct page_writer *writer);

@@ -24,6 +24,7 @@ struct page {
     struct page_piece *pieces[MAINTENANCE_AHEAD]; /* those that were made and not taken by all, by their number */
     uint64_t made;                                /* pieces */
     uint64_t kept;                                /* the first that is still there */
+    size_t held;                                  /* bytes that it is written with, as they are counted */
     bool failed;
 };
 
@@ -49,9 +50,6 @@ struct maintenance {
 
 /* Bytes that all pages hold.  Pieces may outlive the maintenance. */
 static atomic_size_t held;
-
-/* Of a page that is compressed, beside its pieces. */
-enum { COMPRESSOR_SIZE = 270 * 1024 };
 
 static bool is_over_budget(void)
 {
@@ -105,22 +103,31 @@ static uint64_t all_saw(struct maintenance *maintenance, uint64_t now)
     return maintenance->all_saw;
 }
 
+/* Give a page what it is written with, NULL if memory was short, and count what that holds.  False, with all of it
+ * freed, if one is missing. */
+static bool set_writers(struct page *page, struct page_writer *writer, struct gzip_writer *compressor)
+{
+    if (writer == NULL || (page->gzip && compressor == NULL)) {
+        page_end(writer);
+        gzip_end(compressor);
+        return false;
+    }
+    page->writer = writer;
+    page->compressor = compressor;
+    page->held = page_memory(writer) + (page->gzip ? GZIP_MEMORY : 0);
+    atomic_fetch_add_explicit(&held, page->held, memory_order_relaxed);
+    return true;
+}
+
 /* Nothing more can be written of a page. */
 static void end_writing(struct page *page)
 {
-    if (page->compressor != NULL)
-        atomic_fetch_sub_explicit(&held, COMPRESSOR_SIZE, memory_order_relaxed);
     page_end(page->writer);
     gzip_end(page->compressor);
     page->writer = NULL;
     page->compressor = NULL;
-}
-
-static void set_compressor(struct page *page, struct gzip_writer *compressor)
-{
-    page->compressor = compressor;
-    if (compressor != NULL)
-        atomic_fetch_add_explicit(&held, COMPRESSOR_SIZE, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&held, page->held, memory_order_relaxed);
+    page->held = 0;
 }
 
 static void free_page(struct page *page)
@@ -152,19 +159,18 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     store_note_page(store);
     store_enter(store, slot);
     record_gauges(maintenance, page->now);
-    page->writer = page_begin(&(struct page_terms){.store = store,
-                                                   .slot = slot,
-                                                   .now = page->now,
-                                                   .all_saw = all_saw(maintenance, page->now),
-                                                   .encoder = &text_encoder,
-                                                   .selection = page->selection});
+    struct page_writer *writer = page_begin(&(struct page_terms){.store = store,
+                                                                 .slot = slot,
+                                                                 .now = page->now,
+                                                                 .all_saw = all_saw(maintenance, page->now),
+                                                                 .encoder = &text_encoder,
+                                                                 .selection = page->selection});
     store_leave(store, slot);
-    if (page->gzip)
-        set_compressor(page, gzip_begin(COMPRESSION));
+    bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
     page->micros = clock_monotonic_micros() - start;
-    if (page->writer != NULL && (page->compressor != NULL || !page->gzip))
+    if (done)
         return page;
-    free_page(page);
+    free(page);
     return NULL;
 }
 
@@ -288,16 +294,12 @@ static void part(struct maintenance *maintenance, struct page *page, uint64_t ta
         return;
     *slow = *page;
     slow->readers = NULL;
-    slow->compressor = NULL;
-    slow->writer = page_copy(page->writer);
-    if (page->gzip)
-        set_compressor(slow, gzip_copy(page->compressor));
-    for (uint64_t i = slow->kept; i < slow->made; i++)
-        piece_ref(slow->pieces[i % MAINTENANCE_AHEAD]);
-    if (slow->writer == NULL || (slow->gzip && slow->compressor == NULL)) {
-        free_page(slow);
+    if (!set_writers(slow, page_copy(page->writer), page->gzip ? gzip_copy(page->compressor) : NULL)) {
+        free(slow);
         return;
     }
+    for (uint64_t i = slow->kept; i < slow->made; i++)
+        piece_ref(slow->pieces[i % MAINTENANCE_AHEAD]);
     move_readers(page, slow, taken);
     slow->next = maintenance->pages;
     maintenance->pages = slow;

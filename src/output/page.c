@@ -498,6 +498,12 @@ void page_end(struct page_writer *writer)
     free(writer);
 }
 
+size_t page_memory(const struct page_writer *writer)
+{
+    return sizeof *writer + writer->encoder->memory + writer->metric_count * sizeof *writer->metrics +
+           writer->composites.capacity * sizeof *writer->composites.hashes;
+}
+
 struct page_result page_result(const struct page_writer *writer)
 {
     return (struct page_result){writer->encoding.lines, writer->hidden};
