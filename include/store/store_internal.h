@@ -108,6 +108,7 @@ struct store {
     atomic_uint_least64_t expired;
     atomic_uint_least64_t removals; /* series that were unlinked: see HOLDING */
     _Atomic(struct stored_metric *) metrics;
+    struct store_walk *walks; /* that have begun; the maintenance thread's */
 };
 
 static inline uint64_t store_hash(const struct store *store, struct slice text)
