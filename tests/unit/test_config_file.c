@@ -153,6 +153,10 @@ static const struct {
      ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
     {DRAIN "  password_hash: $9$zzzzzzzzzzzzzzzz$zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n",
      ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
+    {DRAIN "  password_hash: $2b$31$Y4GUBsiqaAXu63iRsOOksuh0TZb4Pbn3C0vuR6x7XA0byNLYKphxC\n",
+     ":4:18: drain \"a\": password_hash costs too much to compare with: bcrypt may have cost 14, others 1000000 rounds "
+     "or 64 "
+     "MiB\n"},
     /* tokens */
     {DRAIN "  tokens: d.1\n", ":4:11: drain \"a\": tokens must be a list\n"},
     {DRAIN "  tokens: [d.1, '', {}]\n",
