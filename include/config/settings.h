@@ -55,6 +55,7 @@ struct settings {
     uint64_t idle_timeout;
     char *tls_cert_file; /* NULL: no TLS */
     char *tls_key_file;
+    char *tls_ciphers; /* NULL: all that are good */
     enum log_level log_level;
     char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
 };

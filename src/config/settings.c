@@ -85,6 +85,10 @@ static const struct setting settings[] = {
      "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
+    {"TLS_CIPHERS", TEXT, AT(tls_ciphers), NULL, 0, 0,
+     "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
+     "which "
+     "none is named keeps all that are good"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
@@ -436,6 +440,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
+    if (config->tls_ciphers != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CIPHERS is set, but TLS_CERT_FILE is not");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->max_input_memory == 0)

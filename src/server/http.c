@@ -58,7 +58,7 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
-    if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
+    if (settings->tls_cert_file != NULL && !tls_start(server, error))
         goto free_workers;
     server->metrics_listener = -1;
     server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);

@@ -10,6 +10,7 @@ from support.lines import line, router_error
 from support.ports import free_port
 from support.processes import Process, run_to_end
 from support.waiting import patient, wait_for
+from transport import certificate, client
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 README = os.path.join(ROOT, "README.md")
@@ -44,7 +45,8 @@ def compare(shown, documented):
 @test
 def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
-    server = context.server(MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
+    cert, key = certificate(context)
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.page()  # counts itself on the next one
     compare(shown_metrics(server.page().text, "drain_exporter|process"), documented_metrics("own metrics"))
