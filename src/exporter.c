@@ -3,9 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
+#include "base/sandbox.h"
 #include "config/mistakes.h"
 #include "intake/ledger.h"
 #include "output/maintenance.h"
@@ -325,6 +328,12 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     }
     allow(exporter, &access);
+    /* The sockets are open, and there is no thread yet. */
+    if (!privileges_drop(error) || (exporter->settings->sandbox && !sandbox_enter(error))) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
+    allocator_start_thread();
     if (open_pipeline(&exporter->pipeline, exporter->settings))
         exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)

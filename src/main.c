@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
 #include "base/version.h"
 #include "commands/command.h"
 #include "config/mistakes.h"
@@ -97,6 +98,7 @@ static int run(struct settings *settings)
     log_set_level(settings->log_level);
     signal(SIGABRT, on_abort);
     int signals = open_signals();
+    settings_hide_environment();
     struct exporter *exporter = exporter_open(settings, &mistakes);
     if (exporter == NULL)
         return command_fail_all(&mistakes);
@@ -187,6 +189,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     char error[ERROR_MAX];
+    privileges_hide_memory(); /* before there is a secret in it */
     command_run *command = argc > 1 ? command_find(argv[1]) : NULL;
     if (command != NULL)
         return command(argc - 2, argv + 2);

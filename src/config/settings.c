@@ -89,6 +89,8 @@ static const struct setting settings[] = {
      "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
      "which "
      "none is named keeps all that are good"},
+    {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
+     "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
@@ -167,6 +169,20 @@ static bool set_number(struct settings *config, const struct setting *setting, c
     return true;
 }
 
+/* May it hold passwords? */
+static bool is_secret(const struct setting *setting)
+{
+    return setting->kind == SECRET || setting->kind == DOCUMENT;
+}
+
+static void free_text(const struct setting *setting, char *text)
+{
+    if (is_secret(setting))
+        secret_free(text);
+    else
+        free(text);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
@@ -178,8 +194,8 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
         char **member = member_of(config, setting);
-        free(*member);
-        *member = strdup(text);
+        free_text(setting, *member);
+        *member = is_secret(setting) ? secret_keep(text) : strdup(text);
         return *member != NULL || error_set(error, ERROR_NO_MEMORY);
     }
     case DURATION:
@@ -305,12 +321,6 @@ static const char *environment_file(const struct setting *setting)
     return setting->kind == SECRET ? getenv(variable) : NULL;
 }
 
-/* May it hold passwords? */
-static bool is_secret(const struct setting *setting)
-{
-    return setting->kind == SECRET || setting->kind == DOCUMENT;
-}
-
 /* Which of config->secret_files belongs to a secret. */
 static char *const *file_of(const struct settings *config, const struct setting *setting)
 {
@@ -350,6 +360,15 @@ static void hide_secrets(const struct given *given)
     for (int i = 0; i < SETTING_COUNT; i++)
         if (is_secret(&settings[i]) && given[i].flag != NULL)
             memset((char *)given[i].flag, '*', strlen(given[i].flag));
+}
+
+void settings_hide_environment(void)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char *value = is_secret(&settings[i]) ? getenv(settings[i].variable) : NULL;
+        if (value != NULL)
+            memset(value, '*', strlen(value));
+    }
 }
 
 /* ---- what one setting alone cannot tell ---- */
@@ -522,9 +541,7 @@ void settings_free(struct settings *config)
         if (settings[i].kind != TEXT && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
-        if (*member != NULL && is_secret(&settings[i]))
-            explicit_bzero(*member, strlen(*member));
-        free(*member);
+        free_text(&settings[i], *member);
         *member = NULL;
     }
     free(config->listen_host);
