@@ -104,9 +104,9 @@ static void write_line(struct kind *kind, const char *line, size_t length)
 void log_write(enum log_level level, const char *format, ...)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     if (level > wanted)
         return;
+    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&state.lock);
     struct kind *kind = kind_of(format);
     if (admit(kind, now.tv_sec)) {

@@ -97,7 +97,7 @@ static void add_slug(char slug[64], struct slice text)
 static bool is_plain_name(struct slice name)
 {
     for (size_t i = 0; i < name.length; i++)
-        if (!is_letter(name.at[i]) && !slice_is_digit(name.at[i]) && strchr("_-.", name.at[i]) == NULL)
+        if (!is_letter(name.at[i]) && !slice_is_digit(name.at[i]) && slice_index(SLICE("_-."), name.at[i]) == 3)
             return false;
     return name.length > 0 && name.length <= FIELD_NAME && (is_letter(name.at[0]) || name.at[0] == '_');
 }

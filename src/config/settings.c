@@ -91,7 +91,8 @@ static const struct setting settings[] = {
      "none is named keeps all that are good"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
-    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
+     "error, warn, info, or debug, which has a line for each batch and response"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
 
@@ -217,7 +218,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
                 return true;
             }
         }
-        return error_set(error, "%s is not %s", setting->variable, setting->meaning);
+        return error_set(error, "%s is not error, warn, info or debug", setting->variable);
     }
     return false;
 }

@@ -106,6 +106,8 @@ static bool take_body(const struct post *post)
     };
     if (batch_process(worker->server->modules.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
         return false;
+    log_write(LOG_DEBUG, "a batch of %zu bytes, %zu decompressed, was read in %llu ms by worker %u", batch.received,
+              batch.body.length, (unsigned long long)(clock_monotonic() - now), worker->slot);
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
     return true;
 }

@@ -110,3 +110,16 @@ def the_sandbox_lets_the_server_work(context):
         equal(status["Seccomp"], "2", "Seccomp of %s" % status["Name"])
     server.page()
     server.stop()
+
+
+@test
+def debug_says_more(context):
+    """A line for each batch and each response, and no word of what was in it."""
+    for level, lines in (("debug", 1), ("info", 0)):
+        server = context.server(LOG_LEVEL=level)
+        server.post(ingest([gauge("made", 1)]), "my-app")
+        equal(server.request("GET", "/nothing").status, 404, "nothing")
+        server.stop()
+        for text in (" debug a batch of ", " debug a request for drain: 204", " debug a request for other: 404"):
+            equal(server.log().count(text), lines, "%r in the log of %s: %s" % (text, level, server.log()))
+        check("my-app" not in server.log() and "made" not in server.log(), "the log: %s", server.log())
