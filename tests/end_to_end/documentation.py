@@ -102,6 +102,19 @@ def settings_are_documented(context):
 
 
 @test
+def the_security_guide_names_what_there_is(context):
+    """Settings and metrics of docker/SECURITY.md exist, and so do the files that it leads to."""
+    text = open(os.path.join(ROOT, "docker", "SECURITY.md")).read()
+    help_text = run_to_end([context.program, "--help"], seconds=20).out
+    for name in set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", text)) - {"RLIMIT_MEMLOCK", "CAP_SYS_PTRACE"}:
+        check("  %s, " % name.removesuffix("_FILE") in help_text or "  %s, " % name in help_text, "--help lacks %s", name)
+    for name in re.findall(r"drain_exporter_\w+", text):
+        check("`%s`" % name in open(README).read(), "README lacks %s", name)
+    for path in re.findall(r"\]\(([^)#]+)", text):
+        check(os.path.exists(os.path.join(ROOT, "docker", path)), "there is no %s", path)
+
+
+@test
 def every_module_is_on_the_map(context):
     """src/README.md says of every module what it does, once."""
     table = re.search(r"\n## Which module does what\?\n(.*?)\n## ", open(os.path.join(ROOT, "src", "README.md")).read(), re.S).group(1)
