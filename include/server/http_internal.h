@@ -124,6 +124,11 @@ struct http_server {
 /* The socket of an address that the setting of this name has; -1 with a sentence in error. */
 int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX]);
 
+/* ---- http.c ---- */
+
+/* Take the first link out of a list that is not empty. */
+h2o_linklist_t *http_take_first(h2o_linklist_t *list);
+
 /* ---- tls.c ---- */
 
 /* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a

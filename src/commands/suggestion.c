@@ -384,7 +384,7 @@ static bool describe_json(struct suggestion *suggestion, struct buffer *out)
 {
     struct json *json = json_create(suggestion->message.length);
     const cJSON *document = json == NULL ? NULL : json_read(json, suggestion->message);
-    if (cJSON_IsObject(document))
+    if (document != NULL && cJSON_IsObject(document))
         note_members(suggestion, document, "", 1);
     bool found = suggestion->field_count > 0;
     if (found) {

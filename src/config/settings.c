@@ -137,9 +137,9 @@ static const struct unit *units_of(enum kind kind)
 /* Write a number as one would write it to set it: with the largest unit that divides it. */
 static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
 {
-    const struct unit *best = NULL;
-    for (const struct unit *unit = units_of(kind); unit->name != NULL; unit++)
-        if (quantity % unit->factor == 0 && (best == NULL || unit->factor >= best->factor))
+    const struct unit *best = units_of(kind); /* the first is 1 */
+    for (const struct unit *unit = best; unit->name != NULL; unit++)
+        if (quantity % unit->factor == 0 && unit->factor >= best->factor)
             best = unit;
     if (quantity == 0)
         snprintf(out, 32, "0");

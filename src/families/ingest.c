@@ -367,7 +367,7 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
     }
     /* The sender's own count knows of observations above the last bound; if it is less than the buckets hold, they
      * win. */
-    double told;
+    double told = 0;
     const cJSON *sent = member(object, "count");
     if (is_present(sent) && !read_count(sent, &told))
         return REJECTED_VALUE;

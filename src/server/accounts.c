@@ -148,7 +148,7 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         add(&accounts->users, name, account);
     if (config_drain_has_password(drain) && drain->app != NULL)
         add(&accounts->bound, slice_of(drain->app), account);
-    if (!config_drain_has_password(drain) || drain->shared)
+    if (drain->app != NULL && (!config_drain_has_password(drain) || drain->shared))
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);

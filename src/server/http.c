@@ -11,6 +11,13 @@ enum { STACK_SIZE = 2 * 1024 * 1024 };
 
 #define NEVER (UINT64_C(10) * 365 * 24 * 3600 * 1000) /* milliseconds */
 
+h2o_linklist_t *http_take_first(h2o_linklist_t *list)
+{
+    h2o_linklist_t *first = list->next;
+    h2o_linklist_unlink(first);
+    return first;
+}
+
 static void configure(struct http_server *server)
 {
     h2o_config_init(&server->config);

@@ -311,9 +311,8 @@ void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t
 {
     (void)receiver;
     while (!h2o_linklist_is_empty(messages)) {
-        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, messages->next);
+        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, http_take_first(messages));
         struct waiting_post *waiting = ticket->waiting;
-        h2o_linklist_unlink(&ticket->message.link);
         ticket->worker->pending--;
         if (waiting != NULL && h2o_linklist_is_linked(&waiting->link))
             go_on(waiting, ticket);
