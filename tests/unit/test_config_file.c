@@ -693,6 +693,9 @@ static unsigned count_in_memory(const char *text)
 static void no_copy_is_left(void **state)
 {
     (void)state;
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL)
+        skip(); /* valgrind keeps the stack elsewhere */
     char part[9];
     static const char *const kinds[] = {"%s", "'%s'", "\"%s\"", "|\n    %s", ">\n    %s"};
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
