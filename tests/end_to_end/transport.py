@@ -246,6 +246,8 @@ def tls_health_check_and_bad_files(context):
         for arguments in ([], ["--check-config"]):
             done = run_to_end([context.program] + arguments, **{**server.settings, **settings})
             check(done.status == 1 and "TLS_CIPHERS" in done.err and done.err.count("\n") == 1, "%r: %r", settings, done.err)
+    done = run_to_end([context.program], **{**server.settings, "TLS_CERT_FILE": None, "TLS_KEY_FILE": None, "TLS_CIPHERS": "ECDHE+AESGCM"})
+    check(done.status == 1 and "TLS_CERT_FILE is not" in done.err, "TLS_CIPHERS without TLS: %r", done.err)
     done = run_to_end([context.program, "--check-config"], **{**server.settings, "TLS_KEY_FILE": cert})
     check(done.status == 1 and "TLS_KEY_FILE" in done.err and done.err.count("\n") == 1, "--check-config of a key that is none: %r", done.err)
     done = run_to_end([context.program, "--check-config"], **server.settings)
