@@ -3,9 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
+#include "base/sandbox.h"
 #include "config/mistakes.h"
 #include "intake/ledger.h"
 #include "output/maintenance.h"
@@ -241,23 +244,22 @@ static void allow(struct exporter *exporter, struct access *access)
     unref_access(&old);
 }
 
-static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
+static struct http_settings http_settings_of(const struct settings *settings)
 {
-    return http_open(
-        &(struct http_settings){
-            .address = {settings->listen_host, settings->listen_port},
-            .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
-            .workers = (unsigned)settings->workers,
-            .max_body_size = settings->max_body_size,
-            .max_connections = settings->max_connections,
-            .max_input_memory = settings->max_input_memory,
-            .header_timeout = settings->header_timeout,
-            .request_timeout = settings->request_timeout,
-            .idle_timeout = settings->idle_timeout,
-            .tls_cert_file = settings->tls_cert_file,
-            .tls_key_file = settings->tls_key_file,
-        },
-        error);
+    return (struct http_settings){
+        .address = {settings->listen_host, settings->listen_port},
+        .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
+        .workers = (unsigned)settings->workers,
+        .max_body_size = settings->max_body_size,
+        .max_connections = settings->max_connections,
+        .max_input_memory = settings->max_input_memory,
+        .header_timeout = settings->header_timeout,
+        .request_timeout = settings->request_timeout,
+        .idle_timeout = settings->idle_timeout,
+        .tls_cert_file = settings->tls_cert_file,
+        .tls_key_file = settings->tls_key_file,
+        .tls_ciphers = settings->tls_ciphers,
+    };
 }
 
 static size_t count_connections(void *context)
@@ -284,6 +286,7 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     struct access access = ref_access(exporter);
     ledger_describe_rules(access.rules, store, slot, now);
     describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    http_describe(exporter->server, store, slot, now);
     unref_access(&access);
 }
 
@@ -335,13 +338,20 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         unref_access(&access);
         return false;
     }
-    exporter->server = open_server(exporter->settings, error);
+    struct http_settings server_settings = http_settings_of(exporter->settings);
+    exporter->server = http_open(&server_settings, error);
     if (exporter->server == NULL) {
         mistakes_add(mistakes, "%s", error);
         unref_access(&access);
         return false;
     }
     allow(exporter, &access);
+    /* The sockets are open, and there is no thread yet. */
+    if (!privileges_drop(error) || (exporter->settings->sandbox && !sandbox_enter(error))) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
+    allocator_start_thread();
     if (open_pipeline(&exporter->pipeline, exporter->settings)) {
         reserve(&exporter->pipeline, accounts_configuration(exporter->access.accounts));
         exporter->maintenance = start_maintenance(exporter);
@@ -428,6 +438,17 @@ void exporter_reload(struct exporter *exporter)
     }
     mistakes_tell(&mistakes, log_mistake);
     settings_free(&fresh);
+}
+
+void exporter_watch(struct exporter *exporter)
+{
+    http_watch_tls(exporter->server);
+}
+
+bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX])
+{
+    struct http_settings server_settings = http_settings_of(settings);
+    return http_check_tls(&server_settings, warning, error);
 }
 
 /* ---- the end ---- */

@@ -58,6 +58,8 @@ struct settings {
     uint64_t idle_timeout;
     char *tls_cert_file; /* NULL: no TLS */
     char *tls_key_file;
+    char *tls_ciphers; /* NULL: all that are good */
+    bool sandbox;
     enum log_level log_level;
     char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
 };
@@ -76,6 +78,10 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
 /* The settings of a command that does not serve: from environment variables, without passwords.  config_file, unless it
  * is NULL, stands in for CONFIG_FILE and CONFIG. */
 enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX]);
+
+/* Overwrite passwords in the environment with '*', so that neither memory nor /proc shows them: once, when they are no
+ * longer needed there. */
+void settings_hide_environment(void);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
  * error if one of them cannot be read; there is nothing to free then. */

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "base/file_watch.h"
 #include "server/chunks.h"
 #include "server/http.h"
 #include "server/request_head.h"
@@ -99,6 +100,8 @@ struct worker {
 
 struct http_server {
     struct http_settings settings;
+    struct file_watch tls_files;     /* of the thread that reloads */
+    atomic_int_least64_t tls_expiry; /* of the certificate, seconds since 1970; 0: there is none */
     struct http_modules modules;
     h2o_globalconf_t config;
     struct verifier *verifier;
@@ -124,10 +127,16 @@ struct http_server {
 /* The socket of an address that the setting of this name has; -1 with a sentence in error. */
 int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX]);
 
+/* ---- http.c ---- */
+
+/* Take the first link out of a list that is not empty. */
+h2o_linklist_t *http_take_first(h2o_linklist_t *list);
+
 /* ---- tls.c ---- */
 
-/* TLS with the certificate and key of these settings; NULL with a sentence in error. */
-SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
+/* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a
+ * sentence in error. */
+bool tls_start(struct http_server *server, char error[ERROR_MAX]);
 
 /* A reference to what is in force; NULL: there is no TLS.  Any thread. */
 SSL_CTX *tls_ref(struct http_server *server);

@@ -15,6 +15,8 @@ extern const struct metric http_connections_refused;
 extern const struct metric http_connections_displaced;
 extern const struct metric http_connections_timed_out;
 
+extern const struct metric http_certificate_expiry;
+
 extern const struct metric log_lines_dropped;
 
 #endif

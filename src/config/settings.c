@@ -92,7 +92,14 @@ static const struct setting settings[] = {
      "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
-    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+    {"TLS_CIPHERS", TEXT, AT(tls_ciphers), NULL, 0, 0,
+     "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
+     "which "
+     "none is named keeps all that are good"},
+    {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
+     "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
+    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
+     "error, warn, info, or debug, which has a line for each batch and response"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
 
@@ -137,9 +144,9 @@ static const struct unit *units_of(enum kind kind)
 /* Write a number as one would write it to set it: with the largest unit that divides it. */
 static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
 {
-    const struct unit *best = NULL;
-    for (const struct unit *unit = units_of(kind); unit->name != NULL; unit++)
-        if (quantity % unit->factor == 0 && (best == NULL || unit->factor >= best->factor))
+    const struct unit *best = units_of(kind); /* the first is 1 */
+    for (const struct unit *unit = best; unit->name != NULL; unit++)
+        if (quantity % unit->factor == 0 && unit->factor >= best->factor)
             best = unit;
     if (quantity == 0)
         snprintf(out, 32, "0");
@@ -170,6 +177,20 @@ static bool set_number(struct settings *config, const struct setting *setting, c
     return true;
 }
 
+/* May it hold passwords? */
+static bool is_secret(const struct setting *setting)
+{
+    return setting->kind == SECRET || setting->kind == DOCUMENT;
+}
+
+static void free_text(const struct setting *setting, char *text)
+{
+    if (is_secret(setting))
+        secret_free(text);
+    else
+        free(text);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
@@ -181,8 +202,8 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
         char **member = member_of(config, setting);
-        free(*member);
-        *member = strdup(text);
+        free_text(setting, *member);
+        *member = is_secret(setting) ? secret_keep(text) : strdup(text);
         return *member != NULL || error_set(error, ERROR_NO_MEMORY);
     }
     case DURATION:
@@ -204,7 +225,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
                 return true;
             }
         }
-        return error_set(error, "%s is not %s", setting->variable, setting->meaning);
+        return error_set(error, "%s is not error, warn, info or debug", setting->variable);
     }
     return false;
 }
@@ -308,12 +329,6 @@ static const char *environment_file(const struct setting *setting)
     return setting->kind == SECRET ? getenv(variable) : NULL;
 }
 
-/* May it hold passwords? */
-static bool is_secret(const struct setting *setting)
-{
-    return setting->kind == SECRET || setting->kind == DOCUMENT;
-}
-
 /* Which of config->secret_files belongs to a secret. */
 static char *const *file_of(const struct settings *config, const struct setting *setting)
 {
@@ -353,6 +368,15 @@ static void hide_secrets(const struct given *given)
     for (int i = 0; i < SETTING_COUNT; i++)
         if (is_secret(&settings[i]) && given[i].flag != NULL)
             memset((char *)given[i].flag, '*', strlen(given[i].flag));
+}
+
+void settings_hide_environment(void)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char *value = is_secret(&settings[i]) ? getenv(settings[i].variable) : NULL;
+        if (value != NULL)
+            memset(value, '*', strlen(value));
+    }
 }
 
 /* ---- what one setting alone cannot tell ---- */
@@ -443,6 +467,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
+    if (config->tls_ciphers != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CIPHERS is set, but TLS_CERT_FILE is not");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->max_input_memory == 0)
@@ -523,9 +549,7 @@ void settings_free(struct settings *config)
         if (settings[i].kind != TEXT && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
-        if (*member != NULL && is_secret(&settings[i]))
-            explicit_bzero(*member, strlen(*member));
-        free(*member);
+        free_text(&settings[i], *member);
         *member = NULL;
     }
     free(config->listen_host);

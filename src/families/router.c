@@ -286,7 +286,11 @@ static void read_fields(struct slice text, struct router_line *line)
     enum { TAIL = 320 };
     struct keyvalue_reader reader;
     struct keyvalue pair;
-    line->at = line->code = line->method = line->dyno = (struct slice){"", 0};
+    const struct slice none = {"", 0};
+    line->at = none;
+    line->code = none;
+    line->method = none;
+    line->dyno = none;
     line->read = false;
     forget_tail(line);
     const char *at = text.at, *end = text.at + text.length;

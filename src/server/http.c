@@ -11,6 +11,13 @@ enum { STACK_SIZE = 2 * 1024 * 1024 };
 
 #define NEVER (UINT64_C(10) * 365 * 24 * 3600 * 1000) /* milliseconds */
 
+h2o_linklist_t *http_take_first(h2o_linklist_t *list)
+{
+    h2o_linklist_t *first = list->next;
+    h2o_linklist_unlink(first);
+    return first;
+}
+
 static void configure(struct http_server *server)
 {
     h2o_config_init(&server->config);
@@ -58,7 +65,7 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
-    if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
+    if (settings->tls_cert_file != NULL && !tls_start(server, error))
         goto free_workers;
     server->metrics_listener = -1;
     server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);

@@ -12,6 +12,11 @@ const struct metric http_connections_refused = SELF_COUNTER(
 const struct metric http_connections_displaced =
     SELF_COUNTER("connections_displaced_total", "Connections without a right password that were closed for others, "
                                                 "because of MAX_CONNECTIONS or MAX_INPUT_MEMORY.");
+const struct metric http_certificate_expiry = {.name = "drain_exporter_tls_certificate_expiry_timestamp_seconds",
+                                               .help = "When the certificate of TLS_CERT_FILE, or one of its chain, "
+                                                       "expires, seconds since 1970.",
+                                               .type = METRIC_GAUGE,
+                                               .self = true};
 const struct metric log_lines_dropped =
     SELF_COUNTER("log_lines_dropped_total",
                  "Lines of the program's log that were left out: too many alike in a second, or nobody reads stderr.");

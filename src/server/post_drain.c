@@ -108,6 +108,8 @@ static bool take_body(const struct post *post)
     };
     if (batch_process(worker->server->modules.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
         return false;
+    log_write(LOG_DEBUG, "a batch of %zu bytes, %zu decompressed, was read in %llu ms by worker %u", batch.received,
+              batch.body.length, (unsigned long long)(clock_monotonic() - now), worker->slot);
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
     return true;
 }
@@ -328,9 +330,8 @@ void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t
 {
     (void)receiver;
     while (!h2o_linklist_is_empty(messages)) {
-        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, messages->next);
+        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, http_take_first(messages));
         struct waiting_post *waiting = ticket->waiting;
-        h2o_linklist_unlink(&ticket->message.link);
         ticket->worker->pending--;
         if (waiting != NULL && h2o_linklist_is_linked(&waiting->link))
             go_on(waiting, ticket);

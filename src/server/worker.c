@@ -139,8 +139,7 @@ static void on_hand_offs(h2o_multithread_receiver_t *receiver, h2o_linklist_t *m
 {
     struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, hand_offs, receiver);
     while (!h2o_linklist_is_empty(messages)) {
-        struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, messages->next);
-        h2o_linklist_unlink(&hand_off->message.link);
+        struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, http_take_first(messages));
         if (hand_off->arrival.fd < 0)
             begin_stop(worker);
         else

@@ -198,8 +198,11 @@ static enum store_result make_next(const struct store *store, const struct serie
     if (!over && !added && update->time < old->time)
         return STORE_OUTDATED;
     bool continues = !over && value_continues(old, update);
-    *next = value_merge(added || continues ? old : NULL, update);
-    return *next == NULL ? STORE_TOO_LARGE : STORE_RECORDED;
+    bool too_large;
+    *next = value_merge(added || continues ? old : NULL, update, &too_large);
+    if (*next == NULL)
+        return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
+    return STORE_RECORDED;
 }
 
 /* How much more than the old value the next one weighs, or less. */
@@ -289,9 +292,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
             return STORE_NO_MEMORY;
         struct series *series = series_find(bucket, hash, identity);
         if (series == NULL) {
-            struct value *first = value_merge(NULL, update);
+            bool too_large;
+            struct value *first = value_merge(NULL, update, &too_large);
             if (first == NULL)
-                return STORE_TOO_LARGE;
+                return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
             struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
             if (result == STORE_CREATED)
