@@ -238,6 +238,11 @@ static void allow(struct exporter *exporter, struct access *access)
     unref_access(&old);
 }
 
+static const struct address_ranges *ranges_of(const struct setting_addresses *addresses)
+{
+    return addresses->text == NULL ? NULL : &addresses->ranges;
+}
+
 static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
 {
     return http_open(
@@ -253,6 +258,8 @@ static struct http_server *open_server(const struct settings *settings, char err
             .idle_timeout = settings->idle_timeout,
             .tls_cert_file = settings->tls_cert_file,
             .tls_key_file = settings->tls_key_file,
+            .allowed = {[HTTP_DRAIN] = ranges_of(&settings->allow_drain),
+                        [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
         },
         error);
 }

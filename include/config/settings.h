@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -18,6 +19,12 @@ enum settings_action {
     SETTINGS_VERSION,
 };
 
+/* A list of addresses, and how it was written; NULL: it is not set, and so empty. */
+struct setting_addresses {
+    char *text; /* first */
+    struct address_ranges ranges;
+};
+
 /* All settings, in base units.  Strings are owned by the struct. */
 struct settings {
     enum settings_action action;
@@ -27,6 +34,8 @@ struct settings {
     char *metrics_listen_address; /* NULL: none; then so are the next two */
     char *metrics_listen_host;
     char *metrics_listen_port;
+    struct setting_addresses allow_drain;
+    struct setting_addresses allow_metrics;
     char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "intake/batch.h"
 #include "output/maintenance.h"
@@ -25,6 +26,9 @@ enum {
     HTTP_INSIDE_CONNECTIONS = 64,
 };
 
+/* What a client may be let in to. */
+enum http_role { HTTP_DRAIN, HTTP_METRICS, HTTP_ROLES };
+
 struct http_settings {
     struct http_address address;
     struct http_address metrics_address; /* serves /metrics in its place, and both serve /health */
@@ -37,6 +41,7 @@ struct http_settings {
     uint64_t idle_timeout;
     const char *tls_cert_file; /* NULL: no TLS */
     const char *tls_key_file;
+    const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address; must live until http_close() */
 };
 
 struct http_server;

@@ -1,6 +1,7 @@
 /* What the files of the HTTP server share: the one header that names libh2o's types.  Only these files include it.
  *
  *   listener.c   accepts, and hands each connection to a worker
+ *   client.c     who is at the other end, and what that address may do
  *   gate.c       between a socket and libh2o: what may be read, and by whom
  *   worker.c     the thread with its loop; connections and their timeouts
  *   routes.c     the table of paths; from a request to its handler
@@ -21,6 +22,7 @@
 #include "base/buffer.h"
 #include "server/chunks.h"
 #include "server/http.h"
+#include "server/refusals.h"
 #include "server/request_head.h"
 #include "server/verifier.h"
 
@@ -65,7 +67,10 @@ struct connection {
     bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
     bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
+    bool admitted;          /* the present request was let in before its body */
     SSL_CTX *tls;           /* a reference; NULL: none */
+    struct address peer;    /* the other end */
+    struct address client;  /* who sends the present request */
     struct gate gate;
 };
 
@@ -100,6 +105,7 @@ struct http_server {
     struct http_modules modules;
     h2o_globalconf_t config;
     struct verifier *verifier;
+    struct refusals *refusals;
     int listener;
     int metrics_listener; /* -1: none */
     struct worker *workers;
@@ -136,6 +142,7 @@ void *worker_run(void *worker);
 /* How a connection comes in. */
 struct arrival {
     int fd;
+    struct address peer;
     bool inside;
     bool reserved; /* see struct connection */
     bool displace; /* all places are taken: the longest-idle stranger's connection is closed for it */
@@ -155,6 +162,16 @@ void worker_trust(struct connection *connection);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);
+
+struct response;
+
+/* ---- client.c ---- */
+
+/* Is a request of this role refused because of who its client is?  If so, response is set. */
+bool client_is_refused(struct connection *connection, enum http_role role, struct response *response);
+
+/* The credentials of a request were wrong. */
+void client_failed(struct connection *connection, enum http_role role, struct slice authorization);
 
 /* ---- gate.c ---- */
 
@@ -177,8 +194,6 @@ enum admission {
     ADMISSION_REFUSED,
     ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
 };
-
-struct response;
 
 /* May the body of a request be read?  By path, method and credentials.  On REFUSED, response is set; on WITHHELD, its
  * path. */

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
+enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
 
 struct setting {
     const char *variable;
@@ -31,6 +31,9 @@ static const struct setting settings[] = {
      "host:port, [address]:port or :port to listen on"},
     {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
      "a second address, for /metrics and /health only; LISTEN_ADDRESS then serves /drain and /health"},
+    {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
+     "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
+    {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0, "the same for who may get /metrics"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
     {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
@@ -163,10 +166,20 @@ static bool set_number(struct settings *config, const struct setting *setting, c
     return true;
 }
 
+static bool set_addresses(struct settings *config, const struct setting *setting, const char *text,
+                          char error[ERROR_MAX])
+{
+    struct setting_addresses *addresses = member_of(config, setting);
+    char wrong[ERROR_MAX];
+    return address_ranges_read(slice_of(text), &addresses->ranges, wrong) ||
+           error_set(error, "%s %.200s", setting->variable, wrong);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
+    case ADDRESSES:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
@@ -176,7 +189,9 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         char **member = member_of(config, setting);
         free(*member);
         *member = strdup(text);
-        return *member != NULL || error_set(error, ERROR_NO_MEMORY);
+        if (*member == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
+        return setting->kind != ADDRESSES || set_addresses(config, setting, text, error);
     }
     case DURATION:
     case SIZE:
@@ -513,7 +528,7 @@ void settings_free(struct settings *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && !is_secret(&settings[i]))
+        if (settings[i].kind != TEXT && settings[i].kind != ADDRESSES && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
         if (*member != NULL && is_secret(&settings[i]))
@@ -561,6 +576,7 @@ void settings_print(const struct settings *config, FILE *out)
         char number[32];
         switch (settings[i].kind) {
         case TEXT:
+        case ADDRESSES:
             text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
             break;
         case DOCUMENT:

@@ -376,6 +376,11 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
     return result;
 }
 
+bool accounts_has_user(const struct accounts *accounts, struct slice name)
+{
+    return find(&accounts->users, name) != NULL;
+}
+
 static struct slice cut(struct slice app)
 {
     return (struct slice){app.at, app.length < CONFIGURATION_APP_MAX ? app.length : CONFIGURATION_APP_MAX};

@@ -124,10 +124,14 @@ static void refuse(struct http_server *server, int fd, size_t limit)
 }
 
 /* Accept one connection; -1 if there is none. */
-static int accept_one(int listener)
+static int accept_one(int listener, struct address *peer)
 {
     for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct sockaddr_storage socket;
+        socklen_t length = sizeof socket;
+        int fd = accept4(listener, (struct sockaddr *)&socket, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            address_of_socket(&socket, peer);
         if (fd >= 0 || (errno != EINTR && errno != ECONNABORTED)) {
             if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
                 /* Out of descriptors or memory: what waits stays in the backlog. */
@@ -142,11 +146,12 @@ static int accept_one(int listener)
 static void accept_from_inside(struct http_server *server)
 {
     int fd;
-    while (server->metrics_listener >= 0 && (fd = accept_one(server->metrics_listener)) >= 0) {
+    struct address peer;
+    while (server->metrics_listener >= 0 && (fd = accept_one(server->metrics_listener, &peer)) >= 0) {
         if (atomic_load_explicit(&server->inside_count, memory_order_relaxed) >= HTTP_INSIDE_CONNECTIONS)
             refuse(server, fd, HTTP_INSIDE_CONNECTIONS);
         else
-            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .inside = true});
+            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .peer = peer, .inside = true});
     }
 }
 
@@ -178,13 +183,14 @@ static bool accept_from_outside(struct http_server *server)
         usleep(1000); /* the workers are closing some: until then what waits stays in the backlog */
         return false;
     }
-    int fd = accept_one(server->listener);
+    struct address peer;
+    int fd = accept_one(server->listener, &peer);
     if (fd < 0)
         return false;
     if (worker == NULL)
         refuse(server, fd, limit);
     else
-        hand_on(server, worker, &(struct arrival){.fd = fd, .displace = full, .reserved = reserved});
+        hand_on(server, worker, &(struct arrival){.fd = fd, .peer = peer, .displace = full, .reserved = reserved});
     return true;
 }
 

@@ -35,13 +35,14 @@ static const struct route {
     const char *name;    /* as it is counted */
     const char *methods; /* as the header Allow has them */
     enum side side;
-    const char *challenge; /* for who has no right password; NULL: none is needed, as for the next one */
+    enum http_role role;   /* HTTP_ROLES: of anybody, then the next two are NULL */
+    const char *challenge; /* for who has no right password */
     enum admission (*admit)(struct connection *connection, struct slice authorization);
     route_handler *handler;
 } routes[] = {
-    {"/drain", "drain", "POST", OUTSIDE, DRAIN_CHALLENGE, post_drain_admit, post_drain},
-    {"/metrics", "metrics", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
-    {"/health", "health", "GET, HEAD", BOTH_SIDES, NULL, NULL, get_health},
+    {"/drain", "drain", "POST", OUTSIDE, HTTP_DRAIN, DRAIN_CHALLENGE, post_drain_admit, post_drain},
+    {"/metrics", "metrics", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
+    {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
 };
 
 static bool is_served(const struct route *route, const struct connection *connection)
@@ -73,7 +74,8 @@ static bool allows_method(const struct route *route, struct slice wanted)
 
 /* May a request with this route, NULL if there is none, and method have a response of its route?  If not, what it gets
  * instead. */
-static bool is_allowed(const struct route *route, struct slice method, struct response *instead)
+static bool is_allowed(struct connection *connection, const struct route *route, struct slice method,
+                       struct response *instead)
 {
     static const char text[] = "text/plain; charset=utf-8";
     if (route == NULL)
@@ -82,7 +84,8 @@ static bool is_allowed(const struct route *route, struct slice method, struct re
         *instead = (struct response){route->name,     405,           "Method Not Allowed", text, "method not allowed\n",
                                      H2O_TOKEN_ALLOW, route->methods};
     else
-        return true;
+        return route->role == HTTP_ROLES || connection->admitted ||
+               !client_is_refused(connection, route->role, instead);
     return false;
 }
 
@@ -99,14 +102,17 @@ enum admission routes_admit(struct connection *connection, const struct request_
 {
     struct slice path = {head->target.at, slice_index(head->target, '?')};
     const struct route *route = find_route(path, connection);
-    if (!is_allowed(route, head->method, response))
+    if (!is_allowed(connection, route, head->method, response))
         return ADMISSION_REFUSED;
     enum admission admission = ADMISSION_WITHHELD;
     response->path = route->name;
     if (!is_kept_out(route, connection))
         admission = route->admit == NULL ? ADMISSION_GRANTED : route->admit(connection, head->authorization);
-    if (admission == ADMISSION_REFUSED)
+    if (admission == ADMISSION_REFUSED) {
+        client_failed(connection, route->role, head->authorization);
         *response = response_unauthorized(route->name, route->challenge);
+    }
+    connection->admitted = admission == ADMISSION_GRANTED;
     if (admission != ADMISSION_GRANTED || route->handler == post_drain)
         return admission;
     *response = (struct response){
@@ -129,9 +135,10 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request)
         request->http1_is_persistent = 0;
     if (is_kept_out(route, connection))
         response_withhold(request, route->name);
-    else if (is_allowed(route, (struct slice){request->method.base, request->method.len}, &instead))
+    else if (is_allowed(connection, route, (struct slice){request->method.base, request->method.len}, &instead))
         route->handler(request, query);
     else
         response_send(request, &instead);
+    connection->admitted = false;
     return 0;
 }

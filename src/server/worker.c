@@ -115,6 +115,7 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     connection->worker = worker;
     connection->inside = arrival->inside;
     connection->reserved = arrival->reserved;
+    connection->peer = connection->client = arrival->peer;
     connection->changed = clock_monotonic();
     connection->socket = h2o_evloop_socket_create(worker->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     connection->socket->on_close.cb = on_close;
@@ -221,6 +222,7 @@ static void check_connections(struct worker *worker)
     self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
     worker->displaced = 0;
     self_count(&terms, &log_lines_dropped, NULL, 0, 0, log_take_dropped());
+    refusals_report(worker->server->refusals, &terms);
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);

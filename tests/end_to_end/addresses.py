@@ -1,0 +1,126 @@
+"""Who is at the other end: which addresses may post and scrape, and who it was that had a wrong password.
+
+Linux answers on all of 127.0.0.0/8, so each of these addresses can be another client."""
+import re
+
+from accounts import HASHED, several
+from harness import Skip, test
+from start import has_ipv6
+from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD
+from support.http_client import basic
+from support.lines import gauge, ingest
+from support.ports import free_port
+from support.raw_connection import Raw, head_of, post_of
+from support.waiting import wait_for
+
+HEALTH = head_of("GET", "/health")
+METRICS = head_of("GET", "/metrics", AUTH_METRICS)
+EMPTY = post_of(b"")
+
+
+def status(server, ask, source=None, **connection):
+    with Raw(server, source=source, **connection) as raw:
+        return raw.ask(ask).status
+
+
+def refused(server, reason):
+    return server.page().value("drain_exporter_clients_refused_total", reason=reason)
+
+
+@test
+def listed_addresses_are_let_in(context):
+    """ALLOW_DRAIN and ALLOW_METRICS name who may post and who may scrape; health is for all."""
+    server = context.server(ALLOW_DRAIN="127.0.0.2, 127.0.1.0/24, 2001:db8::/32", ALLOW_METRICS="127.0.0.1/32,::1")
+    for source, drain, metrics in (("127.0.0.2", 204, 403), ("127.0.1.200", 204, 403), ("127.0.0.1", 403, 200), ("127.0.0.3", 403, 403)):
+        got = [status(server, ask, source) for ask in (EMPTY, METRICS, HEALTH)]
+        equal(got, [drain, metrics, 200], "the statuses of /drain, /metrics and /health for %s" % source)
+    # The right password does not help, and no body is waited for.
+    with Raw(server, source="127.0.0.3") as raw:
+        answer = raw.ask(head_of("POST", "/drain", {**AUTH_DRAIN, "Content-Length": "1000000"}))
+        equal((answer.status, answer.body), (403, b"ALLOW_DRAIN does not list your address\n"), "the answer to who is not listed")
+        check(raw.is_closed(5), "the connection stays open")
+    equal(status(server, head_of("PUT", "/drain"), "127.0.0.3"), 405, "the status of another method")
+    wait_for(lambda: refused(server, "allow_drain") == 3 and refused(server, "allow_metrics") == 3, "those who were refused are counted")
+    wait_for(lambda: re.search(r"refused: \d requests to /drain, because ALLOW_DRAIN lacks the address; from 127.0.0.[13]", server.log()), "the log tells of it")
+
+
+@test
+def an_ipv6_socket_knows_ipv4_addresses(context):
+    """[::] shows addresses of IPv4 as ::ffff:127.0.0.2: they are the same."""
+    if not has_ipv6():
+        raise Skip("there is no IPv6 loopback")
+    server = context.server(host="::", ALLOW_DRAIN="127.0.0.2,::1")
+    server.host = "127.0.0.1"
+    equal([status(server, EMPTY, source) for source in ("127.0.0.1", "127.0.0.2")], [403, 204], "the statuses of two clients by IPv4")
+    server.host = "::1"
+    equal(status(server, EMPTY), 204, "the status of a client by IPv6")
+    server.host = "127.0.0.1"
+
+
+@test
+def the_log_names_all_listeners(context):
+    inside = "127.0.0.1:%d" % free_port("127.0.0.1")
+    server = context.server(METRICS_LISTEN_ADDRESS=inside, WORKERS=2)
+    said = "listens on %s, and for /metrics on %s, with 2 workers\n" % (server.settings["LISTEN_ADDRESS"], inside)
+    wait_for(lambda: said in server.log(), "the log says where it listens")
+
+
+# ---- failed log-ins ----
+
+def failures(server, role, user):
+    return server.page().value("drain_exporter_login_failures_total", role=role, user=user) or 0
+
+
+def lines_about(server, user, role):
+    return re.findall(r"log-in failed: the user %s of /%s, (\d+) times since this was last said, from (.*)" % (user, role), server.log())
+
+
+@test
+def a_stale_password_is_found(context):
+    """Failed log-ins are counted by role and user, and the log names user, address and count within seconds."""
+    server = context.server(CONFIG=several(context))
+    stale = head_of("POST", "/drain", {"Authorization": basic("drain", DRAIN_PASSWORD + "-old"), "Content-Length": "5"}) + b"12345"
+    for source in ("127.0.0.7", "127.0.0.8", "127.0.0.7"):
+        equal(status(server, stale, source), 401, "the status of an old password")
+    wait_for(lambda: failures(server, "drain", "drain") == 3, "three failed log-ins are counted")
+    wait_for(lambda: lines_about(server, "drain", "drain"), "the log tells of them")
+    lines = lines_about(server, "drain", "drain")
+    check("127.0.0.7" in lines[0][1], "the log names the address: %r", lines)
+    # No further line within the minute, however many fail.
+    for _ in range(50):
+        equal(status(server, stale), 401, "the status of an old password")
+    wait_for(lambda: failures(server, "drain", "drain") == 53, "all failed log-ins are counted")
+    equal(len(lines_about(server, "drain", "drain")), 1, "lines within a minute")
+    equal(failures(server, "metrics", "drain"), 0, "failed log-ins of another role")
+    check(DRAIN_PASSWORD not in server.log(), "a password is in the log")
+
+
+@test
+def unknown_users_are_not_named(context):
+    """Whatever names strangers choose, there is one series and one line for all of them."""
+    server = context.server(CONFIG=several(context))
+    for user in ("x", "someone", "metrics", "y" * 64, "z" * 600, 'quo"te\n', ""):
+        equal(status(server, head_of("POST", "/drain", {"Authorization": basic(user, "wrong")})), 401, "the status of a user who is not there")
+    equal(status(server, head_of("POST", "/drain")), 401, "the status without credentials")
+    equal(status(server, head_of("POST", "/drain", {"Authorization": "Basic ***"})), 401, "the status of no credentials")
+    for user in ("drain", "metrics"):
+        equal(status(server, head_of("GET", "/metrics", {"Authorization": basic(user, "wrong")})), 401, "the status of a wrong password")
+    wait_for(lambda: failures(server, "drain", "__other__") == 7, "those of unknown users are counted together")
+    equal(failures(server, "drain", "__none__"), 2, "failed log-ins without credentials")
+    equal((failures(server, "metrics", "metrics"), failures(server, "metrics", "__other__")), (1, 1), "failed log-ins of the other role")
+    users = {labels["user"] for labels, _ in server.page().select("drain_exporter_login_failures_total")}
+    equal(users, {"__other__", "__none__", "metrics"}, "the users")
+    wait_for(lambda: len(lines_about(server, "__other__", "drain")) == 1, "one line tells of them")
+    check("someone" not in server.log(), "the log has a name that a stranger chose")
+
+
+@test
+def a_stale_password_of_a_hashed_drain_is_found(context):
+    """What takes a verification is counted once as well."""
+    server = context.server(CONFIG=HASHED)
+    for attempt in range(3):
+        with Raw(server) as raw:
+            equal(raw.ask(head_of("POST", "/drain", {"Authorization": basic("hashed", "wrong-%d" % attempt), "Content-Length": "1"}) + b"x").status, 401, "the status")
+    wait_for(lambda: failures(server, "drain", "hashed") == 3, "three are counted")
+    wait_for(lambda: lines_about(server, "hashed", "drain"), "the log tells of them")
