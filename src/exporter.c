@@ -260,6 +260,7 @@ static struct http_server *open_server(const struct settings *settings, char err
             .tls_key_file = settings->tls_key_file,
             .allowed = {[HTTP_DRAIN] = ranges_of(&settings->allow_drain),
                         [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
+            .trusted = ranges_of(&settings->trusted_proxies),
         },
         error);
 }

@@ -36,6 +36,7 @@ struct settings {
     char *metrics_listen_port;
     struct setting_addresses allow_drain;
     struct setting_addresses allow_metrics;
+    struct setting_addresses trusted_proxies;
     char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */

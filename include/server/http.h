@@ -41,7 +41,9 @@ struct http_settings {
     uint64_t idle_timeout;
     const char *tls_cert_file; /* NULL: no TLS */
     const char *tls_key_file;
-    const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address; must live until http_close() */
+    /* These must live until http_close(). */
+    const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address */
+    const struct address_ranges *trusted;             /* proxies; NULL: there are none */
 };
 
 struct http_server;

@@ -167,6 +167,9 @@ struct response;
 
 /* ---- client.c ---- */
 
+/* A request begins: who sends it? */
+void client_begin_request(struct connection *connection, const struct request_head *head);
+
 /* Is a request of this role refused because of who its client is?  If so, response is set. */
 bool client_is_refused(struct connection *connection, enum http_role role, struct response *response);
 

@@ -34,6 +34,10 @@ static const struct setting settings[] = {
     {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
      "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
     {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0, "the same for who may get /metrics"},
+    {"TRUSTED_PROXIES", ADDRESSES, AT(trusted_proxies), NULL, 0, 0,
+     "addresses of proxies and balancers in front; the client is then the right-most address of X-Forwarded-For that "
+     "is "
+     "not one of these"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
     {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},

@@ -1,6 +1,13 @@
 /* Who is at the other end of a connection, and what that address may do. */
 #include "server/http_internal.h"
 
+void client_begin_request(struct connection *connection, const struct request_head *head)
+{
+    const struct address_ranges *trusted = connection->worker->server->settings.trusted;
+    if (trusted != NULL)
+        connection->client = forwarded_client(&head->forwarded, &connection->peer, trusted);
+}
+
 static struct response forbidden(const char *path, const char *sentence)
 {
     return (struct response){path, 403, "Forbidden", "text/plain; charset=utf-8", sentence, NULL, NULL};

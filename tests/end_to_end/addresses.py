@@ -59,6 +59,24 @@ def an_ipv6_socket_knows_ipv4_addresses(context):
 
 
 @test
+def trusted_proxies_speak_for_clients(context):
+    """The right-most address that is not trusted is the client, also of several who share a connection."""
+    server = context.server(ALLOW_DRAIN="203.0.113.0/24", TRUSTED_PROXIES="127.0.0.9,10.0.0.0/8")
+    cases = (("203.0.113.7", 204), ("198.51.100.1", 403), ("203.0.113.7, 198.51.100.1", 403), ("198.51.100.1, 203.0.113.7:99", 204),
+             ("203.0.113.7, 10.1.1.1", 204), ("10.1.1.1", 403), ("203.0.113.7, unknown", 403), ("", 403))
+    with Raw(server, source="127.0.0.9") as proxy:
+        for forwarded, expected in cases * 2:
+            if expected == 204:  # 403 with a body closes
+                equal(proxy.ask(post_of(b"x" * 10, headers={"X-Forwarded-For": forwarded})).status, expected, "the status for %r" % forwarded)
+            equal(proxy.ask(post_of(b"", headers={"X-Forwarded-For": forwarded})).status, expected, "the status for %r" % forwarded)
+        equal(proxy.ask(EMPTY).status, 403, "the status of the proxy itself")
+        equal(proxy.ask(HEALTH).status, 200, "the proxy's health check")
+    for source in ("127.0.0.1", "127.0.0.8"):
+        equal(status(server, post_of(b"", headers={"X-Forwarded-For": "203.0.113.7"}), source), 403, "the status of who only says so")
+    wait_for(lambda: "198.51.100.1" in server.log(), "the log names the client, not the proxy")
+
+
+@test
 def the_log_names_all_listeners(context):
     inside = "127.0.0.1:%d" % free_port("127.0.0.1")
     server = context.server(METRICS_LISTEN_ADDRESS=inside, WORKERS=2)
@@ -94,6 +112,14 @@ def a_stale_password_is_found(context):
     equal(len(lines_about(server, "drain", "drain")), 1, "lines within a minute")
     equal(failures(server, "metrics", "drain"), 0, "failed log-ins of another role")
     check(DRAIN_PASSWORD not in server.log(), "a password is in the log")
+
+
+@test
+def failed_log_ins_name_the_client_behind_a_proxy(context):
+    server = context.server(TRUSTED_PROXIES="127.0.0.1")
+    stale = {"Authorization": basic("drain", "old"), "Content-Length": "1", "X-Forwarded-For": "203.0.113.7"}
+    equal(status(server, head_of("POST", "/drain", stale) + b"x"), 401, "the status of an old password")
+    wait_for(lambda: lines_about(server, "drain", "drain") == [("1", "203.0.113.7")], "the log names the client")
 
 
 @test
