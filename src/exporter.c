@@ -261,6 +261,7 @@ static struct http_server *open_server(const struct settings *settings, char err
             .allowed = {[HTTP_DRAIN] = ranges_of(&settings->allow_drain),
                         [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
             .trusted = ranges_of(&settings->trusted_proxies),
+            .proxy_protocol = settings->proxy_protocol,
         },
         error);
 }

@@ -28,6 +28,9 @@ bool address_read(struct slice text, struct address *address);
 /* Read what proxies write, too: "192.0.2.1:4711", "[2001:db8::1]", "[2001:db8::1]:4711". */
 bool address_read_with_port(struct slice text, struct address *address);
 
+/* That of the four bytes of IPv4, in network order. */
+struct address address_of_ipv4(const unsigned char bytes[4]);
+
 /* The address of a socket's end; false if it is of another kind. */
 bool address_of_socket(const struct sockaddr_storage *socket, struct address *address);
 
@@ -41,8 +44,8 @@ static inline bool address_equals(const struct address *a, const struct address 
 
 bool address_is_ipv4(const struct address *address);
 
-/* 127.0.0.0/8 or ::1. */
-bool address_is_loopback(const struct address *address);
+/* 127.0.0.1 or ::1: by which a machine speaks to itself, unless it is told otherwise. */
+bool address_is_localhost(const struct address *address);
 
 /* What one subscriber has: the address itself for IPv4, its /64 for IPv6. */
 struct address address_subscriber(const struct address *address);

@@ -37,6 +37,7 @@ struct settings {
     struct setting_addresses allow_drain;
     struct setting_addresses allow_metrics;
     struct setting_addresses trusted_proxies;
+    bool proxy_protocol;
     char *password_drain; /* NULL: none, which only a configuration file allows */
     char *password_metrics;
     char *password_drain_previous;   /* NULL: none */

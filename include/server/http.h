@@ -44,6 +44,7 @@ struct http_settings {
     /* These must live until http_close(). */
     const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address */
     const struct address_ranges *trusted;             /* proxies; NULL: there are none */
+    bool proxy_protocol;                              /* these begin each connection to address with a PROXY header */
 };
 
 struct http_server;

@@ -154,6 +154,9 @@ bool worker_hand_off(struct worker *worker, const struct arrival *arrival);
 /* Tell a worker to stop; returns as above. */
 bool worker_stop(struct worker *worker);
 
+/* Serve a connection: its TLS handshake, if there is TLS, and then its requests. */
+void worker_open(struct connection *connection);
+
 /* End a connection, without a word. */
 void worker_end_connection(struct connection *connection);
 
@@ -166,6 +169,9 @@ struct connection *connection_of(h2o_req_t *request);
 struct response;
 
 /* ---- client.c ---- */
+
+/* A connection was accepted: give it to worker_open() when it is known whose it is. */
+void client_open(struct connection *connection);
 
 /* A request begins: who sends it? */
 void client_begin_request(struct connection *connection, const struct request_head *head);

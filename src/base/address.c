@@ -14,10 +14,12 @@ bool address_is_ipv4(const struct address *address)
     return memcmp(address->bytes, ipv4_prefix, sizeof ipv4_prefix) == 0;
 }
 
-static void set_ipv4(struct address *address, const void *bytes)
+struct address address_of_ipv4(const unsigned char bytes[4])
 {
-    memcpy(address->bytes, ipv4_prefix, sizeof ipv4_prefix);
-    memcpy(address->bytes + sizeof ipv4_prefix, bytes, 4);
+    struct address address;
+    memcpy(address.bytes, ipv4_prefix, sizeof ipv4_prefix);
+    memcpy(address.bytes + sizeof ipv4_prefix, bytes, 4);
+    return address;
 }
 
 bool address_read(struct slice text, struct address *address)
@@ -29,7 +31,7 @@ bool address_read(struct slice text, struct address *address)
     memcpy(copy, text.at, text.length);
     copy[text.length] = '\0';
     if (inet_pton(AF_INET, copy, ipv4) == 1)
-        set_ipv4(address, ipv4);
+        *address = address_of_ipv4(ipv4);
     else if (inet_pton(AF_INET6, copy, address->bytes) != 1)
         return false;
     return true;
@@ -59,7 +61,7 @@ bool address_read_with_port(struct slice text, struct address *address)
 bool address_of_socket(const struct sockaddr_storage *socket, struct address *address)
 {
     if (socket->ss_family == AF_INET)
-        set_ipv4(address, &((const struct sockaddr_in *)socket)->sin_addr);
+        *address = address_of_ipv4((const unsigned char *)&((const struct sockaddr_in *)socket)->sin_addr);
     else if (socket->ss_family == AF_INET6)
         memcpy(address->bytes, &((const struct sockaddr_in6 *)socket)->sin6_addr, sizeof address->bytes);
     else
@@ -74,11 +76,11 @@ void address_spell(const struct address *address, char out[ADDRESS_TEXT_MAX])
     inet_ntop(is_ipv4 ? AF_INET : AF_INET6, address->bytes + (is_ipv4 ? sizeof ipv4_prefix : 0), out, ADDRESS_TEXT_MAX);
 }
 
-bool address_is_loopback(const struct address *address)
+bool address_is_localhost(const struct address *address)
 {
-    static const struct address loopback = {.bytes = {[15] = 1}};
-    return address_equals(address, &loopback) ||
-           (address_is_ipv4(address) && address->bytes[sizeof ipv4_prefix] == 127);
+    static const struct address ipv6 = {.bytes = {[15] = 1}};
+    static const struct address ipv4 = {.bytes = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    return address_equals(address, &ipv6) || address_equals(address, &ipv4);
 }
 
 struct address address_subscriber(const struct address *address)

@@ -38,6 +38,8 @@ static const struct setting settings[] = {
      "addresses of proxies and balancers in front; the client is then the right-most address of X-Forwarded-For that "
      "is "
      "not one of these"},
+    {"PROXY_PROTOCOL", SWITCH, AT(proxy_protocol), "false", 0, 0,
+     "whether TRUSTED_PROXIES begin each connection to LISTEN_ADDRESS with a PROXY header, of version 1 or 2"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
     {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
@@ -455,6 +457,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
+    if (config->proxy_protocol && config->trusted_proxies.text == NULL)
+        return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->max_input_memory == 0)

@@ -1,5 +1,62 @@
 /* Who is at the other end of a connection, and what that address may do. */
 #include "server/http_internal.h"
+#include "server/proxy_header.h"
+
+static bool is_trusted(const struct connection *connection, const struct address *address)
+{
+    const struct address_ranges *trusted = connection->worker->server->settings.trusted;
+    return trusted != NULL && address_ranges_hold(trusted, address);
+}
+
+/* ---- connections ---- */
+
+/* What has arrived is read by who serves the connection. */
+static void open_behind_header(struct connection *connection, const struct proxy_header *header)
+{
+    h2o_socket_read_stop(connection->socket);
+    h2o_buffer_consume(&connection->socket->input, header->length);
+    if (header->has_client)
+        connection->peer = connection->client = header->client;
+    worker_open(connection);
+}
+
+static void on_header(h2o_socket_t *socket, const char *error)
+{
+    struct connection *connection = socket->on_close.data;
+    struct proxy_header header = {0};
+    if (error != NULL) {
+        h2o_socket_close(socket);
+        return;
+    }
+    switch (proxy_header_read((struct slice){socket->input->bytes, socket->input->size}, &header)) {
+    case PROXY_HEADER_INCOMPLETE:
+        return;
+    case PROXY_HEADER_READ:
+        open_behind_header(connection, &header);
+        return;
+    case PROXY_HEADER_ABSENT: /* a health check on this machine has none; what a proxy hands on always has */
+        if (address_is_localhost(&connection->peer)) {
+            open_behind_header(connection, &header);
+            return;
+        }
+        break;
+    case PROXY_HEADER_INVALID:
+        break;
+    }
+    refusals_note(connection->worker->server->refusals, REFUSED_PROXY_HEADER, SLICE(""), &connection->peer);
+    h2o_socket_close(socket);
+}
+
+void client_open(struct connection *connection)
+{
+    bool has_header = connection->worker->server->settings.proxy_protocol && !connection->inside;
+    if (has_header && is_trusted(connection, &connection->peer))
+        h2o_socket_read_start(connection->socket, on_header);
+    else
+        worker_open(connection);
+}
+
+/* ---- requests ---- */
 
 void client_begin_request(struct connection *connection, const struct request_head *head)
 {

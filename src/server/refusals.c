@@ -16,7 +16,7 @@ enum {
     LINES_PER_SECOND = 10,     /* fewer than the log takes */
 };
 
-static const char *const reason_labels[] = {"allow_drain", "allow_metrics"};
+static const char *const reason_labels[] = {"allow_drain", "allow_metrics", "proxy_header"};
 
 const struct metric refusals_logins = SELF_COUNTER(
     "login_failures_total", "Requests with a wrong user or password, by role and user; __other__: users that are not "
@@ -34,6 +34,7 @@ static const struct text {
     [REFUSED_METRICS_LOGIN] = {"metrics", NULL},
     [REFUSED_ALLOW_DRAIN] = {NULL, "requests to /drain, because ALLOW_DRAIN lacks the address"},
     [REFUSED_ALLOW_METRICS] = {NULL, "requests to /metrics, because ALLOW_METRICS lacks the address"},
+    [REFUSED_PROXY_HEADER] = {NULL, "connections of TRUSTED_PROXIES without a valid PROXY header"},
 };
 
 /* The refusals for one reason; for log-ins, of one user. */

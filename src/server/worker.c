@@ -84,6 +84,15 @@ static void on_handshake(h2o_socket_t *socket, const char *error)
         gate_open(socket->on_close.data);
 }
 
+void worker_open(struct connection *connection)
+{
+    connection->tls = tls_ref(connection->worker->server);
+    if (connection->tls != NULL)
+        h2o_socket_ssl_handshake(connection->socket, connection->tls, NULL, on_handshake);
+    else
+        gate_open(connection);
+}
+
 /* Close the connection of the stranger for whom nothing has been done for longest. */
 static void displace_stranger(struct worker *worker)
 {
@@ -121,11 +130,7 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     connection->socket->on_close.cb = on_close;
     connection->socket->on_close.data = connection;
     h2o_linklist_insert(&worker->connections, &connection->link);
-    connection->tls = tls_ref(worker->server);
-    if (connection->tls != NULL)
-        h2o_socket_ssl_handshake(connection->socket, connection->tls, NULL, on_handshake);
-    else
-        gate_open(connection);
+    client_open(connection);
 }
 
 static void begin_stop(struct worker *worker)

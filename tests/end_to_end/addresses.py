@@ -13,6 +13,7 @@ from support.lines import gauge, ingest
 from support.ports import free_port
 from support.raw_connection import Raw, head_of, post_of
 from support.waiting import wait_for
+from transport import certificate, client
 
 HEALTH = head_of("GET", "/health")
 METRICS = head_of("GET", "/metrics", AUTH_METRICS)
@@ -74,6 +75,55 @@ def trusted_proxies_speak_for_clients(context):
     for source in ("127.0.0.1", "127.0.0.8"):
         equal(status(server, post_of(b"", headers={"X-Forwarded-For": "203.0.113.7"}), source), 403, "the status of who only says so")
     wait_for(lambda: "198.51.100.1" in server.log(), "the log names the client, not the proxy")
+
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+PROXY_1 = b"PROXY TCP4 203.0.113.7 10.0.0.9 40001 443\r\n"
+PROXY_2 = SIGNATURE + b"\x21\x11\0\x0f" + bytes((203, 0, 113, 7, 10, 0, 0, 9, 156, 65, 1, 187)) + b"\x04\0\0"
+LOCAL = SIGNATURE + b"\x20\0\0\0"
+
+
+@test
+def connections_begin_with_a_proxy_header(context):
+    """Those of TRUSTED_PROXIES must, in one piece or many; those of others are read as they are."""
+    server = context.server(ALLOW_DRAIN="203.0.113.7", TRUSTED_PROXIES="127.0.0.9", PROXY_PROTOCOL="true")
+    other = b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n"
+    for header, expected in ((PROXY_1, 204), (PROXY_2, 204), (LOCAL, 403), (b"PROXY UNKNOWN\r\n", 403), (other, 403)):
+        with Raw(server, source="127.0.0.9") as raw:
+            equal(raw.ask(header + post_of(ingest([gauge("g", 1)]))).status, expected, "the status behind %r" % header)
+            equal(raw.ask(HEALTH).status, 200, "health") if expected == 204 else None
+    for header in (PROXY_1, PROXY_2):
+        with Raw(server, source="127.0.0.9") as raw:
+            for byte in header:
+                raw.send(bytes((byte,)))
+            equal(raw.ask(EMPTY).status, 204, "the status behind a header in pieces")
+    for wrong in (HEALTH, EMPTY, b"PROXY TCP4 203.0.113.7\r\n", SIGNATURE + b"\x31\0\0\0", b"PROXY " + b"x" * 200):
+        with Raw(server, source="127.0.0.9") as raw:
+            raw.send(wrong)
+            check(raw.is_closed(5), "a connection without a header is served: %r", wrong[:20])
+    wait_for(lambda: refused(server, "proxy_header") == 5, "these are counted")
+    # Nobody else is believed; the container's own health check has no header.
+    with Raw(server) as raw:
+        equal(raw.ask(PROXY_1 + EMPTY).status, 400, "the status of a stranger with a header")
+    equal(status(server, HEALTH), 200, "health without a header")
+    equal(status(server, EMPTY), 403, "the status of who has no header")
+
+
+@test
+def proxy_headers_come_before_tls(context):
+    cert, key = certificate(context)
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, HEADER_TIMEOUT="1s",
+                            ALLOW_DRAIN="203.0.113.7", TRUSTED_PROXIES="127.0.0.0/8", PROXY_PROTOCOL="true")
+    for header in (PROXY_1, PROXY_2):
+        with Raw(server) as raw:
+            raw.send(header)
+            raw.socket = client(cert).wrap_socket(raw.socket, server_hostname="localhost")
+            equal(raw.ask(post_of(ingest([gauge("g", 1)]))).status, 204, "the status behind a header and TLS")
+    with Raw(server, client(cert)) as raw:
+        equal(raw.ask(HEALTH).status, 200, "a health check on this machine, without a header")
+    with Raw(server) as raw:
+        raw.send(PROXY_1[:10])
+        check(raw.is_closed(5), "a header that never ends is waited for")
 
 
 @test
