@@ -262,6 +262,8 @@ static struct http_server *open_server(const struct settings *settings, char err
                         [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
             .trusted = ranges_of(&settings->trusted_proxies),
             .proxy_protocol = settings->proxy_protocol,
+            .max_address_connections = settings->max_address_connections,
+            .max_address_failures = settings->max_address_login_failures,
         },
         error);
 }

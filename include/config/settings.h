@@ -58,6 +58,8 @@ struct settings {
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
+    uint64_t max_address_connections; /* 0: no bound, as for the next one */
+    uint64_t max_address_login_failures;
     uint64_t max_input_memory; /* bytes */
     uint64_t workers;
     char *ingest_prefix;     /* with its final space */

@@ -44,7 +44,9 @@ struct http_settings {
     /* These must live until http_close(). */
     const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address */
     const struct address_ranges *trusted;             /* proxies; NULL: there are none */
-    bool proxy_protocol;                              /* these begin each connection to address with a PROXY header */
+    uint64_t max_address_connections;                 /* see address_bounds.h, as for the next one */
+    uint64_t max_address_failures;
+    bool proxy_protocol; /* these begin each connection to address with a PROXY header */
 };
 
 struct http_server;

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "server/address_bounds.h"
 #include "server/chunks.h"
 #include "server/http.h"
 #include "server/refusals.h"
@@ -69,8 +70,11 @@ struct connection {
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
     bool admitted;          /* the present request was let in before its body */
     SSL_CTX *tls;           /* a reference; NULL: none */
-    struct address peer;    /* the other end */
-    struct address client;  /* who sends the present request */
+    bool counted;           /* among the connections of its peer's address */
+    uint64_t vouched;       /* when voucher was last noted as an address with a right password; 0: never */
+    struct address voucher;
+    struct address peer;   /* the other end */
+    struct address client; /* who sends the present request */
     struct gate gate;
 };
 
@@ -106,6 +110,7 @@ struct http_server {
     h2o_globalconf_t config;
     struct verifier *verifier;
     struct refusals *refusals;
+    struct address_bounds *bounds;
     int listener;
     int metrics_listener; /* -1: none */
     struct worker *workers;
@@ -143,6 +148,7 @@ void *worker_run(void *worker);
 struct arrival {
     int fd;
     struct address peer;
+    bool counted; /* see struct connection */
     bool inside;
     bool reserved; /* see struct connection */
     bool displace; /* all places are taken: the longest-idle stranger's connection is closed for it */
@@ -168,7 +174,19 @@ struct connection *connection_of(h2o_req_t *request);
 
 struct response;
 
+enum admission {
+    ADMISSION_GRANTED,
+    ADMISSION_REFUSED,
+    ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
+};
+
 /* ---- client.c ---- */
+
+/* May somebody connect, who is no proxy?  False is noted.  Any thread. */
+bool client_may_connect(struct http_server *server, const struct address *peer);
+
+/* A connection that was counted is gone, or is no longer a stranger's. */
+void client_uncount(struct http_server *server, const struct address *peer);
 
 /* A connection was accepted: give it to worker_open() when it is known whose it is. */
 void client_open(struct connection *connection);
@@ -176,10 +194,13 @@ void client_open(struct connection *connection);
 /* A request begins: who sends it? */
 void client_begin_request(struct connection *connection, const struct request_head *head);
 
-/* Is a request of this role refused because of who its client is?  If so, response is set. */
-bool client_is_refused(struct connection *connection, enum http_role role, struct response *response);
+/* May a request of this role be looked at, by who its client is?  As routes_admit(). */
+enum admission client_admit(struct connection *connection, enum http_role role, struct response *response);
 
-/* The credentials of a request were wrong. */
+/* The credentials of a request were right. */
+void client_succeeded(struct connection *connection);
+
+/* They were wrong. */
 void client_failed(struct connection *connection, enum http_role role, struct slice authorization);
 
 /* ---- gate.c ---- */
@@ -197,12 +218,6 @@ void gate_resume(struct connection *connection);
 bool gate_run(struct worker *worker);
 
 /* ---- routes.c ---- */
-
-enum admission {
-    ADMISSION_GRANTED,
-    ADMISSION_REFUSED,
-    ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
-};
 
 /* May the body of a request be read?  By path, method and credentials.  On REFUSED, response is set; on WITHHELD, its
  * path. */

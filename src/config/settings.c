@@ -79,6 +79,11 @@ static const struct setting settings[] = {
      "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
      "beyond it the longest-idle connection without a right password is closed for a new one"},
+    {"MAX_ADDRESS_CONNECTIONS", NUMBER, AT(max_address_connections), "256", 0, 100000,
+     "how many of them one address may have before a right password; 0: all; an address with a right password in the "
+     "last day has no bound, nor for the next one"},
+    {"MAX_ADDRESS_LOGIN_FAILURES", NUMBER, AT(max_address_login_failures), "60", 0, 1000000,
+     "how many failed log-ins a minute one address may have before its passwords are not looked at; 0: any"},
     {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
      "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
      "memory "

@@ -1,4 +1,5 @@
 /* Who is at the other end of a connection, and what that address may do. */
+#include "base/clock.h"
 #include "server/http_internal.h"
 #include "server/proxy_header.h"
 
@@ -10,14 +11,32 @@ static bool is_trusted(const struct connection *connection, const struct address
 
 /* ---- connections ---- */
 
+bool client_may_connect(struct http_server *server, const struct address *peer)
+{
+    bool may = address_bounds_enter(server->bounds, peer, clock_monotonic());
+    if (!may)
+        refusals_note(server->refusals, REFUSED_CONNECTIONS, SLICE(""), peer);
+    return may;
+}
+
+void client_uncount(struct http_server *server, const struct address *peer)
+{
+    address_bounds_leave(server->bounds, peer);
+}
+
 /* What has arrived is read by who serves the connection. */
 static void open_behind_header(struct connection *connection, const struct proxy_header *header)
 {
     h2o_socket_read_stop(connection->socket);
     h2o_buffer_consume(&connection->socket->input, header->length);
-    if (header->has_client)
+    if (header->has_client) {
         connection->peer = connection->client = header->client;
-    worker_open(connection);
+        connection->counted = client_may_connect(connection->worker->server, &connection->peer);
+    }
+    if (!header->has_client || connection->counted)
+        worker_open(connection);
+    else
+        h2o_socket_close(connection->socket);
 }
 
 static void on_header(h2o_socket_t *socket, const char *error)
@@ -65,12 +84,23 @@ void client_begin_request(struct connection *connection, const struct request_he
         connection->client = forwarded_client(&head->forwarded, &connection->peer, trusted);
 }
 
-static struct response forbidden(const char *path, const char *sentence)
+/* Is the client known as one with a right password, lately and by this connection?  Then there is nothing to look up.
+ */
+static bool is_vouched_for(const struct connection *connection)
 {
-    return (struct response){path, 403, "Forbidden", "text/plain; charset=utf-8", sentence, NULL, NULL};
+    enum { INTERVAL = 60 * 60 * 1000 /* milliseconds until it is noted again */ };
+    return connection->vouched != 0 && address_equals(&connection->voucher, &connection->client) &&
+           connection->changed - connection->vouched < INTERVAL;
 }
 
-bool client_is_refused(struct connection *connection, enum http_role role, struct response *response)
+static bool is_locked(const struct connection *connection)
+{
+    struct http_server *server = connection->worker->server;
+    return !is_vouched_for(connection) && !is_trusted(connection, &connection->client) &&
+           address_bounds_is_locked(server->bounds, &connection->client, clock_monotonic());
+}
+
+enum admission client_admit(struct connection *connection, enum http_role role, struct response *response)
 {
     static const struct {
         const char *path;
@@ -80,16 +110,38 @@ bool client_is_refused(struct connection *connection, enum http_role role, struc
         [HTTP_DRAIN] = {"drain", REFUSED_ALLOW_DRAIN, "ALLOW_DRAIN does not list your address\n"},
         [HTTP_METRICS] = {"metrics", REFUSED_ALLOW_METRICS, "ALLOW_METRICS does not list your address\n"},
     };
+    static const char text[] = "text/plain; charset=utf-8";
     struct http_server *server = connection->worker->server;
     const struct address_ranges *allowed = server->settings.allowed[role];
-    if (allowed == NULL || address_ranges_hold(allowed, &connection->client))
-        return false;
-    refusals_note(server->refusals, roles[role].not_allowed, SLICE(""), &connection->client);
-    *response = forbidden(roles[role].path, roles[role].sentence);
-    return true;
+    if (allowed != NULL && !address_ranges_hold(allowed, &connection->client)) {
+        refusals_note(server->refusals, roles[role].not_allowed, SLICE(""), &connection->client);
+        *response = (struct response){roles[role].path, 403, "Forbidden", text, roles[role].sentence, NULL, NULL};
+        return ADMISSION_REFUSED;
+    }
+    if (!is_locked(connection))
+        return ADMISSION_GRANTED;
+    refusals_note(server->refusals, REFUSED_LOCKED, SLICE(""), &connection->client);
+    *response = (struct response){roles[role].path,
+                                  429,
+                                  "Too Many Requests",
+                                  text,
+                                  "there were too many wrong passwords from your address\n",
+                                  NULL,
+                                  NULL};
+    /* Its password may be right: a batch is sent again if there is no answer. */
+    return role == HTTP_DRAIN ? ADMISSION_WITHHELD : ADMISSION_REFUSED;
 }
 
-/* ---- wrong credentials ---- */
+/* ---- credentials ---- */
+
+void client_succeeded(struct connection *connection)
+{
+    if (is_vouched_for(connection) || is_trusted(connection, &connection->client))
+        return;
+    connection->voucher = connection->client;
+    connection->vouched = connection->changed;
+    address_bounds_succeed(connection->worker->server->bounds, &connection->client, clock_monotonic());
+}
 
 static bool is_user(struct http_server *server, enum http_role role, struct slice name)
 {
@@ -110,6 +162,8 @@ void client_failed(struct connection *connection, enum http_role role, struct sl
         refusals_note(server->refusals, refusal, SLICE(USER_MISSING), &connection->client);
         return;
     }
+    if (!is_trusted(connection, &connection->client))
+        address_bounds_fail(server->bounds, &connection->client, clock_monotonic());
     struct slice user = SLICE(USER_UNKNOWN);
     for (unsigned i = 0; i < credentials.count; i++)
         if (is_user(server, role, auth_user(credentials.pairs[i])))

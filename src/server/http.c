@@ -58,8 +58,12 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
-    if ((server->refusals = refusals_create()) == NULL)
-        goto free_workers_no_memory;
+    server->refusals = refusals_create();
+    server->bounds = address_bounds_create(settings->max_address_connections, settings->max_address_failures);
+    if (server->refusals == NULL || server->bounds == NULL) {
+        error_set(error, ERROR_NO_MEMORY);
+        goto free_workers;
+    }
     if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
         goto free_workers;
     server->metrics_listener = -1;
@@ -79,12 +83,11 @@ close_listener:
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
+    address_bounds_free(server->bounds);
     refusals_free(server->refusals);
     free(server->workers);
     free(server);
     return NULL;
-free_workers_no_memory:
-    free(server->workers);
 free_server:
     free(server);
 no_memory:
@@ -177,6 +180,7 @@ void http_close(struct http_server *server)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
+    address_bounds_free(server->bounds);
     refusals_free(server->refusals);
     pthread_rwlock_destroy(&server->access_lock);
     accounts_unref(server->accounts);

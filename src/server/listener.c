@@ -102,6 +102,19 @@ static struct worker *find_strangers(struct http_server *server)
     return found;
 }
 
+/* Who has connected; false if it was refused, because the address has too many connections.  A proxy has those of all
+ * its clients. */
+static bool admit(struct http_server *server, struct arrival *arrival)
+{
+    const struct address_ranges *proxies = server->settings.trusted;
+    if (proxies != NULL && address_ranges_hold(proxies, &arrival->peer))
+        return true;
+    arrival->counted = client_may_connect(server, &arrival->peer);
+    if (!arrival->counted)
+        close(arrival->fd);
+    return arrival->counted;
+}
+
 static void hand_on(struct http_server *server, struct worker *worker, const struct arrival *arrival)
 {
     int on = 1;
@@ -113,6 +126,8 @@ static void hand_on(struct http_server *server, struct worker *worker, const str
         return;
     atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(kind, 1, memory_order_relaxed);
+    if (arrival->counted)
+        client_uncount(server, &arrival->peer);
     close(arrival->fd);
 }
 
@@ -189,8 +204,11 @@ static bool accept_from_outside(struct http_server *server)
         return false;
     if (worker == NULL)
         refuse(server, fd, limit);
-    else
-        hand_on(server, worker, &(struct arrival){.fd = fd, .peer = peer, .displace = full, .reserved = reserved});
+    else {
+        struct arrival arrival = {.fd = fd, .peer = peer, .displace = full, .reserved = reserved};
+        if (admit(server, &arrival))
+            hand_on(server, worker, &arrival);
+    }
     return true;
 }
 

@@ -16,7 +16,8 @@ enum {
     LINES_PER_SECOND = 10,     /* fewer than the log takes */
 };
 
-static const char *const reason_labels[] = {"allow_drain", "allow_metrics", "proxy_header"};
+static const char *const reason_labels[] = {"allow_drain", "allow_metrics", "connections", "login_failures",
+                                            "proxy_header"};
 
 const struct metric refusals_logins = SELF_COUNTER(
     "login_failures_total", "Requests with a wrong user or password, by role and user; __other__: users that are not "
@@ -34,6 +35,9 @@ static const struct text {
     [REFUSED_METRICS_LOGIN] = {"metrics", NULL},
     [REFUSED_ALLOW_DRAIN] = {NULL, "requests to /drain, because ALLOW_DRAIN lacks the address"},
     [REFUSED_ALLOW_METRICS] = {NULL, "requests to /metrics, because ALLOW_METRICS lacks the address"},
+    [REFUSED_CONNECTIONS] = {NULL, "connections of addresses with MAX_ADDRESS_CONNECTIONS"},
+    [REFUSED_LOCKED] = {NULL,
+                        "requests of addresses with MAX_ADDRESS_LOGIN_FAILURES, whose passwords were not looked at"},
     [REFUSED_PROXY_HEADER] = {NULL, "connections of TRUSTED_PROXIES without a valid PROXY header"},
 };
 

@@ -72,10 +72,10 @@ static bool allows_method(const struct route *route, struct slice wanted)
     return false;
 }
 
-/* May a request with this route, NULL if there is none, and method have a response of its route?  If not, what it gets
- * instead. */
-static bool is_allowed(struct connection *connection, const struct route *route, struct slice method,
-                       struct response *instead)
+/* May a request with this route, NULL if there is none, and method have a response of its route?  On REFUSED, instead
+ * is what it gets. */
+static enum admission admit(struct connection *connection, const struct route *route, struct slice method,
+                            struct response *instead)
 {
     static const char text[] = "text/plain; charset=utf-8";
     if (route == NULL)
@@ -83,10 +83,11 @@ static bool is_allowed(struct connection *connection, const struct route *route,
     else if (!allows_method(route, method))
         *instead = (struct response){route->name,     405,           "Method Not Allowed", text, "method not allowed\n",
                                      H2O_TOKEN_ALLOW, route->methods};
+    else if (route->role == HTTP_ROLES || connection->admitted)
+        return ADMISSION_GRANTED;
     else
-        return route->role == HTTP_ROLES || connection->admitted ||
-               !client_is_refused(connection, route->role, instead);
-    return false;
+        return client_admit(connection, route->role, instead);
+    return ADMISSION_REFUSED;
 }
 
 /* A reserved place is not for batches, which stay for long. */
@@ -102,11 +103,13 @@ enum admission routes_admit(struct connection *connection, const struct request_
 {
     struct slice path = {head->target.at, slice_index(head->target, '?')};
     const struct route *route = find_route(path, connection);
-    if (!is_allowed(connection, route, head->method, response))
-        return ADMISSION_REFUSED;
-    enum admission admission = ADMISSION_WITHHELD;
+    enum admission admission = admit(connection, route, head->method, response);
+    if (admission != ADMISSION_GRANTED)
+        return admission;
     response->path = route->name;
-    if (!is_kept_out(route, connection))
+    if (is_kept_out(route, connection))
+        admission = ADMISSION_WITHHELD;
+    else
         admission = route->admit == NULL ? ADMISSION_GRANTED : route->admit(connection, head->authorization);
     if (admission == ADMISSION_REFUSED) {
         client_failed(connection, route->role, head->authorization);
@@ -130,15 +133,18 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request)
     struct slice path = {target.at, request->query_at < target.length ? request->query_at : target.length};
     struct slice query = slice_after(target, path.length < target.length ? path.length + 1 : target.length);
     const struct route *route = find_route(path, connection);
+    struct slice method = {request->method.base, request->method.len};
     struct response instead;
     if (connection->reserved)
         request->http1_is_persistent = 0;
-    if (is_kept_out(route, connection))
-        response_withhold(request, route->name);
-    else if (is_allowed(connection, route, (struct slice){request->method.base, request->method.len}, &instead))
+    enum admission admission =
+        is_kept_out(route, connection) ? ADMISSION_WITHHELD : admit(connection, route, method, &instead);
+    if (admission == ADMISSION_GRANTED)
         route->handler(request, query);
-    else
+    else if (admission == ADMISSION_REFUSED)
         response_send(request, &instead);
+    else
+        response_withhold(request, route->name);
     connection->admitted = false;
     return 0;
 }

@@ -50,11 +50,20 @@ static void leave(struct worker *worker, bool inside, bool authenticated, bool g
         atomic_fetch_sub_explicit(&worker->stranger_count, 1, memory_order_relaxed);
 }
 
+static void uncount(struct connection *connection)
+{
+    if (connection->counted)
+        client_uncount(connection->worker->server, &connection->peer);
+    connection->counted = false;
+}
+
 void worker_trust(struct connection *connection)
 {
+    client_succeeded(connection);
     if (connection->authenticated)
         return;
     leave(connection->worker, connection->inside, false, false);
+    uncount(connection);
     connection->authenticated = true;
 }
 
@@ -65,6 +74,7 @@ static void on_close(void *data)
     gate_close(connection);
     SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
+    uncount(connection);
     free(connection);
 }
 
@@ -119,11 +129,14 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     if (connection == NULL) {
         close(fd);
         leave(worker, arrival->inside, false, true);
+        if (arrival->counted)
+            client_uncount(worker->server, &arrival->peer);
         return;
     }
     connection->worker = worker;
     connection->inside = arrival->inside;
     connection->reserved = arrival->reserved;
+    connection->counted = arrival->counted;
     connection->peer = connection->client = arrival->peer;
     connection->changed = clock_monotonic();
     connection->socket = h2o_evloop_socket_create(worker->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);

@@ -6,7 +6,7 @@ import re
 from accounts import HASHED, several
 from harness import Skip, test
 from start import has_ipv6
-from support.checks import check, equal
+from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD
 from support.http_client import basic
 from support.lines import gauge, ingest
@@ -200,3 +200,113 @@ def a_stale_password_of_a_hashed_drain_is_found(context):
             equal(raw.ask(head_of("POST", "/drain", {"Authorization": basic("hashed", "wrong-%d" % attempt), "Content-Length": "1"}) + b"x").status, 401, "the status")
     wait_for(lambda: failures(server, "drain", "hashed") == 3, "three are counted")
     wait_for(lambda: lines_about(server, "hashed", "drain"), "the log tells of them")
+
+
+# ---- bounds ----
+
+def is_served(server, source, ask=HEALTH):
+    with Raw(server, source=source) as raw:
+        try:
+            return raw.ask(ask).status in (200, 204)
+        except (Failure, ConnectionError):
+            return False
+
+
+@test
+def one_address_has_so_many_connections(context):
+    """Beyond MAX_ADDRESS_CONNECTIONS a stranger's are closed, and nobody else's; whoever sends a right password has no bound."""
+    server = context.server(MAX_ADDRESS_CONNECTIONS=5, WORKERS=2)
+    raws = []
+    try:
+        raws += [Raw(server, source="127.0.0.5") for _ in range(5)]
+        for raw in raws:
+            equal(raw.ask(HEALTH).status, 200, "health")
+        check(not is_served(server, "127.0.0.5"), "a sixth connection is served")
+        check(is_served(server, "127.0.0.6"), "another address is not served")
+        raws.pop().close()
+        wait_for(lambda: is_served(server, "127.0.0.5"), "a closed connection makes room for another one")
+        raws.append(Raw(server, source="127.0.0.5"))
+        wait_for(lambda: not is_served(server, "127.0.0.5"), "the next one is closed")
+        # One who knows a password: its connection does not count any more, and the address has no bound.
+        equal(raws[0].ask(EMPTY).status, 204, "a batch on one of the connections")
+        for _ in range(10):
+            raws.append(Raw(server, source="127.0.0.5"))
+            equal(raws[-1].ask(HEALTH).status, 200, "health on a further connection")
+        # This machine itself is not bounded: its health check must be heard.
+        for _ in range(20):
+            raws.append(Raw(server))
+            equal(raws[-1].ask(HEALTH).status, 200, "health from 127.0.0.1")
+    finally:
+        for raw in raws:
+            raw.close()
+    wait_for(lambda: (refused(server, "connections") or 0) >= 2, "those who were closed are counted")
+    wait_for(lambda: "connections of addresses with MAX_ADDRESS_CONNECTIONS; from 127.0.0.5" in server.log(), "the log tells of them")
+
+
+WRONG = {"Authorization": basic("drain", "wrong")}
+WRONG_METRICS = head_of("GET", "/metrics", {"Authorization": basic("metrics", "wrong")})
+
+
+@test
+def one_address_has_so_many_failed_log_ins(context):
+    """Then its passwords are not looked at for a while, right or wrong.  All others are served."""
+    server = context.server(MAX_ADDRESS_LOGIN_FAILURES=20)
+    for i in range(20):
+        equal(status(server, WRONG_METRICS if i % 2 else head_of("POST", "/drain", WRONG), "127.0.0.5"), 401, "the status of a wrong password")
+    equal(status(server, WRONG_METRICS, "127.0.0.5"), 429, "the status of one more")
+    equal(status(server, METRICS, "127.0.0.5"), 429, "the status of the right password")
+    check(not is_served(server, "127.0.0.5", post_of(b"x")) and not is_served(server, "127.0.0.5", EMPTY), "a batch of a locked address gets an answer")
+    equal(status(server, HEALTH, "127.0.0.5"), 200, "health for a locked address")
+    equal(status(server, EMPTY, "127.0.0.6"), 204, "a batch of another address")
+    # One a while is looked at; a right one ends it for good.
+    wait_for(lambda: is_served(server, "127.0.0.5", EMPTY), "the right password gets its turn")
+    for _ in range(60):
+        equal(status(server, WRONG_METRICS, "127.0.0.5"), 401, "the status of a wrong password of an address that succeeds")
+    equal(status(server, METRICS, "127.0.0.5"), 200, "the status of the right one")
+    wait_for(lambda: (refused(server, "login_failures") or 0) >= 4, "those who were refused are counted")
+    wait_for(lambda: "with MAX_ADDRESS_LOGIN_FAILURES" in server.log(), "the log tells of them")
+
+
+@test
+def who_asks_without_a_password_is_not_locked(context):
+    server = context.server(MAX_ADDRESS_LOGIN_FAILURES=1)
+    for _ in range(20):
+        equal(status(server, head_of("GET", "/metrics"), "127.0.0.5"), 401, "the status without credentials")
+    equal(status(server, METRICS, "127.0.0.5"), 200, "the status of a right password")
+
+
+@test
+def bounds_are_of_the_client_not_of_the_balancer(context):
+    """Many share a balancer's connections: one who guesses does not lock the others out."""
+    server = context.server(MAX_ADDRESS_LOGIN_FAILURES=10, MAX_ADDRESS_CONNECTIONS=2, TRUSTED_PROXIES="127.0.0.9")
+    with Raw(server, source="127.0.0.9") as raw:
+        for i in range(12):
+            equal(raw.ask(head_of("GET", "/metrics", {"Authorization": basic("metrics", "wrong"), "X-Forwarded-For": "198.51.100.1"})).status,
+                  401 if i < 10 else 429, "the status of wrong password %d" % i)
+        equal(raw.ask(post_of(b"x", headers={"X-Forwarded-For": "203.0.113.7"})).status, 204, "a batch of another client")
+        equal(raw.ask(head_of("GET", "/metrics", {**AUTH_METRICS, "X-Forwarded-For": "198.51.100.1"})).status, 429, "the right password of who guessed")
+    for _ in range(20):
+        equal(status(server, WRONG_METRICS, "127.0.0.9"), 401, "the status of a wrong password of the balancer itself")
+    raws = [Raw(server, source="127.0.0.9") for _ in range(10)]
+    try:
+        for raw in raws:
+            equal(raw.ask(HEALTH).status, 200, "health on each of a balancer's connections")
+    finally:
+        for raw in raws:
+            raw.close()
+
+
+@test
+def bounds_are_of_whom_a_proxy_header_names(context):
+    server = context.server(MAX_ADDRESS_CONNECTIONS=2, TRUSTED_PROXIES="127.0.0.9", PROXY_PROTOCOL="true")
+    raws = [Raw(server, source="127.0.0.9") for _ in range(3)]
+    try:
+        for raw in raws[:2]:
+            equal(raw.ask(PROXY_1 + HEALTH).status, 200, "health behind a header")
+        raws[2].send(PROXY_1 + HEALTH)
+        check(raws[2].is_closed(5), "a third connection of the client is served")
+    finally:
+        for raw in raws:
+            raw.close()
+    wait_for(lambda: is_served(server, "127.0.0.9", PROXY_1 + HEALTH), "closed connections make room for another one")
+    check(is_served(server, "127.0.0.9", LOCAL + HEALTH), "the proxy itself is not served")

@@ -72,6 +72,8 @@ def bad_values_of_each_setting(context):
         "INGEST_PREFIX": ("",),
         "ALLOW_DRAIN": ("", "heroku.com", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,", "::1/129", ",".join(["::1"] * 129)),
         "TRUSTED_PROXIES": ("", "127.0.0.1,", "my-balancer"),
+        "MAX_ADDRESS_CONNECTIONS": ("", "-1", "many", "100001"),
+        "MAX_ADDRESS_LOGIN_FAILURES": ("", "-1", "many", "1000001"),
         "PROXY_PROTOCOL": ("", "1", "yes", "true"),
         "ALLOW_METRICS": ("", "127.0.0.1:80", "[::1]", "10.0.0.0/8 192.0.2.0/24"),
         "TLS_CERT_FILE": ("", "/nonexistent"),
