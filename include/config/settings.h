@@ -38,14 +38,16 @@ struct settings {
     struct setting_addresses allow_metrics;
     struct setting_addresses trusted_proxies;
     bool proxy_protocol;
-    char *password_drain; /* NULL: none, which only a configuration file allows */
-    char *password_metrics;
+    char *password_drain;            /* NULL: none, which only a configuration file allows */
+    char *password_metrics;          /* NULL: none, if there is a token */
     char *password_drain_previous;   /* NULL: none */
     char *password_metrics_previous; /* NULL: none */
-    char *config_file;               /* NULL: none */
-    char *config_text;               /* the same inline; holds secrets; NULL: none */
-    uint64_t expire_after;           /* milliseconds; 0: never */
-    uint64_t postgres_expire_after;  /* likewise, as the next two */
+    char *token_metrics;             /* NULL: none, as the next one */
+    char *token_metrics_previous;
+    char *config_file;              /* NULL: none */
+    char *config_text;              /* the same inline; holds secrets; NULL: none */
+    uint64_t expire_after;          /* milliseconds; 0: never */
+    uint64_t postgres_expire_after; /* likewise, as the next two */
     uint64_t redis_expire_after;
     uint64_t runtime_expire_after;
     uint64_t scrape_interval;  /* milliseconds */
@@ -69,7 +71,7 @@ struct settings {
     char *tls_cert_file; /* NULL: no TLS */
     char *tls_key_file;
     enum log_level log_level;
-    char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
+    char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
 };
 
 enum settings_result {

@@ -42,11 +42,16 @@ static const struct setting settings[] = {
      "whether TRUSTED_PROXIES begin each connection to LISTEN_ADDRESS with a PROXY header, of version 1 or 2"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
-    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0,
+     "password of the user metrics; required, unless TOKEN_METRICS is set"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
+    {"TOKEN_METRICS", SECRET, AT(token_metrics), NULL, 0, 0,
+     "a bearer token that gets /metrics, beside the password or in its place"},
+    {"TOKEN_METRICS_PREVIOUS", SECRET, AT(token_metrics_previous), NULL, 0, 0,
+     "a second token, valid while it is rotated"},
     {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
     {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
      "the same YAML itself, for containers without files; it holds secrets"},
@@ -447,7 +452,7 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
         return true;
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
-    if (config->password_metrics == NULL)
+    if (config->password_metrics == NULL && config->token_metrics == NULL)
         return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
     return true;
 }

@@ -157,14 +157,14 @@ void client_failed(struct connection *connection, enum http_role role, struct sl
 {
     struct http_server *server = connection->worker->server;
     enum refusal refusal = role == HTTP_DRAIN ? REFUSED_DRAIN_LOGIN : REFUSED_METRICS_LOGIN;
-    struct auth_credentials credentials;
-    if (!auth_read(&credentials, authorization)) {
-        refusals_note(server->refusals, refusal, SLICE(USER_MISSING), &connection->client);
-        return;
-    }
-    if (!is_trusted(connection, &connection->client))
+    struct auth_credentials credentials = {.count = 0};
+    struct slice token, user = SLICE(USER_UNKNOWN);
+    if (role == HTTP_METRICS && auth_read_token(authorization, &token))
+        user = SLICE(USER_TOKEN);
+    else if (!auth_read(&credentials, authorization))
+        user = SLICE(USER_MISSING);
+    if (!slice_equals(user, SLICE(USER_MISSING)) && !is_trusted(connection, &connection->client))
         address_bounds_fail(server->bounds, &connection->client, clock_monotonic());
-    struct slice user = SLICE(USER_UNKNOWN);
     for (unsigned i = 0; i < credentials.count; i++)
         if (is_user(server, role, auth_user(credentials.pairs[i])))
             user = auth_user(credentials.pairs[i]);

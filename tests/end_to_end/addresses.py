@@ -2,6 +2,7 @@
 
 Linux answers on all of 127.0.0.0/8, so each of these addresses can be another client."""
 import re
+import signal
 
 from accounts import HASHED, several
 from harness import Skip, test
@@ -310,3 +311,43 @@ def bounds_are_of_whom_a_proxy_header_names(context):
             raw.close()
     wait_for(lambda: is_served(server, "127.0.0.9", PROXY_1 + HEALTH), "closed connections make room for another one")
     check(is_served(server, "127.0.0.9", LOCAL + HEALTH), "the proxy itself is not served")
+
+
+# ---- other credentials ----
+
+TOKEN = "tOken.3~secret_+/="
+
+
+def bearer(token):
+    return head_of("GET", "/metrics", {"Authorization": "Bearer " + token})
+
+
+@test
+def bearer_tokens_get_metrics(context):
+    """A token gets /metrics and nothing else; it can be in a file, be rotated, and stand in for the password."""
+    path = context.file("token", TOKEN + "\n")
+    server = context.server(TOKEN_METRICS_FILE=path, TOKEN_METRICS_PREVIOUS="oLd-token")
+    for good in (TOKEN, "oLd-token", " " + TOKEN + " "):
+        equal(status(server, bearer(good)), 200, "the status of a token")
+    for bad in (TOKEN[:-1], TOKEN + "x", TOKEN.lower(), "", "x" * 5000, "%74Oken"):
+        equal(status(server, bearer(bad)), 401, "the status of a wrong token")
+    equal(status(server, METRICS), 200, "the status of the password")
+    equal(status(server, head_of("GET", "/metrics", {"Authorization": basic("metrics", TOKEN)})), 401, "the status of the token as a password")
+    equal(status(server, head_of("POST", "/drain", {"Authorization": "Bearer " + TOKEN})), 401, "the status of a token for /drain")
+    equal(status(server, head_of("GET", "/metrics", {"Authorization": "bearer " + TOKEN})), 200, "the status of a scheme in small letters")
+    wait_for(lambda: failures(server, "metrics", "__token__") == 4, "wrong tokens are counted")
+    with open(path, "w") as out:
+        out.write("nEw-token")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: status(server, bearer("nEw-token")) == 200, "the token is read again by SIGHUP")
+    equal(status(server, bearer(TOKEN)), 401, "the status of the token before")
+    for secret in (TOKEN, "oLd-token", "nEw-token"):
+        check(secret not in server.log(), "a token is in the log")
+
+
+@test
+def a_token_stands_in_for_the_password(context):
+    server = context.server(PASSWORD_METRICS=None, TOKEN_METRICS=TOKEN)
+    equal(status(server, bearer(TOKEN)), 200, "the status of a token")
+    for password in ("", "metrics", TOKEN):
+        equal(status(server, head_of("GET", "/metrics", {"Authorization": basic("metrics", password)})), 401, "the status of a password where there is none")

@@ -74,6 +74,8 @@ def bad_values_of_each_setting(context):
         "TRUSTED_PROXIES": ("", "127.0.0.1,", "my-balancer"),
         "MAX_ADDRESS_CONNECTIONS": ("", "-1", "many", "100001"),
         "MAX_ADDRESS_LOGIN_FAILURES": ("", "-1", "many", "1000001"),
+        "TOKEN_METRICS": ("", "t" * 1025),
+        "TOKEN_METRICS_PREVIOUS": ("",),
         "PROXY_PROTOCOL": ("", "1", "yes", "true"),
         "ALLOW_METRICS": ("", "127.0.0.1:80", "[::1]", "10.0.0.0/8 192.0.2.0/24"),
         "TLS_CERT_FILE": ("", "/nonexistent"),
