@@ -247,6 +247,7 @@ static const struct address_ranges *ranges_of(const struct setting_addresses *ad
 
 static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
 {
+    bool has_ca = settings->tls_client_ca_file != NULL;
     return http_open(
         &(struct http_settings){
             .address = {settings->listen_host, settings->listen_port},
@@ -260,6 +261,9 @@ static struct http_server *open_server(const struct settings *settings, char err
             .idle_timeout = settings->idle_timeout,
             .tls_cert_file = settings->tls_cert_file,
             .tls_key_file = settings->tls_key_file,
+            .tls_client_ca_file = settings->tls_client_ca_file,
+            .needs_certificate = {[HTTP_DRAIN] = has_ca && settings->tls_client_drain,
+                                  [HTTP_METRICS] = has_ca && settings->tls_client_metrics},
             .allowed = {[HTTP_DRAIN] = ranges_of(&settings->allow_drain),
                         [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
             .trusted = ranges_of(&settings->trusted_proxies),

@@ -70,6 +70,10 @@ struct settings {
     uint64_t idle_timeout;
     char *tls_cert_file; /* NULL: no TLS */
     char *tls_key_file;
+    char *tls_client_ca_file; /* NULL: clients need no certificates */
+    char *tls_client_paths;
+    bool tls_client_drain; /* as tls_client_paths say, also without tls_client_ca_file */
+    bool tls_client_metrics;
     enum log_level log_level;
     char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
 };

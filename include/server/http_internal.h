@@ -1,6 +1,7 @@
 /* What the files of the HTTP server share: the one header that names libh2o's types.  Only these files include it.
  *
  *   listener.c   accepts, and hands each connection to a worker
+ *   client_certificate.c   asks for certificates
  *   client.c     who is at the other end, and what that address may do
  *   gate.c       between a socket and libh2o: what may be read, and by whom
  *   worker.c     the thread with its loop; connections and their timeouts
@@ -70,6 +71,7 @@ struct connection {
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
     bool admitted;          /* the present request was let in before its body */
     SSL_CTX *tls;           /* a reference; NULL: none */
+    bool certified;         /* it has a certificate of TLS_CLIENT_CA_FILE */
     bool counted;           /* among the connections of its peer's address */
     uint64_t vouched;       /* when voucher was last noted as an address with a right password; 0: never */
     struct address voucher;
@@ -202,6 +204,12 @@ void client_succeeded(struct connection *connection);
 
 /* They were wrong. */
 void client_failed(struct connection *connection, enum http_role role, struct slice authorization);
+
+/* ---- client_certificate.c ---- */
+
+/* Ask clients for certificates of the authorities (PEM) in this file; their connections note whether they have one.
+ * False with a sentence in error. */
+bool client_certificate_ask(SSL_CTX *tls, const char *ca_file, char error[ERROR_MAX]);
 
 /* ---- gate.c ---- */
 

@@ -104,6 +104,10 @@ static const struct setting settings[] = {
      "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
+    {"TLS_CLIENT_CA_FILE", TEXT, AT(tls_client_ca_file), NULL, 0, 0,
+     "authorities (PEM): TLS_CLIENT_PATHS need a certificate of one of them, beside the password"},
+    {"TLS_CLIENT_PATHS", TEXT, AT(tls_client_paths), "/drain, /metrics", 0, 0,
+     "which paths need one; Heroku's drains have none, so /metrics alone suits them"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
@@ -457,6 +461,32 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
     return true;
 }
 
+/* "/drain, /metrics", in any order. */
+static bool read_paths(struct settings *config, char error[ERROR_MAX])
+{
+    struct slice text = slice_of(config->tls_client_paths);
+    for (bool more = true; more;) {
+        struct slice path = {text.at, slice_index(text, ',')};
+        more = path.length < text.length;
+        text = slice_after(text, path.length + more);
+        path = slice_trim(path);
+        if (slice_equals(path, SLICE("/drain")))
+            config->tls_client_drain = true;
+        else if (slice_equals(path, SLICE("/metrics")))
+            config->tls_client_metrics = true;
+        else
+            return error_set(error, "TLS_CLIENT_PATHS is not /drain, /metrics or both, separated by a comma");
+    }
+    return true;
+}
+
+static bool check_client_certificates(struct settings *config, char error[ERROR_MAX])
+{
+    if (config->tls_client_ca_file != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CLIENT_CA_FILE needs TLS_CERT_FILE: without TLS there are no certificates");
+    return read_paths(config, error);
+}
+
 static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_addresses(config, error))
@@ -467,6 +497,8 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
+    if (!check_client_certificates(config, error))
+        return false;
     if (config->proxy_protocol && config->trusted_proxies.text == NULL)
         return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)

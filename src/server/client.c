@@ -100,34 +100,44 @@ static bool is_locked(const struct connection *connection)
            address_bounds_is_locked(server->bounds, &connection->client, clock_monotonic());
 }
 
+/* What a request that is refused is answered. */
+static const struct {
+    const char *path;
+    enum refusal not_allowed;
+    const char *sentence;
+} roles[HTTP_ROLES] = {
+    [HTTP_DRAIN] = {"drain", REFUSED_ALLOW_DRAIN, "ALLOW_DRAIN does not list your address\n"},
+    [HTTP_METRICS] = {"metrics", REFUSED_ALLOW_METRICS, "ALLOW_METRICS does not list your address\n"},
+};
+
+static enum admission refuse(struct connection *connection, enum refusal refusal, struct response *response,
+                             const struct response *refused)
+{
+    refusals_note(connection->worker->server->refusals, refusal, SLICE(""), &connection->client);
+    *response = *refused;
+    response->type = "text/plain; charset=utf-8";
+    return ADMISSION_REFUSED;
+}
+
 enum admission client_admit(struct connection *connection, enum http_role role, struct response *response)
 {
-    static const struct {
-        const char *path;
-        enum refusal not_allowed;
-        const char *sentence;
-    } roles[HTTP_ROLES] = {
-        [HTTP_DRAIN] = {"drain", REFUSED_ALLOW_DRAIN, "ALLOW_DRAIN does not list your address\n"},
-        [HTTP_METRICS] = {"metrics", REFUSED_ALLOW_METRICS, "ALLOW_METRICS does not list your address\n"},
-    };
-    static const char text[] = "text/plain; charset=utf-8";
-    struct http_server *server = connection->worker->server;
-    const struct address_ranges *allowed = server->settings.allowed[role];
+    const struct http_settings *settings = &connection->worker->server->settings;
+    const struct address_ranges *allowed = settings->allowed[role];
+    struct response refused = {.path = roles[role].path, .status = 403, .reason = "Forbidden"};
     if (allowed != NULL && !address_ranges_hold(allowed, &connection->client)) {
-        refusals_note(server->refusals, roles[role].not_allowed, SLICE(""), &connection->client);
-        *response = (struct response){roles[role].path, 403, "Forbidden", text, roles[role].sentence, NULL, NULL};
-        return ADMISSION_REFUSED;
+        refused.body = roles[role].sentence;
+        return refuse(connection, roles[role].not_allowed, response, &refused);
+    }
+    if (settings->needs_certificate[role] && !connection->certified) {
+        refused.body = "a client certificate of TLS_CLIENT_CA_FILE is needed here\n";
+        return refuse(connection, REFUSED_CERTIFICATE, response, &refused);
     }
     if (!is_locked(connection))
         return ADMISSION_GRANTED;
-    refusals_note(server->refusals, REFUSED_LOCKED, SLICE(""), &connection->client);
-    *response = (struct response){roles[role].path,
-                                  429,
-                                  "Too Many Requests",
-                                  text,
-                                  "there were too many wrong passwords from your address\n",
-                                  NULL,
-                                  NULL};
+    refused.status = 429;
+    refused.reason = "Too Many Requests";
+    refused.body = "there were too many wrong passwords from your address\n";
+    refuse(connection, REFUSED_LOCKED, response, &refused);
     /* Its password may be right: a batch is sent again if there is no answer. */
     return role == HTTP_DRAIN ? ADMISSION_WITHHELD : ADMISSION_REFUSED;
 }

@@ -16,8 +16,8 @@ enum {
     LINES_PER_SECOND = 10,     /* fewer than the log takes */
 };
 
-static const char *const reason_labels[] = {"allow_drain", "allow_metrics", "connections", "login_failures",
-                                            "proxy_header"};
+static const char *const reason_labels[] = {"allow_drain", "allow_metrics",  "certificate",
+                                            "connections", "login_failures", "proxy_header"};
 
 const struct metric refusals_logins = SELF_COUNTER(
     "login_failures_total", "Requests with a wrong user or password, by role and user; __other__: users that are not "
@@ -35,6 +35,7 @@ static const struct text {
     [REFUSED_METRICS_LOGIN] = {"metrics", NULL},
     [REFUSED_ALLOW_DRAIN] = {NULL, "requests to /drain, because ALLOW_DRAIN lacks the address"},
     [REFUSED_ALLOW_METRICS] = {NULL, "requests to /metrics, because ALLOW_METRICS lacks the address"},
+    [REFUSED_CERTIFICATE] = {NULL, "requests without a certificate of TLS_CLIENT_CA_FILE"},
     [REFUSED_CONNECTIONS] = {NULL, "connections of addresses with MAX_ADDRESS_CONNECTIONS"},
     [REFUSED_LOCKED] = {NULL,
                         "requests of addresses with MAX_ADDRESS_LOGIN_FAILURES, whose passwords were not looked at"},

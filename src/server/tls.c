@@ -61,6 +61,10 @@ SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX])
     static char protocol[] = "http/1.1";
     static h2o_iovec_t protocols[] = {{protocol, sizeof protocol - 1}, {NULL, 0}}; /* libh2o keeps the pointer */
     h2o_ssl_register_alpn_protocols(tls, protocols);
+    if (settings->tls_client_ca_file != NULL && !client_certificate_ask(tls, settings->tls_client_ca_file, error)) {
+        SSL_CTX_free(tls);
+        return NULL;
+    }
     const char *wrong = NULL;
     if (SSL_CTX_use_certificate_chain_file(tls, settings->tls_cert_file) != 1)
         wrong = "TLS_CERT_FILE: the file cannot be read as a PEM certificate";

@@ -1,19 +1,23 @@
 """Who is at the other end: which addresses may post and scrape, and who it was that had a wrong password.
 
 Linux answers on all of 127.0.0.0/8, so each of these addresses can be another client."""
+import os
 import re
 import signal
+import ssl
+import subprocess
 
 from accounts import HASHED, several
 from harness import Skip, test
-from start import has_ipv6
+from start import has_ipv6, run
+from start import refused as refuse
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD
 from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
 from support.raw_connection import Raw, head_of, post_of
-from support.waiting import wait_for
+from support.waiting import patient, wait_for
 from transport import certificate, client
 
 HEALTH = head_of("GET", "/health")
@@ -351,3 +355,105 @@ def a_token_stands_in_for_the_password(context):
     equal(status(server, bearer(TOKEN)), 200, "the status of a token")
     for password in ("", "metrics", TOKEN):
         equal(status(server, head_of("GET", "/metrics", {"Authorization": basic("metrics", password)})), 401, "the status of a password where there is none")
+
+
+# ---- client certificates ----
+
+
+class Authority:
+    """Signs certificates for clients.  All files are in the folder of the test."""
+
+    def __init__(self, context, name):
+        self.folder = context.folder
+        self.cert, self.key = os.path.join(self.folder, name + ".pem"), os.path.join(self.folder, name + "-key.pem")
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=" + name, "-keyout", self.key, "-out", self.cert)
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=patient(60))
+
+    def sign(self, name, *options):
+        """A client's certificate and its key."""
+        cert, key, wanted = (os.path.join(self.folder, "%s.%s" % (name, kind)) for kind in ("crt", "key", "csr"))
+        self.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-keyout", key, "-out", wanted)
+        self.openssl("x509", "-req", "-in", wanted, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-out", cert, *(options or ("-days", "2")))
+        return cert, key
+
+
+def with_certificate(cert, pair=None, version=ssl.TLSVersion.MAXIMUM_SUPPORTED):
+    tls = client(cert, highest=version)
+    if pair is not None:
+        tls.load_cert_chain(*pair)
+    return tls
+
+
+def statuses(server, tls):
+    """Of a batch, a scrape and health."""
+    return [status(server, ask, tls=tls) for ask in (EMPTY, METRICS, HEALTH)]
+
+
+@test
+def client_certificates_are_needed(context):
+    """/drain and /metrics need one of the authority, and the password; health needs none."""
+    cert, key = certificate(context)
+    ours, others = Authority(context, "ours"), Authority(context, "others")
+    good, foreign, expired = ours.sign("good"), others.sign("foreign"), ours.sign("expired", "-days", "-1")
+    server = context.server(tls=with_certificate(cert, good), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ours.cert)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        equal(statuses(server, with_certificate(cert, good, version)), [204, 200, 200], "with a certificate, %s" % version.name)
+        for pair, what in ((None, "without a certificate"), (foreign, "with one of another authority"), (expired, "with an expired one"), ((cert, key), "with the server's")):
+            equal(statuses(server, with_certificate(cert, pair, version)), [403, 403, 200], "%s, %s" % (what, version.name))
+    with Raw(server, with_certificate(cert)) as raw:
+        answer = raw.ask(head_of("POST", "/drain", {**AUTH_DRAIN, "Content-Length": "1000000"}))
+        equal((answer.status, answer.body), (403, b"a client certificate of TLS_CLIENT_CA_FILE is needed here\n"), "the answer without a certificate")
+    equal(status(server, head_of("GET", "/metrics"), tls=with_certificate(cert, good)), 401, "the status with a certificate but no password")
+    wait_for(lambda: refused(server, "certificate") == 17, "those who were refused are counted")
+    # Health as the container asks for it.
+    code, _, err = run(context, "--health-check", LISTEN_ADDRESS=server.settings["LISTEN_ADDRESS"], TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ours.cert)
+    equal((code, err), (0, ""), "--health-check")
+
+
+@test
+def a_resumed_session_keeps_its_certificate(context):
+    """And one without a certificate does not get any by it."""
+    cert, key = certificate(context)
+    ours = Authority(context, "ours")
+    good, expired = ours.sign("good"), ours.sign("expired", "-days", "-1")
+    server = context.server(tls=with_certificate(cert, good), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ours.cert)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        for pair, expected in ((good, 204), (None, 403), (expired, 403)):
+            tls, session = with_certificate(cert, pair, version), None
+            for _ in range(3):
+                with Raw(server) as raw:
+                    raw.socket = tls.wrap_socket(raw.socket, server_hostname="localhost", session=session)
+                    equal(raw.ask(EMPTY).status, expected, "the status, %s, %s" % (version.name, "resumed" if session else "new"))
+                    check(session is None or raw.socket.session_reused, "the session was not resumed, %s", version.name)
+                    session = raw.socket.session
+
+
+@test
+def only_some_paths_need_certificates(context):
+    cert, key = certificate(context)
+    ours, next_one = Authority(context, "ours"), Authority(context, "next")
+    good, later = ours.sign("good"), next_one.sign("later")
+    path = context.file("authorities.pem", open(ours.cert).read())
+    server = context.server(tls=with_certificate(cert, good), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=path, TLS_CLIENT_PATHS="/metrics")
+    equal(statuses(server, with_certificate(cert)), [204, 403, 200], "without a certificate")
+    equal(statuses(server, with_certificate(cert, later)), [204, 403, 200], "with one of an authority that is not listed yet")
+    with open(path, "a") as out:
+        out.write(open(next_one.cert).read())
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: statuses(server, with_certificate(cert, later)) == [204, 200, 200], "authorities are read again by SIGHUP")
+    equal(statuses(server, with_certificate(cert, good)), [204, 200, 200], "with a certificate of the first one")
+    with open(path, "w") as out:
+        out.write("nothing")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "reload: TLS_CLIENT_CA_FILE: the file cannot be read as PEM certificates" in server.log(), "a bad file is told")
+    equal(statuses(server, with_certificate(cert, later)), [204, 200, 200], "the authorities that are in force")
+
+
+@test
+def client_certificates_need_tls(context):
+    refuse(context, 1, "TLS_CLIENT_CA_FILE needs TLS_CERT_FILE", TLS_CLIENT_CA_FILE="/dev/null")
+    cert, key = certificate(context)
+    for bad in ("/nonexistent", context.file("empty.pem", ""), key):
+        refuse(context, 1, "TLS_CLIENT_CA_FILE: the file cannot be read", TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=bad)

@@ -76,6 +76,8 @@ def bad_values_of_each_setting(context):
         "MAX_ADDRESS_LOGIN_FAILURES": ("", "-1", "many", "1000001"),
         "TOKEN_METRICS": ("", "t" * 1025),
         "TOKEN_METRICS_PREVIOUS": ("",),
+        "TLS_CLIENT_CA_FILE": ("", "/dev/null"),
+        "TLS_CLIENT_PATHS": ("", "drain", "/drain,", "/health", "/drain /metrics"),
         "PROXY_PROTOCOL": ("", "1", "yes", "true"),
         "ALLOW_METRICS": ("", "127.0.0.1:80", "[::1]", "10.0.0.0/8 192.0.2.0/24"),
         "TLS_CERT_FILE": ("", "/nonexistent"),
