@@ -80,6 +80,7 @@ void client_open(struct connection *connection)
 void client_begin_request(struct connection *connection, const struct request_head *head)
 {
     const struct address_ranges *trusted = connection->worker->server->settings.trusted;
+    connection->admitted = false; /* libh2o may have answered the one before by itself */
     if (trusted != NULL)
         connection->client = forwarded_client(&head->forwarded, &connection->peer, trusted);
 }

@@ -132,6 +132,23 @@ def proxy_headers_come_before_tls(context):
 
 
 @test
+def each_request_is_asked_anew(context):
+    """What one request of a connection may do says nothing of the next one's, also if the first one never got to its handler."""
+    server = context.server(ALLOW_DRAIN="203.0.113.7", ALLOW_METRICS="203.0.113.7", TRUSTED_PROXIES="127.0.0.9")
+    other = {"X-Forwarded-For": "198.51.100.1"}
+    for between in (b"", head_of("POST", "/drain", {**AUTH_DRAIN, "X-Forwarded-For": "203.0.113.7", "Content-Length": "1", "Expect": "something"}) + b"x"):
+        with Raw(server, source="127.0.0.9") as raw:
+            equal(raw.ask(post_of(b"x", headers={"X-Forwarded-For": "203.0.113.7"})).status, 204, "a batch of who is listed")
+            if between:
+                equal(raw.ask(between).status, 417, "an expectation that nobody knows")
+            try:
+                got = raw.ask(head_of("GET", "/metrics", {**AUTH_METRICS, **other})).status
+            except (Failure, ConnectionError):
+                got = 403  # closed
+            equal(got, 403, "a scrape of who is not listed")
+
+
+@test
 def the_log_names_all_listeners(context):
     inside = "127.0.0.1:%d" % free_port("127.0.0.1")
     server = context.server(METRICS_LISTEN_ADDRESS=inside, WORKERS=2)
