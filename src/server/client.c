@@ -29,11 +29,11 @@ static void open_behind_header(struct connection *connection, const struct proxy
 {
     h2o_socket_read_stop(connection->socket);
     h2o_buffer_consume(&connection->socket->input, header->length);
-    if (header->has_client) {
+    if (header->has_client)
         connection->peer = connection->client = header->client;
-        connection->counted = client_may_connect(connection->worker->server, &connection->peer);
-    }
-    if (!header->has_client || connection->counted)
+    bool is_proxy = is_trusted(connection, &connection->peer); /* which has the connections of all its clients */
+    connection->counted = !is_proxy && client_may_connect(connection->worker->server, &connection->peer);
+    if (is_proxy || connection->counted)
         worker_open(connection);
     else
         h2o_socket_close(connection->socket);

@@ -342,6 +342,16 @@ def bounds_are_of_whom_a_proxy_header_names(context):
             raw.close()
     wait_for(lambda: is_served(server, "127.0.0.9", PROXY_1 + HEALTH), "closed connections make room for another one")
     check(is_served(server, "127.0.0.9", LOCAL + HEALTH), "the proxy itself is not served")
+    # One proxy behind another: whom it speaks for is in each request.
+    server = context.server(MAX_ADDRESS_CONNECTIONS=2, TRUSTED_PROXIES="127.0.0.9,203.0.113.7", PROXY_PROTOCOL="true", ALLOW_DRAIN="198.51.100.1")
+    raws = [Raw(server, source="127.0.0.9") for _ in range(5)]
+    try:
+        for raw in raws:
+            equal(raw.ask(PROXY_1 + HEALTH).status, 200, "health on each of a proxy's connections")
+        equal(raws[0].ask(post_of(b"", headers={"X-Forwarded-For": "198.51.100.1"})).status, 204, "a batch of whom it speaks for")
+    finally:
+        for raw in raws:
+            raw.close()
 
 
 # ---- other credentials ----
