@@ -24,7 +24,7 @@
 #include "server/address_bounds.h"
 #include "server/chunks.h"
 #include "server/http.h"
-#include "server/refusals.h"
+#include "server/rejections.h"
 #include "server/request_head.h"
 #include "server/verifier.h"
 
@@ -111,7 +111,7 @@ struct http_server {
     struct http_modules modules;
     h2o_globalconf_t config;
     struct verifier *verifier;
-    struct refusals *refusals;
+    struct rejections *rejections;
     struct address_bounds *bounds;
     int listener;
     int metrics_listener; /* -1: none */

@@ -15,7 +15,7 @@ bool client_may_connect(struct http_server *server, const struct address *peer)
 {
     bool may = address_bounds_enter(server->bounds, peer, clock_monotonic());
     if (!may)
-        refusals_note(server->refusals, REFUSED_CONNECTIONS, SLICE(""), peer);
+        rejections_note(server->rejections, REJECTED_CONNECTIONS, SLICE(""), peer);
     return may;
 }
 
@@ -62,7 +62,7 @@ static void on_header(h2o_socket_t *socket, const char *error)
     case PROXY_HEADER_INVALID:
         break;
     }
-    refusals_note(connection->worker->server->refusals, REFUSED_PROXY_HEADER, SLICE(""), &connection->peer);
+    rejections_note(connection->worker->server->rejections, REJECTED_PROXY_HEADER, SLICE(""), &connection->peer);
     h2o_socket_close(socket);
 }
 
@@ -104,17 +104,17 @@ static bool is_locked(const struct connection *connection)
 /* What a request that is refused is answered. */
 static const struct {
     const char *path;
-    enum refusal not_allowed;
+    enum rejection not_allowed;
     const char *sentence;
 } roles[HTTP_ROLES] = {
-    [HTTP_DRAIN] = {"drain", REFUSED_ALLOW_DRAIN, "ALLOW_DRAIN does not list your address\n"},
-    [HTTP_METRICS] = {"metrics", REFUSED_ALLOW_METRICS, "ALLOW_METRICS does not list your address\n"},
+    [HTTP_DRAIN] = {"drain", REJECTED_ALLOW_DRAIN, "ALLOW_DRAIN does not list your address\n"},
+    [HTTP_METRICS] = {"metrics", REJECTED_ALLOW_METRICS, "ALLOW_METRICS does not list your address\n"},
 };
 
-static enum admission refuse(struct connection *connection, enum refusal refusal, struct response *response,
+static enum admission refuse(struct connection *connection, enum rejection rejection, struct response *response,
                              const struct response *refused)
 {
-    refusals_note(connection->worker->server->refusals, refusal, SLICE(""), &connection->client);
+    rejections_note(connection->worker->server->rejections, rejection, SLICE(""), &connection->client);
     *response = *refused;
     response->type = "text/plain; charset=utf-8";
     return ADMISSION_REFUSED;
@@ -131,14 +131,14 @@ enum admission client_admit(struct connection *connection, enum http_role role, 
     }
     if (settings->needs_certificate[role] && !connection->certified) {
         refused.body = "a client certificate of TLS_CLIENT_CA_FILE is needed here\n";
-        return refuse(connection, REFUSED_CERTIFICATE, response, &refused);
+        return refuse(connection, REJECTED_CERTIFICATE, response, &refused);
     }
     if (!is_locked(connection))
         return ADMISSION_GRANTED;
     refused.status = 429;
     refused.reason = "Too Many Requests";
     refused.body = "there were too many wrong passwords from your address\n";
-    refuse(connection, REFUSED_LOCKED, response, &refused);
+    refuse(connection, REJECTED_LOCKED, response, &refused);
     /* Its password may be right: a batch is sent again if there is no answer. */
     return role == HTTP_DRAIN ? ADMISSION_WITHHELD : ADMISSION_REFUSED;
 }
@@ -167,7 +167,7 @@ static bool is_user(struct http_server *server, enum http_role role, struct slic
 void client_failed(struct connection *connection, enum http_role role, struct slice authorization)
 {
     struct http_server *server = connection->worker->server;
-    enum refusal refusal = role == HTTP_DRAIN ? REFUSED_DRAIN_LOGIN : REFUSED_METRICS_LOGIN;
+    enum rejection rejection = role == HTTP_DRAIN ? REJECTED_DRAIN_LOGIN : REJECTED_METRICS_LOGIN;
     struct auth_credentials credentials = {.count = 0};
     struct slice token, user = SLICE(USER_UNKNOWN);
     if (role == HTTP_METRICS && auth_read_token(authorization, &token))
@@ -179,6 +179,6 @@ void client_failed(struct connection *connection, enum http_role role, struct sl
     for (unsigned i = 0; i < credentials.count; i++)
         if (is_user(server, role, auth_user(credentials.pairs[i])))
             user = auth_user(credentials.pairs[i]);
-    refusals_note(server->refusals, refusal, user, &connection->client);
+    rejections_note(server->rejections, rejection, user, &connection->client);
     auth_forget(&credentials);
 }

@@ -58,9 +58,9 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
-    server->refusals = refusals_create();
+    server->rejections = rejections_create();
     server->bounds = address_bounds_create(settings->max_address_connections, settings->max_address_failures);
-    if (server->refusals == NULL || server->bounds == NULL) {
+    if (server->rejections == NULL || server->bounds == NULL) {
         error_set(error, ERROR_NO_MEMORY);
         goto free_workers;
     }
@@ -84,7 +84,7 @@ free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
     address_bounds_free(server->bounds);
-    refusals_free(server->refusals);
+    rejections_free(server->rejections);
     free(server->workers);
     free(server);
     return NULL;
@@ -181,7 +181,7 @@ void http_close(struct http_server *server)
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
     address_bounds_free(server->bounds);
-    refusals_free(server->refusals);
+    rejections_free(server->rejections);
     pthread_rwlock_destroy(&server->access_lock);
     accounts_unref(server->accounts);
     rules_unref(server->rules);

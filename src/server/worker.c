@@ -240,7 +240,7 @@ static void check_connections(struct worker *worker)
     self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
     worker->displaced = 0;
     self_count(&terms, &log_lines_dropped, NULL, 0, 0, log_take_dropped());
-    refusals_report(worker->server->refusals, &terms);
+    rejections_report(worker->server->rejections, &terms);
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);

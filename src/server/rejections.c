@@ -1,4 +1,4 @@
-#include "server/refusals.h"
+#include "server/rejections.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,33 +19,33 @@ enum {
 static const char *const reason_labels[] = {"allow_drain", "allow_metrics",  "certificate",
                                             "connections", "login_failures", "proxy_header"};
 
-const struct metric refusals_logins = SELF_COUNTER(
+const struct metric rejections_logins = SELF_COUNTER(
     "login_failures_total", "Requests with a wrong user or password, by role and user; __other__: users that are not "
                             "configured, __none__: no credentials, __token__: bearer tokens.");
-const struct metric refusals_clients = SELF_COUNTERS(
+const struct metric rejections_clients = SELF_COUNTERS(
     "clients_refused_total", "Requests and connections refused because of where they come from, by reason.", "reason",
     reason_labels);
 
-/* What is said of a refusal, behind the count. */
+/* What is said of a rejection, behind the count. */
 static const struct text {
     const char *role; /* NULL: it is no log-in */
     const char *what;
-} texts[REFUSALS] = {
-    [REFUSED_DRAIN_LOGIN] = {"drain", NULL},
-    [REFUSED_METRICS_LOGIN] = {"metrics", NULL},
-    [REFUSED_ALLOW_DRAIN] = {NULL, "requests to /drain, because ALLOW_DRAIN lacks the address"},
-    [REFUSED_ALLOW_METRICS] = {NULL, "requests to /metrics, because ALLOW_METRICS lacks the address"},
-    [REFUSED_CERTIFICATE] = {NULL, "requests without a certificate of TLS_CLIENT_CA_FILE"},
-    [REFUSED_CONNECTIONS] = {NULL, "connections of addresses with MAX_ADDRESS_CONNECTIONS"},
-    [REFUSED_LOCKED] = {NULL,
-                        "requests of addresses with MAX_ADDRESS_LOGIN_FAILURES, whose passwords were not looked at"},
-    [REFUSED_PROXY_HEADER] = {NULL, "connections of TRUSTED_PROXIES without a valid PROXY header"},
+} texts[REJECTIONS] = {
+    [REJECTED_DRAIN_LOGIN] = {"drain", NULL},
+    [REJECTED_METRICS_LOGIN] = {"metrics", NULL},
+    [REJECTED_ALLOW_DRAIN] = {NULL, "requests to /drain, because ALLOW_DRAIN lacks the address"},
+    [REJECTED_ALLOW_METRICS] = {NULL, "requests to /metrics, because ALLOW_METRICS lacks the address"},
+    [REJECTED_CERTIFICATE] = {NULL, "requests without a certificate of TLS_CLIENT_CA_FILE"},
+    [REJECTED_CONNECTIONS] = {NULL, "connections of addresses with MAX_ADDRESS_CONNECTIONS"},
+    [REJECTED_LOCKED] = {NULL,
+                         "requests of addresses with MAX_ADDRESS_LOGIN_FAILURES, whose passwords were not looked at"},
+    [REJECTED_PROXY_HEADER] = {NULL, "connections of TRUSTED_PROXIES without a valid PROXY header"},
 };
 
-/* The refusals for one reason; for log-ins, of one user. */
+/* The rejections for one reason; for log-ins, of one user. */
 struct slot {
     struct slot *next;
-    enum refusal refusal;
+    enum rejection rejection;
     bool is_recorded;  /* there is a series */
     uint64_t recorded; /* of count, what is in the store */
     uint64_t count;
@@ -57,7 +57,7 @@ struct slot {
     char user[USER_MAX];
 };
 
-struct refusals {
+struct rejections {
     pthread_mutex_t lock; /* guards the rest */
     struct slot *buckets[BUCKETS];
     size_t slots;
@@ -67,58 +67,58 @@ struct refusals {
     bool is_changed; /* since it was last recorded */
 };
 
-void refusals_free(struct refusals *refusals)
+void rejections_free(struct rejections *rejections)
 {
-    if (refusals == NULL)
+    if (rejections == NULL)
         return;
     for (unsigned i = 0; i < BUCKETS; i++)
-        for (struct slot *slot = refusals->buckets[i], *next; slot != NULL; slot = next) {
+        for (struct slot *slot = rejections->buckets[i], *next; slot != NULL; slot = next) {
             next = slot->next;
             free(slot);
         }
-    pthread_mutex_destroy(&refusals->lock);
-    free(refusals);
+    pthread_mutex_destroy(&rejections->lock);
+    free(rejections);
 }
 
 /* ---- noting, with the lock held ---- */
 
-static bool is_about(const struct slot *slot, enum refusal refusal, struct slice user)
+static bool is_about(const struct slot *slot, enum rejection rejection, struct slice user)
 {
-    return slot->refusal == refusal && slice_equals((struct slice){slot->user, slot->user_length}, user);
+    return slot->rejection == rejection && slice_equals((struct slice){slot->user, slot->user_length}, user);
 }
 
 /* The slot for this, a new one if need be; NULL if there are too many or memory is short. */
-static struct slot *find_slot(struct refusals *refusals, enum refusal refusal, struct slice user)
+static struct slot *find_slot(struct rejections *rejections, enum rejection rejection, struct slice user)
 {
-    struct slot **at = &refusals->buckets[XXH3_64bits_withSeed(user.at, user.length, refusal) % BUCKETS];
-    while (*at != NULL && !is_about(*at, refusal, user))
+    struct slot **at = &rejections->buckets[XXH3_64bits_withSeed(user.at, user.length, rejection) % BUCKETS];
+    while (*at != NULL && !is_about(*at, rejection, user))
         at = &(*at)->next;
-    if (*at != NULL || refusals->slots == SLOTS_MAX)
+    if (*at != NULL || rejections->slots == SLOTS_MAX)
         return *at;
     struct slot *slot = calloc(1, sizeof *slot);
     if (slot == NULL)
         return NULL;
-    slot->refusal = refusal;
+    slot->rejection = rejection;
     slot->user_length = user.length;
     memcpy(slot->user, user.at, user.length);
-    refusals->slots++;
+    rejections->slots++;
     return *at = slot;
 }
 
-struct refusals *refusals_create(void)
+struct rejections *rejections_create(void)
 {
-    struct refusals *refusals = calloc(1, sizeof *refusals);
-    if (refusals == NULL)
+    struct rejections *rejections = calloc(1, sizeof *rejections);
+    if (rejections == NULL)
         return NULL;
-    pthread_mutex_init(&refusals->lock, NULL);
-    refusals->is_changed = true;
+    pthread_mutex_init(&rejections->lock, NULL);
+    rejections->is_changed = true;
     /* Those that there always are: they are shown as 0, and have a place when there is none for others. */
-    for (enum refusal refusal = 0; refusal < REFUSALS; refusal++)
-        if (find_slot(refusals, refusal, slice_of(texts[refusal].role != NULL ? USER_UNKNOWN : "")) == NULL) {
-            refusals_free(refusals);
+    for (enum rejection rejection = 0; rejection < REJECTIONS; rejection++)
+        if (find_slot(rejections, rejection, slice_of(texts[rejection].role != NULL ? USER_UNKNOWN : "")) == NULL) {
+            rejections_free(rejections);
             return NULL;
         }
-    return refusals;
+    return rejections;
 }
 
 static void add_client(struct slot *slot, const struct address *client)
@@ -132,20 +132,21 @@ static void add_client(struct slot *slot, const struct address *client)
     slot->clients = kept + 1;
 }
 
-void refusals_note(struct refusals *refusals, enum refusal refusal, struct slice user, const struct address *client)
+void rejections_note(struct rejections *rejections, enum rejection rejection, struct slice user,
+                     const struct address *client)
 {
-    if (texts[refusal].role == NULL)
+    if (texts[rejection].role == NULL)
         user = SLICE("");
-    pthread_mutex_lock(&refusals->lock);
-    struct slot *slot = user.length <= USER_MAX ? find_slot(refusals, refusal, user) : NULL;
-    if (slot == NULL && texts[refusal].role != NULL)
-        slot = find_slot(refusals, refusal, SLICE(USER_UNKNOWN));
+    pthread_mutex_lock(&rejections->lock);
+    struct slot *slot = user.length <= USER_MAX ? find_slot(rejections, rejection, user) : NULL;
+    if (slot == NULL && texts[rejection].role != NULL)
+        slot = find_slot(rejections, rejection, SLICE(USER_UNKNOWN));
     if (slot != NULL) {
         slot->count++;
         add_client(slot, client);
-        refusals->is_changed = true;
+        rejections->is_changed = true;
     }
-    pthread_mutex_unlock(&refusals->lock);
+    pthread_mutex_unlock(&rejections->lock);
 }
 
 /* ---- reporting, with the lock held ---- */
@@ -155,13 +156,13 @@ static void record(struct slot *slot, const struct self_terms *terms)
     double more = (double)(slot->count - slot->recorded);
     slot->is_recorded = true;
     slot->recorded = slot->count;
-    const char *role = texts[slot->refusal].role;
+    const char *role = texts[slot->rejection].role;
     if (role == NULL) {
-        self_count(terms, &refusals_clients, NULL, 0, slot->refusal - REFUSED_ALLOW_DRAIN, more);
+        self_count(terms, &rejections_clients, NULL, 0, slot->rejection - REJECTED_ALLOW_DRAIN, more);
         return;
     }
     struct label labels[] = {{SLICE("role"), slice_of(role)}, {SLICE("user"), {slot->user, slot->user_length}}};
-    self_count(terms, &refusals_logins, labels, COUNT(labels), 0, more);
+    self_count(terms, &rejections_logins, labels, COUNT(labels), 0, more);
 }
 
 /* "192.0.2.1, 192.0.2.9 and others" */
@@ -177,13 +178,13 @@ static void spell_clients(const struct slot *slot, char *out, size_t capacity)
 }
 
 /* May a further line be written? */
-static bool may_say(struct refusals *refusals, uint64_t now)
+static bool may_say(struct rejections *rejections, uint64_t now)
 {
-    if (now - refusals->second >= 1000) {
-        refusals->second = now;
-        refusals->lines = 0;
+    if (now - rejections->second >= 1000) {
+        rejections->second = now;
+        rejections->lines = 0;
     }
-    return refusals->lines++ < LINES_PER_SECOND;
+    return rejections->lines++ < LINES_PER_SECOND;
 }
 
 static void say(struct slot *slot, uint64_t now)
@@ -191,12 +192,12 @@ static void say(struct slot *slot, uint64_t now)
     char clients[CLIENTS_MAX * (ADDRESS_TEXT_MAX + 2) + sizeof " and others"];
     unsigned long long count = slot->count - slot->said;
     spell_clients(slot, clients, sizeof clients);
-    const char *role = texts[slot->refusal].role;
+    const char *role = texts[slot->rejection].role;
     if (role != NULL)
         log_write(LOG_WARN, "log-in failed: the user %.*s of /%s, %llu times since this was last said, from %s",
                   (int)slot->user_length, slot->user, role, count, clients);
     else
-        log_write(LOG_WARN, "refused: %llu %s; from %s", count, texts[slot->refusal].what, clients);
+        log_write(LOG_WARN, "refused: %llu %s; from %s", count, texts[slot->rejection].what, clients);
     slot->said = slot->count;
     slot->said_at = now;
     slot->clients = 0;
@@ -210,21 +211,21 @@ static uint64_t due_of(const struct slot *slot)
     return slot->said == 0 ? 0 : slot->said_at + LINE_INTERVAL;
 }
 
-void refusals_report(struct refusals *refusals, const struct self_terms *terms)
+void rejections_report(struct rejections *rejections, const struct self_terms *terms)
 {
-    pthread_mutex_lock(&refusals->lock);
-    bool is_idle = !refusals->is_changed && refusals->first_due > terms->now;
+    pthread_mutex_lock(&rejections->lock);
+    bool is_idle = !rejections->is_changed && rejections->first_due > terms->now;
     uint64_t first = UINT64_MAX;
     for (unsigned i = 0; i < BUCKETS && !is_idle; i++)
-        for (struct slot *slot = refusals->buckets[i]; slot != NULL; slot = slot->next) {
+        for (struct slot *slot = rejections->buckets[i]; slot != NULL; slot = slot->next) {
             if (!slot->is_recorded || slot->recorded != slot->count)
                 record(slot, terms);
-            if (due_of(slot) <= terms->now && may_say(refusals, terms->now))
+            if (due_of(slot) <= terms->now && may_say(rejections, terms->now))
                 say(slot, terms->now);
             first = due_of(slot) < first ? due_of(slot) : first;
         }
     if (!is_idle)
-        refusals->first_due = first;
-    refusals->is_changed = false;
-    pthread_mutex_unlock(&refusals->lock);
+        rejections->first_due = first;
+    rejections->is_changed = false;
+    pthread_mutex_unlock(&rejections->lock);
 }

@@ -1,4 +1,4 @@
-#include "server/refusals.h"
+#include "server/rejections.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ enum { SLOT = 0, MAINTENANCE = 1, MINUTE = 60 * 1000 };
 
 static struct entities *entities;
 static struct store *store;
-static struct refusals *refusals;
+static struct rejections *rejections;
 static uint64_t now;
 static int saved_stderr;
 static FILE *log_file;
@@ -23,11 +23,11 @@ static int setup(void **state)
     now = 5000;
     entities = entities_create(&(struct entities_settings){.app_silence = 24 * 60 * MINUTE, .grace = MINUTE});
     store = store_create(&(struct store_settings){.max_series = 1, .slots = 2, .entities = entities});
-    refusals = refusals_create();
+    rejections = rejections_create();
     saved_stderr = dup(STDERR_FILENO);
     log_file = tmpfile();
     dup2(fileno(log_file), STDERR_FILENO);
-    return refusals == NULL;
+    return rejections == NULL;
 }
 
 static int teardown(void **state)
@@ -36,23 +36,24 @@ static int teardown(void **state)
     dup2(saved_stderr, STDERR_FILENO);
     close(saved_stderr);
     fclose(log_file);
-    refusals_free(refusals);
+    rejections_free(rejections);
     store_free(store);
     entities_free(entities);
     return 0;
 }
 
-static void note(enum refusal refusal, const char *user, const char *client)
+static void note(enum rejection rejection, const char *user, const char *client)
 {
     struct address address;
     assert_true(address_read(slice_of(client), &address));
-    refusals_note(refusals, refusal, slice_of(user), &address);
+    rejections_note(rejections, rejection, slice_of(user), &address);
 }
 
 static void report(void)
 {
     store_enter(store, SLOT);
-    refusals_report(refusals, &(struct self_terms){.store = store, .slot = SLOT, .now = now, .entity = ENTITY_NONE});
+    rejections_report(rejections,
+                      &(struct self_terms){.store = store, .slot = SLOT, .now = now, .entity = ENTITY_NONE});
     store_leave(store, SLOT);
 }
 
@@ -79,10 +80,10 @@ static void are_counted_and_told(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++)
-        note(REFUSED_DRAIN_LOGIN, "shop", "192.0.2.1");
-    note(REFUSED_DRAIN_LOGIN, "shop", "2001:db8::1");
-    note(REFUSED_METRICS_LOGIN, "shop", "192.0.2.9");
-    note(REFUSED_ALLOW_DRAIN, "ignored", "192.0.2.7");
+        note(REJECTED_DRAIN_LOGIN, "shop", "192.0.2.1");
+    note(REJECTED_DRAIN_LOGIN, "shop", "2001:db8::1");
+    note(REJECTED_METRICS_LOGIN, "shop", "192.0.2.9");
+    note(REJECTED_ALLOW_DRAIN, "ignored", "192.0.2.7");
     report();
     page();
     page_has("drain_exporter_login_failures_total{role=\"drain\",user=\"shop\"} 4");
@@ -104,11 +105,11 @@ static void are_counted_and_told(void **state)
 static void one_line_a_minute(void **state)
 {
     (void)state;
-    note(REFUSED_DRAIN_LOGIN, "shop", "192.0.2.1");
+    note(REJECTED_DRAIN_LOGIN, "shop", "192.0.2.1");
     report();
     assert_string_not_equal(logged(), "");
     for (int i = 0; i < 5; i++)
-        note(REFUSED_DRAIN_LOGIN, "shop", "192.0.2.2");
+        note(REJECTED_DRAIN_LOGIN, "shop", "192.0.2.2");
     report();
     now += MINUTE - 1;
     report();
@@ -120,7 +121,7 @@ static void one_line_a_minute(void **state)
     now += 10 * MINUTE;
     report();
     assert_string_equal(logged(), "");
-    note(REFUSED_DRAIN_LOGIN, "shop", "192.0.2.3");
+    note(REJECTED_DRAIN_LOGIN, "shop", "192.0.2.3");
     report();
     assert_string_equal(logged(),
                         "log-in failed: the user shop of /drain, 1 times since this was last said, from 192.0.2.3\n");
@@ -132,7 +133,7 @@ static void many_addresses(void **state)
     for (int i = 1; i <= 9; i++) {
         char client[32];
         snprintf(client, sizeof client, "192.0.2.%d", i);
-        note(REFUSED_ALLOW_METRICS, "", client);
+        note(REJECTED_ALLOW_METRICS, "", client);
     }
     report();
     assert_string_equal(logged(),
@@ -147,7 +148,7 @@ static void many_users(void **state)
     for (int i = 0; i < 12; i++) {
         char user[32];
         snprintf(user, sizeof user, "user-%d", i);
-        note(REFUSED_DRAIN_LOGIN, user, "192.0.2.1");
+        note(REJECTED_DRAIN_LOGIN, user, "192.0.2.1");
     }
     unsigned lines = 0;
     for (int second = 0; second < 2; second++) {
@@ -170,17 +171,17 @@ static void are_bounded(void **state)
     for (int i = 0; i < 3000; i++) {
         char user[32];
         snprintf(user, sizeof user, "user-%d", i);
-        note(REFUSED_DRAIN_LOGIN, user, "192.0.2.1");
+        note(REJECTED_DRAIN_LOGIN, user, "192.0.2.1");
     }
     char name[USER_MAX + 2] = "";
     memset(name, 'x', USER_MAX + 1);
-    note(REFUSED_DRAIN_LOGIN, name, "192.0.2.1");
+    note(REJECTED_DRAIN_LOGIN, name, "192.0.2.1");
     report();
     page();
     page_has("drain_exporter_login_failures_total{role=\"drain\",user=\"user-0\"} 1");
     char expected[128];
     snprintf(expected, sizeof expected, "drain_exporter_login_failures_total{role=\"drain\",user=\"__other__\"} %d",
-             3001 - (2048 - REFUSALS)); /* each refusal has a slot of its own from the start */
+             3001 - (2048 - REJECTIONS)); /* each rejection has a slot of its own from the start */
     page_has(expected);
 }
 
@@ -193,5 +194,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_users, setup, teardown),
         cmocka_unit_test_setup_teardown(are_bounded, setup, teardown),
     };
-    return cmocka_run_group_tests_name("refusals", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("rejections", tests, NULL, NULL);
 }

@@ -4,8 +4,8 @@
  * Example: "log-in failed: the user shop of /drain, 37 times since this was last said, from 192.0.2.1 and 192.0.2.9".
  *
  * BOUNDS  As many users as a configuration can have; further ones are counted as the users that nobody knows. */
-#ifndef REFUSALS_H
-#define REFUSALS_H
+#ifndef REJECTIONS_H
+#define REJECTIONS_H
 
 #include <stdint.h>
 
@@ -17,31 +17,32 @@
 #define USER_MISSING "__none__" /* no credentials, or none that can be read */
 #define USER_TOKEN "__token__"  /* a bearer token, which names no user */
 
-enum refusal {
-    REFUSED_DRAIN_LOGIN, /* these two have a user */
-    REFUSED_METRICS_LOGIN,
-    REFUSED_ALLOW_DRAIN,
-    REFUSED_ALLOW_METRICS,
-    REFUSED_CERTIFICATE,
-    REFUSED_CONNECTIONS,
-    REFUSED_LOCKED,
-    REFUSED_PROXY_HEADER,
-    REFUSALS
+enum rejection {
+    REJECTED_DRAIN_LOGIN, /* these two have a user */
+    REJECTED_METRICS_LOGIN,
+    REJECTED_ALLOW_DRAIN,
+    REJECTED_ALLOW_METRICS,
+    REJECTED_CERTIFICATE,
+    REJECTED_CONNECTIONS,
+    REJECTED_LOCKED,
+    REJECTED_PROXY_HEADER,
+    REJECTIONS
 };
 
-extern const struct metric refusals_logins;
-extern const struct metric refusals_clients;
+extern const struct metric rejections_logins;
+extern const struct metric rejections_clients;
 
-struct refusals;
+struct rejections;
 
 /* NULL if memory is short. */
-struct refusals *refusals_create(void);
-void refusals_free(struct refusals *refusals);
+struct rejections *rejections_create(void);
+void rejections_free(struct rejections *rejections);
 
 /* Note that somebody was refused.  user: of a log-in, one that is configured or one of those above; else ignored. */
-void refusals_note(struct refusals *refusals, enum refusal refusal, struct slice user, const struct address *client);
+void rejections_note(struct rejections *rejections, enum rejection rejection, struct slice user,
+                     const struct address *client);
 
 /* Record what was noted since the last time, inside the store, and write the lines that are due; once a second. */
-void refusals_report(struct refusals *refusals, const struct self_terms *terms);
+void rejections_report(struct rejections *rejections, const struct self_terms *terms);
 
 #endif
