@@ -235,6 +235,8 @@ static void allow(struct exporter *exporter, struct access *access)
     const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
+    auth_allow_token(&metrics, settings->token_metrics);
+    auth_allow_token(&metrics, settings->token_metrics_previous);
     rules_enforce(access->rules);
     http_allow(exporter->server, access->accounts, access->rules, &metrics);
     pthread_mutex_lock(&exporter->lock);
@@ -244,8 +246,14 @@ static void allow(struct exporter *exporter, struct access *access)
     unref_access(&old);
 }
 
+static const struct address_ranges *ranges_of(const struct setting_addresses *addresses)
+{
+    return addresses->text == NULL ? NULL : &addresses->ranges;
+}
+
 static struct http_settings http_settings_of(const struct settings *settings)
 {
+    bool has_ca = settings->tls_client_ca_file != NULL;
     return (struct http_settings){
         .address = {settings->listen_host, settings->listen_port},
         .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
@@ -259,6 +267,15 @@ static struct http_settings http_settings_of(const struct settings *settings)
         .tls_cert_file = settings->tls_cert_file,
         .tls_key_file = settings->tls_key_file,
         .tls_ciphers = settings->tls_ciphers,
+        .tls_client_ca_file = settings->tls_client_ca_file,
+        .needs_certificate = {[HTTP_DRAIN] = has_ca && settings->tls_client_drain,
+                              [HTTP_METRICS] = has_ca && settings->tls_client_metrics},
+        .allowed =
+            {[HTTP_DRAIN] = ranges_of(&settings->allow_drain), [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
+        .trusted = ranges_of(&settings->trusted_proxies),
+        .proxy_protocol = settings->proxy_protocol,
+        .max_address_connections = settings->max_address_connections,
+        .max_address_failures = settings->max_address_login_failures,
     };
 }
 

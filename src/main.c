@@ -106,8 +106,10 @@ static int run(struct settings *settings)
         /* Some threads may run already; they end with the process. */
         _exit(command_fail("the worker threads cannot be started"));
     }
-    log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", settings->listen_address,
-              (unsigned)settings->workers);
+    bool is_apart = settings->metrics_listen_address != NULL;
+    log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s%s%s%s with %u workers", settings->listen_address,
+              is_apart ? ", and for /metrics on " : "", is_apart ? settings->metrics_listen_address : "",
+              is_apart ? "," : "", (unsigned)settings->workers);
     serve(exporter, signals);
     stopping_since = clock_monotonic();
     signal(SIGTERM, on_further_stop);

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "intake/batch.h"
 #include "output/maintenance.h"
@@ -25,6 +26,9 @@ enum {
     HTTP_INSIDE_CONNECTIONS = 64,
 };
 
+/* What a client may be let in to. */
+enum http_role { HTTP_DRAIN, HTTP_METRICS, HTTP_ROLES };
+
 struct http_settings {
     struct http_address address;
     struct http_address metrics_address; /* serves /metrics in its place, and both serve /health */
@@ -38,6 +42,14 @@ struct http_settings {
     const char *tls_cert_file; /* NULL: no TLS */
     const char *tls_key_file;
     const char *tls_ciphers; /* NULL: all that are good */
+    const char *tls_client_ca_file; /* NULL: clients are not asked for certificates */
+    bool needs_certificate[HTTP_ROLES];
+    /* These must live until http_close(). */
+    const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address */
+    const struct address_ranges *trusted;             /* proxies; NULL: there are none */
+    uint64_t max_address_connections;                 /* see address_bounds.h, as for the next one */
+    uint64_t max_address_failures;
+    bool proxy_protocol; /* these begin each connection to address with a PROXY header */
 };
 
 struct http_server;

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
+enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
 
 struct setting {
     const char *variable;
@@ -31,13 +31,27 @@ static const struct setting settings[] = {
      "host:port, [address]:port or :port to listen on"},
     {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
      "a second address, for /metrics and /health only; LISTEN_ADDRESS then serves /drain and /health"},
+    {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
+     "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
+    {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0, "the same for who may get /metrics"},
+    {"TRUSTED_PROXIES", ADDRESSES, AT(trusted_proxies), NULL, 0, 0,
+     "addresses of proxies and balancers in front; the client is then the right-most address of X-Forwarded-For that "
+     "is "
+     "not one of these"},
+    {"PROXY_PROTOCOL", SWITCH, AT(proxy_protocol), "false", 0, 0,
+     "whether TRUSTED_PROXIES begin each connection to LISTEN_ADDRESS with a PROXY header, of version 1 or 2"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
-    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0,
+     "password of the user metrics; required, unless TOKEN_METRICS is set"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
+    {"TOKEN_METRICS", SECRET, AT(token_metrics), NULL, 0, 0,
+     "a bearer token that gets /metrics, beside the password or in its place"},
+    {"TOKEN_METRICS_PREVIOUS", SECRET, AT(token_metrics_previous), NULL, 0, 0,
+     "a second token, valid while it is rotated"},
     {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
     {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
      "the same YAML itself, for containers without files; it holds secrets"},
@@ -77,6 +91,11 @@ static const struct setting settings[] = {
      "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
      "beyond it the longest-idle connection without a right password is closed for a new one"},
+    {"MAX_ADDRESS_CONNECTIONS", NUMBER, AT(max_address_connections), "256", 0, 100000,
+     "how many of them one address may have before a right password; 0: all; an address with a right password in the "
+     "last day has no bound, nor for the next one"},
+    {"MAX_ADDRESS_LOGIN_FAILURES", NUMBER, AT(max_address_login_failures), "60", 0, 1000000,
+     "how many failed log-ins a minute one address may have before its passwords are not looked at; 0: any"},
     {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
      "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
      "memory "
@@ -96,6 +115,10 @@ static const struct setting settings[] = {
      "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
      "which "
      "none is named keeps all that are good"},
+    {"TLS_CLIENT_CA_FILE", TEXT, AT(tls_client_ca_file), NULL, 0, 0,
+     "authorities (PEM): TLS_CLIENT_PATHS need a certificate of one of them, beside the password"},
+    {"TLS_CLIENT_PATHS", TEXT, AT(tls_client_paths), "/drain, /metrics", 0, 0,
+     "which paths need one; Heroku's drains have none, so /metrics alone suits them"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
@@ -191,10 +214,20 @@ static void free_text(const struct setting *setting, char *text)
         free(text);
 }
 
+static bool set_addresses(struct settings *config, const struct setting *setting, const char *text,
+                          char error[ERROR_MAX])
+{
+    struct setting_addresses *addresses = member_of(config, setting);
+    char wrong[ERROR_MAX];
+    return address_ranges_read(slice_of(text), &addresses->ranges, wrong) ||
+           error_set(error, "%s %.200s", setting->variable, wrong);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
+    case ADDRESSES:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
@@ -204,7 +237,9 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         char **member = member_of(config, setting);
         free_text(setting, *member);
         *member = is_secret(setting) ? secret_keep(text) : strdup(text);
-        return *member != NULL || error_set(error, ERROR_NO_MEMORY);
+        if (*member == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
+        return setting->kind != ADDRESSES || set_addresses(config, setting, text, error);
     }
     case DURATION:
     case SIZE:
@@ -452,9 +487,35 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
         return true;
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
-    if (config->password_metrics == NULL)
+    if (config->password_metrics == NULL && config->token_metrics == NULL)
         return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
     return true;
+}
+
+/* "/drain, /metrics", in any order. */
+static bool read_paths(struct settings *config, char error[ERROR_MAX])
+{
+    struct slice text = slice_of(config->tls_client_paths);
+    for (bool more = true; more;) {
+        struct slice path = {text.at, slice_index(text, ',')};
+        more = path.length < text.length;
+        text = slice_after(text, path.length + more);
+        path = slice_trim(path);
+        if (slice_equals(path, SLICE("/drain")))
+            config->tls_client_drain = true;
+        else if (slice_equals(path, SLICE("/metrics")))
+            config->tls_client_metrics = true;
+        else
+            return error_set(error, "TLS_CLIENT_PATHS is not /drain, /metrics or both, separated by a comma");
+    }
+    return true;
+}
+
+static bool check_client_certificates(struct settings *config, char error[ERROR_MAX])
+{
+    if (config->tls_client_ca_file != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CLIENT_CA_FILE needs TLS_CERT_FILE: without TLS there are no certificates");
+    return read_paths(config, error);
 }
 
 static bool complete(struct settings *config, char error[ERROR_MAX])
@@ -469,6 +530,10 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
     if (config->tls_ciphers != NULL && config->tls_cert_file == NULL)
         return error_set(error, "TLS_CIPHERS is set, but TLS_CERT_FILE is not");
+    if (!check_client_certificates(config, error))
+        return false;
+    if (config->proxy_protocol && config->trusted_proxies.text == NULL)
+        return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->max_input_memory == 0)
@@ -546,7 +611,7 @@ void settings_free(struct settings *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && !is_secret(&settings[i]))
+        if (settings[i].kind != TEXT && settings[i].kind != ADDRESSES && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
         free_text(&settings[i], *member);
@@ -592,6 +657,7 @@ void settings_print(const struct settings *config, FILE *out)
         char number[32];
         switch (settings[i].kind) {
         case TEXT:
+        case ADDRESSES:
             text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
             break;
         case DOCUMENT:

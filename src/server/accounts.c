@@ -420,6 +420,11 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
     return result;
 }
 
+bool accounts_has_user(const struct accounts *accounts, struct slice name)
+{
+    return find(&accounts->users, name) != NULL;
+}
+
 static struct slice cut(struct slice app)
 {
     const size_t most = CONFIGURATION_APP_MAX + 1; /* to see that it is too long */

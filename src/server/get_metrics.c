@@ -244,6 +244,7 @@ void get_metrics(h2o_req_t *request, struct slice query)
     struct worker *worker = worker_of(request);
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection_of(request), authorization) != ADMISSION_GRANTED) {
+        client_failed(connection_of(request), HTTP_METRICS, authorization);
         response_send_unauthorized(request, "metrics", METRICS_CHALLENGE);
         return;
     }

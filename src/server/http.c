@@ -65,6 +65,12 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
+    server->rejections = rejections_create();
+    server->bounds = address_bounds_create(settings->max_address_connections, settings->max_address_failures);
+    if (server->rejections == NULL || server->bounds == NULL) {
+        error_set(error, ERROR_NO_MEMORY);
+        goto free_workers;
+    }
     if (settings->tls_cert_file != NULL && !tls_start(server, error))
         goto free_workers;
     server->metrics_listener = -1;
@@ -84,6 +90,8 @@ close_listener:
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
+    address_bounds_free(server->bounds);
+    rejections_free(server->rejections);
     free(server->workers);
     free(server);
     return NULL;
@@ -180,6 +188,8 @@ void http_close(struct http_server *server)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
+    address_bounds_free(server->bounds);
+    rejections_free(server->rejections);
     pthread_rwlock_destroy(&server->access_lock);
     accounts_unref(server->accounts);
     rules_unref(server->rules);

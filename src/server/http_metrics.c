@@ -1,7 +1,7 @@
 #include "server/http_metrics.h"
 
-static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "404",  "405",  "413",
-                                                         "415", "417", "422", "503", "none", "other"};
+static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "403", "404",  "405",  "413",
+                                                         "415", "417", "422", "429", "503", "none", "other"};
 
 const struct metric http_requests =
     SELF_COUNTERS("http_requests_total",

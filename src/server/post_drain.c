@@ -235,9 +235,10 @@ static bool decide(struct post *post, enum accounts_result result)
         worker_trust(connection_of(post->request));
         return take_post(post);
     }
-    if (result == ACCOUNTS_DENIED)
+    if (result == ACCOUNTS_DENIED) {
+        client_failed(connection_of(post->request), HTTP_DRAIN, request_header(post->request, H2O_TOKEN_AUTHORIZATION));
         response_send_unauthorized(post->request, name, DRAIN_CHALLENGE);
-    else
+    } else
         response_withhold(post->request, name);
     return true;
 }

@@ -84,6 +84,8 @@ static const char *read_field(struct slice line, struct request_head *head, stru
         fields->hosts++;
     else if (is_named(name, SLICE("authorization")) && head->authorization.length == 0)
         head->authorization = value;
+    else if (is_named(name, SLICE("x-forwarded-for")))
+        forwarded_add(&head->forwarded, value);
     else if (is_named(name, SLICE("expect")))
         head->expects = true;
     else if (is_named(name, SLICE("content-length"))) {

@@ -2,10 +2,10 @@
 
 #include <openssl/err.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "server/http_metrics.h"
 
@@ -14,13 +14,6 @@ static int refuse_passphrase(char *buffer, int size, int is_writing, void *conte
 {
     (void)buffer, (void)size, (void)is_writing, (void)context;
     return -1;
-}
-
-/* A pipe is read once, and would hold the reload up. */
-static bool is_regular(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 /* ---- what is in the files ---- */
@@ -108,6 +101,8 @@ static bool load(SSL_CTX *tls, const struct http_settings *settings, char error[
     SSL_CTX_set_default_passwd_cb(tls, refuse_passphrase);
     SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
     h2o_ssl_register_alpn_protocols(tls, protocols);
+    if (settings->tls_client_ca_file != NULL && !client_certificate_ask(tls, settings->tls_client_ca_file, error))
+        return false;
     if (SSL_CTX_use_certificate_chain_file(tls, settings->tls_cert_file) != 1)
         return error_set(error, "TLS_CERT_FILE: the file cannot be read as a PEM certificate");
     if (SSL_CTX_use_PrivateKey_file(tls, settings->tls_key_file, SSL_FILETYPE_PEM) != 1)
@@ -194,10 +189,12 @@ static void take(struct http_server *server, SSL_CTX *fresh)
 
 bool tls_start(struct http_server *server, char error[ERROR_MAX])
 {
-    const char *const paths[] = {server->settings.tls_cert_file, server->settings.tls_key_file};
+    const struct http_settings *settings = &server->settings;
+    const char *const paths[] = {settings->tls_cert_file, settings->tls_key_file, settings->tls_client_ca_file};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        file_watch_add(&server->tls_files, paths[i]);
-    SSL_CTX *tls = open_tls(&server->settings, error);
+        if (paths[i] != NULL)
+            file_watch_add(&server->tls_files, paths[i]);
+    SSL_CTX *tls = open_tls(settings, error);
     if (tls != NULL)
         take(server, tls);
     return tls != NULL;
@@ -222,7 +219,7 @@ bool http_reload_tls(struct http_server *server, char error[ERROR_MAX])
     if (settings->tls_cert_file == NULL)
         return true;
     file_watch_note_read(&server->tls_files);
-    if (!is_regular(settings->tls_cert_file) || !is_regular(settings->tls_key_file))
+    if (!file_is_regular(settings->tls_cert_file) || !file_is_regular(settings->tls_key_file))
         return error_set(error, "TLS_CERT_FILE or TLS_KEY_FILE: there is no such file");
     SSL_CTX *fresh = open_tls(settings, error);
     if (fresh != NULL)
