@@ -53,7 +53,8 @@ static void escapes(void **state)
     assert_slice(structured_data_unescape(SLICE("\\\"abc"), out, 3), "\"ab");
     assert_slice(structured_data_unescape(SLICE("abcdef"), out, 3), "abc");
     assert_slice(structured_data_unescape(SLICE("\\\"a\xC3\xA9"), out, 3), "\"a"); /* no half of a character */
-    assert_slice(structured_data_unescape((struct slice){"\\\0", 2}, out, sizeof out), "\\");
+    struct slice zero = structured_data_unescape((struct slice){"\\\0", 2}, out, sizeof out);
+    assert_true(zero.length == 2 && zero.at[1] == '\0');
 }
 
 static void read_all(struct slice text)
