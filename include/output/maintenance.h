@@ -1,26 +1,63 @@
 /* The thread that keeps the store: it removes what is over its lifetime, also in silence, and writes pages.  So a
- * scrape stalls no thread that takes batches, and several scrapes at a time share one writing. */
+ * scrape stalls no thread that takes batches.
+ *
+ * A page is written in pieces, each when it is wanted, so that none is ever whole in memory:
+ *
+ *     A and B ask    a page is begun, and its piece 1 written    both get it
+ *     A asks         piece 2 is written                          A gets it
+ *     A asks         piece 3 is written                          A gets it
+ *     B asks                                                     B gets 2, which was kept for him
+ *
+ * SHARING  Who asks for the same selection in the same encoding before a page of it is begun shares it.  If one is
+ *          being written, the next is begun no sooner than writing one takes, a second at most, so that many who ask at
+ *          once cost little more than one.
+ * SLOW     A page goes as fast as its fastest reader.  Those who have fallen MAINTENANCE_AHEAD pieces behind go on with
+ *          a page of their own from where the fastest is; what lies between is kept for them.  So a page that nobody
+ *          reads holds some pieces, and delays no other.
+ * BUDGET   All pages together hold MAINTENANCE_BUDGET.  Beyond it no page is begun, and each holds one piece. */
 #ifndef MAINTENANCE_H
 #define MAINTENANCE_H
 
 #include "base/buffer.h"
+#include "output/page.h"
 #include "store/store.h"
 
-/* A finished page.  Counted: page_unref() each reference. */
-struct page {
+enum {
+    /* Bytes of a piece, or more by one series; and of one behind the first 4 MB of a page: a socket that nobody reads
+     * from takes less, so he reads, and fewer pieces cost less. */
+    MAINTENANCE_PIECE = 120 * 1024,
+    MAINTENANCE_LARGE_PIECE = 240 * 1024,
+    MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */
+    MAINTENANCE_BUDGET = 16 * 1024 * 1024, /* bytes */
+};
+
+/* A part of a page.  Counted: page_piece_unref() each reference, on any thread. */
+struct page_piece {
     struct buffer text;
-    bool gzip;
+    bool last;      /* of its page */
+    size_t held;    /* bytes, as they are counted */
     int references; /* atomic */
 };
-void page_unref(struct page *page);
+void page_piece_unref(struct page_piece *piece); /* NULL is harmless */
 
-/* Somebody waits for a page.  Owned by who asks, and valid until deliver was called. */
+/* Somebody reads a page.  Owned by who asks, and valid until release was called. */
 struct page_request {
+    struct page_selection selection;
     bool gzip;
     uint64_t scraper; /* who asks, as a hash; the same for each of his pages; 0: nobody who will ask again */
-    /* Called once, on the maintenance thread, with a reference to the page, or NULL if memory was short. */
-    void (*deliver)(struct page_request *request, struct page *page);
-    struct page_request *next; /* the maintenance thread's */
+    /* Called once for each time that was asked, on the maintenance thread, with a reference to the next piece.  NULL:
+     * there is none, and will be none, since memory was short or, if busy is set, the budget is used up. */
+    void (*deliver)(struct page_request *request, struct page_piece *piece);
+    /* Called once after maintenance_end_page(), on the maintenance thread: the request is not used any more. */
+    void (*release)(struct page_request *request);
+    bool busy;
+    /* The rest is the maintenance thread's, and 0 at first. */
+    struct page_request *queued; /* the next one in the queue */
+    bool is_queued, asks, ends, complete;
+    struct page *page;
+    struct page_request *next; /* of the readers of the page */
+    uint64_t taken;            /* pieces */
+    bool waits;
 };
 
 struct maintenance_settings {
@@ -40,10 +77,16 @@ struct maintenance;
 /* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
-/* Ask for a page.  Any thread. */
-void maintenance_request_page(struct maintenance *maintenance, struct page_request *request);
+/* Ask for the next piece, the first time for the first one.  Not while a piece that was asked for has not been
+ * delivered, nor after the last one.  Any thread. */
+void maintenance_ask(struct maintenance *maintenance, struct page_request *request);
 
-/* Deliver what is asked for, stop the thread and free the maintenance.  Nobody may ask any more. */
+/* Once for each request that has asked, when no piece that was asked for is missing: no more is wanted.  complete: the
+ * page was read to its end, which is what scrapers.h is about.  Any thread. */
+void maintenance_end_page(struct maintenance *maintenance, struct page_request *request, bool complete);
+
+/* Deliver what is asked for and release what has ended, stop the thread and free the maintenance.  Nobody may ask any
+ * more, and each request must have ended. */
 void maintenance_stop(struct maintenance *maintenance);
 
 #endif

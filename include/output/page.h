@@ -15,16 +15,35 @@
  *           sibling or as a family, never as both.  So whatever changes meanwhile, no line stands twice, and no series
  *           that lives throughout is left out because of another one's type.  One that is born after the walk of its
  *           metric began stands on the next page.
+ * PIECES    A page is written in pieces, each when it is wanted, so none is ever whole in memory.  Between two of them
+ *           the thread may leave the store and sweep it.  Once the begin of a family is given away it cannot be cut
+ *           off, so before that all of its series are looked at, and if there are two types, it is untyped.  A series
+ *           that then turns from a number into a histogram or summary, or back, before its place is reached, cannot
+ *           stand in its family: it is left out of this page, and counted as hidden.
  * NEWBORN   Prometheus cannot see the increase of a series that it meets with its value.  So a series that starts at
  * zero (store_note_page()) stands there with all its counts at 0, buckets and sum included, until every scraper has
  *           seen it (scrapers.h); what has no 0, a summary's quantiles, stands as it is.
- * MEMORY    The list of the metrics, and 8 bytes for each histogram and summary of a metric that has siblings.  Nothing
- *           of the store is held beyond the view of one series, so values that are replaced can be freed meanwhile. */
+ * MEMORY    The list of the metrics, which stay in the store for as long, and 8 bytes for each histogram and summary of
+ * a metric that has siblings.  Nothing else of the store is held beyond the view of one series, so values that are
+ * replaced can be freed meanwhile. */
 #ifndef PAGE_H
 #define PAGE_H
 
 #include "output/encoder.h"
 #include "store/store.h"
+
+/* Which series a page is about.  Two requests for the same may share a page. */
+enum page_scope {
+    PAGE_ALL, /* the only one so far */
+};
+
+/* A plain value: copy it. */
+struct page_selection {
+    enum page_scope scope;
+    entity_id entity; /* whose series, if the scope is about one; else ENTITY_NONE */
+};
+
+bool page_selection_equals(const struct page_selection *a, const struct page_selection *b);
 
 struct page_result {
     size_t lines;  /* samples written */
@@ -37,9 +56,33 @@ struct page_terms {
     uint64_t now;     /* milliseconds of the monotonic clock */
     uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
     const struct encoder *encoder;
+    struct page_selection selection;
 };
 
-/* Append all that is alive at now to page.  The maintenance thread alone, inside.  Ask page->failed afterwards. */
+/* A page that is being written.  The maintenance thread alone; page_begin() and
+ * page_write_piece() inside. */
+struct page_writer;
+
+/* NULL if memory is short.  terms are copied. */
+struct page_writer *page_begin(const struct page_terms *terms);
+
+/* Append the next piece, of about size bytes, or more by one series.  False if that was the last one, and was less. Ask
+ * piece->failed afterwards: then the page cannot be gone on with.  A piece ends with a line. */
+bool page_write_piece(struct page_writer *writer, struct buffer *piece, size_t size);
+
+/* A second one that goes on from the same place.  NULL if memory is short. */
+struct page_writer *page_copy(const struct page_writer *writer);
+
+/* Bytes that it holds. */
+size_t page_memory(const struct page_writer *writer);
+
+/* Of what was written so far. */
+struct page_result page_result(const struct page_writer *writer);
+
+void page_end(struct page_writer *writer); /* NULL is harmless */
+
+/* All of this in one: append all that is alive at now to page.  The maintenance thread alone, inside.  Ask page->failed
+ * afterwards. */
 struct page_result page_write(const struct page_terms *terms, struct buffer *page);
 
 #endif

@@ -32,12 +32,13 @@ struct scrapers {
     struct scraper all[SCRAPERS_MAX];
 };
 
-/* A page for the scraper of this key begins at now.  0: it is nobody's in particular. */
+/* A page that began at now has been sent in full to the scraper of this key, be it before or after one that began
+ * later.  0: it is nobody's in particular. */
 void scrapers_note(struct scrapers *scrapers, uint64_t key, uint64_t now);
 
 /* What first stood on a page no later than this time has been shown for long enough: for an interval (less a
- * SCRAPERS_PUNCTUALITY-th), and on a page of each regular scraper.  For a page that begins at now, before it is noted.
- * It never goes back: pages and time go on, and one that becomes regular has just had a page. */
+ * SCRAPERS_PUNCTUALITY-th), and on a page of each regular scraper.  For a page that begins at now.  It can go back, if
+ * a page is sent slowly to one who becomes regular by it. */
 uint64_t scrapers_all_saw(const struct scrapers *scrapers, uint64_t now);
 
 #endif

@@ -153,7 +153,7 @@ struct store_metric_view {
     const void *handle;          /* for store_each_series() */
 };
 
-/* Put up to capacity metrics that exist now into views, in no order; returns how many exist. */
+/* Put up to capacity metrics that have series now into views, in no order; returns how many there are. */
 size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity);
 
 struct store_series_view {
@@ -181,6 +181,40 @@ bool store_look_up(const struct store *store, const struct identity *identity, s
  * valid during the call that it is given to. */
 bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
                        bool (*visit)(void *context, const struct store_series_view *series), void *context);
+
+/* A metric that was listed just now, or is held, stays until it is released, also when this thread leaves and sweeps.
+ * False if it is gone.  The maintenance thread alone. */
+bool store_hold_metric(const void *handle);
+void store_release_metric(const void *handle);
+
+/* A walk that can pause.  The fields are the store's; it must not be moved. */
+struct store_walk {
+    const void *handle;
+    size_t at, end; /* in the list of the metric's series */
+    struct store_walk *next;
+};
+
+/* Begin a walk over the series of a held metric that exist now.  False if memory is short: there is no walk.  In
+ * between its steps the thread may leave and sweep; what is removed meanwhile is not met, and all else is met once. The
+ * maintenance thread alone, as the next three. */
+bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle);
+void store_walk_end(struct store *store, struct store_walk *walk);
+
+/* Begin a walk from where another one is. */
+void store_walk_copy(struct store *store, struct store_walk *walk, const struct store_walk *from);
+
+/* Go on until visit returns false: the next step begins behind that series.  Returns whether the end was reached.
+ * Otherwise as store_each_series(). */
+bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
+                   bool (*visit)(void *context, const struct store_series_view *series), void *context);
+
+/* Of which types are the series that lie ahead?  Bits: 1 << the type of a reported series' value, and 1 << that of a
+ * counted one's metric.  With those that are over, but were not marked dead. */
+struct store_types {
+    unsigned values;  /* enum value_type */
+    unsigned metrics; /* enum metric_type */
+};
+struct store_types store_walk_types(struct store *store, unsigned slot, const struct store_walk *walk);
 
 /* Remove the series that are over (their lifetime, or with their entity) at now, and the metrics that have none.  The
  * maintenance thread alone, inside. */

@@ -107,6 +107,7 @@ struct store {
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
     _Atomic(struct stored_metric *) metrics;
+    struct store_walk *walks; /* that have begun; the maintenance thread's */
 };
 
 static inline uint64_t store_hash(const struct store *store, struct slice text)

@@ -29,13 +29,14 @@ static size_t spell_decimals(double number, char *out)
 {
     static const double powers[] = {1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
     for (size_t k = 1; k <= sizeof powers / sizeof powers[0]; k++) {
-        double scaled = nearbyint(number * powers[k - 1]);
+        double scaled = number * powers[k - 1] + 0.5;
         if (scaled >= EXACT_INTEGERS)
             return 0;
-        if (scaled / powers[k - 1] != number)
+        int64_t rounded = (int64_t)scaled; /* a call of nearbyint() would take a third of the time */
+        if ((double)rounded / powers[k - 1] != number)
             continue;
         uint64_t power = (uint64_t)powers[k - 1];
-        uint64_t units = (uint64_t)scaled;
+        uint64_t units = (uint64_t)rounded;
         size_t length = spell_integer(units / power, out);
         out[length] = '.';
         uint64_t fraction = units % power;

@@ -29,36 +29,53 @@ struct composites {
 
 enum { IS_HISTOGRAM = 1 };
 
-struct writer {
-    const struct page_terms *terms;
+/* A metric that the page is to show. */
+struct listed {
+    struct store_metric_view view; /* held */
+    bool written;
+};
+
+struct page_writer {
+    struct page_terms terms;
     const struct encoder *encoder;
     uint64_t seed;
     struct encoding encoding;
     size_t hidden;
-    /* All metrics, sorted by name; handle is NULL once one is written. */
-    struct store_metric_view *metrics;
+    struct listed *metrics; /* all of them, sorted by name */
     size_t metric_count;
-    /* The metric that is being walked. */
-    const struct store_metric_view *metric;
-    bool started; /* a series was written */
-    bool mixed;   /* series of several types were met */
+    size_t next; /* of the metrics */
+    /* The piece that is being written. */
+    size_t size;  /* it is full */
+    size_t begin; /* in it, of the family, if that is not fixed */
+    size_t begin_lines;
+    /* The family that is being written, and its siblings behind it. */
+    size_t family; /* of the metrics */
+    struct listed *siblings[COUNT(suffixes)];
+    bool has_siblings;
+    struct composites composites;
     enum metric_type type;
-    size_t sibling;               /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
-    bool has_siblings;            /* of the family: there are metrics of these names */
-    struct composites composites; /* of the family */
+    bool mixed; /* series of several types were met */
+    bool fixed; /* its begin is in a piece that was given away: the type stays */
+    /* The metric that is being walked. */
+    bool walking;
+    struct store_walk walk;
+    const struct store_metric_view *metric;
+    bool started;   /* a series was written */
+    size_t sibling; /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
+    bool again;     /* the walk ended since the family must be written again, as mixed */
 };
 
 #define NOT_SIBLING SIZE_MAX
 
 /* ---- shadowed series ---- */
 
-static uint64_t hash_labels(const struct writer *writer, struct slice labels, enum metric_type type)
+static uint64_t hash_labels(const struct page_writer *writer, struct slice labels, enum metric_type type)
 {
     uint64_t hash = XXH3_64bits_withSeed(labels.at, labels.length, writer->seed);
     return (hash & ~(uint64_t)IS_HISTOGRAM) | (type == METRIC_HISTOGRAM ? IS_HISTOGRAM : 0);
 }
 
-static void note_composite(struct writer *writer, struct slice labels, enum metric_type type)
+static void note_composite(struct page_writer *writer, struct slice labels, enum metric_type type)
 {
     struct composites *composites = &writer->composites;
     *(type == METRIC_HISTOGRAM ? &composites->histogram : &composites->summary) = true;
@@ -84,7 +101,7 @@ static int compare_hashes(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool is_noted(const struct writer *writer, struct slice labels, enum metric_type type)
+static bool is_noted(const struct page_writer *writer, struct slice labels, enum metric_type type)
 {
     uint64_t hash = hash_labels(writer, labels, type);
     const struct composites *composites = &writer->composites;
@@ -93,7 +110,7 @@ static bool is_noted(const struct writer *writer, struct slice labels, enum metr
 }
 
 /* Does the series of a sibling stand on the page already, as a line of a histogram or summary? */
-static bool is_shadowed(const struct writer *writer, struct slice labels)
+static bool is_shadowed(const struct page_writer *writer, struct slice labels)
 {
     return is_noted(writer, labels, METRIC_HISTOGRAM) ||
            (prints(METRIC_SUMMARY, writer->sibling) && is_noted(writer, labels, METRIC_SUMMARY));
@@ -101,23 +118,12 @@ static bool is_shadowed(const struct writer *writer, struct slice labels)
 
 /* ---- series ---- */
 
-static enum metric_type type_of_value(const struct value *value)
-{
-    switch ((enum value_type)value->type) {
-    case VALUE_COUNTER:
-    case VALUE_EXTERNAL_COUNTER:
-        return METRIC_COUNTER;
-    case VALUE_GAUGE:
-    case VALUE_SET:
-        return METRIC_GAUGE;
-    case VALUE_HISTOGRAM:
-        return METRIC_HISTOGRAM;
-    case VALUE_SUMMARY:
-    case VALUE_SKETCH:
-        return METRIC_SUMMARY;
-    }
-    return METRIC_UNTYPED;
-}
+/* As what a reported value stands on the page. */
+static const enum metric_type value_types[] = {
+    [VALUE_COUNTER] = METRIC_COUNTER, [VALUE_EXTERNAL_COUNTER] = METRIC_COUNTER, [VALUE_GAUGE] = METRIC_GAUGE,
+    [VALUE_SET] = METRIC_GAUGE,       [VALUE_HISTOGRAM] = METRIC_HISTOGRAM,      [VALUE_SUMMARY] = METRIC_SUMMARY,
+    [VALUE_SKETCH] = METRIC_SUMMARY,
+};
 
 /* Counts, for what stands at 0. */
 static const double zeros[VALUE_SIZE_MAX];
@@ -130,13 +136,13 @@ static bool accumulates(const struct value *value)
 }
 
 /* Does the series stand on this page at 0, whatever it has? */
-static bool stands_at_zero(const struct writer *writer, const struct store_series_view *view)
+static bool stands_at_zero(const struct page_writer *writer, const struct store_series_view *view)
 {
-    return view->starts_at_zero && view->born > writer->terms->all_saw &&
+    return view->starts_at_zero && view->born > writer->terms.all_saw &&
            (view->value == NULL || accumulates(view->value));
 }
 
-static void write_value(struct writer *writer, const struct encoded_series *series, const struct value *value,
+static void write_value(struct page_writer *writer, const struct encoded_series *series, const struct value *value,
                         bool at_zero)
 {
     /* The words of all but sets are doubles. */
@@ -180,7 +186,7 @@ static void write_value(struct writer *writer, const struct encoded_series *seri
     }
 }
 
-static void write_cells(struct writer *writer, struct encoded_series *series, const struct metric *metric,
+static void write_cells(struct page_writer *writer, struct encoded_series *series, const struct metric *metric,
                         const double *cells)
 {
     if (metric->type == METRIC_HISTOGRAM) {
@@ -203,7 +209,7 @@ static void write_cells(struct writer *writer, struct encoded_series *series, co
 }
 
 /* counted: the metric of the first series, if that is a counted one; it is newer than what the name began with. */
-static void begin_family(struct writer *writer, const struct metric *counted)
+static void begin_family(struct page_writer *writer, const struct metric *counted)
 {
     const struct metric *metric = counted != NULL ? counted : writer->metric->metric;
     writer->encoder->family(
@@ -213,153 +219,326 @@ static void begin_family(struct writer *writer, const struct metric *counted)
                                  writer->mixed ? METRIC_UNTYPED : writer->type});
 }
 
+static bool is_composite(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+}
+
+static enum metric_type type_of(const struct store_series_view *view)
+{
+    return view->value != NULL ? value_types[view->value->type] : view->metric->type;
+}
+
+enum fit { FITS, HIDDEN, UNFIT /* the family must be written again */ };
+
+/* Can the series stand where the page is? */
+static enum fit fit(struct page_writer *writer, const struct store_series_view *view, enum metric_type type)
+{
+    if (writer->sibling != NOT_SIBLING)
+        return is_composite(type) || is_shadowed(writer, view->labels) ? HIDDEN : FITS;
+    if (!writer->started || writer->mixed || type == writer->type)
+        return FITS;
+    if (!writer->fixed)
+        return UNFIT;
+    /* It changed after all of its family had been looked at.  A line of a number is the same in both. */
+    return is_composite(type) || is_composite(writer->type) ? HIDDEN : FITS;
+}
+
+/* Returns whether there is room for more in the piece, and the family need not be written again. */
 static bool write_series(void *context, const struct store_series_view *view)
 {
-    struct writer *writer = context;
-    enum metric_type type = view->value != NULL ? type_of_value(view->value) : view->metric->type;
-    bool composite = type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
-    if (writer->sibling != NOT_SIBLING) {
-        if (composite || is_shadowed(writer, view->labels)) {
-            writer->hidden++;
-            return true;
-        }
-    } else if (!writer->started) {
-        writer->started = true;
+    struct page_writer *writer = context;
+    enum metric_type type = type_of(view);
+    switch (fit(writer, view, type)) {
+    case HIDDEN:
+        writer->hidden++;
+        return true;
+    case UNFIT:
+        writer->again = true;
+        return false;
+    case FITS:
+        break;
+    }
+    if (writer->sibling == NOT_SIBLING && !writer->started) {
         writer->type = type;
         begin_family(writer, view->metric);
-    } else if (type != writer->type && !writer->mixed) {
-        writer->mixed = true;
-        return false;
     }
-    if (composite)
+    writer->started = true;
+    if (is_composite(type))
         note_composite(writer, view->labels, type);
     struct encoded_series series = {.name = writer->metric->name, .labels = view->labels};
     if (view->value != NULL)
         write_value(writer, &series, view->value, stands_at_zero(writer, view));
     else
         write_cells(writer, &series, view->metric, stands_at_zero(writer, view) ? zeros : view->cells);
-    return true;
+    return writer->encoding.page->length < writer->size;
 }
 
 /* ---- metrics ---- */
 
 static int compare_names(const void *a, const void *b)
 {
-    const struct slice *x = &((const struct store_metric_view *)a)->name;
-    const struct slice *y = &((const struct store_metric_view *)b)->name;
+    const struct slice *x = &((const struct listed *)a)->view.name;
+    const struct slice *y = &((const struct listed *)b)->view.name;
     int order = memcmp(x->at, y->at, x->length < y->length ? x->length : y->length);
     return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
 }
 
 /* The metric that has the family's name with this suffix and is not written yet; NULL if there is none. */
-static struct store_metric_view *find_sibling(const struct writer *writer, struct slice family, size_t suffix)
+static struct listed *find_sibling(const struct page_writer *writer, struct slice family, size_t suffix)
 {
     char name[IDENTITY_NAME_MAX + 16];
     memcpy(name, family.at, family.length);
     memcpy(name + family.length, suffixes[suffix].at, suffixes[suffix].length);
-    struct store_metric_view wanted = {.name = {name, family.length + suffixes[suffix].length}};
-    struct store_metric_view *found =
-        bsearch(&wanted, writer->metrics, writer->metric_count, sizeof wanted, compare_names);
-    return found != NULL && found->handle != NULL ? found : NULL;
+    struct listed wanted = {.view.name = {name, family.length + suffixes[suffix].length}};
+    struct listed *found = bsearch(&wanted, writer->metrics, writer->metric_count, sizeof wanted, compare_names);
+    return found != NULL && !found->written ? found : NULL;
 }
 
-/* Walk over the series of a metric and write them; false if memory is short, or if a second type was met (then it is
- * mixed): the walk ended there. */
-static bool walk(struct writer *writer, struct store_metric_view *metric, size_t sibling)
-{
-    writer->metric = metric;
-    writer->sibling = sibling;
-    writer->started = false;
-    return store_each_series(writer->terms->store, writer->terms->slot, metric->handle, writer->terms->now,
-                             write_series, writer);
-}
-
-static void forget_composites(struct writer *writer)
+static void forget_composites(struct page_writer *writer)
 {
     writer->composites.count = 0;
     writer->composites.histogram = false;
     writer->composites.summary = false;
 }
 
-static void write_family(struct writer *writer, struct store_metric_view *metric)
+/* Begin the walk over the series of a metric. */
+static void begin_walk(struct page_writer *writer, struct listed *metric, size_t sibling)
 {
-    size_t length = writer->encoding.page->length;
-    size_t lines = writer->encoding.lines;
-    writer->mixed = false;
-    forget_composites(writer);
-    if (walk(writer, metric, NOT_SIBLING))
-        return;
-    if (writer->mixed) {
-        writer->encoding.page->length = length;
-        writer->encoding.lines = lines;
-        forget_composites(writer);
-        if (walk(writer, metric, NOT_SIBLING))
-            return;
-    }
+    metric->written = true;
+    writer->metric = &metric->view;
+    writer->sibling = sibling;
+    writer->started = false;
+    writer->walking = store_walk_begin(writer->terms.store, &writer->walk, metric->view.handle);
     /* A page without some of its series would be worse than none. */
-    writer->encoding.page->failed = true;
+    if (!writer->walking)
+        writer->encoding.page->failed = true;
 }
 
-/* Write a metric as a family of its own, and behind it its suffix siblings. */
-static void write_metric(struct writer *writer, struct store_metric_view *metric)
+static void end_walk(struct page_writer *writer)
 {
-    struct store_metric_view *siblings[COUNT(suffixes)];
+    if (writer->walking)
+        store_walk_end(writer->terms.store, &writer->walk);
+    writer->walking = false;
+}
+
+/* Cut the family off the page and write it as what has several types. */
+static void begin_again(struct page_writer *writer)
+{
+    end_walk(writer);
+    writer->again = false;
+    writer->mixed = true;
+    writer->encoding.page->length = writer->begin;
+    writer->encoding.lines = writer->begin_lines;
+    forget_composites(writer);
+    begin_walk(writer, &writer->metrics[writer->family], NOT_SIBLING);
+}
+
+/* Begin a family, with a metric that is not written yet. */
+static void begin_metric(struct page_writer *writer)
+{
+    struct listed *metric = &writer->metrics[writer->family];
     writer->has_siblings = false;
     for (size_t i = 0; i < COUNT(suffixes); i++) {
-        siblings[i] = find_sibling(writer, metric->name, i);
-        writer->has_siblings |= siblings[i] != NULL;
+        writer->siblings[i] = find_sibling(writer, metric->view.name, i);
+        writer->has_siblings |= writer->siblings[i] != NULL;
     }
-    write_family(writer, metric);
-    const struct composites *composites = &writer->composites;
-    if (composites->count > 0)
-        qsort(composites->hashes, composites->count, sizeof composites->hashes[0], compare_hashes);
-    for (size_t i = 0; i < COUNT(suffixes); i++) {
-        bool printed = (composites->histogram && prints(METRIC_HISTOGRAM, i)) ||
-                       (composites->summary && prints(METRIC_SUMMARY, i));
-        if (siblings[i] == NULL || !printed)
-            continue;
-        if (!walk(writer, siblings[i], i))
-            writer->encoding.page->failed = true;
-        siblings[i]->handle = NULL;
-    }
+    forget_composites(writer);
+    writer->mixed = false;
+    writer->fixed = false;
+    writer->begin = writer->encoding.page->length;
+    writer->begin_lines = writer->encoding.lines;
+    begin_walk(writer, metric, NOT_SIBLING);
 }
 
-/* List all metrics, sorted; false if memory is short. */
-static bool list_metrics(struct writer *writer)
+/* The walk is at its end: begin the next one, over a sibling or another metric.  False if there is none. */
+static bool begin_next(struct page_writer *writer)
 {
+    const struct composites *composites = &writer->composites;
+    size_t suffix = writer->sibling == NOT_SIBLING ? 0 : writer->sibling + 1;
+    if (writer->sibling == NOT_SIBLING && composites->count > 0)
+        qsort(composites->hashes, composites->count, sizeof composites->hashes[0], compare_hashes);
+    for (; suffix < COUNT(suffixes); suffix++) {
+        bool printed = (composites->histogram && prints(METRIC_HISTOGRAM, suffix)) ||
+                       (composites->summary && prints(METRIC_SUMMARY, suffix));
+        if (writer->siblings[suffix] != NULL && printed) {
+            begin_walk(writer, writer->siblings[suffix], suffix);
+            return true;
+        }
+    }
+    /* A name sorts before those that begin with it, so a metric is reached before its siblings. */
+    while (writer->next < writer->metric_count && writer->metrics[writer->next].written)
+        writer->next++;
+    if (writer->next == writer->metric_count)
+        return false;
+    writer->family = writer->next++;
+    begin_metric(writer);
+    return true;
+}
+
+/* Are all series ahead of the family's type? */
+static bool is_uniform(const struct page_writer *writer)
+{
+    struct store_types types = store_walk_types(writer->terms.store, writer->terms.slot, &writer->walk);
+    for (unsigned i = 0; i < COUNT(value_types); i++)
+        if (types.values >> i & 1)
+            types.metrics |= 1U << value_types[i];
+    return (types.metrics & ~(1U << writer->type)) == 0;
+}
+
+/* The piece is full and is given away, with the begin of the family.  Whether it can be: the type that is said there
+ * holds. */
+static bool fix_family(struct page_writer *writer)
+{
+    bool open = writer->sibling == NOT_SIBLING && !writer->mixed && !writer->fixed;
+    if (open && !is_uniform(writer))
+        return false;
+    writer->fixed = true;
+    return true;
+}
+
+/* ---- pages ---- */
+
+static void release_metrics(struct page_writer *writer)
+{
+    for (size_t i = 0; i < writer->metric_count; i++)
+        store_release_metric(writer->metrics[i].view.handle);
+    free(writer->metrics);
+}
+
+/* List all metrics that have series, sorted, and hold them; false if memory is short. */
+static bool list_metrics(struct page_writer *writer)
+{
+    struct store_metric_view *views = NULL;
     size_t capacity = 0;
     size_t count;
     /* Metrics may be created meanwhile, and the newest come first: with too little capacity an old one would be
      * missing. */
-    while ((count = store_metrics(writer->terms->store, writer->metrics, capacity)) > capacity) {
+    while ((count = store_metrics(writer->terms.store, views, capacity)) > capacity) {
         capacity = count + count / 8 + 64;
-        free(writer->metrics);
-        writer->metrics = malloc(capacity * sizeof *writer->metrics);
-        if (writer->metrics == NULL)
+        free(views);
+        views = malloc(capacity * sizeof *views);
+        if (views == NULL)
             return false;
     }
-    writer->metric_count = count;
-    if (count > 0)
-        qsort(writer->metrics, count, sizeof *writer->metrics, compare_names);
+    writer->metrics = malloc((count + 1) * sizeof *writer->metrics);
+    for (size_t i = 0; i < count && writer->metrics != NULL; i++)
+        if (store_hold_metric(views[i].handle))
+            writer->metrics[writer->metric_count++] = (struct listed){views[i], false};
+    free(views);
+    if (writer->metric_count > 0)
+        qsort(writer->metrics, writer->metric_count, sizeof *writer->metrics, compare_names);
+    return writer->metrics != NULL;
+}
+
+bool page_selection_equals(const struct page_selection *a, const struct page_selection *b)
+{
+    return a->scope == b->scope && a->entity == b->entity;
+}
+
+struct page_writer *page_begin(const struct page_terms *terms)
+{
+    struct page_writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return NULL;
+    writer->terms = *terms;
+    writer->encoder = terms->encoder;
+    writer->sibling = COUNT(suffixes); /* of no metric: all is behind it */
+    writer->encoding.memory = calloc(1, terms->encoder->memory);
+    bool random = getrandom(&writer->seed, sizeof writer->seed, 0) == sizeof writer->seed;
+    if (random && writer->encoding.memory != NULL && list_metrics(writer))
+        return writer;
+    page_end(writer);
+    return NULL;
+}
+
+struct page_writer *page_copy(const struct page_writer *from)
+{
+    struct page_writer *writer = malloc(sizeof *writer);
+    if (writer == NULL)
+        return NULL;
+    *writer = *from;
+    writer->walking = false;
+    writer->encoding.memory = calloc(1, from->encoder->memory);
+    writer->metrics = malloc((from->metric_count + 1) * sizeof *writer->metrics);
+    writer->composites.capacity = from->composites.count;
+    writer->composites.hashes = malloc((from->composites.count + 1) * sizeof *writer->composites.hashes);
+    if (writer->metrics == NULL || writer->encoding.memory == NULL || writer->composites.hashes == NULL) {
+        writer->metric_count = 0;
+        page_end(writer);
+        return NULL;
+    }
+    if (from->composites.count > 0)
+        memcpy(writer->composites.hashes, from->composites.hashes,
+               from->composites.count * sizeof *writer->composites.hashes);
+    memcpy(writer->metrics, from->metrics, from->metric_count * sizeof *writer->metrics);
+    for (size_t i = 0; i < writer->metric_count; i++)
+        store_hold_metric(writer->metrics[i].view.handle);
+    for (size_t i = 0; i < COUNT(suffixes); i++)
+        if (from->siblings[i] != NULL)
+            writer->siblings[i] = &writer->metrics[from->siblings[i] - from->metrics];
+    if (from->walking) {
+        size_t walked =
+            from->sibling == NOT_SIBLING ? from->family : (size_t)(from->siblings[from->sibling] - from->metrics);
+        writer->metric = &writer->metrics[walked].view;
+        store_walk_copy(writer->terms.store, &writer->walk, &from->walk);
+        writer->walking = true;
+    }
+    return writer;
+}
+
+void page_end(struct page_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    end_walk(writer);
+    release_metrics(writer);
+    free(writer->composites.hashes);
+    free(writer->encoding.memory);
+    free(writer);
+}
+
+size_t page_memory(const struct page_writer *writer)
+{
+    return sizeof *writer + writer->encoder->memory + writer->metric_count * sizeof *writer->metrics +
+           writer->composites.capacity * sizeof *writer->composites.hashes;
+}
+
+struct page_result page_result(const struct page_writer *writer)
+{
+    return (struct page_result){writer->encoding.lines, writer->hidden};
+}
+
+bool page_write_piece(struct page_writer *writer, struct buffer *piece, size_t size)
+{
+    writer->encoding.page = piece;
+    writer->size = size;
+    while (!piece->failed) {
+        if (!writer->walking && !begin_next(writer))
+            return false;
+        if (!writer->walking)
+            break;
+        if (store_walk_on(writer->terms.store, writer->terms.slot, &writer->walk, writer->terms.now, write_series,
+                          writer))
+            end_walk(writer);
+        else if (writer->again || !fix_family(writer))
+            begin_again(writer);
+        if (piece->length >= size)
+            break;
+    }
     return true;
 }
 
 struct page_result page_write(const struct page_terms *terms, struct buffer *page)
 {
-    struct writer writer = {.terms = terms, .encoder = terms->encoder};
-    writer.encoding = (struct encoding){.page = page, .memory = calloc(1, terms->encoder->memory)};
-    bool random = getrandom(&writer.seed, sizeof writer.seed, 0) == sizeof writer.seed;
-    if (!random || writer.encoding.memory == NULL || !list_metrics(&writer)) {
+    struct page_writer *writer = page_begin(terms);
+    if (writer == NULL) {
         page->failed = true;
-        goto done;
+        return (struct page_result){0};
     }
-    /* A name sorts before those that begin with it, so a metric is reached before its siblings. */
-    for (size_t i = 0; i < writer.metric_count; i++)
-        if (writer.metrics[i].handle != NULL)
-            write_metric(&writer, &writer.metrics[i]);
-done:
-    free(writer.composites.hashes);
-    free(writer.metrics);
-    free(writer.encoding.memory);
-    return (struct page_result){writer.encoding.lines, writer.hidden};
+    while (page_write_piece(writer, page, SIZE_MAX) && !page->failed)
+        continue;
+    struct page_result result = page_result(writer);
+    page_end(writer);
+    return result;
 }

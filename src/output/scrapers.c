@@ -13,6 +13,8 @@ void scrapers_note(struct scrapers *scrapers, uint64_t key, uint64_t now)
     for (unsigned i = 0; i < SCRAPERS_MAX && scraper->key != key; i++)
         if (scrapers->all[i].key == key || scrapers->all[i].last_page < scraper->last_page)
             scraper = &scrapers->all[i];
+    if (scraper->key == key && scraper->last_page >= now)
+        return;
     bool known = scraper->key == key && !is_forgotten(scrapers, scraper, now);
     bool again = known && scraper->last_page + scrapers->interval / 2 <= now;
     *scraper = (struct scraper){key, now, again || (known && scraper->regular)};

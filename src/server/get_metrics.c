@@ -11,8 +11,7 @@
 #include "output/encoder.h"
 
 enum {
-    /* Scrapes that wait or are being sent, for each worker: each may hold a page of its own. */
-    SCRAPES_MAX = 16,
+    SCRAPES_MAX = 16, /* that wait or are being sent, for each worker */
 };
 
 /* What was asked of the maintenance thread; it outlives the request of HTTP. */
@@ -20,17 +19,21 @@ struct scrape {
     struct page_request page_request; /* first */
     h2o_multithread_message_t message;
     struct worker *worker;
-    struct page *page;
+    struct page_piece *piece; /* that has come and is not being sent yet; NULL if there is none */
+    bool has_come;            /* a piece, or word that there is none */
+    bool asks;                /* for a piece that has not come yet */
     struct scrape_hold *hold; /* NULL: the request is gone */
 };
 
 /* What hangs on the request's memory, and so learns when it is gone. */
 struct scrape_hold {
-    struct scrape *scrape; /* NULL: answered */
-    struct page *page;     /* being sent */
+    h2o_generator_t generator; /* first */
+    struct scrape *scrape;     /* NULL: nothing more is wanted of it */
+    struct page_piece *piece;  /* being sent */
     h2o_req_t *request;
     struct worker *worker;
     struct connection *connection;
+    bool started; /* the response */
 };
 
 enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
@@ -73,6 +76,27 @@ static bool accepts_gzip(struct slice list)
     return any;
 }
 
+static void ask(struct scrape *scrape)
+{
+    scrape->asks = true;
+    scrape->worker->pending++;
+    maintenance_ask(scrape->worker->server->modules.maintenance, &scrape->page_request);
+}
+
+/* Nothing more is wanted.  complete: the page was sent to its end. */
+static void end_scrape(struct scrape_hold *hold, bool complete)
+{
+    struct scrape *scrape = hold->scrape;
+    hold->scrape = NULL;
+    if (scrape == NULL)
+        return;
+    scrape->hold = NULL;
+    if (scrape->has_come)
+        page_piece_unref(scrape->piece);
+    if (!scrape->asks) /* else once that has come */
+        maintenance_end_page(scrape->worker->server->modules.maintenance, &scrape->page_request, complete);
+}
+
 /* The request's memory is going: nothing may be sent to it any more. */
 static void on_scrape_gone(void *memory)
 {
@@ -80,42 +104,92 @@ static void on_scrape_gone(void *memory)
     hold->worker->scrapes--;
     hold->connection->responding = false;
     hold->connection->changed = clock_monotonic();
-    if (hold->scrape != NULL)
-        hold->scrape->hold = NULL;
-    page_unref(hold->page);
+    end_scrape(hold, false);
+    page_piece_unref(hold->piece);
 }
 
-/* On the maintenance thread's thread: send the page to the worker that wants it. */
-static void on_page(struct page_request *page_request, struct page *page)
+/* On the maintenance thread: send a piece to the worker that wants it. */
+static void on_piece(struct page_request *page_request, struct page_piece *piece)
 {
     struct scrape *scrape = (struct scrape *)page_request;
-    scrape->page = page;
+    scrape->piece = piece;
     h2o_multithread_send_message(&scrape->worker->pages, &scrape->message);
 }
 
-static void send_page(struct scrape_hold *hold)
+/* On the maintenance thread. */
+static void on_release(struct page_request *page_request)
 {
-    static h2o_generator_t generator;
+    free(page_request);
+}
+
+static void start_response(struct scrape_hold *hold)
+{
     h2o_req_t *request = hold->request;
-    struct page *page = hold->page;
-    if (page == NULL) {
-        response_send_text(request, "metrics", 503, "Service Unavailable", "out of memory\n");
-        return;
-    }
+    const struct page_piece *piece = hold->piece;
+    hold->started = true;
     response_count(hold->worker, "metrics", 200);
     request->res.status = 200;
     request->res.reason = "OK";
-    request->res.content_length = page->text.length;
+    if (piece->last)
+        request->res.content_length = piece->text.length;
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, text_encoder.content_type,
                    strlen(text_encoder.content_type));
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Accept-Encoding"));
-    if (page->gzip)
+    if (hold->scrape->page_request.gzip)
         h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_ENCODING, NULL, H2O_STRLIT("gzip"));
-    if (hold->worker->stopping)
-        request->http1_is_persistent = 0;
-    h2o_iovec_t text = h2o_iovec_init(page->text.at, page->text.length);
-    h2o_start_response(request, &generator);
-    h2o_send(request, &text, request_is(request, "HEAD") ? 0 : 1, H2O_SEND_STATE_FINAL);
+    if (hold->worker->stopping || (!piece->last && request->version < 0x101))
+        request->http1_is_persistent = 0; /* HTTP/1.0 has no chunks: the end is where the connection ends */
+    h2o_start_response(request, &hold->generator);
+}
+
+/* There is no piece. */
+static void refuse(struct scrape_hold *hold)
+{
+    bool busy = hold->scrape->page_request.busy;
+    end_scrape(hold, false);
+    if (hold->started) /* the scraper sees that the page has no end */
+        h2o_send(hold->request, NULL, 0, H2O_SEND_STATE_ERROR);
+    else
+        response_send_text(hold->request, "metrics", 503, "Service Unavailable",
+                           busy ? "too many pages are being sent\n" : "out of memory\n");
+}
+
+/* Send the piece that has come, and ask for the one that is sent next. */
+static void send_piece(struct scrape_hold *hold)
+{
+    h2o_req_t *request = hold->request;
+    struct page_piece *piece = hold->scrape->piece;
+    hold->scrape->has_come = false;
+    hold->piece = piece;
+    if (piece == NULL) {
+        refuse(hold);
+        return;
+    }
+    if (!hold->started)
+        start_response(hold);
+    h2o_iovec_t text = h2o_iovec_init(piece->text.at, piece->text.length);
+    if (request_is(request, "HEAD")) {
+        h2o_send(request, &text, 0, H2O_SEND_STATE_FINAL);
+        return;
+    }
+    if (!piece->last)
+        ask(hold->scrape);
+    h2o_send(request, &text, 1, H2O_SEND_STATE_IN_PROGRESS);
+}
+
+/* A piece was sent: libh2o asks for more. */
+static void on_sent(h2o_generator_t *generator, h2o_req_t *request)
+{
+    struct scrape_hold *hold = (struct scrape_hold *)generator;
+    bool last = hold->piece->last;
+    page_piece_unref(hold->piece);
+    hold->piece = NULL;
+    if (last) {
+        /* Before the end is sent: the scraper may come again as soon as he has it. */
+        end_scrape(hold, true);
+        h2o_send(request, NULL, 0, H2O_SEND_STATE_FINAL);
+    } else if (hold->scrape->has_come)
+        send_piece(hold);
 }
 
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
@@ -126,14 +200,15 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
         struct scrape *scrape = H2O_STRUCT_FROM_MEMBER(struct scrape, message, message);
         h2o_linklist_unlink(&message->link);
         scrape->worker->pending--;
-        struct scrape_hold *hold = scrape->hold;
-        if (hold != NULL) {
-            hold->scrape = NULL;
-            hold->page = scrape->page;
-            send_page(hold);
-        } else
-            page_unref(scrape->page);
-        free(scrape);
+        scrape->asks = false;
+        if (scrape->hold == NULL) {
+            page_piece_unref(scrape->piece);
+            maintenance_end_page(scrape->worker->server->modules.maintenance, &scrape->page_request, false);
+            continue;
+        }
+        scrape->has_come = true;
+        if (scrape->hold->piece == NULL)
+            send_piece(scrape->hold);
     }
 }
 
@@ -159,9 +234,15 @@ static uint64_t hash_scraper(h2o_req_t *request)
     return hash != 0 ? hash : 1;
 }
 
+/* What the request asks for. */
+static struct page_selection selection_of(struct slice query)
+{
+    (void)query; /* nothing chooses yet */
+    return (struct page_selection){.scope = PAGE_ALL, .entity = ENTITY_NONE};
+}
+
 void get_metrics(h2o_req_t *request, struct slice query)
 {
-    (void)query;
     struct worker *worker = worker_of(request);
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection_of(request), authorization) != ADMISSION_GRANTED) {
@@ -174,15 +255,19 @@ void get_metrics(h2o_req_t *request, struct slice query)
         return;
     }
     struct scrape_hold *hold = h2o_mem_alloc_shared(&request->pool, sizeof *hold, on_scrape_gone);
-    *hold = (struct scrape_hold){
-        .scrape = scrape, .request = request, .worker = worker, .connection = connection_of(request)};
+    *hold = (struct scrape_hold){.generator.proceed = on_sent,
+                                 .scrape = scrape,
+                                 .request = request,
+                                 .worker = worker,
+                                 .connection = connection_of(request)};
     hold->connection->responding = true;
     worker->scrapes++;
-    worker->pending++;
+    scrape->page_request.selection = selection_of(query);
     scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
     scrape->page_request.scraper = hash_scraper(request);
-    scrape->page_request.deliver = on_page;
+    scrape->page_request.deliver = on_piece;
+    scrape->page_request.release = on_release;
     scrape->worker = worker;
     scrape->hold = hold;
-    maintenance_request_page(worker->server->modules.maintenance, &scrape->page_request);
+    ask(scrape);
 }

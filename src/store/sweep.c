@@ -9,6 +9,8 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
     size_t count = 0;
     for (struct stored_metric *metric = atomic_load_explicit(&store->metrics, memory_order_acquire); metric != NULL;
          metric = atomic_load_explicit(&metric->next, memory_order_acquire)) {
+        if (metric->known_count == 0 && atomic_load_explicit(&metric->fresh, memory_order_relaxed) == NULL)
+            continue;
         if (count < capacity)
             views[count] = (struct store_metric_view){
                 stored_metric_name(metric), atomic_load_explicit(&metric->metric, memory_order_acquire), metric};
@@ -83,25 +85,30 @@ enum {
     PAUSE = 128, /* after how many series it lets others free theirs */
 };
 
-bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
-                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+/* Ask for the memory of the series of a metric that come next. */
+static inline void prefetch(const struct stored_metric *metric, size_t at, size_t end)
 {
-    struct stored_metric *metric = (struct stored_metric *)handle;
+    if (at + 2 * AHEAD >= end)
+        return;
+    const char *ahead = (const char *)metric->known[at + 2 * AHEAD];
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + CACHE_LINE);
+    /* The value of a nearer one, or the cells: what it is does not matter here. */
+    __builtin_prefetch(atomic_load_explicit(&metric->known[at + AHEAD]->value, memory_order_relaxed));
+}
+
+bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
+                   bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    const struct stored_metric *metric = walk->handle;
     double sums[METRIC_CELLS_MAX];
-    if (!adopt_new(metric))
-        return false;
-    for (size_t i = 0; i < metric->known_count; i++) {
+    while (walk->at < walk->end) {
+        size_t i = walk->at++;
         struct series *series = metric->known[i];
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
-        if (i + 2 * AHEAD < metric->known_count) {
-            const char *ahead = (const char *)metric->known[i + 2 * AHEAD];
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + CACHE_LINE);
-            /* The value of a nearer one, or the cells: what it is does not matter here. */
-            __builtin_prefetch(atomic_load_explicit(&metric->known[i + AHEAD]->value, memory_order_relaxed));
-        }
+        prefetch(metric, i, walk->end);
         struct store_series_view view = describe(series);
         bool alive;
         if (series->counted) {
@@ -120,6 +127,90 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
             return false;
     }
     return true;
+}
+
+/* A walk over all of a metric's series; false if memory is short. */
+static bool aim(struct store_walk *walk, const void *handle)
+{
+    struct stored_metric *metric = (struct stored_metric *)handle;
+    if (!adopt_new(metric))
+        return false;
+    *walk = (struct store_walk){.handle = handle, .end = metric->known_count};
+    return true;
+}
+
+bool store_each_series(struct store *store, unsigned slot, const void *handle, uint64_t now,
+                       bool (*visit)(void *context, const struct store_series_view *series), void *context)
+{
+    struct store_walk walk;
+    return aim(&walk, handle) && store_walk_on(store, slot, &walk, now, visit, context);
+}
+
+/* ---- walks that pause ---- */
+
+bool store_hold_metric(const void *handle)
+{
+    return count_hold(&((struct stored_metric *)handle)->series);
+}
+
+void store_release_metric(const void *handle)
+{
+    count_release(&((struct stored_metric *)handle)->series);
+}
+
+bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle)
+{
+    if (!aim(walk, handle))
+        return false;
+    walk->next = store->walks;
+    store->walks = walk;
+    return true;
+}
+
+void store_walk_end(struct store *store, struct store_walk *walk)
+{
+    struct store_walk **at = &store->walks;
+    while (*at != walk)
+        at = &(*at)->next;
+    *at = walk->next;
+}
+
+void store_walk_copy(struct store *store, struct store_walk *walk, const struct store_walk *from)
+{
+    *walk = *from;
+    walk->next = store->walks;
+    store->walks = walk;
+}
+
+struct store_types store_walk_types(struct store *store, unsigned slot, const struct store_walk *walk)
+{
+    const struct stored_metric *metric = walk->handle;
+    struct store_types types = {0};
+    for (size_t i = walk->at; i < walk->end; i++) {
+        const struct series *series = metric->known[i];
+        if (i % PAUSE == PAUSE - 1)
+            store_enter(store, slot);
+        prefetch(metric, i, walk->end);
+        if (series->counted) {
+            types.metrics |= 1U << series_metric(series)->type;
+            continue;
+        }
+        const struct value *value = atomic_load_explicit(&series->value, memory_order_acquire);
+        if (value != &store_dead_value)
+            types.values |= 1U << value->type;
+    }
+    return types;
+}
+
+/* A metric's series leaves the list at this place: those behind it move up. */
+static void note_removal(struct store *store, const struct stored_metric *metric, size_t place)
+{
+    for (struct store_walk *walk = store->walks; walk != NULL; walk = walk->next) {
+        if (walk->handle != metric)
+            continue;
+        walk->at -= place < walk->at;
+        walk->end -= place < walk->end;
+    }
 }
 
 void store_note_page(struct store *store)
@@ -185,6 +276,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);
+        note_removal(store, metric, kept);
     }
     metric->known_count = kept;
     sweep_groups(store, slot, metric);

@@ -3,7 +3,7 @@ import re
 import socket
 import ssl
 
-from support.checks import Failure, check
+from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN
 from support.http_client import Answer
 from support.waiting import patient
@@ -32,8 +32,26 @@ class Raw:
         self.input += data
         return len(data) > 0
 
-    def answer(self, head=False):
-        """Read one answer.  head: it has no body, whatever its length says."""
+    def _take(self, length):
+        while len(self.input) < length:
+            check(self._more(), "the answer's body was cut off")
+        data, self.input = self.input[:length], self.input[length:]
+        return data
+
+    def _chunks(self):
+        """A body in chunks, decoded."""
+        body = []
+        while not body or body[-1]:
+            while b"\r\n" not in self.input:
+                check(self._more(), "the answer's body was cut off")
+            size, self.input = self.input.split(b"\r\n", 1)
+            check(re.fullmatch(rb"[0-9a-f]+", size), "a chunk has the size %r", size)
+            body.append(self._take(int(size, 16)))
+            equal(self._take(2), b"\r\n", "what follows a chunk")
+        return b"".join(body)
+
+    def answer(self, head=False, chunks=False):
+        """Read one answer.  head: it has no body, whatever its length says.  chunks: it may be in chunks."""
         while b"\r\n\r\n" not in self.input:
             if not self._more():
                 raise Failure("the connection was closed, not answered (%r)" % self.input[:80])
@@ -47,16 +65,16 @@ class Raw:
             name, colon, value = line.partition(": ")
             check(colon and name.lower() not in headers, "header line %r", line)
             headers[name.lower()] = value
+        if chunks and headers.get("transfer-encoding") == "chunked" and not head:
+            check("content-length" not in headers, "an answer in chunks has a length")
+            return Answer(status, headers, self._chunks())
         check("transfer-encoding" not in headers, "the answer is in chunks")
         length = int(headers.get("content-length", "0"))
         if status == 204:
             check(length == 0, "204 with Content-Length %d", length)
         if head or status < 200:
             length = 0
-        while len(self.input) < length:
-            check(self._more(), "the answer's body was cut off")
-        body, self.input = self.input[:length], self.input[length:]
-        return Answer(status, headers, body)
+        return Answer(status, headers, self._take(length))
 
     def ask(self, data, head=False):
         self.send(data)

@@ -20,6 +20,7 @@
 #include "output/http_client.h"
 #include "output/maintenance.h"
 #include "output/page.h"
+#include "page_support.h"
 #include "server/accounts.h"
 #include "server/verifier.h"
 #include "store/store.h"
@@ -521,42 +522,19 @@ static void batches(void **state)
 
 /* ---- the maintenance thread ---- */
 
-struct waiting {
-    struct page_request request; /* first */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_delivered;
-    struct page *page;
-};
-
-static void deliver(struct page_request *request, struct page *page)
-{
-    struct waiting *waiting = (struct waiting *)request;
-    pthread_mutex_lock(&waiting->lock);
-    waiting->is_delivered = true;
-    waiting->page = page;
-    pthread_cond_signal(&waiting->changed);
-    pthread_mutex_unlock(&waiting->lock);
-}
-
 static size_t no_connections(void *context)
 {
     (void)context;
     return 0;
 }
 
-static bool await_page(struct maintenance *maintenance)
+static bool read_page(struct maintenance *maintenance)
 {
-    struct waiting waiting = {.request = {.gzip = true, .deliver = deliver},
-                              .lock = PTHREAD_MUTEX_INITIALIZER,
-                              .changed = PTHREAD_COND_INITIALIZER};
-    maintenance_request_page(maintenance, &waiting.request);
-    pthread_mutex_lock(&waiting.lock);
-    while (!waiting.is_delivered)
-        pthread_cond_wait(&waiting.changed, &waiting.lock);
-    pthread_mutex_unlock(&waiting.lock);
-    bool done = waiting.page != NULL;
-    page_unref(waiting.page);
+    struct page_reader reader;
+    page_reader_begin(&reader, maintenance, true, 1);
+    bool done = page_reader_finish(&reader);
+    page_reader_end(&reader);
+    buffer_free(&reader.text);
     return done;
 }
 
@@ -571,9 +549,9 @@ static bool attempt_maintenance(void)
                                                                        .scrape_interval = 1000,
                                                                        .count_connections = no_connections});
     if (maintenance != NULL) {
-        done = await_page(maintenance);
+        done = read_page(maintenance);
         allocation_fails_no_more();
-        assert_true(await_page(maintenance)); /* the next scrape gets one */
+        assert_true(read_page(maintenance)); /* the next scrape gets one */
         maintenance_stop(maintenance);
     }
     close_pipeline(&pipeline);

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -115,9 +116,45 @@ static void compressing(void **state)
     free(noise);
 }
 
+/* One member of pieces, and a copy that goes on in another way. */
+static void compressing_in_pieces(void **state)
+{
+    (void)state;
+    struct buffer out = {0}, other = {0}, text = {0}, back = {0};
+    struct gzip_writer *writer = gzip_begin(1);
+    for (int i = 0; i < 20000; i++) {
+        char line[64];
+        size_t length = (size_t)snprintf(line, sizeof line, "depth{number=\"%d\"} %d\n", i * 7919 % 20000, i);
+        buffer_append(&text, (struct slice){line, length});
+        assert_true(gzip_add(writer, (struct slice){line, length}, false, &out));
+    }
+    assert_true(out.length > 0 && out.length < text.length / 2);
+    buffer_append(&other, view(out));
+    struct gzip_writer *copy = gzip_copy(writer);
+    assert_true(gzip_add(writer, SLICE("a"), true, &out));
+    gzip_end(writer);
+    assert_true(gzip_add(copy, SLICE("b"), false, &other));
+    assert_true(gzip_add(copy, SLICE(""), true, &other));
+    gzip_end(copy);
+    gzip_end(NULL);
+    assert_int_equal(decompress(SLICE("gzip"), view(out), text.length + 1, &back), DECOMPRESS_DONE);
+    assert_int_equal(back.length, text.length + 1);
+    assert_memory_equal(back.at, text.at, text.length);
+    assert_int_equal(back.at[text.length], 'a');
+    buffer_free(&back);
+    assert_int_equal(decompress(SLICE("gzip"), view(other), text.length + 1, &back), DECOMPRESS_DONE);
+    assert_int_equal(back.length, text.length + 1);
+    assert_memory_equal(back.at, text.at, text.length);
+    assert_int_equal(back.at[text.length], 'b');
+    buffer_free(&back);
+    buffer_free(&text);
+    buffer_free(&out);
+    buffer_free(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(encodings), cmocka_unit_test(limits),
-                                       cmocka_unit_test(compressing)};
+                                       cmocka_unit_test(compressing), cmocka_unit_test(compressing_in_pieces)};
     return cmocka_run_group_tests_name("gzip", tests, NULL, NULL);
 }

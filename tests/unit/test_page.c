@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "output/page.h"
@@ -52,12 +53,36 @@ static void put_words(const char *name, enum value_type type, double number, uin
     free(value);
 }
 
-static struct page_result write_page(struct buffer *page)
+static const struct page_terms *terms(void)
 {
-    return page_write(
-        &(struct page_terms){.store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder}, page);
+    static struct page_terms all;
+    all = (struct page_terms){.store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder};
+    return &all;
 }
 
+static struct page_result write_page(struct buffer *page)
+{
+    return page_write(terms(), page);
+}
+
+/* Append the rest of a page in pieces of this size.  Whoever writes it may leave between two of them, and sweep. */
+static void write_pieces(struct page_writer *writer, size_t size, struct buffer *page)
+{
+    for (bool more = true; more;) {
+        struct buffer piece = {0};
+        more = page_write_piece(writer, &piece, size);
+        assert_false(piece.failed);
+        assert_true(more ? piece.length >= size : piece.length <= size + 4096);
+        assert_true(piece.length == 0 || piece.at[piece.length - 1] == '\n');
+        buffer_append(page, (struct slice){piece.at, piece.length});
+        buffer_free(&piece);
+        store_leave(store, 0);
+        store_enter(store, 0);
+        store_sweep(store, 0, 1);
+    }
+}
+
+/* The page is the same whole and in pieces, and a copy that is made anywhere goes on in the same way. */
 static void assert_page(const char *expected)
 {
     struct buffer page = {0};
@@ -65,6 +90,25 @@ static void assert_page(const char *expected)
     assert_false(page.failed);
     buffer_append(&page, (struct slice){"", 1});
     assert_string_equal(page.at, expected);
+    for (size_t size = 1; size < 2 * page.length; size = size < 300 ? size + 7 : size * 2) {
+        struct buffer pieces = {0}, copied = {0};
+        struct page_writer *writer = page_begin(terms());
+        bool more = page_write_piece(writer, &pieces, size);
+        buffer_append(&copied, (struct slice){pieces.at, pieces.length});
+        struct page_writer *copy = page_copy(writer);
+        if (more)
+            write_pieces(writer, size, &pieces);
+        page_end(writer);
+        if (more)
+            write_pieces(copy, size, &copied);
+        page_end(copy);
+        buffer_append(&pieces, (struct slice){"", 1});
+        buffer_append(&copied, (struct slice){"", 1});
+        assert_string_equal(pieces.at, expected);
+        assert_string_equal(copied.at, expected);
+        buffer_free(&pieces);
+        buffer_free(&copied);
+    }
     buffer_free(&page);
 }
 
@@ -245,6 +289,88 @@ static void newborn(void **state)
                                                              QUANTILES("1") "sketch_sum 3\nsketch_count 3\n");
 }
 
+static void put_living(const char *name, unsigned number, enum value_type type, uint64_t lifetime)
+{
+    struct identity identity;
+    char text[8];
+    snprintf(text, sizeof text, "%u", number);
+    struct label label = {SLICE("n"), slice_of(text)};
+    identity_build(&identity, SLICE(""), slice_of(name), &label, 1);
+    struct value value = {.type = (uint16_t)type, .number = number};
+    store_update(store, 0, &identity, NULL, &value, false,
+                 &(struct store_terms){.now = lifetime == 0 ? 50 : 1, .lifetime = lifetime});
+}
+
+/* What is swept away between two pieces, before and behind where the page is, displaces nothing; and what is born
+ * behind it stands on the next page. */
+static void sweeping_between_pieces(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 12; i++)
+        put_living("m", i, VALUE_GAUGE, i % 3 == 1 ? 10 : 0);
+    put_living("short", 0, VALUE_GAUGE, 10);
+    struct page_terms now = *terms();
+    struct buffer page = {0};
+    struct page_writer *writer = page_begin(&now);
+    while (page.length < sizeof HEADER("m", "gauge") + sizeof "m{n=\"0\"} 0" * 5)
+        assert_true(page_write_piece(writer, &page, page.length + 1));
+    struct page_writer *copy = page_copy(writer);
+    struct buffer copied = {0};
+    buffer_append(&copied, (struct slice){page.at, page.length});
+    store_sweep(store, 0, 40);
+    put_living("m", 99, VALUE_GAUGE, 0);
+    put_living("n", 1, VALUE_GAUGE, 0);
+    write_pieces(writer, 1, &page);
+    page_end(writer);
+    write_pieces(copy, 1, &copied);
+    page_end(copy);
+    buffer_append(&page, (struct slice){"", 1});
+    buffer_append(&copied, (struct slice){"", 1});
+    assert_string_equal(copied.at, page.at);
+    assert_string_equal(
+        page.at, HEADER("m", "gauge") "m{n=\"0\"} 0\nm{n=\"1\"} 1\nm{n=\"2\"} 2\nm{n=\"3\"} 3\nm{n=\"4\"} 4\n"
+                                      "m{n=\"5\"} 5\nm{n=\"6\"} 6\nm{n=\"8\"} 8\nm{n=\"9\"} 9\nm{n=\"11\"} 11\n");
+    buffer_free(&page);
+    buffer_free(&copied);
+    /* What no page holds any more can go. */
+    struct store_usage usage;
+    store_sweep(store, 0, 40);
+    store_usage(store, &usage);
+    assert_int_equal(usage.metrics, 2);
+    assert_int_equal(usage.expired, 5);
+}
+
+/* The begin of a family was given away: what changes its type then can stand there as another number, but not as a
+ * histogram. */
+static void types_that_change_between_pieces(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 6; i++)
+        put_living("m", i, VALUE_GAUGE, 0);
+    struct buffer page = {0};
+    struct page_writer *writer = page_begin(terms());
+    assert_true(page_write_piece(writer, &page, 1));
+    put_living("m", 0, VALUE_COUNTER, 0);
+    put_living("m", 2, VALUE_COUNTER, 0);
+    struct identity identity;
+    identity_build(&identity, SLICE(""), SLICE("m"), &(struct label){SLICE("n"), SLICE("3")}, 1);
+    struct {
+        struct value value;
+        union value_word words[4];
+    } histogram = {.value = {.type = VALUE_HISTOGRAM, .number = 1}};
+    store_update(store, 0, &identity, NULL, &histogram.value, false, &(struct store_terms){.now = 50});
+    write_pieces(writer, 1, &page);
+    assert_int_equal(page_result(writer).hidden, 1);
+    assert_int_equal(page_result(writer).lines, 5);
+    page_end(writer);
+    buffer_append(&page, (struct slice){"", 1});
+    assert_string_equal(page.at, HEADER("m", "gauge") "m{n=\"0\"} 0\nm{n=\"1\"} 1\nm{n=\"2\"} 2\nm{n=\"4\"} 4\n"
+                                                      "m{n=\"5\"} 5\n");
+    buffer_free(&page);
+    assert_page(HEADER("m", "untyped") "m{n=\"0\"} 0\nm{n=\"1\"} 1\nm{n=\"2\"} 2\nm_bucket{n=\"3\",le=\"+Inf\"} 1\n"
+                                       "m_sum{n=\"3\"} 0\nm_count{n=\"3\"} 1\nm{n=\"4\"} 4\nm{n=\"5\"} 5\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +382,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(siblings_of_siblings, setup, teardown),
         cmocka_unit_test_setup_teardown(siblings_of_a_summary, setup, teardown),
         cmocka_unit_test_setup_teardown(newborn, setup, teardown),
+        cmocka_unit_test_setup_teardown(sweeping_between_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(types_that_change_between_pieces, setup, teardown),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }

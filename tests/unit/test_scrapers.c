@@ -82,12 +82,24 @@ static void never_back(void **state)
     assert_true(seen > 390000);
 }
 
+/* A page that was sent slowly is noted behind one that began later: it takes nothing back. */
+static void noted_late(void **state)
+{
+    (void)state;
+    scrapers_note(&scrapers, A, 10000);
+    scrapers_note(&scrapers, A, 11000);
+    scrapers_note(&scrapers, A, 10500);
+    assert_int_equal(scrapers_all_saw(&scrapers, 12500), 11000);
+    scrapers_note(&scrapers, A, 12000);
+    assert_int_equal(scrapers_all_saw(&scrapers, 12900), 11950);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(interval_alone, setup), cmocka_unit_test_setup(two_scrapers, setup),
         cmocka_unit_test_setup(slow_and_gone, setup),  cmocka_unit_test_setup(a_visitor, setup),
-        cmocka_unit_test_setup(never_back, setup),
+        cmocka_unit_test_setup(never_back, setup),     cmocka_unit_test_setup(noted_late, setup),
     };
     return cmocka_run_group_tests_name("scrapers", tests, NULL, NULL);
 }
