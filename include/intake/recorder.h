@@ -7,6 +7,7 @@
 #include "intake/overflow.h"
 #include "intake/procids.h"
 #include "intake/series_cache.h"
+#include "store/directory.h"
 #include "store/store.h"
 
 /* Milliseconds that a batch waits at most until the values that it has replaced can be freed, if these are many. */
@@ -15,6 +16,7 @@ enum { RECORDER_WAIT_MAX = 100 };
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
+    struct directory *directory; /* NULL: nobody asks by name */
     struct overflow_names *overflow_names;
     unsigned slot;
     const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without an update; 0: as

@@ -54,10 +54,11 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
  * the old ones stay, if that cannot be done or they do not match.  On one thread. */
 bool http_reload_tls(struct http_server *server, char error[ERROR_MAX]);
 
-/* What requests are given to.  All three must live until http_close(). */
+/* What requests are given to.  All four must live until http_close(). */
 struct http_modules {
     struct intake *intake;
     struct store *store;
+    struct directory *directory;
     struct maintenance *maintenance;
 };
 
