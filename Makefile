@@ -13,10 +13,10 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lz -lm
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lm
 JEMALLOC ?= -l:libjemalloc_pic.a
 
-SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c
+SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c vendor/yaml_memory.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 MODULES   := $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
 
@@ -80,7 +80,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -132,7 +132,7 @@ $(BUILD)/modules.a: $(MODULES)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/vendor/yaml_memory.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
@@ -164,6 +164,36 @@ $(BUILD)/fail_allocation.so: tests/short_memory/fail_allocation.c
 
 unit: $(UNIT_TESTS) ## the unit tests of all modules
 	$(Q)failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
+
+# ---- analysers: each must be without a finding ----
+
+# gcc takes cJSON_IsArray(NULL) for possibly true, and a link that is set through a pointer to a pointer for a leak: clang
+# and LeakSanitizer look for these.
+ANALYSED      := $(OBJECTS:$(BUILD)/%.o=$(BUILD)/analyse/%)
+ANALYSE_FLAGS  = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor -Werror -pthread
+.PHONY: analyse analyse-gcc analyse-clang analyse-valgrind
+analyse: analyse-gcc analyse-clang analyse-valgrind ## gcc -fanalyzer and clang --analyze over the sources, valgrind over the unit tests; 5 minutes
+
+analyse-gcc: $(ANALYSED:%=%.gcc)
+$(BUILD)/analyse/%.gcc: %.c
+	@mkdir -p $(@D)
+	$(Q)gcc $(ANALYSE_FLAGS) -O1 -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-null-dereference -MMD -MP -MF $@.d -MT $@ -c -o $@ $<
+
+analyse-clang: $(ANALYSED:%=%.clang)
+$(BUILD)/analyse/%.clang: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(ANALYSE_FLAGS) -DWITHOUT_JEMALLOC --analyze --analyzer-output text -Xclang -analyzer-werror -o /dev/null $< && touch $@
+-include $(ANALYSED:%=%.gcc.d)
+
+# Under valgrind each test runs twenty to fifty times as long, and one thread at a time: those that are about time or about
+# a process of their own are left out.
+ANALYSED_TESTS := $(filter-out %/test_verifier %/test_sandbox %/test_privileges %/test_allocation %/test_epoch %/test_maintenance,$(UNIT_TESTS))
+analyse-valgrind:
+	@$(MAKE) --no-print-directory $(CALLGRIND) $(ANALYSED_TESTS:$(BUILD)/%=$(BUILD)/callgrind/%.valgrind)
+%.valgrind: %
+	$(Q)valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
+	    $< >$@.log 2>&1 || { cat $@.log; exit 1; }
+	$(Q)touch $@
 
 # ---- fuzzing ----
 
@@ -204,10 +234,17 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 BENCH       := $(BUILD)/tests/bench
 BENCH_MODULES := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: bench instructions instructions-renew
-bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run
+.PHONY: bench bench-compare bench-scale instructions instructions-renew
+bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines $(BENCH)/floors without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run
 	$(Q)tests/bench/run --program $(BUILD)/drain_exporter --tools $(BENCH) \
 	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+
+BASE ?= HEAD
+bench-compare: $(BUILD)/drain_exporter $(BENCH)/load $(BENCH)/lines without-jemalloc ## is this tree slower than the commit BASE (HEAD)? both in turn
+	$(Q)tests/bench/compare --base $(BASE) --program $(BUILD)/drain_exporter --tools $(BENCH) \
+	    --callgrind $(BUILD)/callgrind/tests/bench/lines $(BENCH_FLAGS)
+bench-scale: $(BUILD)/drain_exporter $(BENCH)/load ## does anything grow faster than its input: workers, connections, series, apps, bodies
+	$(Q)tests/bench/scale --program $(BUILD)/drain_exporter --tools $(BENCH) $(BENCH_FLAGS)
 
 # Counts repeat, so a line that has become dearer is found on any machine, busy or not; in half a minute.
 instructions: without-jemalloc ## what lines cost in instructions, against tests/bench/instructions.json
@@ -221,7 +258,7 @@ $(BENCH)/sink: $(BENCH)/sink.o
 $(BENCH)/load: $(BENCH)/load.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
 
-$(BENCH)/lines: $(BENCH)/lines.o $(BENCH_MODULES)
+$(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 # ---- the container ----

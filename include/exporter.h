@@ -59,6 +59,15 @@ void exporter_accept(struct exporter *exporter);
  * configuration.  What came of it is logged.  On the thread that accepts. */
 void exporter_reload(struct exporter *exporter);
 
+/* Now and then: has something changed on disk that is read again by itself?  That is the certificate and its key.  On
+ * the same thread. */
+void exporter_watch(struct exporter *exporter);
+enum { EXPORTER_WATCH_INTERVAL = 2000 /* milliseconds */ };
+
+/* Could the certificate and its key be served?  If not, false with one sentence in error.  warning is empty, or a
+ * sentence about its expiry. */
+bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX]);
+
 /* GET /health answers 503 from now on; all else goes on. */
 void exporter_unhealthy(struct exporter *exporter);
 

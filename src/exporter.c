@@ -3,9 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "allocator.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
+#include "base/sandbox.h"
 #include "config/mistakes.h"
 #include "intake/ledger.h"
 #include "output/maintenance.h"
@@ -236,6 +239,8 @@ static void allow(struct exporter *exporter, struct access *access)
     const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
+    auth_allow_token(&metrics, settings->token_metrics);
+    auth_allow_token(&metrics, settings->token_metrics_previous);
     rules_enforce(access->rules);
     http_allow(exporter->server, access->accounts, access->rules, &metrics);
     pthread_mutex_lock(&exporter->lock);
@@ -245,23 +250,37 @@ static void allow(struct exporter *exporter, struct access *access)
     unref_access(&old);
 }
 
-static struct http_server *open_server(const struct settings *settings, char error[ERROR_MAX])
+static const struct address_ranges *ranges_of(const struct setting_addresses *addresses)
 {
-    return http_open(
-        &(struct http_settings){
-            .address = {settings->listen_host, settings->listen_port},
-            .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
-            .workers = (unsigned)settings->workers,
-            .max_body_size = settings->max_body_size,
-            .max_connections = settings->max_connections,
-            .max_input_memory = settings->max_input_memory,
-            .header_timeout = settings->header_timeout,
-            .request_timeout = settings->request_timeout,
-            .idle_timeout = settings->idle_timeout,
-            .tls_cert_file = settings->tls_cert_file,
-            .tls_key_file = settings->tls_key_file,
-        },
-        error);
+    return addresses->text == NULL ? NULL : &addresses->ranges;
+}
+
+static struct http_settings http_settings_of(const struct settings *settings)
+{
+    bool has_ca = settings->tls_client_ca_file != NULL;
+    return (struct http_settings){
+        .address = {settings->listen_host, settings->listen_port},
+        .metrics_address = {settings->metrics_listen_host, settings->metrics_listen_port},
+        .workers = (unsigned)settings->workers,
+        .max_body_size = settings->max_body_size,
+        .max_connections = settings->max_connections,
+        .max_input_memory = settings->max_input_memory,
+        .header_timeout = settings->header_timeout,
+        .request_timeout = settings->request_timeout,
+        .idle_timeout = settings->idle_timeout,
+        .tls_cert_file = settings->tls_cert_file,
+        .tls_key_file = settings->tls_key_file,
+        .tls_ciphers = settings->tls_ciphers,
+        .tls_client_ca_file = settings->tls_client_ca_file,
+        .needs_certificate = {[HTTP_DRAIN] = has_ca && settings->tls_client_drain,
+                              [HTTP_METRICS] = has_ca && settings->tls_client_metrics},
+        .allowed =
+            {[HTTP_DRAIN] = ranges_of(&settings->allow_drain), [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
+        .trusted = ranges_of(&settings->trusted_proxies),
+        .proxy_protocol = settings->proxy_protocol,
+        .max_address_connections = settings->max_address_connections,
+        .max_address_failures = settings->max_address_login_failures,
+    };
 }
 
 static size_t count_connections(void *context)
@@ -288,6 +307,7 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     struct access access = ref_access(exporter);
     ledger_describe_rules(access.rules, store, slot, now);
     describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    http_describe(exporter->server, store, slot, now);
     unref_access(&access);
 }
 
@@ -339,13 +359,20 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         unref_access(&access);
         return false;
     }
-    exporter->server = open_server(exporter->settings, error);
+    struct http_settings server_settings = http_settings_of(exporter->settings);
+    exporter->server = http_open(&server_settings, error);
     if (exporter->server == NULL) {
         mistakes_add(mistakes, "%s", error);
         unref_access(&access);
         return false;
     }
     allow(exporter, &access);
+    /* The sockets are open, and there is no thread yet. */
+    if (!privileges_drop(error) || (exporter->settings->sandbox && !sandbox_enter(error))) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
+    allocator_start_thread();
     if (open_pipeline(&exporter->pipeline, exporter->settings)) {
         reserve(&exporter->pipeline, accounts_configuration(exporter->access.accounts));
         exporter->maintenance = start_maintenance(exporter);
@@ -432,6 +459,17 @@ void exporter_reload(struct exporter *exporter)
     }
     mistakes_tell(&mistakes, log_mistake);
     settings_free(&fresh);
+}
+
+void exporter_watch(struct exporter *exporter)
+{
+    http_watch_tls(exporter->server);
+}
+
+bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX])
+{
+    struct http_settings server_settings = http_settings_of(settings);
+    return http_check_tls(&server_settings, warning, error);
 }
 
 /* ---- the end ---- */

@@ -9,8 +9,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/privileges.h"
 #include "base/version.h"
 #include "commands/command.h"
+#include "config/mistakes.h"
 #include "exporter.h"
 #include "output/health_check.h"
 
@@ -62,11 +64,17 @@ static void serve(struct exporter *exporter, int signals)
     exporter_listeners(exporter, listeners);
     struct pollfd waits[] = {{signals, POLLIN, 0}, {listeners[0], POLLIN, 0}, {listeners[1], POLLIN, 0}};
     uint64_t stop_at = 0; /* 0: it was not decided yet */
+    uint64_t watch_at = 0;
     for (;;) {
         uint64_t now = clock_monotonic();
         if (stop_at != 0 && now >= stop_at)
             return;
-        poll(waits, 3, stop_at == 0 ? -1 : (int)(stop_at - now));
+        if (now >= watch_at) {
+            exporter_watch(exporter);
+            watch_at = now + EXPORTER_WATCH_INTERVAL;
+        }
+        uint64_t until = stop_at != 0 && stop_at < watch_at ? stop_at : watch_at;
+        poll(waits, 3, (int)(until - now));
         if (waits[1].revents != 0 || waits[2].revents != 0)
             exporter_accept(exporter);
         struct signalfd_siginfo signal;
@@ -90,6 +98,7 @@ static int run(struct settings *settings)
     log_set_level(settings->log_level);
     signal(SIGABRT, on_abort);
     int signals = open_signals();
+    settings_hide_environment();
     struct exporter *exporter = exporter_open(settings, &mistakes);
     if (exporter == NULL)
         return command_fail_all(&mistakes);
@@ -97,8 +106,10 @@ static int run(struct settings *settings)
         /* Some threads may run already; they end with the process. */
         _exit(command_fail("the worker threads cannot be started"));
     }
-    log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s with %u workers", settings->listen_address,
-              (unsigned)settings->workers);
+    bool is_apart = settings->metrics_listen_address != NULL;
+    log_write(LOG_INFO, "drain_exporter " VERSION " listens on %s%s%s%s with %u workers", settings->listen_address,
+              is_apart ? ", and for /metrics on " : "", is_apart ? settings->metrics_listen_address : "",
+              is_apart ? "," : "", (unsigned)settings->workers);
     serve(exporter, signals);
     stopping_since = clock_monotonic();
     signal(SIGTERM, on_further_stop);
@@ -124,8 +135,15 @@ static int check_config(const struct settings *settings)
 {
     struct buffer mistakes = {0};
     struct configuration *configuration;
+    char warning[ERROR_MAX], error[ERROR_MAX];
+    if (!exporter_check_tls(settings, warning, error))
+        mistakes_add(&mistakes, "%s", error);
     if (!configuration_load(settings, &configuration, &mistakes))
         return command_fail_all(&mistakes);
+    if (mistakes.length > 0) {
+        configuration_free(configuration);
+        return command_fail_all(&mistakes);
+    }
     settings_print(settings, stdout);
     if (settings->config_file != NULL || settings->config_text != NULL) {
         size_t with_password = 0;
@@ -134,6 +152,8 @@ static int check_config(const struct settings *settings)
         printf("%zu drains, %zu of them with a password\n", configuration->drain_count, with_password);
         printf("%zu rules\n", rules_count(configuration->rules));
     }
+    if (warning[0] != '\0')
+        fprintf(stderr, "drain_exporter: warning: %s\n", warning);
     printf("the settings are valid\n");
     configuration_free(configuration);
     return command_finish();
@@ -171,6 +191,7 @@ int main(int argc, char **argv)
 {
     struct settings settings;
     char error[ERROR_MAX];
+    privileges_hide_memory(); /* before there is a secret in it */
     command_run *command = argc > 1 ? command_find(argv[1]) : NULL;
     if (command != NULL)
         return command(argc - 2, argv + 2);

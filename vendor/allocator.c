@@ -9,6 +9,10 @@ size_t allocator_allocated(void)
     return mallinfo2().uordblks;
 }
 
+void allocator_start_thread(void)
+{
+}
+
 /* For LeakSanitizer.  libh2o 2.2.5 has no way to free an event loop, its queues, or the buffers that a thread keeps for
  * re-use. */
 const char *__lsan_default_suppressions(void);
@@ -26,11 +30,17 @@ const char *__lsan_default_options(void)
 #else
 
 #include <jemalloc/jemalloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Small residence before speed: few arenas, and freed pages go back to the system within a second or two, also when
- * nothing is allocated any more (background_thread). */
-const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,tcache_max:4096";
+/* Small residence before speed: few arenas, and freed pages go back to the system within a second or two. */
+const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,tcache_max:4096";
+
+void allocator_start_thread(void)
+{
+    bool on = true;
+    mallctl("background_thread", NULL, NULL, &on, sizeof on);
+}
 
 size_t allocator_allocated(void)
 {

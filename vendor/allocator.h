@@ -7,4 +7,7 @@
 /* Bytes that the program has allocated now. */
 size_t allocator_allocated(void);
 
+/* Let a thread of its own give freed pages back to the system, also when nothing is allocated any more. */
+void allocator_start_thread(void);
+
 #endif

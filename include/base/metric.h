@@ -4,6 +4,7 @@
 #define METRIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* How many elements an array has. */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -35,8 +36,15 @@ struct metric {
     bool self;                       /* says something about ourselves: not bound by the limit on series */
     bool of_rule;                    /* is made by users' rules */
     bool volume;                     /* says how much is logged: not what a message says */
+    bool chosen;                     /* says how series count whose names an app chooses: it has no name itself */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
 };
+
+/* Did an app choose the name?  metric: of the sample or series, may be NULL. */
+static inline bool metric_is_chosen(const struct metric *metric)
+{
+    return metric == NULL || metric->chosen;
+}
 
 /* A metric of the configuration can end, and get another help text, while other threads read it.  Hence the atomics. */
 static inline bool metric_has_ended(const struct metric *metric)

@@ -12,7 +12,7 @@
  * constants.  All samples of one counted metric with the same number of labels have the same names of labels, in the
  * same order. */
 struct sample {
-    const struct metric *metric; /* ours, or NULL if the app chose the name */
+    const struct metric *metric; /* ours; or, if the app chose the name, NULL or one that is chosen (metric.h) */
     struct slice namespace;      /* before the name, "_" between them; may be empty */
     struct slice name;
     const struct label *labels;

@@ -70,8 +70,8 @@ bool value_is_fit(const struct value *value, bool incremental);
 /* A new value (malloc) that is update alone, if old is NULL, or both together: counters, gauges and histograms with the
  * same bounds are added, sets united, sketches merged, and an external counter grows by what was counted since, which
  * is all of it if less was reported than before.  If the two cannot be added (another type, other bounds,
- * summaries) it is update alone.  time is the later of the two, seen is update's.  NULL if memory is short, the result
- * would hold more than the bounds above allow, or a sum would not be finite. */
-struct value *value_merge(const struct value *old, const struct value *update);
+ * summaries) it is update alone.  time is the later of the two, seen is update's.  NULL if the result would hold more
+ * than the bounds above allow or a sum would not be finite, which *too_large then says, or if memory is short. */
+struct value *value_merge(const struct value *old, const struct value *update, bool *too_large);
 
 #endif

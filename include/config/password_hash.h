@@ -12,6 +12,10 @@ enum {
 /* Is it a whole hash of a kind that crypt(3) knows and that starts with '$'? */
 bool password_hash_is_whole(const char *hash);
 
+/* Does a whole hash cost at most a second or two, and 64 MiB, to compare with?  bcrypt up to $2b$14$, 1,000,000 rounds
+ * of those kinds that count rounds, yescrypt and scrypt up to that memory: "$y$jBT$", "$7$CU..../....". */
+bool password_hash_is_affordable(const char *hash);
+
 /* Can a hash be of this password?  It is neither empty nor too long, and holds no NUL. */
 bool password_hash_can_be_of(struct slice password);
 

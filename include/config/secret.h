@@ -1,4 +1,4 @@
-/* Read a secret from a file that holds nothing else. */
+/* Secrets: read from a file that holds nothing else, and kept. */
 #ifndef SECRET_H
 #define SECRET_H
 
@@ -18,5 +18,10 @@ enum {
 /* Put what the file holds, without its final newline, into text; it may be empty, and is cut off after SECRET_CAPACITY
  * - 1 bytes.  False if it cannot be read or holds a NUL byte; error then says so ("cannot be opened: ..."). */
 bool secret_read(const char *path, char text[SECRET_CAPACITY], char error[ERROR_MAX]);
+
+/* A copy of a secret, in pages of its own: locked into memory if the system allows that, and never part of a core. NULL
+ * if memory is short.  secret_free() wipes it; NULL is harmless. */
+char *secret_keep(const char *secret);
+void secret_free(char *secret);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -18,6 +19,12 @@ enum settings_action {
     SETTINGS_VERSION,
 };
 
+/* A list of addresses, and how it was written; NULL: it is not set, and so empty. */
+struct setting_addresses {
+    char *text; /* first */
+    struct address_ranges ranges;
+};
+
 /* All settings, in base units.  Strings are owned by the struct. */
 struct settings {
     enum settings_action action;
@@ -27,14 +34,20 @@ struct settings {
     char *metrics_listen_address; /* NULL: none; then so are the next two */
     char *metrics_listen_host;
     char *metrics_listen_port;
-    char *password_drain; /* NULL: none, which only a configuration file allows */
-    char *password_metrics;
+    struct setting_addresses allow_drain;
+    struct setting_addresses allow_metrics;
+    struct setting_addresses trusted_proxies;
+    bool proxy_protocol;
+    char *password_drain;            /* NULL: none, which only a configuration file allows */
+    char *password_metrics;          /* NULL: none, if there is a token */
     char *password_drain_previous;   /* NULL: none */
     char *password_metrics_previous; /* NULL: none */
-    char *config_file;               /* NULL: none */
-    char *config_text;               /* the same inline; holds secrets; NULL: none */
-    uint64_t expire_after;           /* milliseconds; 0: never */
-    uint64_t postgres_expire_after;  /* likewise, as the next two */
+    char *token_metrics;             /* NULL: none, as the next one */
+    char *token_metrics_previous;
+    char *config_file;              /* NULL: none */
+    char *config_text;              /* the same inline; holds secrets; NULL: none */
+    uint64_t expire_after;          /* milliseconds; 0: never */
+    uint64_t postgres_expire_after; /* likewise, as the next two */
     uint64_t redis_expire_after;
     uint64_t runtime_expire_after;
     uint64_t scrape_interval;  /* milliseconds */
@@ -50,6 +63,8 @@ struct settings {
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
+    uint64_t max_address_connections; /* 0: no bound, as for the next one */
+    uint64_t max_address_login_failures;
     uint64_t max_input_memory; /* bytes */
     uint64_t workers;
     char *ingest_prefix;     /* with its final space */
@@ -58,8 +73,14 @@ struct settings {
     uint64_t idle_timeout;
     char *tls_cert_file; /* NULL: no TLS */
     char *tls_key_file;
+    char *tls_ciphers;        /* NULL: all that are good */
+    char *tls_client_ca_file; /* NULL: clients need no certificates */
+    char *tls_client_paths;
+    bool tls_client_drain; /* as tls_client_paths say, also without tls_client_ca_file */
+    bool tls_client_metrics;
+    bool sandbox;
     enum log_level log_level;
-    char *secret_files[4]; /* where the passwords came from, in the order above; NULL: not from a file */
+    char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
 };
 
 enum settings_result {
@@ -76,6 +97,10 @@ enum settings_result settings_load(struct settings *config, int argc, char **arg
 /* The settings of a command that does not serve: from environment variables, without passwords.  config_file, unless it
  * is NULL, stands in for CONFIG_FILE and CONFIG. */
 enum settings_result settings_load_for_command(struct settings *config, const char *config_file, char error[ERROR_MAX]);
+
+/* Overwrite passwords in the environment with '*', so that neither memory nor /proc shows them: once, when they are no
+ * longer needed there. */
+void settings_hide_environment(void);
 
 /* Read the secrets that came from files again into fresh, which holds nothing else then.  False with one sentence in
  * error if one of them cannot be read; there is nothing to free then. */

@@ -123,6 +123,10 @@ struct family {
     void (*free_state)(void *state);
     /* Begin a batch, before its lines; what the context has for the family may be changed.  NULL: nothing to do. */
     void (*begin_batch)(struct family_context *context);
+    /* May lines by this appname and procid be its?  Asked once for all lines that these two wrote in a batch, so the
+     * rest of the line counts for nothing here.  NULL: any may. */
+    bool (*hears)(const struct line *line);
+    /* Is a line its, by one that it hears?  NULL: all are. */
     bool (*owns)(const struct line *line, const struct family_context *context);
     /* Hand the line's samples to output; only for lines that it owns. */
     enum verdict (*read)(const struct line *line, struct family_context *context, struct sample_output *output);
@@ -134,6 +138,12 @@ struct family {
 
 /* Indexed by family_id. */
 extern const struct family *const families[FAMILY_COUNT];
+
+/* The families that hear the author of a line: a bit for each; never 0. */
+unsigned families_hearing(const struct line *line);
+
+/* Of these families the one that owns a line, or FAMILY_COUNT. */
+enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context);
 
 /* The family that owns a line, or FAMILY_COUNT. */
 enum family_id family_of(const struct line *line, const struct family_context *context);

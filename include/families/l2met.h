@@ -14,7 +14,8 @@
  * ends in it, or in total, does not get it twice.  Another unit than those of keyvalue.h is not converted.  Counts and
  * measurements are not negative.  A name has letters, digits, "." ":" "_" and "-".  The gauges of one-off dynos, whose
  * names are numbers that do not come again, have process_type instead of process.  Here source is what the app means
- * by it.  Whatever these lines resemble, their metrics start with l2met: an app cannot forge heroku_postgres_db_size.
+ * by it.  A histogram whose name ends in seconds has bounds for times.  Whatever these lines resemble, their metrics
+ * start with l2met: an app cannot forge heroku_postgres_db_size.
  */
 #ifndef FAMILY_L2MET_H
 #define FAMILY_L2MET_H

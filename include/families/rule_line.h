@@ -43,6 +43,8 @@ struct rules_reader {
     size_t scope_capacity;
     struct rule_tally *tallies; /* of each rule; all 0 between batches */
     size_t tally_capacity;
+    uint64_t *found; /* of the line, for rule_index_find() */
+    size_t found_capacity;
     const struct line *line; /* the one that is read */
     uint64_t number;         /* of that line, among all */
     uint64_t readings;       /* of fields, so far */

@@ -40,8 +40,9 @@ extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
 /* The ledger that a batch is counted in.  A plain value, valid as long as its app's name is. */
 struct ledger {
     struct self_terms terms;
-    struct label app; /* "__other__" if there are too many apps */
-    bool zeros;       /* record also what is 0 */
+    struct series_cache *series; /* NULL: each series is found anew; else begun since the store was entered */
+    struct label app;            /* "__other__" if there are too many apps */
+    bool zeros;                  /* record also what is 0 */
 };
 
 /* These functions are for a thread that is inside the store: store_enter(). */

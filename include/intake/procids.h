@@ -22,6 +22,7 @@ enum {
 struct procid {
     struct slice appname; /* empty: only the procid is known */
     struct slice procid;
+    unsigned families; /* what families_hearing() says of them; 0: not asked yet */
 };
 
 struct procids {

@@ -7,6 +7,7 @@
 #include "intake/overflow.h"
 #include "intake/procids.h"
 #include "intake/series_cache.h"
+#include "intake/syslog.h"
 #include "store/directory.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ struct recorder_settings {
     struct entities *entities;
     struct directory *directory; /* NULL: nobody asks by name */
     struct overflow_names *overflow_names;
+    struct series_cache *series; /* the slot's own */
     unsigned slot;
     const uint64_t *lifetimes; /* for each family_id: milliseconds that a reported series lives without an update; 0: as
                                   long as its entity */
@@ -64,19 +66,20 @@ struct recorder {
     struct family_context *context; /* for the families' zeros */
     const struct line *line;        /* the one that is read now */
     enum family_id family;
-    int64_t line_time; /* of that line; 0: not read yet */
+    int64_t line_time;           /* of that line; 0: not read yet */
+    struct syslog_minute minute; /* of the last line whose time was read */
     uint64_t
         started; /* when the batch began by the clock, of which batch.now is a reading; see recorder_look_at_clock()*/
     unsigned lines_until_clock;
     struct recorder_labels written;
+    uint64_t fixed; /* what tells the batch's fixed labels apart: see series_cache.h */
     struct procids *procids;
     unsigned procid;                 /* of that line, or PROCIDS_MAX */
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
     unsigned values_until_quiesce;   /* 0: as soon as there is need */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
-    struct series_cache series;
-    struct identity identities[2]; /* of the last sample and of this one, in turn; not cleared */
+    struct identity identities[2];   /* of the last sample and of this one, in turn; not cleared */
 };
 
 /* Begin a batch; context and procids must be valid for as long as the recorder is used. */

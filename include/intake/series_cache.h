@@ -1,9 +1,12 @@
-/* The counted series that a batch has looked up: a batch of similar lines speaks of few.
+/* The counted series that a worker has looked up: a batch of similar lines speaks of few, and the next batch of the app
+ * of the same.
  *
  *     heroku_dyno_errors_total, "my-app", "R14", "web"     the series, to add to
  *
- * A series is found by its metric and the values of its labels, without making its identity.  It may be added to until
- * the store is left.  Forget all then, and at the end of the batch: the values point into it. */
+ * A series is found by its metric and the values of its labels, without making its identity.  Until
+ * series_cache_begin() it may be added to as it is.  After that it must be asked about once (store_counts_again())
+ * before it is added to again; and if the store has removed any series meanwhile, it is forgotten: see
+ * store_removals().  For one thread, inside the store. */
 #ifndef SERIES_CACHE_H
 #define SERIES_CACHE_H
 
@@ -12,37 +15,57 @@
 #include "base/sample.h"
 
 enum {
-    SERIES_CACHE_SLOTS = 128,
-    SERIES_CACHE_LABELS = 4, /* series of more labels are not kept */
-    SERIES_CACHE_TEXT = 16 * 1024,
+    SERIES_CACHE_SLOTS = 2048,
+    SERIES_CACHE_LABELS = 4, /* series of more labels are not kept, */
+    SERIES_CACHE_TEXT = 206, /* nor those whose values are longer together */
 };
 
+/* 256 bytes, four cache lines. */
 struct cached_series {
+    struct series *series; /* NULL: none */
     const struct metric *metric;
-    size_t label_count;
-    struct slice values[SERIES_CACHE_LABELS];
-    struct series *series; /* NULL: free */
+    uint64_t fixed;      /* of the fixed labels that it has besides, see below */
+    uint64_t generation; /* in which it was found, or asked about */
+    uint64_t removals;   /* of the store when it was found; or NOT_KEPT: it is forgotten at series_cache_begin() */
+    uint16_t label_count;
+    uint16_t lengths[SERIES_CACHE_LABELS];
+    char text[SERIES_CACHE_TEXT]; /* the values, one behind the other */
 };
 
-/* Begin with series_cache_forget(). */
+/* All 0 before the first series_cache_begin(). */
 struct series_cache {
-    uint64_t used[SERIES_CACHE_SLOTS / 64];         /* a bit for each slot that holds a series */
-    struct cached_series slots[SERIES_CACHE_SLOTS]; /* not cleared: that would be half of a batch of one line */
-    size_t text_used;
-    char text[SERIES_CACHE_TEXT]; /* copies of transient label values; not cleared */
+    uint64_t generation;
+    uint64_t removals;
+    struct cached_series slots[SERIES_CACHE_SLOTS];
 };
 
-void series_cache_forget(struct series_cache *cache);
+/* NULL if memory is short; free() it. */
+struct series_cache *series_cache_create(void);
+
+/* The store was entered, perhaps again.  removals: what store_removals() has said since. */
+void series_cache_begin(struct series_cache *cache, uint64_t removals);
+
+/* What tells fixed labels apart, which are no part of a sample. */
+uint64_t series_cache_fixed(const struct label *labels, size_t count);
 
 /* The slot of a counted sample; NULL if it cannot have one.  If the slot's series is NULL, find the series in the store
  * and hand it to series_cache_keep(). */
-struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample);
+struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample, uint64_t fixed);
 
-/* Keep a series in the slot that was found for it.  The sample's label values must be valid until all is
- * forgotten, unless it says that they are transient: then they are copied, and are of lengths that an identity can
- * have.
- */
+/* May the series of a slot be added to as it is?  If not, ask the store, and say so by series_cache_renew(). */
+static inline bool series_cache_is_present(const struct series_cache *cache, const struct cached_series *slot)
+{
+    return slot->generation == cache->generation;
+}
+
+static inline void series_cache_renew(const struct series_cache *cache, struct cached_series *slot)
+{
+    slot->generation = cache->generation;
+}
+
+/* Keep a series in the slot that was found for its sample and these fixed labels; lasts: also after
+ * series_cache_begin(). */
 void series_cache_keep(struct series_cache *cache, struct cached_series *slot, const struct sample *sample,
-                       struct series *series);
+                       uint64_t fixed, struct series *series, bool lasts);
 
 #endif

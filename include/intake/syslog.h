@@ -26,4 +26,16 @@ bool syslog_parse(struct slice text, enum syslog_shape shape, struct line *line)
  * cannot be read; *microseconds is then untouched. */
 bool syslog_time(struct slice timestamp, int64_t *microseconds);
 
+/* The minute of the timestamp that was read last. */
+struct syslog_minute {
+    int64_t microseconds; /* at which it begins */
+    char text[17];        /* "2022-12-07T15:54:" */
+    char offset[9];       /* "+00:00" */
+    size_t offset_length;
+};
+
+/* The same, quicker if the timestamp is of the same minute as the one before it, as those of a batch mostly are.  near:
+ * all zero at first, then what the last call left. */
+bool syslog_time_near(struct slice timestamp, struct syslog_minute *near, int64_t *microseconds);
+
 #endif

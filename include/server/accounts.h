@@ -37,7 +37,10 @@ struct verification;
  *
  * Against a hash a password is verified once: then a keyed digest of it is remembered, as of a few wrong ones.  A
  * verification may take as long as some seconds.  So one that is needed becomes *verification on PENDING, the caller's
- * to free, and who has the time runs it (verifier.h). */
+ * to free, and who has the time runs it (verifier.h).
+ *
+ * If any user has a hash, a wrong password of a user who has none, or does not exist, is compared with a hash too,
+ * under one of a few decoys, and denied: neither the time nor the result tells which users there are. */
 enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
                                     const struct account **account, struct verification **verification);
 
@@ -50,7 +53,13 @@ const struct account *verification_user(const struct verification *verification)
 /* Are both about the same password of the same user? */
 bool verification_equals(const struct verification *a, const struct verification *b);
 
+/* Is it about nobody?  See accounts_check(). */
+bool verification_is_of_decoy(const struct verification *verification);
+
 void verification_free(struct verification *verification); /* NULL is harmless */
+
+/* Is there a user of this name?  Its name is no secret then. */
+bool accounts_has_user(const struct accounts *accounts, struct slice name);
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
  * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at one

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "intake/batch.h"
 #include "output/maintenance.h"
@@ -25,6 +26,9 @@ enum {
     HTTP_INSIDE_CONNECTIONS = 64,
 };
 
+/* What a client may be let in to. */
+enum http_role { HTTP_DRAIN, HTTP_METRICS, HTTP_ROLES };
+
 struct http_settings {
     struct http_address address;
     struct http_address metrics_address; /* serves /metrics in its place, and both serve /health */
@@ -37,6 +41,15 @@ struct http_settings {
     uint64_t idle_timeout;
     const char *tls_cert_file; /* NULL: no TLS */
     const char *tls_key_file;
+    const char *tls_ciphers; /* NULL: all that are good */
+    const char *tls_client_ca_file; /* NULL: clients are not asked for certificates */
+    bool needs_certificate[HTTP_ROLES];
+    /* These must live until http_close(). */
+    const struct address_ranges *allowed[HTTP_ROLES]; /* NULL: any address */
+    const struct address_ranges *trusted;             /* proxies; NULL: there are none */
+    uint64_t max_address_connections;                 /* see address_bounds.h, as for the next one */
+    uint64_t max_address_failures;
+    bool proxy_protocol; /* these begin each connection to address with a PROXY header */
 };
 
 struct http_server;
@@ -53,6 +66,18 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
 /* Read the certificate and its key again; what connects from now on gets them.  False with one sentence in error, and
  * the old ones stay, if that cannot be done or they do not match.  On one thread. */
 bool http_reload_tls(struct http_server *server, char error[ERROR_MAX]);
+
+/* The same if the files have changed since, and are unchanged since the last call; what came of it is logged.  Call it
+ * every few seconds, on the same thread. */
+void http_watch_tls(struct http_server *server);
+
+/* Could http_open() read the certificate and use the ciphers?  If not, false with one sentence in error.  warning is a
+ * sentence if the certificate expires within 30 days, or has expired, else empty. */
+bool http_check_tls(const struct http_settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX]);
+
+/* Record gauges about the server at now (milliseconds of the monotonic clock).  Inside the store, on the thread that
+ * owns the slot. */
+void http_describe(const struct http_server *server, struct store *store, unsigned slot, uint64_t now);
 
 /* What requests are given to.  All four must live until http_close(). */
 struct http_modules {

@@ -1,6 +1,8 @@
 /* What the files of the HTTP server share: the one header that names libh2o's types.  Only these files include it.
  *
  *   listener.c   accepts, and hands each connection to a worker
+ *   client_certificate.c   asks for certificates
+ *   client.c     who is at the other end, and what that address may do
  *   gate.c       between a socket and libh2o: what may be read, and by whom
  *   worker.c     the thread with its loop; connections and their timeouts
  *   routes.c     the table of paths; from a request to its handler
@@ -20,9 +22,13 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "base/file_watch.h"
+#include "server/address_bounds.h"
 #include "server/chunks.h"
 #include "server/http.h"
+#include "server/rejections.h"
 #include "server/request_head.h"
+#include "server/trust.h"
 #include "server/verifier.h"
 
 /* ---- structures ---- */
@@ -66,7 +72,15 @@ struct connection {
     bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
     bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
     bool ended;             /* it was shut down, and libh2o has not noticed yet */
+    bool admitted;          /* the present request was let in before its body */
     SSL_CTX *tls;           /* a reference; NULL: none */
+    struct trust trust;
+    bool certified;   /* it has a certificate of TLS_CLIENT_CA_FILE */
+    bool counted;     /* among the connections of its peer's address */
+    uint64_t vouched; /* when voucher was last noted as an address with a right password; 0: never */
+    struct address voucher;
+    struct address peer;   /* the other end */
+    struct address client; /* who sends the present request */
     struct gate gate;
 };
 
@@ -98,15 +112,20 @@ struct worker {
 
 struct http_server {
     struct http_settings settings;
+    struct file_watch tls_files;     /* of the thread that reloads */
+    atomic_int_least64_t tls_expiry; /* of the certificate, seconds since 1970; 0: there is none */
     struct http_modules modules;
     h2o_globalconf_t config;
     struct verifier *verifier;
+    struct rejections *rejections;
+    struct address_bounds *bounds;
     int listener;
     int metrics_listener; /* -1: none */
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next four, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next five, which change only at a reload */
+    uint64_t access;              /* another number with other accounts */
     SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */
@@ -122,10 +141,16 @@ struct http_server {
 /* The socket of an address that the setting of this name has; -1 with a sentence in error. */
 int listener_open(const char *setting, const struct http_address *address, char error[ERROR_MAX]);
 
+/* ---- http.c ---- */
+
+/* Take the first link out of a list that is not empty. */
+h2o_linklist_t *http_take_first(h2o_linklist_t *list);
+
 /* ---- tls.c ---- */
 
-/* TLS with the certificate and key of these settings; NULL with a sentence in error. */
-SSL_CTX *tls_open(const struct http_settings *settings, char error[ERROR_MAX]);
+/* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a
+ * sentence in error. */
+bool tls_start(struct http_server *server, char error[ERROR_MAX]);
 
 /* A reference to what is in force; NULL: there is no TLS.  Any thread. */
 SSL_CTX *tls_ref(struct http_server *server);
@@ -137,6 +162,8 @@ void *worker_run(void *worker);
 /* How a connection comes in. */
 struct arrival {
     int fd;
+    struct address peer;
+    bool counted; /* see struct connection */
     bool inside;
     bool reserved; /* see struct connection */
     bool displace; /* all places are taken: the longest-idle stranger's connection is closed for it */
@@ -148,6 +175,9 @@ bool worker_hand_off(struct worker *worker, const struct arrival *arrival);
 /* Tell a worker to stop; returns as above. */
 bool worker_stop(struct worker *worker);
 
+/* Serve a connection: its TLS handshake, if there is TLS, and then its requests. */
+void worker_open(struct connection *connection);
+
 /* End a connection, without a word. */
 void worker_end_connection(struct connection *connection);
 
@@ -156,6 +186,43 @@ void worker_trust(struct connection *connection);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);
+
+struct response;
+
+enum admission {
+    ADMISSION_GRANTED,
+    ADMISSION_REFUSED,
+    ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
+};
+
+/* ---- client.c ---- */
+
+/* May somebody connect, who is no proxy?  False is noted.  Any thread. */
+bool client_may_connect(struct http_server *server, const struct address *peer);
+
+/* A connection that was counted is gone, or is no longer a stranger's. */
+void client_uncount(struct http_server *server, const struct address *peer);
+
+/* A connection was accepted: give it to worker_open() when it is known whose it is. */
+void client_open(struct connection *connection);
+
+/* A request begins: who sends it? */
+void client_begin_request(struct connection *connection, const struct request_head *head);
+
+/* May a request of this role be looked at, by who its client is?  As routes_admit(). */
+enum admission client_admit(struct connection *connection, enum http_role role, struct response *response);
+
+/* The credentials of a request were right. */
+void client_succeeded(struct connection *connection);
+
+/* They were wrong. */
+void client_failed(struct connection *connection, enum http_role role, struct slice authorization);
+
+/* ---- client_certificate.c ---- */
+
+/* Ask clients for certificates of the authorities (PEM) in this file; their connections note whether they have one.
+ * False with a sentence in error. */
+bool client_certificate_ask(SSL_CTX *tls, const char *ca_file, char error[ERROR_MAX]);
 
 /* ---- gate.c ---- */
 
@@ -172,14 +239,6 @@ void gate_resume(struct connection *connection);
 bool gate_run(struct worker *worker);
 
 /* ---- routes.c ---- */
-
-enum admission {
-    ADMISSION_GRANTED,
-    ADMISSION_REFUSED,
-    ADMISSION_WITHHELD, /* it cannot be told, or not now: no response */
-};
-
-struct response;
 
 /* May the body of a request be read?  By path, method and credentials.  On REFUSED, response is set; on WITHHELD, its
  * path. */

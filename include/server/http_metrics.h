@@ -5,7 +5,7 @@
 #include "store/self_metrics.h"
 
 /* Requests, for each path; a cell for each status, one for no response and one for all others. */
-enum { HTTP_STATUSES = 13 };
+enum { HTTP_STATUSES = 15 };
 extern const struct metric http_requests;
 
 /* The cell that a status is counted in; 0: no response. */
@@ -14,6 +14,8 @@ unsigned http_status_cell(int status);
 extern const struct metric http_connections_refused;
 extern const struct metric http_connections_displaced;
 extern const struct metric http_connections_timed_out;
+
+extern const struct metric http_certificate_expiry;
 
 extern const struct metric log_lines_dropped;
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "server/forwarded.h"
 
 enum { REQUEST_HEAD_MAX = 64 * 1024 /* bytes */ };
 
@@ -16,6 +16,7 @@ struct request_head {
     struct slice method;
     struct slice target;
     struct slice authorization; /* of the first such header, trimmed; empty: none */
+    struct forwarded forwarded; /* X-Forwarded-For */
     bool expects;               /* it has Expect */
     bool is_chunked;
     uint64_t content_length; /* 0 if it has none */

@@ -4,7 +4,8 @@
  *
  * ORDER   One at a time.  Users take turns, so that nobody who guesses at one user's password delays another user.  Of
  *         one user that password comes first that most requests wait for, then the one that has waited longest: many
- *         connections with one password are a sender, and many passwords are guesses.
+ *         connections with one password are a sender, and many passwords are guesses.  Decoys, who stand for names
+ *         that nobody has, have their turn if no user has: inventing names delays nobody by more than one verification.
  * BOUNDS  At most 16 passwords of a user and 1024 in all wait.  After a wrong one the next password of that user waits
  *         until half a second has passed since that one was begun, so that guessing takes only so much of the machine.
  *         A limit on who may guess how often belongs in verifier_submit(). */

@@ -30,6 +30,13 @@ struct self_terms {
 enum store_result self_count(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
                              size_t label_count, unsigned cell, double amount);
 
+/* Find what self_count() counts in, to add to it by store_add().  NULL if memory is short. */
+struct series *self_find(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
+                         size_t label_count);
+
+/* May what self_find() found before still be added to?  See store_counts_again(). */
+bool self_counts_again(const struct self_terms *terms, const struct metric *metric, struct series *counter);
+
 /* Set a gauge of ours, likewise. */
 void self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
               size_t label_count, double number);

@@ -37,6 +37,11 @@
  * written again within a second, and a series that is younger than that is not marked.  A recorder marks a
  * series, for the maintenance thread to unlink, that gives way to its sample.
  *
+ * HOLDING: A series that is unlinked is counted (removals) before it is retired, so before fence U of epoch.h.  A
+ * recorder that enters, and reads the same count after its fence R as before it found a series, either comes before U,
+ * and then what it holds is not freed until it leaves; or after U, and then it would see another count.  So it may hold
+ * counted series while it is outside, and use them if the count has not changed.
+ *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
  * meet another (list.h).  What is unlinked or replaced is freed when no thread can hold it (epoch.h). */
 #ifndef STORE_H
@@ -112,15 +117,27 @@ struct store_terms {
 struct series;
 
 /* Find a counted series of metric, or create it with all cells at 0; either keeps it alive.  On RECORDED or CREATED,
- * *counter may be added to until store_leave().  The identity's name must be metric->name; several metrics may share a
- * name as long as their series differ.  Inside only. */
+ * *counter may be added to until store_leave().  The identity's name must be metric->name, if that is not chosen;
+ * several metrics may share a name as long as their series differ.  Inside only. */
 enum store_result store_counter(struct store *store, unsigned slot, const struct identity *identity,
                                 const struct metric *metric, const struct store_terms *terms, struct series **counter);
+
+/* How many series were removed from the store.  Inside only. */
+uint64_t store_removals(const struct store *store);
+
+/* A counted series that was found inside may be held outside and used again inside, if store_removals() then says what
+ * it said before the series was found: this says whether it may be added to until store_leave(), as store_counter()
+ * does, without its identity.  If not, or if series were removed, it may be held no more.  Inside only. */
+bool store_counts_again(struct store *store, struct series *counter, const struct metric *metric,
+                        const struct store_terms *terms);
 
 /* Add to one of its cells.  Only the thread with the slot. */
 void store_add(struct series *counter, unsigned slot, unsigned cell, double amount);
 
-/* Both in one. */
+/* Add an observation to a histogram: 1 to the cell of its bucket, and the observation to that of the sum. */
+void store_observe(struct series *histogram, unsigned slot, unsigned bucket, unsigned sum, double observation);
+
+/* Find and add in one. */
 enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
                               const struct metric *metric, unsigned cell, double amount,
                               const struct store_terms *terms);

@@ -122,6 +122,7 @@ struct store {
         atomic_long weight; /* below 0 for a moment, when a new series shrinks before its own weight is added */
     atomic_size_t metric_count;
     atomic_uint_least64_t expired;
+    atomic_uint_least64_t removals; /* series that were unlinked: see HOLDING */
     _Atomic(struct stored_metric *) metrics;
     struct store_walk *walks; /* that have begun; the maintenance thread's */
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIPE_WAIT = 1000 /* milliseconds */ };
@@ -18,4 +19,10 @@ FILE *file_open(const char *path)
     else
         setvbuf(file, NULL, _IONBF, 0);
     return file;
+}
+
+bool file_is_regular(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }

@@ -49,6 +49,10 @@ static enum decompress_result inflate_all(int wrapper, struct slice body, size_t
             result = DECOMPRESS_TOO_LARGE;
             break;
         }
+        if (status == Z_MEM_ERROR) { /* the window is made when it is first needed */
+            result = DECOMPRESS_NO_MEMORY;
+            break;
+        }
         if (status == Z_STREAM_END && wrapper == GZIP_WRAPPER && !is_zero(stream.next_in, stream.avail_in))
             status = inflateReset(&stream); /* the next member (RFC 1952, 2.2) */
         if ((status != Z_OK && status != Z_STREAM_END) ||

@@ -88,6 +88,7 @@ static bool is_unit(struct slice text)
     return true;
 }
 
+/* A unit is found by its first byte, which no other has: to compare with each took half of the time of a value. */
 static bool read_unit(struct slice text, enum unit *unit, double *factor)
 {
     static const struct {
@@ -95,6 +96,7 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
         double factor;
         enum unit unit;
     } units[] = {
+        {{"", 0}, 1, UNIT_NONE},
         {{"bytes", 5}, 1, UNIT_BYTES},
         {{"kB", 2}, 1024, UNIT_BYTES},
         {{"MB", 2}, 1048576, UNIT_BYTES},
@@ -105,19 +107,13 @@ static bool read_unit(struct slice text, enum unit *unit, double *factor)
         {{"ms", 2}, 0.001, UNIT_SECONDS},
         {{"us", 2}, 0.000001, UNIT_SECONDS},
     };
-    *factor = 1;
-    *unit = UNIT_NONE;
-    if (text.length == 0)
-        return true;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (slice_equals(text, units[i].name)) {
-            *factor = units[i].factor;
-            *unit = units[i].unit;
-            return true;
-        }
-    }
-    *unit = UNIT_OTHER;
-    return is_unit(text);
+    static const unsigned char by_first_byte[256] = {
+        ['b'] = 1, ['k'] = 2, ['M'] = 3, ['G'] = 4, ['T'] = 5, ['p'] = 6, ['s'] = 7, ['m'] = 8, ['u'] = 9};
+    unsigned number = text.length == 0 ? 0 : by_first_byte[(unsigned char)text.at[0]];
+    bool known = slice_equals(text, units[number].name);
+    *factor = known ? units[number].factor : 1;
+    *unit = known ? units[number].unit : UNIT_OTHER;
+    return known || is_unit(text);
 }
 
 /* A plain decimal number of up to 15 digits at the start of text: as an integer it is an exact double, as is the power
@@ -140,7 +136,8 @@ static size_t read_plain(struct slice text, double *number)
             count++;
         }
     }
-    bool goes_on = at < text.length && (slice_is_digit(text.at[at]) || strchr(".e+-", text.at[at]) != NULL);
+    char next = at < text.length ? text.at[at] : ' ';
+    bool goes_on = slice_is_digit(next) || next == '.' || next == 'e' || next == '+' || next == '-' || next == '\0';
     if (count == 0 || goes_on)
         return 0;
     double result = (double)digits / powers[at > point ? at - point - 1 : 0];

@@ -71,8 +71,8 @@ static int admit(struct kind *kind, time_t now)
 static size_t begin_line(enum log_level level, const struct timespec *now, char *line)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    struct tm utc;
-    gmtime_r(&now->tv_sec, &utc);
+    struct tm utc = {0};
+    gmtime_r(&now->tv_sec, &utc); /* fails in the year 2147483648 */
     size_t length = strftime(line, LINE_MAX_LENGTH, "%Y-%m-%dT%H:%M:%S", &utc);
     return length + (size_t)snprintf(line + length, LINE_MAX_LENGTH - length, ".%03ldZ %s ", now->tv_nsec / 1000000,
                                      names[level]);
@@ -104,9 +104,9 @@ static void write_line(struct kind *kind, const char *line, size_t length)
 void log_write(enum log_level level, const char *format, ...)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     if (level > wanted)
         return;
+    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&state.lock);
     struct kind *kind = kind_of(format);
     if (admit(kind, now.tv_sec)) {

@@ -242,13 +242,15 @@ static bool has_finite_sums(const struct value *value)
     return is_finite(value->number) && (!has_sum || is_finite(value->words[0].number));
 }
 
-struct value *value_merge(const struct value *old, const struct value *update)
+struct value *value_merge(const struct value *old, const struct value *update, bool *too_large)
 {
+    *too_large = false;
     bool added = old != NULL && value_adds(old, update);
     struct value *result = added ? add(old, update) : copy(update);
     if (result == NULL)
         return NULL;
-    if (!is_within_bounds(result) || (added && !has_finite_sums(result))) {
+    *too_large = !is_within_bounds(result) || (added && !has_finite_sums(result));
+    if (*too_large) {
         free(result);
         return NULL;
     }

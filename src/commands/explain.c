@@ -199,12 +199,13 @@ static void count_pattern(struct line_patterns *patterns, const struct line *lin
     struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
     int author_length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
                                  (int)type.length, type.at);
-    int text_length = (int)line_pattern_of(line->message, text);
+    size_t text_length = line_pattern_of(line->message, text);
     if (author_length >= (int)sizeof author)
         author_length = sizeof author - 1;
-    int length = snprintf(pattern, sizeof pattern, "%.*s%.*s", author_length, author, text_length, text);
+    memcpy(pattern, author, (size_t)author_length);
+    memcpy(pattern + author_length, text, text_length); /* a NUL ends it no more than any other byte */
     int shown = line->message.length < sizeof example ? (int)line->message.length : (int)sizeof example;
-    line_patterns_add(patterns, (struct slice){pattern, (size_t)length},
+    line_patterns_add(patterns, (struct slice){pattern, (size_t)author_length + text_length},
                       (struct slice){line->message.at, (size_t)shown});
 }
 

@@ -186,8 +186,8 @@ static struct series *find(struct sample_output *output, const struct sample *sa
     struct explanation *explanation = (struct explanation *)output;
     struct sample_output *next = &explanation->recorder->output;
     struct recorder_tally before = explanation->recorder->tally;
-    if (explanation->found_count == EXPLANATION_FOUND) /* only rules find so many, and they observe at once */
-        explanation->found_count = 0;
+    if (explanation->found_count == EXPLANATION_FOUND)
+        forget_found(explanation); /* who finds so many uses each at once */
     struct series *series = next->find(next, sample);
     if (series == NULL) {
         append_sample(explanation, sample);

@@ -286,7 +286,7 @@ static void end_senders(struct run *run, const pthread_t *threads)
 
 static int send_all(struct run *run)
 {
-    pthread_t threads[CONNECTIONS_MAX];
+    pthread_t threads[CONNECTIONS_MAX] = {0};
     signal(SIGPIPE, SIG_IGN);
     run->begin = clock_monotonic();
     run->has_bar = isatty(STDERR_FILENO) == 1;

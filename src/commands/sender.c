@@ -123,8 +123,9 @@ static bool compress_body(struct buffer *body)
 /* A batch's id, the same whenever it is sent: 32 hexadecimal digits, or a UUID. */
 static void append_id(struct buffer *headers, const char *name, bool uuid)
 {
-    unsigned char bytes[16];
-    digest_random(bytes, sizeof bytes);
+    unsigned char bytes[16] = {0};
+    if (!digest_random(bytes, sizeof bytes))
+        headers->failed = true; /* a second batch of one id would be left out */
     append_text(headers, "%s: ", name);
     for (int i = 0; i < 16; i++)
         append_text(headers, uuid ? "%s%02x" : "%s%02X", uuid && (i == 4 || i == 6 || i == 8 || i == 10) ? "-" : "",

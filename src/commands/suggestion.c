@@ -97,7 +97,7 @@ static void add_slug(char slug[64], struct slice text)
 static bool is_plain_name(struct slice name)
 {
     for (size_t i = 0; i < name.length; i++)
-        if (!is_letter(name.at[i]) && !slice_is_digit(name.at[i]) && strchr("_-.", name.at[i]) == NULL)
+        if (!is_letter(name.at[i]) && !slice_is_digit(name.at[i]) && slice_index(SLICE("_-."), name.at[i]) == 3)
             return false;
     return name.length > 0 && name.length <= FIELD_NAME && (is_letter(name.at[0]) || name.at[0] == '_');
 }
@@ -384,7 +384,7 @@ static bool describe_json(struct suggestion *suggestion, struct buffer *out)
 {
     struct json *json = json_create(suggestion->message.length);
     const cJSON *document = json == NULL ? NULL : json_read(json, suggestion->message);
-    if (cJSON_IsObject(document))
+    if (document != NULL && cJSON_IsObject(document))
         note_members(suggestion, document, "", 1);
     bool found = suggestion->field_count > 0;
     if (found) {

@@ -85,6 +85,14 @@ static void read_password_hash(struct document_reader *reader, void *into, const
         free(hash);
         return;
     }
+    if (hash != NULL && !password_hash_is_affordable(hash)) {
+        config_note(
+            reader, &value->start_mark,
+            "password_hash costs too much to compare with: bcrypt may have cost 14, others 1000000 rounds or 64 "
+            "MiB");
+        free(hash);
+        return;
+    }
     drain->password_hash = hash;
 }
 

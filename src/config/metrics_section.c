@@ -124,7 +124,9 @@ static void read_labels(struct document_reader *reader, void *into, const yaml_n
         return;
     }
     metric->labels = config_allocate(reader, RULE_LABELS_MAX, sizeof metric->labels[0]);
-    for (const yaml_node_pair_t *pair = start; metric->labels != NULL && pair < top; pair++)
+    if (metric->labels == NULL)
+        return;
+    for (const yaml_node_pair_t *pair = start; pair < top; pair++)
         read_label(reader, reading, config_node(reader, pair->key), config_node(reader, pair->value));
     if (metric->label_count > 1 && reader->mistake_count == 0 && !reader->no_memory)
         qsort(metric->labels, metric->label_count, sizeof metric->labels[0], compare_labels);

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
+enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
 
 struct setting {
     const char *variable;
@@ -31,13 +31,27 @@ static const struct setting settings[] = {
      "host:port, [address]:port or :port to listen on"},
     {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
      "a second address, for /metrics and /health only; LISTEN_ADDRESS then serves /drain and /health"},
+    {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
+     "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
+    {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0, "the same for who may get /metrics"},
+    {"TRUSTED_PROXIES", ADDRESSES, AT(trusted_proxies), NULL, 0, 0,
+     "addresses of proxies and balancers in front; the client is then the right-most address of X-Forwarded-For that "
+     "is "
+     "not one of these"},
+    {"PROXY_PROTOCOL", SWITCH, AT(proxy_protocol), "false", 0, 0,
+     "whether TRUSTED_PROXIES begin each connection to LISTEN_ADDRESS with a PROXY header, of version 1 or 2"},
     {"PASSWORD_DRAIN", SECRET, AT(password_drain), NULL, 0, 0,
      "password of the user drain; required, unless a drain of the configuration has a password"},
-    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0, "password of the user metrics; required"},
+    {"PASSWORD_METRICS", SECRET, AT(password_metrics), NULL, 0, 0,
+     "password of the user metrics; required, unless TOKEN_METRICS is set"},
     {"PASSWORD_DRAIN_PREVIOUS", SECRET, AT(password_drain_previous), NULL, 0, 0,
      "a second password of drain, valid while it is rotated"},
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
+    {"TOKEN_METRICS", SECRET, AT(token_metrics), NULL, 0, 0,
+     "a bearer token that gets /metrics, beside the password or in its place"},
+    {"TOKEN_METRICS_PREVIOUS", SECRET, AT(token_metrics_previous), NULL, 0, 0,
+     "a second token, valid while it is rotated"},
     {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
     {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
      "the same YAML itself, for containers without files; it holds secrets"},
@@ -77,6 +91,11 @@ static const struct setting settings[] = {
      "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
      "beyond it the longest-idle connection without a right password is closed for a new one"},
+    {"MAX_ADDRESS_CONNECTIONS", NUMBER, AT(max_address_connections), "256", 0, 100000,
+     "how many of them one address may have before a right password; 0: all; an address with a right password in the "
+     "last day has no bound, nor for the next one"},
+    {"MAX_ADDRESS_LOGIN_FAILURES", NUMBER, AT(max_address_login_failures), "60", 0, 1000000,
+     "how many failed log-ins a minute one address may have before its passwords are not looked at; 0: any"},
     {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
      "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
      "memory "
@@ -92,7 +111,18 @@ static const struct setting settings[] = {
      "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
-    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0, "error, warn, info or debug"},
+    {"TLS_CIPHERS", TEXT, AT(tls_ciphers), NULL, 0, 0,
+     "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
+     "which "
+     "none is named keeps all that are good"},
+    {"TLS_CLIENT_CA_FILE", TEXT, AT(tls_client_ca_file), NULL, 0, 0,
+     "authorities (PEM): TLS_CLIENT_PATHS need a certificate of one of them, beside the password"},
+    {"TLS_CLIENT_PATHS", TEXT, AT(tls_client_paths), "/drain, /metrics", 0, 0,
+     "which paths need one; Heroku's drains have none, so /metrics alone suits them"},
+    {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
+     "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
+    {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
+     "error, warn, info, or debug, which has a line for each batch and response"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
 
@@ -137,9 +167,9 @@ static const struct unit *units_of(enum kind kind)
 /* Write a number as one would write it to set it: with the largest unit that divides it. */
 static void spell_quantity(enum kind kind, uint64_t quantity, char out[32])
 {
-    const struct unit *best = NULL;
-    for (const struct unit *unit = units_of(kind); unit->name != NULL; unit++)
-        if (quantity % unit->factor == 0 && (best == NULL || unit->factor >= best->factor))
+    const struct unit *best = units_of(kind); /* the first is 1 */
+    for (const struct unit *unit = best; unit->name != NULL; unit++)
+        if (quantity % unit->factor == 0 && unit->factor >= best->factor)
             best = unit;
     if (quantity == 0)
         snprintf(out, 32, "0");
@@ -170,10 +200,34 @@ static bool set_number(struct settings *config, const struct setting *setting, c
     return true;
 }
 
+/* May it hold passwords? */
+static bool is_secret(const struct setting *setting)
+{
+    return setting->kind == SECRET || setting->kind == DOCUMENT;
+}
+
+static void free_text(const struct setting *setting, char *text)
+{
+    if (is_secret(setting))
+        secret_free(text);
+    else
+        free(text);
+}
+
+static bool set_addresses(struct settings *config, const struct setting *setting, const char *text,
+                          char error[ERROR_MAX])
+{
+    struct setting_addresses *addresses = member_of(config, setting);
+    char wrong[ERROR_MAX];
+    return address_ranges_read(slice_of(text), &addresses->ranges, wrong) ||
+           error_set(error, "%s %.200s", setting->variable, wrong);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
+    case ADDRESSES:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
@@ -181,9 +235,11 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         if (setting->kind == SECRET && strlen(text) > PASSWORD_MAX)
             return error_set(error, "%s is longer than %d bytes", setting->variable, PASSWORD_MAX);
         char **member = member_of(config, setting);
-        free(*member);
-        *member = strdup(text);
-        return *member != NULL || error_set(error, ERROR_NO_MEMORY);
+        free_text(setting, *member);
+        *member = is_secret(setting) ? secret_keep(text) : strdup(text);
+        if (*member == NULL)
+            return error_set(error, ERROR_NO_MEMORY);
+        return setting->kind != ADDRESSES || set_addresses(config, setting, text, error);
     }
     case DURATION:
     case SIZE:
@@ -204,7 +260,7 @@ static bool set_value(struct settings *config, const struct setting *setting, co
                 return true;
             }
         }
-        return error_set(error, "%s is not %s", setting->variable, setting->meaning);
+        return error_set(error, "%s is not error, warn, info or debug", setting->variable);
     }
     return false;
 }
@@ -308,12 +364,6 @@ static const char *environment_file(const struct setting *setting)
     return setting->kind == SECRET ? getenv(variable) : NULL;
 }
 
-/* May it hold passwords? */
-static bool is_secret(const struct setting *setting)
-{
-    return setting->kind == SECRET || setting->kind == DOCUMENT;
-}
-
 /* Which of config->secret_files belongs to a secret. */
 static char *const *file_of(const struct settings *config, const struct setting *setting)
 {
@@ -353,6 +403,15 @@ static void hide_secrets(const struct given *given)
     for (int i = 0; i < SETTING_COUNT; i++)
         if (is_secret(&settings[i]) && given[i].flag != NULL)
             memset((char *)given[i].flag, '*', strlen(given[i].flag));
+}
+
+void settings_hide_environment(void)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char *value = is_secret(&settings[i]) ? getenv(settings[i].variable) : NULL;
+        if (value != NULL)
+            memset(value, '*', strlen(value));
+    }
 }
 
 /* ---- what one setting alone cannot tell ---- */
@@ -428,9 +487,35 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
         return true;
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
-    if (config->password_metrics == NULL)
+    if (config->password_metrics == NULL && config->token_metrics == NULL)
         return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
     return true;
+}
+
+/* "/drain, /metrics", in any order. */
+static bool read_paths(struct settings *config, char error[ERROR_MAX])
+{
+    struct slice text = slice_of(config->tls_client_paths);
+    for (bool more = true; more;) {
+        struct slice path = {text.at, slice_index(text, ',')};
+        more = path.length < text.length;
+        text = slice_after(text, path.length + more);
+        path = slice_trim(path);
+        if (slice_equals(path, SLICE("/drain")))
+            config->tls_client_drain = true;
+        else if (slice_equals(path, SLICE("/metrics")))
+            config->tls_client_metrics = true;
+        else
+            return error_set(error, "TLS_CLIENT_PATHS is not /drain, /metrics or both, separated by a comma");
+    }
+    return true;
+}
+
+static bool check_client_certificates(struct settings *config, char error[ERROR_MAX])
+{
+    if (config->tls_client_ca_file != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CLIENT_CA_FILE needs TLS_CERT_FILE: without TLS there are no certificates");
+    return read_paths(config, error);
 }
 
 static bool complete(struct settings *config, char error[ERROR_MAX])
@@ -443,6 +528,12 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return false;
     if ((config->tls_cert_file == NULL) != (config->tls_key_file == NULL))
         return error_set(error, "TLS_CERT_FILE and TLS_KEY_FILE go together: one of them is missing");
+    if (config->tls_ciphers != NULL && config->tls_cert_file == NULL)
+        return error_set(error, "TLS_CIPHERS is set, but TLS_CERT_FILE is not");
+    if (!check_client_certificates(config, error))
+        return false;
+    if (config->proxy_protocol && config->trusted_proxies.text == NULL)
+        return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
     if (config->max_input_memory == 0)
@@ -520,12 +611,10 @@ void settings_free(struct settings *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && !is_secret(&settings[i]))
+        if (settings[i].kind != TEXT && settings[i].kind != ADDRESSES && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
-        if (*member != NULL && is_secret(&settings[i]))
-            explicit_bzero(*member, strlen(*member));
-        free(*member);
+        free_text(&settings[i], *member);
         *member = NULL;
     }
     free(config->listen_host);
@@ -568,6 +657,7 @@ void settings_print(const struct settings *config, FILE *out)
         char number[32];
         switch (settings[i].kind) {
         case TEXT:
+        case ADDRESSES:
             text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
             break;
         case DOCUMENT:

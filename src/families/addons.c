@@ -173,8 +173,13 @@ static enum verdict read_samples(const struct line *line, const struct family_co
 /* A line of a database under the procid of another add-on.  No dyno and no command of the app's has such a procid. */
 static bool is_forwarded(const struct line *line)
 {
-    return slice_starts_with(line->message, SLICE("source=HEROKU_POSTGRES")) &&
-           slice_equals(line->appname, SLICE("app")) && slice_starts_with(line->procid, SLICE("heroku-"));
+    return slice_starts_with(line->message, SLICE("source=HEROKU_POSTGRES"));
+}
+
+static bool hears_postgres(const struct line *line)
+{
+    return slice_starts_with(line->procid, SLICE("heroku-")) &&
+           (slice_equals(line->appname, SLICE("app")) || slice_equals(line->procid, SLICE("heroku-postgres")));
 }
 
 static bool owns_postgres(const struct line *line, const struct family_context *context)
@@ -188,9 +193,8 @@ static enum verdict read_postgres(const struct line *line, struct family_context
     return read_samples(line, context, &postgres, output);
 }
 
-static bool owns_redis(const struct line *line, const struct family_context *context)
+static bool hears_redis(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("heroku-redis"));
 }
 
@@ -199,9 +203,8 @@ static enum verdict read_redis(const struct line *line, struct family_context *c
     return read_samples(line, context, &redis, output);
 }
 
-static bool owns_pgbouncer(const struct line *line, const struct family_context *context)
+static bool hears_pgbouncer(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("heroku-pgbouncer"));
 }
 
@@ -242,9 +245,8 @@ static bool is_taken(struct slice kind)
     return starts_with_one_of(kind, others, COUNT(others));
 }
 
-static bool owns_addon(const struct line *line, const struct family_context *context)
+static bool hears_addon(const struct line *line)
 {
-    (void)context;
     struct slice start = SLICE("heroku-");
     return slice_starts_with(line->procid, start) && slice_equals(line->appname, SLICE("app")) &&
            is_kind(slice_after(line->procid, start.length));
@@ -262,11 +264,12 @@ static enum verdict read_addon(const struct line *line, struct family_context *c
     return read_samples(line, context, &addon, output);
 }
 
-#define ROW(name, prefix, setting)                                                                               \
-    {                                                                                                            \
-        .prefixes = {prefix}, .lifetime = setting, .rules_after = true, .owns = owns_##name, .read = read_##name \
+#define ROW(name, prefix, setting, claim)                                                                     \
+    {                                                                                                         \
+        .prefixes = {prefix}, .lifetime = setting, .rules_after = true, .hears = hears_##name, .owns = claim, \
+        .read = read_##name                                                                                   \
     }
-const struct family postgres_family = ROW(postgres, "heroku_postgres", LIFETIME_POSTGRES);
-const struct family redis_family = ROW(redis, "heroku_redis", LIFETIME_REDIS);
-const struct family pgbouncer_family = ROW(pgbouncer, "heroku_pgbouncer", LIFETIME_POSTGRES);
-const struct family addon_family = ROW(addon, "heroku_addon", LIFETIME_POSTGRES);
+const struct family postgres_family = ROW(postgres, "heroku_postgres", LIFETIME_POSTGRES, owns_postgres);
+const struct family redis_family = ROW(redis, "heroku_redis", LIFETIME_REDIS, NULL);
+const struct family pgbouncer_family = ROW(pgbouncer, "heroku_pgbouncer", LIFETIME_POSTGRES, NULL);
+const struct family addon_family = ROW(addon, "heroku_addon", LIFETIME_POSTGRES, NULL);

@@ -82,9 +82,8 @@ static const struct metric formation_dynos = {.help = "Dynos that the process ty
 
 static const struct metric release_version = {.help = "Number of the newest release.", .type = METRIC_GAUGE};
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("api")) &&
            (slice_equals(line->appname, SLICE("app")) || slice_equals(line->appname, SLICE("heroku")));
 }
@@ -284,6 +283,6 @@ static void start_app(struct family_context *context, struct sample_output *outp
 
 const struct family api_family = {.prefixes = {"heroku_api", "heroku_formation", "heroku_release"},
                                   .rules_after = true,
-                                  .owns = owns,
+                                  .hears = hears,
                                   .read = read_line,
                                   .start_app = start_app};

@@ -81,11 +81,15 @@ struct dyno {
     struct label labels[3]; /* app, process_type, process */
 };
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
     struct process process;
-    return slice_equals(line->appname, SLICE("heroku")) && process_read(line->procid, &process) &&
-           !slice_starts_with(line->message, context->ingest_prefix);
+    return slice_equals(line->appname, SLICE("heroku")) && process_read(line->procid, &process);
+}
+
+static bool owns(const struct line *line, const struct family_context *context)
+{
+    return !slice_starts_with(line->message, context->ingest_prefix);
 }
 
 static bool read_dyno(struct slice name, struct slice app, struct dyno *dyno)
@@ -421,6 +425,7 @@ static void start_process(struct slice name, struct family_context *context, str
 const struct family dyno_family = {.prefixes = {"heroku_dyno"},
                                    .lifetime = LIFETIME_RUNTIME,
                                    .rules_after = true,
+                                   .hears = hears,
                                    .owns = owns,
                                    .read = read_line,
                                    .start_process = start_process};

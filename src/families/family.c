@@ -10,12 +10,13 @@ const struct family *const families[FAMILY_COUNT] = {
 #undef X
 };
 
-enum family_id family_of(const struct line *line, const struct family_context *context)
+unsigned families_hearing(const struct line *line)
 {
     bool numbered = line->procid.length > 0 && slice_is_digit(line->procid.at[line->procid.length - 1]);
-#define X(id, name)                        \
-    if (name##_family.owns(line, context)) \
-        return id;
+    unsigned hearing = 0;
+#define X(id, name)                                               \
+    if (name##_family.hears == NULL || name##_family.hears(line)) \
+        hearing |= 1u << id;
     if (numbered) {
         FAMILIES_OF_NUMBERED(X)
     } else {
@@ -23,12 +24,32 @@ enum family_id family_of(const struct line *line, const struct family_context *c
     }
     FAMILIES_OF_ANY(X)
 #undef X
+    return hearing;
+}
+
+static bool owns(enum family_id id, const struct line *line, const struct family_context *context)
+{
+    return families[id]->owns == NULL || families[id]->owns(line, context);
+}
+
+enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context)
+{
+    for (; hearing != 0; hearing &= hearing - 1) {
+        enum family_id id = (enum family_id)__builtin_ctz(hearing);
+        if (owns(id, line, context))
+            return id;
+    }
     return FAMILY_COUNT;
+}
+
+enum family_id family_of(const struct line *line, const struct family_context *context)
+{
+    return family_among(families_hearing(line), line, context);
 }
 
 enum family_id family_after(enum family_id before, const struct line *line, const struct family_context *context)
 {
-    bool wanted = before != FAMILY_COUNT && families[before]->rules_after && rules_family.owns(line, context);
+    bool wanted = before != FAMILY_COUNT && families[before]->rules_after && owns(FAMILY_RULES, line, context);
     return wanted ? FAMILY_RULES : FAMILY_COUNT;
 }
 

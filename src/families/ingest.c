@@ -317,6 +317,8 @@ static enum sample_rejection read_distribution(struct ingest *ingest, const cJSO
         value->number += sample->amount;
         sum += sample->key * sample->amount;
     }
+    if (!isfinite(sum) || !isfinite(value->number)) /* of numbers that are finite */
+        return REJECTED_VALUE;
     value->words[0].number = sum;
     store_pairs(value, 1, buckets, DISTRIBUTION_BOUNDS);
     return ACCEPTED;
@@ -365,11 +367,13 @@ static enum sample_rejection read_histogram(struct ingest *ingest, const cJSON *
     }
     /* The sender's own count knows of observations above the last bound; if it is less than the buckets hold, they
      * win. */
-    double told;
+    double told = 0;
     const cJSON *sent = member(object, "count");
     if (is_present(sent) && !read_count(sent, &told))
         return REJECTED_VALUE;
     value->number = is_present(sent) && told > total ? told : total;
+    if (!isfinite(value->number))
+        return REJECTED_VALUE;
     value->type = VALUE_HISTOGRAM;
     store_pairs(value, 1, pairs, kept);
     return ACCEPTED;

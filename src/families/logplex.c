@@ -4,9 +4,8 @@
 
 static const struct slice codes[LOGPLEX_CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("logplex")) || slice_equals(line->procid, SLICE("log-shuttle"));
 }
 
@@ -61,4 +60,4 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family logplex_family = {.rules_after = true, .reads_duplicates = true, .owns = owns, .read = read_line};
+const struct family logplex_family = {.rules_after = true, .reads_duplicates = true, .hears = hears, .read = read_line};

@@ -140,13 +140,17 @@ static struct slice class_of(struct slice code)
     return (struct slice){code.at, 2};
 }
 
+static bool hears(const struct line *line)
+{
+    return slice_starts_with(line->procid, SLICE("postgres.")) && slice_equals(line->appname, SLICE("app"));
+}
+
 static bool owns(const struct line *line, const struct family_context *context)
 {
     (void)context;
     struct slice text = line->message;
     struct head head;
-    return slice_starts_with(line->procid, SLICE("postgres.")) && slice_equals(line->appname, SLICE("app")) &&
-           take_head(&text, &head);
+    return take_head(&text, &head);
 }
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
@@ -178,4 +182,4 @@ static enum verdict read_line(const struct line *line, struct family_context *co
 }
 
 const struct family postgres_log_family = {
-    .prefixes = {"heroku_postgres_log"}, .rules_after = true, .owns = owns, .read = read_line};
+    .prefixes = {"heroku_postgres_log"}, .rules_after = true, .hears = hears, .owns = owns, .read = read_line};

@@ -90,7 +90,8 @@ enum { METHODS = COUNT(methods), PROTOCOLS = COUNT(protocols) };
 
 struct dyno_series {
     struct slice dyno;
-    bool known; /* the others were found */
+    struct slice type; /* empty: it is none of a process */
+    bool known;        /* the others were found */
     struct series *service;
     struct series *websocket; /* NULL until there is one */
     struct series *connect;
@@ -108,6 +109,8 @@ struct router {
     struct dyno_series dynos[DYNO_SLOTS];
     struct request_series requests[REQUEST_SLOTS];
     struct series *protocols[PROTOCOLS][3];
+    const struct dyno_series *last; /* that was found; NULL: none */
+    bool has_errors;                /* the app's own zeros are recorded */
 };
 
 static void *create_state(void)
@@ -122,9 +125,8 @@ static struct router *router_of(const struct family_context *context)
 
 /* ---- reading ---- */
 
-static bool owns(const struct line *line, const struct family_context *context)
+static bool hears(const struct line *line)
 {
-    (void)context;
     return slice_equals(line->procid, SLICE("router")) && slice_equals(line->appname, SLICE("heroku"));
 }
 
@@ -229,9 +231,25 @@ static void read_pairs(struct slice text, struct router_line *line)
     ((size_t)((end) - *(at)) >= sizeof name - 1 && memcmp(*(at), name, sizeof name - 1) == 0 && \
      (*(at) += sizeof name - 1))
 
+/* Up to the next blank, eight bytes at a time: there are six words in a line, and byte by byte they were the tenth part
+ * of its time. */
 static inline struct slice take_word(const char **at, const char *end)
 {
     const char *start = *at;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    while (end - *at >= 8) {
+        uint64_t bytes;
+        memcpy(&bytes, *at, sizeof bytes);
+        bytes ^= ones * ' ';
+        uint64_t blanks = (bytes - ones) & ~bytes & (ones << 7); /* the lowest bit is that of the first blank */
+        if (blanks != 0) {
+            *at += __builtin_ctzll(blanks) / 8;
+            return (struct slice){start, (size_t)(*at - start)};
+        }
+        *at += 8;
+    }
+#endif
     while (*at < end && **at != ' ')
         (*at)++;
     return (struct slice){start, (size_t)(*at - start)};
@@ -268,7 +286,11 @@ static void read_fields(struct slice text, struct router_line *line)
     enum { TAIL = 320 };
     struct keyvalue_reader reader;
     struct keyvalue pair;
-    line->at = line->code = line->method = line->dyno = (struct slice){"", 0};
+    const struct slice none = {"", 0};
+    line->at = none;
+    line->code = none;
+    line->method = none;
+    line->dyno = none;
     line->read = false;
     forget_tail(line);
     const char *at = text.at, *end = text.at + text.length;
@@ -362,18 +384,23 @@ static void start_app(struct family_context *context, struct sample_output *outp
 }
 
 /* The zeros of heroku_router_errors for a dyno, and for the app, as its first H14 has no dyno. */
-static void start_errors(struct slice dyno, struct family_context *context, struct sample_output *output)
+static void start_app_errors(struct family_context *context, struct sample_output *output)
 {
     record_zeros(&router_errors, (struct label){SLICE("process"), SLICE("")}, SLICE(""), context, output);
-    if (dyno.length > 0)
-        record_zeros(&router_errors, (struct label){SLICE("process"), dyno}, dyno, context, output);
+}
+
+static void start_dyno_errors(struct slice dyno, struct family_context *context, struct sample_output *output)
+{
+    record_zeros(&router_errors, (struct label){SLICE("process"), dyno}, dyno, context, output);
 }
 
 static void start_process(struct slice name, struct family_context *context, struct sample_output *output)
 {
     struct process process;
-    if (process_read(name, &process) && slice_equals(process.type, SLICE("web")))
-        start_errors(name, context, output);
+    if (process_read(name, &process) && slice_equals(process.type, SLICE("web"))) {
+        start_app_errors(context, output);
+        start_dyno_errors(name, context, output);
+    }
 }
 
 /* ---- requests ---- */
@@ -392,22 +419,34 @@ static bool is_status(struct slice text)
            slice_is_digit(text.at[2]);
 }
 
+/* The dyno that requests went to: as the line says, which may be empty or none; and what it is, its type is empty if
+ * it is none. */
+struct target {
+    struct slice dyno;
+    struct process process;
+};
+
+static struct target target_of(struct slice dyno)
+{
+    struct target target = {.dyno = dyno};
+    if (!process_read(dyno, &target.process))
+        target.process = (struct process){0};
+    return target;
+}
+
 /* Find the series of a metric that has these labels (at most 3, app first) and, if with_type or by process, those of
- * the dyno that the requests went to; by process it ends with the dyno.  dyno is as the line says, and may be empty or
- * none. */
+ * the target; by process it ends with the dyno. */
 static struct series *find_series(const struct metric *metric, const struct label *given, size_t count,
-                                  struct slice dyno, bool with_type, const struct family_context *context,
+                                  const struct target *target, bool with_type, const struct family_context *context,
                                   struct sample_output *output)
 {
     struct label labels[5];
-    struct process process = {0};
     struct sample sample = {.metric = metric, .name = slice_of(metric->name), .labels = labels};
-    bool is_process = (with_type || context->router_by_process) && process_read(dyno, &process);
-    if (is_process && context->router_by_process && !process.one_off)
-        sample.process = dyno;
+    if (context->router_by_process && target->process.type.length > 0 && !target->process.one_off)
+        sample.process = target->dyno;
     memcpy(labels, given, count * sizeof labels[0]);
     if (with_type || context->router_by_process)
-        labels[count++] = (struct label){SLICE("process_type"), process.type};
+        labels[count++] = (struct label){SLICE("process_type"), target->process.type};
     if (context->router_by_process)
         labels[count++] = (struct label){SLICE("process"), sample.process};
     sample.label_count = count;
@@ -437,7 +476,8 @@ static void count_request(const struct router_line *line, unsigned status, struc
                                  {SLICE("status"), status == 1 ? SLICE("other") : line->status}};
         series->key = key;
         series->dyno = line->dyno;
-        series->requests = find_series(&requests, labels, COUNT(labels), line->dyno, false, context, output);
+        struct target target = by_process ? target_of(line->dyno) : (struct target){0};
+        series->requests = find_series(&requests, labels, COUNT(labels), &target, false, context, output);
     }
     if (series->requests != NULL)
         output->add(output, series->requests, 0, 1);
@@ -466,11 +506,59 @@ static void count_protocol(const struct router_line *line, struct family_context
         output->add(output, *slot, 0, 1);
 }
 
-static struct series *find_by_dyno(const struct metric *metric, struct slice dyno, struct family_context *context,
-                                   struct sample_output *output)
+static struct series *find_by_dyno(const struct metric *metric, const struct target *target,
+                                   struct family_context *context, struct sample_output *output)
 {
     struct label app = {SLICE("app"), context->app};
-    return find_series(metric, &app, 1, dyno, true, context, output);
+    return find_series(metric, &app, 1, target, true, context, output);
+}
+
+/* The series that all dynos of a type share are mostly those that the dyno before has: in a batch of few lines nearly
+ * each names another dyno. */
+static bool copy_last(struct dyno_series *series, const struct router *router, const struct family_context *context)
+{
+    const struct dyno_series *last = router->last;
+    if (context->router_by_process || last == NULL || !slice_equals(last->type, series->type))
+        return false;
+    series->service = last->service;
+    series->connect = last->connect;
+    series->bytes = last->bytes;
+    return true;
+}
+
+static void find_all_by_dyno(struct dyno_series *series, const struct target *target, struct family_context *context,
+                             struct sample_output *output)
+{
+    series->service = find_by_dyno(&service_duration, target, context, output);
+    series->connect = find_by_dyno(&connect_duration, target, context, output);
+    series->bytes = find_by_dyno(&response_bytes, target, context, output);
+}
+
+static void start_errors(struct router *router, const struct target *target, struct family_context *context,
+                         struct sample_output *output)
+{
+    if (!router->has_errors)
+        start_app_errors(context, output);
+    router->has_errors = true;
+    if (target->process.type.length > 0)
+        start_dyno_errors(target->dyno, context, output);
+}
+
+/* Meet a dyno: its zeros, and the series of it or of its type. */
+static void start_dyno(struct dyno_series *series, const struct target *target, struct family_context *context,
+                       struct sample_output *output)
+{
+    struct router *router = router_of(context);
+    router->last = router->last == series ? NULL : router->last;
+    series->dyno = target->dyno;
+    series->type = target->process.type;
+    series->websocket = NULL;
+    start_errors(router, target, context, output);
+    if (!copy_last(series, router, context))
+        find_all_by_dyno(series, target, context, output);
+    series->known = series->service != NULL && series->connect != NULL && series->bytes != NULL;
+    if (series->known)
+        router->last = series;
 }
 
 /* The host that the client asked for; empty if the line has none. */
@@ -496,14 +584,8 @@ static struct dyno_series *dyno_series_of(const struct router_line *line, struct
                                           (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
     struct dyno_series *series = &router_of(context)->dynos[slot % DYNO_SLOTS];
     if (!series->known || !slice_equals(series->dyno, dyno)) {
-        struct process process;
-        series->dyno = dyno;
-        start_errors(process_read(dyno, &process) ? dyno : SLICE(""), context, output);
-        series->service = find_by_dyno(&service_duration, dyno, context, output);
-        series->websocket = NULL;
-        series->connect = find_by_dyno(&connect_duration, dyno, context, output);
-        series->bytes = find_by_dyno(&response_bytes, dyno, context, output);
-        series->known = series->service != NULL && series->connect != NULL && series->bytes != NULL;
+        struct target target = target_of(dyno);
+        start_dyno(series, &target, context, output);
         if (output->route != NULL)
             output->route(output, host_of(line));
     }
@@ -514,8 +596,10 @@ static struct dyno_series *dyno_series_of(const struct router_line *line, struct
 static void measure_websocket(const struct router_line *line, struct dyno_series *series,
                               struct family_context *context, struct sample_output *output)
 {
-    if (series->websocket == NULL)
-        series->websocket = find_by_dyno(&websocket_duration, line->dyno, context, output);
+    if (series->websocket == NULL) {
+        struct target target = target_of(line->dyno);
+        series->websocket = find_by_dyno(&websocket_duration, &target, context, output);
+    }
     if (series->websocket != NULL)
         output->observe(output, series->websocket, &websocket_duration, (double)line->service / 1000);
 }
@@ -580,7 +664,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
 const struct family router_family = {.prefixes = {"heroku_router"},
                                      .create_state = create_state,
                                      .free_state = free,
-                                     .owns = owns,
+                                     .hears = hears,
                                      .read = read_line,
                                      .start_app = start_app,
                                      .start_process = start_process};

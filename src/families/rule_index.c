@@ -33,19 +33,43 @@ static bool may_take(const struct rule *rule, unsigned first)
                                      : first != '{' && first != EMPTY /* JSON holds texts, but no pairs */;
 }
 
+/* Is the rule one of those that look for a text anywhere, in whatever line? */
+static bool looks_for_part(const struct rule *rule)
+{
+    return rule->pattern != NULL && rule_pattern_part(rule->pattern).length >= RULE_PARTS_LENGTH_MIN &&
+           rule->after == NULL && rule->fields == RULE_NO_FIELDS;
+}
+
+/* Put the rules that look for a text into index->parts, if they are many.  False if memory is short. */
+static bool open_parts(struct rule_index *index, const struct rule *rules, size_t count)
+{
+    struct rule_literal *list = calloc(count + 1, sizeof *list);
+    size_t length = 0;
+    if (list == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (looks_for_part(&rules[i]))
+            list[length++] = (struct rule_literal){rule_pattern_part(rules[i].pattern), (uint16_t)i};
+    bool opened = rule_parts_open(&index->parts, list, length < RULE_PARTS_MIN ? 0 : length);
+    free(list);
+    return opened;
+}
+
 bool rule_index_open(struct rule_index *index, const struct rule *rules, size_t count)
 {
     size_t length = 0;
     index->heads = calloc(count + 1, sizeof index->heads[0]);
     index->lists = calloc(RULE_INDEX_LISTS * count + 1, sizeof index->lists[0]);
-    if (index->heads == NULL || index->lists == NULL)
+    index->words = (count + 63) / 64;
+    if (index->heads == NULL || index->lists == NULL || !open_parts(index, rules, count))
         return false;
+    bool has_parts = index->parts.window_count > 0;
     for (size_t i = 0; i < count; i++)
         index->heads[i] = head_of(&rules[i]);
     for (unsigned first = 0; first < RULE_INDEX_LISTS; first++) {
         index->starts[first] = length;
         for (size_t i = 0; i < count; i++)
-            if (may_take(&rules[i], first))
+            if (!(has_parts && looks_for_part(&rules[i])) && may_take(&rules[i], first))
                 index->lists[length++] = (uint16_t)i;
     }
     index->starts[RULE_INDEX_LISTS] = length;
@@ -59,4 +83,30 @@ void rule_index_close(struct rule_index *index)
 {
     free(index->heads);
     free(index->lists);
+    rule_parts_close(&index->parts);
+}
+
+size_t rule_index_next_found(const struct rule_candidates *candidates, size_t from)
+{
+    for (size_t word = from / 64; word < candidates->words; word++) {
+        uint64_t bits = candidates->found[word];
+        if (word == from / 64)
+            bits &= UINT64_MAX << from % 64;
+        if (bits != 0)
+            return word * 64 + (size_t)__builtin_ctzll(bits);
+    }
+    return RULE_INDEX_NONE;
+}
+
+struct rule_candidates rule_index_find(const struct rule_index *index, struct slice line, uint64_t *found)
+{
+    unsigned list = rule_index_list(line);
+    struct rule_candidates candidates = {.list = index->lists + index->starts[list],
+                                         .end = index->lists + index->starts[list + 1],
+                                         .found = found,
+                                         .next = RULE_INDEX_NONE,
+                                         .words = index->words};
+    if (index->parts.window_count > 0 && rule_parts_find(&index->parts, line, found, index->words))
+        candidates.next = rule_index_next_found(&candidates, 0);
+    return candidates;
 }

@@ -18,6 +18,7 @@ static void free_state(void *state)
     free(reader->values);
     free(reader->scopes);
     free(reader->tallies);
+    free(reader->found);
     free(reader);
 }
 
@@ -56,6 +57,7 @@ static bool reserve_all(struct rules_reader *reader, const struct rules *rules)
 {
     return reserve((void **)&reader->values, &reader->value_capacity, rules->field_count, sizeof reader->values[0]) &&
            reserve((void **)&reader->scopes, &reader->scope_capacity, rules->scope_count, sizeof reader->scopes[0]) &&
+           reserve((void **)&reader->found, &reader->found_capacity, rules->index.words, sizeof reader->found[0]) &&
            reserve((void **)&reader->tallies, &reader->tally_capacity, rules->count, sizeof reader->tallies[0]);
 }
 
@@ -201,12 +203,11 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     if (line->message.length > RULE_LINE_MAX)
         return verdict;
     start_line(reader, line);
-    const struct rule_index *lists = &rules->index;
-    unsigned list = rule_index_list(line->message);
+    const struct rule_head *heads = rules->index.heads;
     uint64_t head = rule_index_head(line->message);
-    for (size_t i = lists->starts[list]; i < lists->starts[list + 1]; i++) {
-        size_t index = lists->lists[i];
-        if (((head ^ lists->heads[index].bytes) & lists->heads[index].mask) != 0 || !takes(reader, index))
+    struct rule_candidates candidates = rule_index_find(&rules->index, line->message, reader->found);
+    for (size_t index; (index = rule_index_next(&candidates)) != RULE_INDEX_NONE;) {
+        if (((head ^ heads[index].bytes) & heads[index].mask) != 0 || !takes(reader, index))
             continue;
         const struct rule *rule = &rules->list[index];
         reader->tallies[index].lines++;

@@ -12,6 +12,7 @@
 /* What a worker needs to read lines with, for each family. */
 struct readers {
     void *states[FAMILY_COUNT];
+    struct series_cache *series;
 };
 
 struct intake {
@@ -23,6 +24,18 @@ struct intake {
     struct arrival_clock clock;
     struct refusals refusals;
 };
+
+static bool open_readers(struct readers *readers)
+{
+    readers->series = series_cache_create();
+    return readers->series != NULL && families_open(readers->states);
+}
+
+static void close_readers(struct readers *readers)
+{
+    families_close(readers->states);
+    free(readers->series);
+}
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
 {
@@ -37,7 +50,7 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
     bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
-        complete = families_open(intake->readers[i].states);
+        complete = open_readers(&intake->readers[i]);
     if (complete)
         return intake;
     intake_free(intake);
@@ -49,7 +62,7 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     for (unsigned i = 0; intake->readers != NULL && i < intake->settings.slots; i++)
-        families_close(intake->readers[i].states);
+        close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
     overflow_names_free(intake->overflow_names);
@@ -104,10 +117,19 @@ static enum verdict read_line(struct batch_run *run, const struct line *line, en
     return families[family]->read(line, &run->context, output_of(run));
 }
 
+/* The family that owns a line.  Which ones hear its author is asked once in a batch. */
+static enum family_id find_family(struct batch_run *run, const struct line *line)
+{
+    struct procid *author = &run->procids.list[run->procid];
+    if (author->families == 0)
+        author->families = families_hearing(line);
+    return family_among(author->families, line, &run->context);
+}
+
 static void take_line(struct batch_run *run, struct slice message, const struct line *line, bool has_header)
 {
     enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
-    enum family_id family = family_of(line, &run->context);
+    enum family_id family = find_family(run, line);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
     enum family_id after = FAMILY_COUNT;
     if (verdict == VERDICT_NOT_A_METRIC)
@@ -169,9 +191,13 @@ static void take_messages(struct batch_run *run)
 
 /* ---- the ledger ---- */
 
+/* After store_enter(). */
 static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    return ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
+    struct ledger ledger = ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
+    ledger.series = intake->readers[slot].series;
+    series_cache_begin(ledger.series, store_removals(intake->store));
+    return ledger;
 }
 
 static void count_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
@@ -288,6 +314,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                                   .entities = settings->entities,
                                                   .directory = settings->directory,
                                                   .overflow_names = intake->overflow_names,
+                                                  .series = intake->readers[slot].series,
                                                   .slot = slot,
                                                   .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {

@@ -125,9 +125,37 @@ struct ledger ledger_open(struct store *store, struct entities *entities, unsign
         .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, now)};
 }
 
+static struct series *find_series(const struct ledger *ledger, const struct metric *metric)
+{
+    return self_find(&ledger->terms, metric, &ledger->app, 1);
+}
+
+/* The same through what was looked up already: a batch counts in a dozen series, and so does the next one of the app.
+ */
+static struct series *lookup_series(const struct ledger *ledger, const struct metric *metric)
+{
+    const struct sample sample = {.metric = metric, .labels = &ledger->app, .label_count = 1};
+    struct cached_series *slot = ledger->series == NULL ? NULL : series_cache_find(ledger->series, &sample, 0);
+    if (slot == NULL)
+        return find_series(ledger, metric);
+    if (slot->series != NULL && !series_cache_is_present(ledger->series, slot) &&
+        !self_counts_again(&ledger->terms, metric, slot->series))
+        slot->series = NULL;
+    if (slot->series != NULL) {
+        series_cache_renew(ledger->series, slot);
+        return slot->series;
+    }
+    struct series *series = find_series(ledger, metric);
+    if (series != NULL)
+        series_cache_keep(ledger->series, slot, &sample, 0, series, true);
+    return series;
+}
+
 static void count_cell(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
 {
-    self_count(&ledger->terms, metric, &ledger->app, 1, cell, amount);
+    struct series *series = lookup_series(ledger, metric);
+    if (series != NULL)
+        store_add(series, ledger->terms.slot, cell, amount);
 }
 
 /* The first cell makes the whole series, so it is recorded also if it is 0. */

@@ -19,7 +19,8 @@ static int64_t line_time(struct recorder *recorder)
 {
     int64_t arrival = recorder->batch.time;
     if (recorder->line_time == 0 &&
-        !(syslog_time(recorder->line->timestamp, &recorder->line_time) && recorder->line_time < arrival))
+        !(syslog_time_near(recorder->line->timestamp, &recorder->minute, &recorder->line_time) &&
+          recorder->line_time < arrival))
         recorder->line_time = arrival;
     return recorder->line_time;
 }
@@ -169,15 +170,16 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
                                struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX])
 {
     const struct metric *metric = sample->metric;
+    bool chosen = metric_is_chosen(metric);
     size_t count = 0;
-    for (size_t i = 0; metric == NULL && i < sample->label_count; i++)
+    for (size_t i = 0; chosen && i < sample->label_count; i++)
         all[count++] = sample->labels[i];
     for (size_t i = 0; i < recorder->batch.label_count; i++) {
         const struct label *label = &recorder->batch.labels[i];
-        if (metric == NULL || metric->label == NULL || !slice_equals(label->name, slice_of(metric->label)))
+        if (chosen || metric->label == NULL || !slice_equals(label->name, slice_of(metric->label)))
             all[count++] = *label;
     }
-    for (size_t i = 0; metric != NULL && i < sample->label_count; i++)
+    for (size_t i = 0; !chosen && i < sample->label_count; i++)
         if (sample->labels[i].value.length > 0) /* one without a value is none */
             all[count++] = sample->labels[i];
     return count;
@@ -209,7 +211,7 @@ static bool accept(struct recorder *recorder, const struct sample *sample, const
         rejected[REJECTED_LABELS]++;
         return false;
     }
-    if (sample->metric == NULL &&
+    if (metric_is_chosen(sample->metric) &&
         (is_reserved(identity) || rules_make(recorder->context->rules, identity_name(identity)))) {
         rejected[REJECTED_RESERVED]++;
         return false;
@@ -320,14 +322,15 @@ static void count_overflow(struct recorder *recorder, const struct sample *sampl
                                .entity = entity,
                                .lifetime = recorder_persistent(entity)};
     overflow_count(settings->overflow_names, settings->entities, &terms, recorder->batch.ledger_app,
-                   &(struct overflow){
-                       .identity = refused, .app_chose = sample->metric == NULL, .app_full = result == STORE_APP_FULL});
+                   &(struct overflow){.identity = refused,
+                                      .app_chose = metric_is_chosen(sample->metric),
+                                      .app_full = result == STORE_APP_FULL});
 }
 
 /* Can a sample that was refused go to the series that others share?  Only what adds up can. */
 static bool may_overflow(const struct sample *sample, enum store_result result)
 {
-    return is_counted(sample) || (sample->incremental && (sample->metric != NULL || result == STORE_CAPPED));
+    return (is_counted(sample) || sample->incremental) && (!metric_is_chosen(sample->metric) || result == STORE_CAPPED);
 }
 
 /* The identity of the one series that takes what all others of its metric and app cannot: all labels but app and the
@@ -357,38 +360,62 @@ static bool overflow(struct recorder *recorder, const struct sample *sample, enu
 
 /* ---- counted samples ---- */
 
-/* Find the sample's series, or make it; the one for overflow if it is over a bound.  NULL: it is refused, and counted
- * as such unless it is a zero, which says nothing. */
-static struct series *find_counter(struct recorder *recorder, const struct sample *sample, bool is_zero)
+/* A series for a sample. */
+struct counter {
+    struct series *series; /* NULL: it is refused */
+    bool shared;           /* the one for overflow: the next batch asks again whether the sample may have its own */
+};
+
+/* Find the sample's series, or make it; the one for overflow if it is over a bound.  It is counted if the sample is
+ * refused, unless it is a zero, which says nothing. */
+static struct counter find_counter(struct recorder *recorder, const struct sample *sample,
+                                   const struct store_terms *own)
 {
     struct identity identity;
-    struct series *counter = NULL;
+    struct counter counter = {0};
     if (!identify(recorder, sample, &identity))
-        return NULL;
-    struct store_terms terms = terms_of(recorder, sample);
-    terms.zero = is_zero;
+        return counter;
+    struct store_terms terms = *own;
     struct store *store = recorder->settings.store;
-    enum store_result result =
-        store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
-    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms))
-        result = store_counter(store, recorder->settings.slot, &identity, sample->metric, &terms, &counter);
+    unsigned slot = recorder->settings.slot;
+    enum store_result result = store_counter(store, slot, &identity, sample->metric, &terms, &counter.series);
+    if (is_over_bounds(result) && overflow(recorder, sample, result, &identity, &terms)) {
+        counter.shared = true;
+        result = store_counter(store, slot, &identity, sample->metric, &terms, &counter.series);
+    }
     if (result == STORE_RECORDED || result == STORE_CREATED)
         return counter;
-    if (!is_zero)
+    if (!terms.zero)
         count_result(recorder, sample, result);
-    return NULL;
+    return (struct counter){0};
 }
 
-/* The same through what the batch has looked up already. */
+/* Not inlined: what a series is known by is mostly all that is needed. */
+__attribute__((noinline)) static struct series *lookup_anew(struct recorder *recorder, const struct sample *sample,
+                                                            struct cached_series *slot, bool is_zero)
+{
+    struct series_cache *cache = recorder->settings.series;
+    struct store_terms terms = terms_of(recorder, sample);
+    terms.zero = is_zero;
+    if (slot != NULL && slot->series != NULL &&
+        store_counts_again(recorder->settings.store, slot->series, sample->metric, &terms)) {
+        series_cache_renew(cache, slot);
+        return slot->series;
+    }
+    struct counter counter = find_counter(recorder, sample, &terms);
+    if (counter.series != NULL && slot != NULL)
+        series_cache_keep(cache, slot, sample, recorder->fixed, counter.series, !counter.shared);
+    return counter.series;
+}
+
+/* The same through what was looked up already, in this batch or in one before. */
 static struct series *lookup_counter(struct recorder *recorder, const struct sample *sample, bool is_zero)
 {
-    struct cached_series *slot = series_cache_find(&recorder->series, sample);
-    if (slot != NULL && slot->series != NULL)
+    struct series_cache *cache = recorder->settings.series;
+    struct cached_series *slot = series_cache_find(cache, sample, recorder->fixed);
+    if (slot != NULL && slot->series != NULL && series_cache_is_present(cache, slot))
         return slot->series;
-    struct series *counter = find_counter(recorder, sample, is_zero);
-    if (counter != NULL && slot != NULL)
-        series_cache_keep(&recorder->series, slot, sample, counter);
-    return counter;
+    return lookup_anew(recorder, sample, slot, is_zero);
 }
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
@@ -418,8 +445,9 @@ static void observe(struct sample_output *output, struct series *histogram, cons
                     double observation)
 {
     struct recorder *recorder = (struct recorder *)output;
-    add(output, histogram, metric_bucket(metric, observation), 1);
-    store_add(histogram, recorder->settings.slot, metric->cells - 1, observation);
+    recorder->tally.recorded++;
+    store_observe(histogram, recorder->settings.slot, metric_bucket(metric, observation), metric->cells - 1,
+                  observation);
 }
 
 /* ---- reported samples ---- */
@@ -429,7 +457,7 @@ static void forget_found(struct recorder *recorder)
 {
     static _Thread_local uint64_t generation;
     recorder->output.generation = ++generation;
-    series_cache_forget(&recorder->series);
+    series_cache_begin(recorder->settings.series, store_removals(recorder->settings.store));
 }
 
 /* Values after which what could not be freed is looked at again. */
@@ -524,6 +552,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .route = route};
     recorder->settings = *settings;
     recorder->batch = *batch;
+    recorder->fixed = series_cache_fixed(batch->labels, batch->label_count);
     recorder->context = context;
     recorder->procids = procids;
     recorder->started = clock_monotonic();

@@ -1,84 +1,116 @@
 #include "intake/series_cache.h"
 
+#include <stdlib.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-void series_cache_forget(struct series_cache *cache)
+#define NOT_KEPT UINT64_MAX
+#define MULTIPLIER UINT64_C(0x9E3779B97F4A7C15) /* Fibonacci hashing */
+
+struct series_cache *series_cache_create(void)
 {
-    memset(cache->used, 0, sizeof cache->used);
-    cache->text_used = 0;
+    return calloc(1, sizeof(struct series_cache)); /* pages that no series is kept in are not used */
 }
 
-static struct cached_series *slot_of(struct series_cache *cache, const struct sample *sample)
+void series_cache_begin(struct series_cache *cache, uint64_t removals)
 {
-    if (sample->label_count > SERIES_CACHE_LABELS)
+    cache->generation++;
+    cache->removals = removals;
+}
+
+uint64_t series_cache_fixed(const struct label *labels, size_t count)
+{
+    uint64_t hash = count;
+    for (size_t i = 0; i < count; i++) {
+        hash = XXH3_64bits_withSeed(labels[i].name.at, labels[i].name.length, hash);
+        hash = XXH3_64bits_withSeed(labels[i].value.at, labels[i].value.length, hash);
+    }
+    return hash;
+}
+
+/* The first eight bytes of a text and its last eight, which overlap in a short one: labels differ in either. */
+static uint64_t ends_of(struct slice text)
+{
+    uint64_t first = 0, last = 0;
+    uint32_t half;
+    if (text.length >= sizeof first) {
+        memcpy(&first, text.at, sizeof first);
+        memcpy(&last, text.at + text.length - sizeof last, sizeof last);
+        return first ^ last << 1;
+    }
+    if (text.length >= sizeof half) {
+        memcpy(&half, text.at, sizeof half);
+        memcpy(&last, text.at + text.length - sizeof half, sizeof half);
+        return half | last << 32;
+    }
+    for (size_t i = 0; i < text.length; i++)
+        first = first << 8 | (unsigned char)text.at[i];
+    return first;
+}
+
+/* The first of the two slots that a sample may have; NULL if it may have none. */
+static struct cached_series *slots_of(struct series_cache *cache, const struct sample *sample)
+{
+    if (sample->label_count > SERIES_CACHE_LABELS || sample->metric->chosen)
         return NULL;
-    uint64_t hash = (uintptr_t)sample->metric >> 4;
-    for (size_t i = 0; i < sample->label_count; i++)
-        hash = hash * 31 + XXH3_64bits(sample->labels[i].value.at, sample->labels[i].value.length);
-    return &cache->slots[hash % SERIES_CACHE_SLOTS];
+    uint64_t hash = (uintptr_t)sample->metric;
+    size_t length = 0;
+    for (size_t i = 0; i < sample->label_count; i++) {
+        struct slice value = sample->labels[i].value;
+        length += value.length;
+        hash = (hash ^ ends_of(value) ^ value.length) * MULTIPLIER;
+        hash ^= hash >> 32;
+    }
+    hash *= MULTIPLIER;
+    return length > SERIES_CACHE_TEXT ? NULL : &cache->slots[(hash >> 32) % SERIES_CACHE_SLOTS & ~UINT64_C(1)];
 }
 
-static bool is_series_of(const struct cached_series *slot, const struct sample *sample)
+/* Is the slot's series that of the sample? */
+static bool is_series_of(const struct cached_series *slot, const struct sample *sample, uint64_t fixed)
 {
-    if (slot->metric != sample->metric || slot->label_count != sample->label_count)
+    const char *text = slot->text;
+    if (slot->metric != sample->metric || slot->label_count != sample->label_count || slot->fixed != fixed)
         return false;
-    for (size_t i = 0; i < sample->label_count; i++)
-        if (!slice_equals(slot->values[i], sample->labels[i].value))
+    for (size_t i = 0; i < sample->label_count; text += slot->lengths[i], i++)
+        if (!slice_equals((struct slice){text, slot->lengths[i]}, sample->labels[i].value))
             return false;
     return true;
 }
 
-static bool is_used(const struct series_cache *cache, const struct cached_series *slot)
+static bool is_held(const struct series_cache *cache, const struct cached_series *slot)
 {
-    size_t number = (size_t)(slot - cache->slots);
-    return (cache->used[number / 64] >> number % 64 & 1) != 0;
+    return slot->generation == cache->generation || slot->removals == cache->removals;
 }
 
-static void set_used(struct series_cache *cache, const struct cached_series *slot)
+struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample, uint64_t fixed)
 {
-    size_t number = (size_t)(slot - cache->slots);
-    cache->used[number / 64] |= UINT64_C(1) << number % 64;
-}
-
-struct cached_series *series_cache_find(struct series_cache *cache, const struct sample *sample)
-{
-    struct cached_series *slot = slot_of(cache, sample);
-    if (slot != NULL && !(is_used(cache, slot) && is_series_of(slot, sample)))
-        slot->series = NULL;
-    return slot;
-}
-
-static size_t length_of_values(const struct sample *sample)
-{
-    size_t length = 0;
-    for (size_t i = 0; i < sample->label_count; i++)
-        length += sample->labels[i].value.length;
-    return length;
-}
-
-/* A copy of text, for which there is room. */
-static struct slice copy_of(struct series_cache *cache, struct slice text)
-{
-    char *copy = cache->text + cache->text_used;
-    if (text.length == 0)
-        return text;
-    memcpy(copy, text.at, text.length);
-    cache->text_used += text.length;
-    return (struct slice){copy, text.length};
+    struct cached_series *slots = slots_of(cache, sample);
+    if (slots == NULL)
+        return NULL;
+    for (unsigned i = 0; i < 2; i++)
+        if (is_series_of(&slots[i], sample, fixed) && is_held(cache, &slots[i]))
+            return &slots[i];
+    struct cached_series *older = &slots[slots[1].generation < slots[0].generation];
+    older->series = NULL;
+    older->metric = NULL; /* until it is kept it is nobody's */
+    return older;
 }
 
 void series_cache_keep(struct series_cache *cache, struct cached_series *slot, const struct sample *sample,
-                       struct series *series)
+                       uint64_t fixed, struct series *series, bool lasts)
 {
-    if (sample->transient && length_of_values(sample) > sizeof cache->text - cache->text_used)
-        series_cache_forget(cache);
-    set_used(cache, slot);
+    char *text = slot->text;
+    slot->series = series;
     slot->metric = sample->metric;
-    slot->label_count = sample->label_count;
+    slot->fixed = fixed;
+    slot->generation = cache->generation;
+    slot->removals = lasts ? cache->removals : NOT_KEPT;
+    slot->label_count = (uint16_t)sample->label_count;
     for (size_t i = 0; i < sample->label_count; i++) {
         struct slice value = sample->labels[i].value;
-        slot->values[i] = sample->transient ? copy_of(cache, value) : value;
+        slot->lengths[i] = (uint16_t)value.length;
+        if (value.length > 0)
+            memcpy(text, value.at, value.length);
+        text += value.length;
     }
-    slot->series = series;
 }

@@ -174,38 +174,72 @@ static bool read_offset(struct slice text, int *seconds)
     return true;
 }
 
-bool syslog_time(struct slice timestamp, int64_t *microseconds)
+/* Where the parts of a timestamp stand: "2022-12-07T15:54:" "57" ".123456" "+00:00". */
+enum { MINUTE_LENGTH = 17, SECOND_END = 19, FRACTION_DIGITS = 6, FRACTION_DIGITS_MAX = 9 };
+_Static_assert(sizeof((struct syslog_minute *)0)->text == MINUTE_LENGTH, "a minute's text");
+
+/* Microseconds of the fraction that may stand at *at, which is put behind it; false if it has too many digits. */
+static bool read_fraction(struct slice timestamp, size_t *at, int64_t *microseconds)
 {
-    const char *t = timestamp.at;
-    if (timestamp.length < 20 || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':')
+    static const int scales[FRACTION_DIGITS + 1] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    *microseconds = 0;
+    if (*at == timestamp.length || timestamp.at[*at] != '.')
+        return true;
+    size_t first = *at + 1, end = first;
+    int64_t number = 0;
+    for (; end < timestamp.length && slice_is_digit(timestamp.at[end]); end++)
+        if (end < first + FRACTION_DIGITS)
+            number = number * 10 + (timestamp.at[end] - '0');
+    size_t digits = end - first;
+    *at = end;
+    *microseconds = number * scales[digits < FRACTION_DIGITS ? digits : FRACTION_DIGITS];
+    return digits <= FRACTION_DIGITS_MAX;
+}
+
+/* Microseconds since 1970 at which a minute begins, as long as its text is right, whatever the offset is. */
+static bool read_minute(const char *t, int64_t *microseconds)
+{
+    if (t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':')
         return false;
     int year = read_digits(t, 4);
     int month = read_digits(t + 5, 2);
     int day = read_digits(t + 8, 2);
     int hour = read_digits(t + 11, 2);
     int minute = read_digits(t + 14, 2);
-    int second = read_digits(t + 17, 2); /* 60 is a leap second */
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
-        minute > 59 || second < 0 || second > 60)
+        minute > 59)
         return false;
-
-    size_t at = 19;
-    int64_t fraction = 0;
-    if (t[at] == '.') {
-        size_t first = ++at;
-        int64_t scale = 1000000;
-        while (at < timestamp.length && slice_is_digit(t[at])) {
-            scale /= 10;
-            fraction += scale * (t[at] - '0');
-            at++;
-        }
-        if (at - first > 9)
-            return false;
-    }
-    int offset;
-    if (!read_offset(slice_after(timestamp, at), &offset))
-        return false;
-    int64_t seconds = days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
-    *microseconds = seconds * 1000000 + fraction;
+    *microseconds = (days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60) * 1000000;
     return true;
+}
+
+bool syslog_time_near(struct slice timestamp, struct syslog_minute *near, int64_t *microseconds)
+{
+    if (timestamp.length < SECOND_END + 1)
+        return false;
+    size_t at = SECOND_END;
+    int64_t fraction;
+    int second = read_digits(timestamp.at + MINUTE_LENGTH, 2); /* 60 is a leap second */
+    if (second < 0 || second > 60 || !read_fraction(timestamp, &at, &fraction))
+        return false;
+    struct slice offset = slice_after(timestamp, at);
+    if (near->offset_length == 0 || memcmp(near->text, timestamp.at, MINUTE_LENGTH) != 0 ||
+        !slice_equals(offset, (struct slice){near->offset, near->offset_length})) {
+        int east;
+        int64_t begin;
+        if (!read_minute(timestamp.at, &begin) || !read_offset(offset, &east))
+            return false;
+        near->microseconds = begin - east * INT64_C(1000000);
+        memcpy(near->text, timestamp.at, MINUTE_LENGTH);
+        memcpy(near->offset, offset.at, offset.length);
+        near->offset_length = offset.length;
+    }
+    *microseconds = near->microseconds + second * INT64_C(1000000) + fraction;
+    return true;
+}
+
+bool syslog_time(struct slice timestamp, int64_t *microseconds)
+{
+    struct syslog_minute none = {0};
+    return syslog_time_near(timestamp, &none, microseconds);
 }

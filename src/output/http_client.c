@@ -123,11 +123,11 @@ struct http_client *http_client_create(const struct http_url *url, bool verify)
     if (!url->tls)
         return client;
     client->context = SSL_CTX_new(TLS_client_method());
-    if (client->context != NULL) {
-        SSL_CTX_set_default_verify_paths(client->context);
+    if (client->context != NULL && SSL_CTX_set_default_verify_paths(client->context) == 1) {
         SSL_CTX_set_verify(client->context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
         return client;
     }
+    SSL_CTX_free(client->context);
     free(client);
     return NULL;
 }
@@ -203,12 +203,11 @@ static bool start_tls(struct http_client *client, char error[ERROR_MAX])
     client->tls = SSL_new(client->context);
     if (client->tls == NULL || SSL_set_fd(client->tls, client->fd) != 1)
         return error_set(error, ERROR_NO_MEMORY " for TLS");
-    if (is_address(host))
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(client->tls), host);
-    else {
-        SSL_set_tlsext_host_name(client->tls, host);
-        SSL_set1_host(client->tls, host);
-    }
+    bool is_named = is_address(host)
+                        ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(client->tls), host) == 1
+                        : SSL_set_tlsext_host_name(client->tls, host) == 1 && SSL_set1_host(client->tls, host) == 1;
+    if (!is_named) /* or any host would do */
+        return error_set(error, ERROR_NO_MEMORY " for TLS");
     if (SSL_connect(client->tls) == 1)
         return true;
     long verified = SSL_get_verify_result(client->tls);

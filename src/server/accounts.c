@@ -12,6 +12,7 @@ enum {
     RIGHT_MAX = 2, /* bcrypt, for one, looks at the first 72 bytes: more than one password can be right */
     WRONG_MAX = 8,
     WARN_INTERVAL = 60 * 1000, /* milliseconds */
+    DECOYS = 4,
 };
 
 /* What is known about the passwords of a user with a hash: digests of "user:password" under the key of this process.
@@ -26,6 +27,7 @@ struct memory {
 
 struct account {
     const struct config_drain *drain; /* NULL: the shared user */
+    bool is_decoy;                    /* nobody's; with the hash of drain, which lets nobody in */
     struct auth_realm realm;          /* of its passwords; empty if it has a hash */
     struct memory memory;
     atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
@@ -51,6 +53,10 @@ struct accounts {
     struct index apps;  /* of entries that the shared user may post for: without a password, or shared */
     struct index bound; /* apps of entries with a password */
     struct index tokens;
+    /* If there is a user with a hash, who is denied waits as long as for a hash, or the time would tell which names
+     * there are.  In a decoy's turn: a wrong password is verified under the one that its name falls to. */
+    struct account decoys[DECOYS];
+    unsigned decoy_count; /* 0: no user has a hash */
 };
 
 /* ---- finding ---- */
@@ -142,7 +148,7 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         add(&accounts->users, name, account);
     if (config_drain_has_password(drain) && drain->app != NULL)
         add(&accounts->bound, slice_of(drain->app), account);
-    if (!config_drain_has_password(drain) || drain->shared)
+    if (drain->app != NULL && (!config_drain_has_password(drain) || drain->shared))
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);
@@ -150,6 +156,22 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         auth_allow(&account->realm, drain->name, drain->password);
     else if (previous != NULL)
         take_memory(account, find(&previous->users, name));
+}
+
+/* Decoys have the hashes of users in turn, so that they take as long. */
+static void add_decoys(struct accounts *accounts)
+{
+    const struct account *hashed = NULL;
+    for (size_t i = 0; accounts->decoy_count < DECOYS; i = (i + 1) % accounts->count) {
+        if (is_hashed(&accounts->accounts[i])) {
+            hashed = &accounts->accounts[i];
+            struct account *decoy = &accounts->decoys[accounts->decoy_count++];
+            decoy->drain = hashed->drain;
+            decoy->is_decoy = true;
+            pthread_mutex_init(&decoy->memory.lock, NULL);
+        } else if (hashed == NULL && i + 1 == accounts->count)
+            return;
+    }
 }
 
 struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file, struct accounts *previous)
@@ -174,6 +196,8 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct configu
         account->realm = *shared;
         add(&accounts->users, SLICE(SHARED_USER), account);
     }
+    if (accounts->count > 0)
+        add_decoys(accounts);
     sort(&accounts->users);
     sort(&accounts->apps);
     sort(&accounts->bound);
@@ -199,6 +223,9 @@ void accounts_unref(struct accounts *accounts)
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);
         explicit_bzero(&accounts->accounts[i], sizeof accounts->accounts[i]);
     }
+    for (unsigned i = 0; i < accounts->decoy_count; i++)
+        pthread_mutex_destroy(&accounts->decoys[i].memory.lock);
+    explicit_bzero(accounts->decoys, sizeof accounts->decoys);
     free(accounts->accounts);
     free(accounts->users.entries);
     free(accounts->apps.entries);
@@ -266,8 +293,8 @@ static enum accounts_result run_attempt(struct attempt *attempt)
     switch (password_hash_verify(attempt->account->drain->password_hash,
                                  (struct slice){attempt->password, attempt->length})) {
     case PASSWORD_HASH_MATCHES:
-        remember(memory, attempt->digest, true);
-        return ACCOUNTS_ALLOWED;
+        remember(memory, attempt->digest, !attempt->account->is_decoy);
+        return attempt->account->is_decoy ? ACCOUNTS_DENIED : ACCOUNTS_ALLOWED;
     case PASSWORD_HASH_DIFFERS:
         remember(memory, attempt->digest, false);
         return ACCOUNTS_DENIED;
@@ -293,6 +320,11 @@ enum accounts_result verification_run(struct verification *verification, const s
 const struct account *verification_user(const struct verification *verification)
 {
     return verification->attempts[0].account;
+}
+
+bool verification_is_of_decoy(const struct verification *verification)
+{
+    return verification->attempts[0].account->is_decoy;
 }
 
 bool verification_equals(const struct verification *a, const struct verification *b)
@@ -333,14 +365,27 @@ static bool add_attempt(struct verification **verification, struct accounts *acc
 
 /* ---- requests ---- */
 
-/* Is the pair right?  On PENDING it was added to what must be verified. */
+/* The decoy that a user's name falls to; NULL if there is none. */
+static struct account *decoy_of(struct accounts *accounts, struct slice pair)
+{
+    if (accounts->decoy_count == 0)
+        return NULL;
+    unsigned char digest[DIGEST_SIZE];
+    digest_make_keyed(key, auth_user(pair), digest);
+    return &accounts->decoys[digest[0] % accounts->decoy_count];
+}
+
+/* Is the pair right?  account: NULL if there is no such user.  On PENDING it was added to what must be verified. */
 static enum accounts_result check_pair(struct accounts *accounts, struct account *account, struct slice pair,
                                        struct verification **verification)
 {
-    if (!is_hashed(account))
-        return auth_admits(&account->realm, pair) ? ACCOUNTS_ALLOWED : ACCOUNTS_DENIED;
+    bool hashed = account != NULL && is_hashed(account);
+    if (account != NULL && !hashed && auth_admits(&account->realm, pair))
+        return ACCOUNTS_ALLOWED;
+    if (!hashed)
+        account = decoy_of(accounts, pair);
     struct slice password = auth_password(pair);
-    if (!password_hash_can_be_of(password))
+    if (account == NULL || !password_hash_can_be_of(password))
         return ACCOUNTS_DENIED;
     unsigned char digest[DIGEST_SIZE];
     digest_make_keyed(key, pair, digest);
@@ -360,8 +405,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
     enum accounts_result result = ACCOUNTS_DENIED;
     for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
         struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
-        enum accounts_result checked =
-            found == NULL ? ACCOUNTS_DENIED : check_pair(accounts, found, credentials.pairs[i], verification);
+        enum accounts_result checked = check_pair(accounts, found, credentials.pairs[i], verification);
         if (checked == ACCOUNTS_ALLOWED)
             *account = found;
         if (checked != ACCOUNTS_DENIED)
@@ -374,6 +418,11 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
         *verification = NULL;
     }
     return result;
+}
+
+bool accounts_has_user(const struct accounts *accounts, struct slice name)
+{
+    return find(&accounts->users, name) != NULL;
 }
 
 static struct slice cut(struct slice app)

@@ -6,14 +6,29 @@
 #include "base/digest.h"
 #include "base/percent.h"
 
+/* Cut off the name of a scheme, in letters of any case, and the blanks behind it; false if it is another scheme. */
+static bool cut_scheme(struct slice *text, struct slice scheme)
+{
+    if (text->length <= scheme.length || strncasecmp(text->at, scheme.at, scheme.length) != 0 ||
+        text->at[scheme.length] != ' ')
+        return false;
+    *text = slice_after(*text, scheme.length);
+    while (text->length > 0 && text->at[0] == ' ')
+        *text = slice_after(*text, 1);
+    return true;
+}
+
+bool auth_read_token(struct slice authorization, struct slice *token)
+{
+    *token = authorization;
+    return cut_scheme(token, SLICE("Bearer")) && token->length > 0 && token->length <= PASSWORD_MAX;
+}
+
 bool auth_read(struct auth_credentials *credentials, struct slice authorization)
 {
-    struct slice scheme = SLICE("Basic ");
-    if (authorization.length < scheme.length || strncasecmp(authorization.at, scheme.at, scheme.length) != 0)
+    struct slice text = authorization;
+    if (!cut_scheme(&text, SLICE("Basic")))
         return false;
-    struct slice text = slice_after(authorization, scheme.length);
-    while (text.length > 0 && text.at[0] == ' ')
-        text = slice_after(text, 1);
     struct slice sent = {credentials->text[0], 0};
     if (base64_capacity(text.length) > AUTH_PAIR_MAX || !base64_decode(text, credentials->text[0], &sent.length))
         return false;
@@ -60,6 +75,15 @@ bool auth_allow(struct auth_realm *realm, const char *user, const char *password
     return true;
 }
 
+bool auth_allow_token(struct auth_realm *realm, const char *token)
+{
+    size_t length = token == NULL ? 0 : strlen(token);
+    if (realm->token_count == 2 || length == 0 || length > PASSWORD_MAX)
+        return false;
+    digest_make((struct slice){token, length}, realm->tokens[realm->token_count++]);
+    return true;
+}
+
 struct auth_realm auth_realm_of(const char *user, const char *password, const char *previous)
 {
     struct auth_realm realm = {0};
@@ -71,19 +95,27 @@ struct auth_realm auth_realm_of(const char *user, const char *password, const ch
 }
 
 /* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */
-bool auth_admits(const struct auth_realm *realm, struct slice pair)
+static bool is_among(struct slice secret, const unsigned char (*digests)[DIGEST_SIZE], unsigned count)
 {
     unsigned char digest[DIGEST_SIZE];
-    digest_make(pair, digest);
-    bool admitted = false;
-    for (unsigned i = 0; i < realm->count; i++)
-        admitted |= digest_equals(digest, realm->digests[i], sizeof digest);
-    return admitted;
+    digest_make(secret, digest);
+    bool found = false;
+    for (unsigned i = 0; i < count; i++)
+        found |= digest_equals(digest, digests[i], sizeof digest);
+    return found;
+}
+
+bool auth_admits(const struct auth_realm *realm, struct slice pair)
+{
+    return is_among(pair, realm->digests, realm->count);
 }
 
 bool auth_check(const struct auth_realm *realm, struct slice authorization)
 {
     struct auth_credentials credentials;
+    struct slice token;
+    if (auth_read_token(authorization, &token))
+        return is_among(token, realm->tokens, realm->token_count);
     if (!auth_read(&credentials, authorization))
         return false;
     bool admitted = false;

@@ -216,6 +216,7 @@ static size_t read_head(struct connection *connection, size_t new)
     case REQUEST_HEAD_READ:
         break;
     }
+    client_begin_request(connection, &head);
     if (!admit(connection, &head))
         return 0;
     gate->state = GATE_BODY;

@@ -197,9 +197,7 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
 {
     (void)receiver;
     while (!h2o_linklist_is_empty(messages)) {
-        h2o_multithread_message_t *message = H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
-        struct scrape *scrape = H2O_STRUCT_FROM_MEMBER(struct scrape, message, message);
-        h2o_linklist_unlink(&message->link);
+        struct scrape *scrape = H2O_STRUCT_FROM_MEMBER(struct scrape, message.link, http_take_first(messages));
         scrape->worker->pending--;
         scrape->asks = false;
         if (scrape->hold == NULL) {
@@ -247,6 +245,7 @@ bool get_metrics_authorize(h2o_req_t *request, const char *path)
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection_of(request), authorization) == ADMISSION_GRANTED)
         return true;
+    client_failed(connection_of(request), HTTP_METRICS, authorization);
     response_send_unauthorized(request, path, METRICS_CHALLENGE);
     return false;
 }

@@ -11,6 +11,13 @@ enum { STACK_SIZE = 2 * 1024 * 1024 };
 
 #define NEVER (UINT64_C(10) * 365 * 24 * 3600 * 1000) /* milliseconds */
 
+h2o_linklist_t *http_take_first(h2o_linklist_t *list)
+{
+    h2o_linklist_t *first = list->next;
+    h2o_linklist_unlink(first);
+    return first;
+}
+
 static void configure(struct http_server *server)
 {
     h2o_config_init(&server->config);
@@ -58,7 +65,13 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     if (server->workers == NULL)
         goto free_server;
     memset(server->workers, 0, settings->workers * sizeof *server->workers);
-    if (settings->tls_cert_file != NULL && (server->tls = tls_open(settings, error)) == NULL)
+    server->rejections = rejections_create();
+    server->bounds = address_bounds_create(settings->max_address_connections, settings->max_address_failures);
+    if (server->rejections == NULL || server->bounds == NULL) {
+        error_set(error, ERROR_NO_MEMORY);
+        goto free_workers;
+    }
+    if (settings->tls_cert_file != NULL && !tls_start(server, error))
         goto free_workers;
     server->metrics_listener = -1;
     server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);
@@ -77,6 +90,8 @@ close_listener:
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
+    address_bounds_free(server->bounds);
+    rejections_free(server->rejections);
     free(server->workers);
     free(server);
     return NULL;
@@ -94,6 +109,7 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     struct accounts *old_accounts = server->accounts;
     struct rules *old_rules = server->rules;
     server->accounts = accounts_ref(accounts);
+    server->access++;
     server->rules = rules_ref(rules);
     server->metrics_realm = *metrics;
     pthread_rwlock_unlock(&server->access_lock);
@@ -172,6 +188,8 @@ void http_close(struct http_server *server)
         pthread_barrier_destroy(&server->ready);
     h2o_config_dispose(&server->config);
     SSL_CTX_free(server->tls);
+    address_bounds_free(server->bounds);
+    rejections_free(server->rejections);
     pthread_rwlock_destroy(&server->access_lock);
     accounts_unref(server->accounts);
     rules_unref(server->rules);

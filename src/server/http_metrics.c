@@ -1,7 +1,7 @@
 #include "server/http_metrics.h"
 
-static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "404",  "405",  "413",
-                                                         "415", "417", "422", "503", "none", "other"};
+static const char *const status_labels[HTTP_STATUSES] = {"200", "204", "400", "401", "403", "404",  "405",  "413",
+                                                         "415", "417", "422", "429", "503", "none", "other"};
 
 const struct metric http_requests =
     SELF_COUNTERS("http_requests_total",
@@ -12,6 +12,11 @@ const struct metric http_connections_refused = SELF_COUNTER(
 const struct metric http_connections_displaced =
     SELF_COUNTER("connections_displaced_total", "Connections without a right password that were closed for others, "
                                                 "because of MAX_CONNECTIONS or MAX_INPUT_MEMORY.");
+const struct metric http_certificate_expiry = {.name = "drain_exporter_tls_certificate_expiry_timestamp_seconds",
+                                               .help = "When the certificate of TLS_CERT_FILE, or one of its chain, "
+                                                       "expires, seconds since 1970.",
+                                               .type = METRIC_GAUGE,
+                                               .self = true};
 const struct metric log_lines_dropped =
     SELF_COUNTER("log_lines_dropped_total",
                  "Lines of the program's log that were left out: too many alike in a second, or nobody reads stderr.");

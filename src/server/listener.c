@@ -102,6 +102,19 @@ static struct worker *find_strangers(struct http_server *server)
     return found;
 }
 
+/* Who has connected; false if it was refused, because the address has too many connections.  A proxy has those of all
+ * its clients. */
+static bool admit(struct http_server *server, struct arrival *arrival)
+{
+    const struct address_ranges *proxies = server->settings.trusted;
+    if (proxies != NULL && address_ranges_hold(proxies, &arrival->peer))
+        return true;
+    arrival->counted = client_may_connect(server, &arrival->peer);
+    if (!arrival->counted)
+        close(arrival->fd);
+    return arrival->counted;
+}
+
 static void hand_on(struct http_server *server, struct worker *worker, const struct arrival *arrival)
 {
     int on = 1;
@@ -113,6 +126,8 @@ static void hand_on(struct http_server *server, struct worker *worker, const str
         return;
     atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(kind, 1, memory_order_relaxed);
+    if (arrival->counted)
+        client_uncount(server, &arrival->peer);
     close(arrival->fd);
 }
 
@@ -124,10 +139,14 @@ static void refuse(struct http_server *server, int fd, size_t limit)
 }
 
 /* Accept one connection; -1 if there is none. */
-static int accept_one(int listener)
+static int accept_one(int listener, struct address *peer)
 {
     for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct sockaddr_storage socket;
+        socklen_t length = sizeof socket;
+        int fd = accept4(listener, (struct sockaddr *)&socket, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            address_of_socket(&socket, peer);
         if (fd >= 0 || (errno != EINTR && errno != ECONNABORTED)) {
             if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
                 /* Out of descriptors or memory: what waits stays in the backlog. */
@@ -142,11 +161,12 @@ static int accept_one(int listener)
 static void accept_from_inside(struct http_server *server)
 {
     int fd;
-    while (server->metrics_listener >= 0 && (fd = accept_one(server->metrics_listener)) >= 0) {
+    struct address peer;
+    while (server->metrics_listener >= 0 && (fd = accept_one(server->metrics_listener, &peer)) >= 0) {
         if (atomic_load_explicit(&server->inside_count, memory_order_relaxed) >= HTTP_INSIDE_CONNECTIONS)
             refuse(server, fd, HTTP_INSIDE_CONNECTIONS);
         else
-            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .inside = true});
+            hand_on(server, choose_worker(server), &(struct arrival){.fd = fd, .peer = peer, .inside = true});
     }
 }
 
@@ -178,13 +198,17 @@ static bool accept_from_outside(struct http_server *server)
         usleep(1000); /* the workers are closing some: until then what waits stays in the backlog */
         return false;
     }
-    int fd = accept_one(server->listener);
+    struct address peer;
+    int fd = accept_one(server->listener, &peer);
     if (fd < 0)
         return false;
     if (worker == NULL)
         refuse(server, fd, limit);
-    else
-        hand_on(server, worker, &(struct arrival){.fd = fd, .displace = full, .reserved = reserved});
+    else {
+        struct arrival arrival = {.fd = fd, .peer = peer, .displace = full, .reserved = reserved};
+        if (admit(server, &arrival))
+            hand_on(server, worker, &arrival);
+    }
     return true;
 }
 

@@ -25,6 +25,7 @@ struct post {
     struct slice query;
     struct accounts *accounts;
     struct rules *rules;
+    uint64_t access;               /* the number of the accounts */
     const struct account *account; /* one of the accounts: whose batch it is */
     bool is_decoded;               /* the next two are known */
     struct slice body;             /* in the request, or in decompressed */
@@ -99,6 +100,8 @@ static bool take_body(const struct post *post)
     };
     if (batch_process(worker->server->modules.intake, worker->slot, &batch) == BATCH_IN_PROGRESS)
         return false;
+    log_write(LOG_DEBUG, "a batch of %zu bytes, %zu decompressed, was read in %llu ms by worker %u", batch.received,
+              batch.body.length, (unsigned long long)(clock_monotonic() - now), worker->slot);
     response_send(request, &(struct response){.path = name, .status = 204, .reason = "No Content"});
     return true;
 }
@@ -169,9 +172,25 @@ static struct post begin_post(h2o_req_t *request, struct slice query)
     struct post post = {.request = request,
                         .query = query,
                         .accounts = accounts_ref(server->accounts),
-                        .rules = rules_ref(server->rules)};
+                        .rules = rules_ref(server->rules),
+                        .access = server->access};
     pthread_rwlock_unlock(&server->access_lock);
     return post;
+}
+
+/* Whom does a header let in?  As accounts_check(), which is asked if the connection does not know the header. */
+static enum accounts_result check(struct connection *connection, struct accounts *accounts, uint64_t access,
+                                  struct slice authorization, const struct account **account,
+                                  struct verification **verification)
+{
+    *verification = NULL;
+    *account = trust_recall(&connection->trust, access, authorization);
+    if (*account != NULL)
+        return ACCOUNTS_ALLOWED;
+    enum accounts_result result = accounts_check(accounts, authorization, account, verification);
+    if (result == ACCOUNTS_ALLOWED)
+        trust_keep(&connection->trust, access, *account, authorization);
+    return result;
 }
 
 enum admission post_drain_admit(struct connection *connection, struct slice authorization)
@@ -179,10 +198,11 @@ enum admission post_drain_admit(struct connection *connection, struct slice auth
     struct http_server *server = connection->worker->server;
     pthread_rwlock_rdlock(&server->access_lock);
     struct accounts *accounts = accounts_ref(server->accounts);
+    uint64_t access = server->access;
     pthread_rwlock_unlock(&server->access_lock);
     const struct account *account;
     struct verification *verification;
-    enum accounts_result result = accounts_check(accounts, authorization, &account, &verification);
+    enum accounts_result result = check(connection, accounts, access, authorization, &account, &verification);
     if (result == ACCOUNTS_PENDING)
         verification_free(verification);
     if (result == ACCOUNTS_ALLOWED)
@@ -207,9 +227,10 @@ static bool decide(struct post *post, enum accounts_result result)
         worker_trust(connection_of(post->request));
         return take_post(post);
     }
-    if (result == ACCOUNTS_DENIED)
+    if (result == ACCOUNTS_DENIED) {
+        client_failed(connection_of(post->request), HTTP_DRAIN, request_header(post->request, H2O_TOKEN_AUTHORIZATION));
         response_send_unauthorized(post->request, name, DRAIN_CHALLENGE);
-    else
+    } else
         response_withhold(post->request, name);
     return true;
 }
@@ -302,9 +323,8 @@ void post_drain_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t
 {
     (void)receiver;
     while (!h2o_linklist_is_empty(messages)) {
-        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, messages->next);
+        struct ticket *ticket = H2O_STRUCT_FROM_MEMBER(struct ticket, message.link, http_take_first(messages));
         struct waiting_post *waiting = ticket->waiting;
-        h2o_linklist_unlink(&ticket->message.link);
         ticket->worker->pending--;
         if (waiting != NULL && h2o_linklist_is_linked(&waiting->link))
             go_on(waiting, ticket);
@@ -338,8 +358,8 @@ void post_drain(h2o_req_t *request, struct slice query)
 {
     struct post post = begin_post(request, query);
     struct verification *verification;
-    enum accounts_result result =
-        accounts_check(post.accounts, request_header(request, H2O_TOKEN_AUTHORIZATION), &post.account, &verification);
+    enum accounts_result result = check(connection_of(request), post.accounts, post.access,
+                                        request_header(request, H2O_TOKEN_AUTHORIZATION), &post.account, &verification);
     if (result == ACCOUNTS_PENDING && wait_for_password(&post, verification))
         return;
     if (decide(&post, result))

@@ -10,28 +10,28 @@ struct fields {
 };
 
 /* Bytes of a method or of a header's name (RFC 9110, 5.6.2). */
-static bool is_token_byte(char byte)
-{
-    return slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-           (byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
-}
+static const bool token_bytes[256] = {['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+                                      ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+                                      ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true};
 
 static size_t count_token_bytes(struct slice text)
 {
     size_t count = 0;
-    while (count < text.length && is_token_byte(text.at[count]))
+    while (count < text.length && token_bytes[(unsigned char)text.at[count]])
         count++;
     return count;
 }
 
+/* All of the text is looked at, so that the compiler takes 16 bytes at a time: byte by byte this was the tenth part of
+ * a request of one line. */
 static bool has_control_byte(struct slice text)
 {
+    unsigned char found = 0;
     for (size_t i = 0; i < text.length; i++) {
         unsigned char byte = (unsigned char)text.at[i];
-        if ((byte < ' ' && byte != '\t') || byte == 127)
-            return true;
+        found |= (unsigned char)((byte < ' ') & (byte != '\t')) | (unsigned char)(byte == 127);
     }
-    return false;
+    return found != 0;
 }
 
 static bool is_named(struct slice name, struct slice wanted)
@@ -84,6 +84,8 @@ static const char *read_field(struct slice line, struct request_head *head, stru
         fields->hosts++;
     else if (is_named(name, SLICE("authorization")) && head->authorization.length == 0)
         head->authorization = value;
+    else if (is_named(name, SLICE("x-forwarded-for")))
+        forwarded_add(&head->forwarded, value);
     else if (is_named(name, SLICE("expect")))
         head->expects = true;
     else if (is_named(name, SLICE("content-length"))) {

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/http_metrics.h"
 
 void response_count(struct worker *worker, const char *path, int status)
@@ -12,6 +13,10 @@ void response_count(struct worker *worker, const char *path, int status)
     struct self_terms terms = {.store = store, .slot = worker->slot, .now = clock_monotonic(), .entity = ENTITY_NONE};
     self_count(&terms, &http_requests, &(struct label){SLICE("path"), slice_of(path)}, 1, http_status_cell(status), 1);
     store_leave(store, worker->slot);
+    if (status == 0)
+        log_write(LOG_DEBUG, "a request for %s: no response", path);
+    else
+        log_write(LOG_DEBUG, "a request for %s: %d", path, status);
 }
 
 void response_send(h2o_req_t *request, const struct response *response)

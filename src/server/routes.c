@@ -49,18 +49,21 @@ static const struct route {
     const char *name;    /* as it is counted */
     const char *methods; /* as the header Allow has them */
     enum side side;
-    const char *challenge; /* for who has no right password; NULL: none is needed, as for the next one */
+    enum http_role role;   /* HTTP_ROLES: of anybody, then the next two are NULL */
+    const char *challenge; /* for who has no right password */
     enum admission (*admit)(struct connection *connection, struct slice authorization);
     route_handler *handler;
 } routes[] = {
-    {"/drain", "drain", "POST", OUTSIDE, DRAIN_CHALLENGE, post_drain_admit, post_drain},
-    {"/metrics", "metrics", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
-    {"/v1/apps/", "app", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
-    {"/v2/apps/", "app", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
-    {"/singleTargetMetrics/", "target", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_target_page},
-    {"/promregatorMetrics", "self", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_self_page},
-    {"/discovery", "discovery", "GET, HEAD", INSIDE, METRICS_CHALLENGE, get_metrics_admit, get_discovery},
-    {"/health", "health", "GET, HEAD", BOTH_SIDES, NULL, NULL, get_health},
+    {"/drain", "drain", "POST", OUTSIDE, HTTP_DRAIN, DRAIN_CHALLENGE, post_drain_admit, post_drain},
+    {"/metrics", "metrics", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
+    {"/v1/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
+    {"/v2/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
+    {"/singleTargetMetrics/", "target", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
+     get_target_page},
+    {"/promregatorMetrics", "self", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
+     get_self_page},
+    {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_discovery},
+    {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
 };
 
 static bool is_served(const struct route *route, const struct connection *connection)
@@ -96,9 +99,10 @@ static bool allows_method(const struct route *route, struct slice wanted)
     return false;
 }
 
-/* May a request with this route, NULL if there is none, and method have a response of its route?  If not, what it gets
- * instead. */
-static bool is_allowed(const struct route *route, struct slice method, struct response *instead)
+/* May a request with this route, NULL if there is none, and method have a response of its route?  On REFUSED, instead
+ * is what it gets. */
+static enum admission admit(struct connection *connection, const struct route *route, struct slice method,
+                            struct response *instead)
 {
     static const char text[] = "text/plain; charset=utf-8";
     if (route == NULL)
@@ -106,9 +110,11 @@ static bool is_allowed(const struct route *route, struct slice method, struct re
     else if (!allows_method(route, method))
         *instead = (struct response){route->name,     405,           "Method Not Allowed", text, "method not allowed\n",
                                      H2O_TOKEN_ALLOW, route->methods};
+    else if (route->role == HTTP_ROLES || connection->admitted)
+        return ADMISSION_GRANTED;
     else
-        return true;
-    return false;
+        return client_admit(connection, route->role, instead);
+    return ADMISSION_REFUSED;
 }
 
 /* A reserved place is not for batches, which stay for long. */
@@ -124,14 +130,19 @@ enum admission routes_admit(struct connection *connection, const struct request_
 {
     struct slice path = {head->target.at, slice_index(head->target, '?')};
     const struct route *route = find_route(path, connection);
-    if (!is_allowed(route, head->method, response))
-        return ADMISSION_REFUSED;
-    enum admission admission = ADMISSION_WITHHELD;
+    enum admission admission = admit(connection, route, head->method, response);
+    if (admission != ADMISSION_GRANTED)
+        return admission;
     response->path = route->name;
-    if (!is_kept_out(route, connection))
+    if (is_kept_out(route, connection))
+        admission = ADMISSION_WITHHELD;
+    else
         admission = route->admit == NULL ? ADMISSION_GRANTED : route->admit(connection, head->authorization);
-    if (admission == ADMISSION_REFUSED)
+    if (admission == ADMISSION_REFUSED) {
+        client_failed(connection, route->role, head->authorization);
         *response = response_unauthorized(route->name, route->challenge);
+    }
+    connection->admitted = admission == ADMISSION_GRANTED;
     if (admission != ADMISSION_GRANTED || route->handler == post_drain)
         return admission;
     *response = (struct response){
@@ -149,14 +160,18 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request)
     struct slice path = request_path(request);
     struct slice query = slice_after(target, path.length < target.length ? path.length + 1 : target.length);
     const struct route *route = find_route(path, connection);
+    struct slice method = {request->method.base, request->method.len};
     struct response instead;
     if (connection->reserved)
         request->http1_is_persistent = 0;
-    if (is_kept_out(route, connection))
-        response_withhold(request, route->name);
-    else if (is_allowed(route, (struct slice){request->method.base, request->method.len}, &instead))
+    enum admission admission =
+        is_kept_out(route, connection) ? ADMISSION_WITHHELD : admit(connection, route, method, &instead);
+    if (admission == ADMISSION_GRANTED)
         route->handler(request, query);
-    else
+    else if (admission == ADMISSION_REFUSED)
         response_send(request, &instead);
+    else
+        response_withhold(request, route->name);
+    connection->admitted = false;
     return 0;
 }

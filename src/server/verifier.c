@@ -24,6 +24,7 @@ struct job {
 struct user {
     struct user *next; /* whose turn is later */
     const struct account *account;
+    bool is_decoy;
     struct job *jobs;
     unsigned job_count;
     uint64_t not_before; /* when the next one may be begun, milliseconds of the monotonic clock */
@@ -77,13 +78,13 @@ static void unlink_job(struct verifier *verifier, struct user *user, const struc
 }
 
 /* The user of a verification, a new one at the end if need be; NULL if memory is short. */
-static struct user *find_user(struct verifier *verifier, const struct account *account)
+static struct user *find_user(struct verifier *verifier, const struct account *account, bool is_decoy)
 {
     struct user **at = &verifier->users;
     while (*at != NULL && (*at)->account != account)
         at = &(*at)->next;
     if (*at == NULL && (*at = calloc(1, sizeof **at)) != NULL)
-        (*at)->account = account;
+        **at = (struct user){.account = account, .is_decoy = is_decoy};
     return *at;
 }
 
@@ -126,15 +127,19 @@ static struct job *best_job(const struct user *user)
 /* The user whose turn it is; NULL if it is nobody's, then *wait says for how long at most. */
 static struct user *next_user(const struct verifier *verifier, uint64_t now, uint64_t *wait)
 {
+    struct user *decoy = NULL;
     *wait = UINT64_MAX;
     for (struct user *user = verifier->users; user != NULL; user = user->next) {
-        if (user->jobs != NULL && user->not_before <= now)
+        bool is_ready = user->jobs != NULL && user->not_before <= now;
+        if (is_ready && !user->is_decoy)
             return user;
+        if (is_ready && decoy == NULL)
+            decoy = user;
         uint64_t left = user->not_before > now ? user->not_before - now : 0;
         if (left < *wait)
             *wait = left;
     }
-    return NULL;
+    return decoy;
 }
 
 static void wait_for_change(struct verifier *verifier, uint64_t now, uint64_t wait)
@@ -153,6 +158,7 @@ static void run_job(struct verifier *verifier, struct user *user)
 {
     struct job *job = verifier->running = best_job(user);
     const struct account *user_account = user->account, *account = NULL;
+    bool is_decoy = user->is_decoy;
     unlink_job(verifier, user, job);
     move_to_end(verifier, user);
     pthread_mutex_unlock(&verifier->lock);
@@ -161,7 +167,7 @@ static void run_job(struct verifier *verifier, struct user *user)
     pthread_mutex_lock(&verifier->lock);
     verifier->running = NULL;
     struct verifier_ticket *tickets = job->tickets;
-    if (result == ACCOUNTS_DENIED && (user = find_user(verifier, user_account)) != NULL)
+    if (result == ACCOUNTS_DENIED && (user = find_user(verifier, user_account, is_decoy)) != NULL)
         user->not_before = begun + PAUSE;
     pthread_mutex_unlock(&verifier->lock);
     while (tickets != NULL) {
@@ -274,7 +280,7 @@ static bool add_job(struct verifier *verifier, struct user *user, struct verific
 bool verifier_submit(struct verifier *verifier, struct verification *verification, struct verifier_ticket *ticket)
 {
     pthread_mutex_lock(&verifier->lock);
-    struct user *user = find_user(verifier, verification_user(verification));
+    struct user *user = find_user(verifier, verification_user(verification), verification_is_of_decoy(verification));
     bool joined = user != NULL && join_job(verifier, user, verification, ticket);
     bool added = user != NULL && !joined && add_job(verifier, user, verification, ticket);
     pthread_mutex_unlock(&verifier->lock);

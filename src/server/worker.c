@@ -50,11 +50,20 @@ static void leave(struct worker *worker, bool inside, bool authenticated, bool g
         atomic_fetch_sub_explicit(&worker->stranger_count, 1, memory_order_relaxed);
 }
 
+static void uncount(struct connection *connection)
+{
+    if (connection->counted)
+        client_uncount(connection->worker->server, &connection->peer);
+    connection->counted = false;
+}
+
 void worker_trust(struct connection *connection)
 {
+    client_succeeded(connection);
     if (connection->authenticated)
         return;
     leave(connection->worker, connection->inside, false, false);
+    uncount(connection);
     connection->authenticated = true;
 }
 
@@ -63,8 +72,10 @@ static void on_close(void *data)
     struct connection *connection = data;
     h2o_linklist_unlink(&connection->link);
     gate_close(connection);
+    trust_forget(&connection->trust);
     SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
+    uncount(connection);
     free(connection);
 }
 
@@ -82,6 +93,15 @@ static void on_handshake(h2o_socket_t *socket, const char *error)
         h2o_socket_close(socket);
     else
         gate_open(socket->on_close.data);
+}
+
+void worker_open(struct connection *connection)
+{
+    connection->tls = tls_ref(connection->worker->server);
+    if (connection->tls != NULL)
+        h2o_socket_ssl_handshake(connection->socket, connection->tls, NULL, on_handshake);
+    else
+        gate_open(connection);
 }
 
 /* Close the connection of the stranger for whom nothing has been done for longest. */
@@ -110,21 +130,21 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     if (connection == NULL) {
         close(fd);
         leave(worker, arrival->inside, false, true);
+        if (arrival->counted)
+            client_uncount(worker->server, &arrival->peer);
         return;
     }
     connection->worker = worker;
     connection->inside = arrival->inside;
     connection->reserved = arrival->reserved;
+    connection->counted = arrival->counted;
+    connection->peer = connection->client = arrival->peer;
     connection->changed = clock_monotonic();
     connection->socket = h2o_evloop_socket_create(worker->context.loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     connection->socket->on_close.cb = on_close;
     connection->socket->on_close.data = connection;
     h2o_linklist_insert(&worker->connections, &connection->link);
-    connection->tls = tls_ref(worker->server);
-    if (connection->tls != NULL)
-        h2o_socket_ssl_handshake(connection->socket, connection->tls, NULL, on_handshake);
-    else
-        gate_open(connection);
+    client_open(connection);
 }
 
 static void begin_stop(struct worker *worker)
@@ -138,8 +158,7 @@ static void on_hand_offs(h2o_multithread_receiver_t *receiver, h2o_linklist_t *m
 {
     struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, hand_offs, receiver);
     while (!h2o_linklist_is_empty(messages)) {
-        struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, messages->next);
-        h2o_linklist_unlink(&hand_off->message.link);
+        struct hand_off *hand_off = H2O_STRUCT_FROM_MEMBER(struct hand_off, message.link, http_take_first(messages));
         if (hand_off->arrival.fd < 0)
             begin_stop(worker);
         else
@@ -221,6 +240,7 @@ static void check_connections(struct worker *worker)
     self_count(&terms, &http_connections_displaced, NULL, 0, 0, worker->displaced);
     worker->displaced = 0;
     self_count(&terms, &log_lines_dropped, NULL, 0, 0, log_take_dropped());
+    rejections_report(worker->server->rejections, &terms);
     store_leave(store, worker->slot);
     count_errors(worker);
     post_drain_check(worker, now);

@@ -9,7 +9,7 @@ enum standing { ENDED, CHOSEN, IN_FORCE };
 
 static enum standing standing_of(const struct metric *metric)
 {
-    if (metric == NULL)
+    if (metric_is_chosen(metric))
         return CHOSEN;
     return metric_has_ended(metric) ? ENDED : IN_FORCE;
 }
@@ -65,8 +65,9 @@ static bool counts_alike(const struct series *series, const struct metric *metri
     const struct metric *counted = series_metric(series);
     if (counted == metric)
         return series->counted;
-    if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->label != NULL ||
-        metric->label != NULL || counted->type != metric->type || counted->cells != metric->cells)
+    if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->chosen ||
+        metric->chosen || counted->label != NULL || metric->label != NULL || counted->type != metric->type ||
+        counted->cells != metric->cells)
         return false;
     return counted->type != METRIC_HISTOGRAM ||
            memcmp(counted->bounds, metric->bounds, (metric->cells - 2) * sizeof metric->bounds[0]) == 0;
@@ -97,13 +98,36 @@ enum store_result store_counter(struct store *store, unsigned slot, const struct
     }
 }
 
-void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
+uint64_t store_removals(const struct store *store)
 {
-    _Atomic(double) *own = &cells_of_slot(counter->cells, slot)[cell];
-    /* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
+    return atomic_load_explicit(&store->removals, memory_order_relaxed);
+}
+
+bool store_counts_again(struct store *store, struct series *counter, const struct metric *metric,
+                        const struct store_terms *terms)
+{
+    return counts_alike(counter, metric) && !was_anothers(store, counter, ENTITY_COUNTED, ENTITY_COUNTED, terms) &&
+           refresh(counter, terms->now);
+}
+
+/* Relaxed: nobody else writes this cell, and readers want no more than some recent sum. */
+static inline void add_to(_Atomic(double) *own, double amount)
+{
     double sum = atomic_load_explicit(own, memory_order_relaxed) + amount;
     if (isfinite(sum))
         atomic_store_explicit(own, sum, memory_order_relaxed);
+}
+
+void store_add(struct series *counter, unsigned slot, unsigned cell, double amount)
+{
+    add_to(&cells_of_slot(counter->cells, slot)[cell], amount);
+}
+
+void store_observe(struct series *histogram, unsigned slot, unsigned bucket, unsigned sum, double observation)
+{
+    _Atomic(double) *own = cells_of_slot(histogram->cells, slot);
+    add_to(&own[bucket], 1);
+    add_to(&own[sum], observation);
 }
 
 enum store_result store_count(struct store *store, unsigned slot, const struct identity *identity,
@@ -174,8 +198,11 @@ static enum store_result make_next(const struct store *store, const struct serie
     if (!over && !added && update->time < old->time)
         return STORE_OUTDATED;
     bool continues = !over && value_continues(old, update);
-    *next = value_merge(added || continues ? old : NULL, update);
-    return *next == NULL ? STORE_TOO_LARGE : STORE_RECORDED;
+    bool too_large;
+    *next = value_merge(added || continues ? old : NULL, update, &too_large);
+    if (*next == NULL)
+        return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
+    return STORE_RECORDED;
 }
 
 /* How much more than the old value the next one weighs, or less. */
@@ -265,9 +292,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
             return STORE_NO_MEMORY;
         struct series *series = series_find(bucket, hash, identity);
         if (series == NULL) {
-            struct value *first = value_merge(NULL, update);
+            bool too_large;
+            struct value *first = value_merge(NULL, update, &too_large);
             if (first == NULL)
-                return STORE_TOO_LARGE;
+                return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
             struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
             if (result == STORE_CREATED)

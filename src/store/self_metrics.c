@@ -15,6 +15,23 @@ enum store_result self_count(const struct self_terms *terms, const struct metric
     return store_count(terms->store, terms->slot, &identity, metric, cell, amount, &store_terms);
 }
 
+struct series *self_find(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
+                         size_t label_count)
+{
+    struct identity identity;
+    struct store_terms store_terms = store_terms_of(terms);
+    struct series *counter = NULL;
+    identity_build(&identity, SLICE(""), slice_of(metric->name), labels, label_count);
+    enum store_result result = store_counter(terms->store, terms->slot, &identity, metric, &store_terms, &counter);
+    return result == STORE_RECORDED || result == STORE_CREATED ? counter : NULL;
+}
+
+bool self_counts_again(const struct self_terms *terms, const struct metric *metric, struct series *counter)
+{
+    struct store_terms store_terms = store_terms_of(terms);
+    return store_counts_again(terms->store, counter, metric, &store_terms);
+}
+
 void self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
               size_t label_count, double number)
 {

@@ -114,7 +114,8 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     struct stored_metric *metric = stored_metric_hold(store, identity_name(identity), birth->metric);
     if (metric == NULL)
         return STORE_NO_MEMORY;
-    struct group *group = group_hold(store, metric, terms->exempt ? ENTITY_NONE : terms->app, birth->metric == NULL);
+    struct group *group =
+        group_hold(store, metric, terms->exempt ? ENTITY_NONE : terms->app, metric_is_chosen(birth->metric));
     if (group == NULL)
         goto release_metric;
     enum store_result bounded = limits_check(store, group, weight, terms);

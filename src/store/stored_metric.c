@@ -21,7 +21,8 @@ void count_release(atomic_long *series)
 static void adopt_name(struct stored_metric *stored, const struct metric *metric)
 {
     const struct metric *before = atomic_load_explicit(&stored->metric, memory_order_acquire);
-    if (metric != NULL && before != metric && !metric_has_ended(metric) && (before == NULL || metric_has_ended(before)))
+    if (!metric_is_chosen(metric) && before != metric && !metric_has_ended(metric) &&
+        (metric_is_chosen(before) || metric_has_ended(before)))
         atomic_store_explicit(&stored->metric, metric, memory_order_release);
 }
 

@@ -363,6 +363,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
             metric->known[kept++] = series;
             continue;
         }
+        atomic_fetch_add_explicit(&store->removals, 1, memory_order_relaxed);
         LIST_CUT(bucket_of(&store->buckets, series->hash), series, next_in_bucket);
         buckets_release(&store->buckets, series->hash);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);

@@ -156,6 +156,22 @@ def batch(make):
     return b"".join(lines)
 
 
+def lines_of(make, count):
+    """A batch of so many lines."""
+    rng = random.Random(1)
+    return b"".join(make(rng, number) for number in range(count))
+
+
+def sized(size):
+    """A batch of router lines of about so many bytes."""
+    rng = random.Random(1)
+    lines, length = [], 0
+    while length < size:
+        lines.append(router_line(rng, 0))
+        length += len(lines[-1])
+    return b"".join(lines[:-1] or lines)
+
+
 def mixed_batch():
     """300 lines of the proportions 70, 25, 4 and 1, which are about 100 KB too."""
     rng = random.Random(2)
@@ -215,10 +231,10 @@ def gauge_lines(count, per_line=32, names=50):
         yield framed_line(190, "app", "web.1", encode(metrics))
 
 
-def gauges(count):
+def gauges(count, lines_each=20):
     """Batches that together make count series."""
     lines = list(gauge_lines(count))
-    return [b"".join(lines[i:i + 20]) for i in range(0, len(lines), 20)]
+    return [b"".join(lines[i:i + lines_each]) for i in range(0, len(lines), lines_each)]
 
 
 def main():

@@ -2,9 +2,11 @@
  * each. Each request has a frame id of its own, since the server drops a batch that it took before.
  *
  *     load -p PORT -b BODY [-u PATH] [-H HEADER]... [-c CONNECTIONS] [-n REQUESTS | -s SECONDS] [-r RATE] [-h HOST]
+ *          [-a APPS]
  *
  * -r: so many requests a second in all.  Their latency is counted from the time at which they were due, so that a stall
- * of the server is not hidden by requests that were not sent meanwhile. Prints one line of JSON.  An answer other than
+ * of the server is not hidden by requests that were not sent meanwhile.  -a: they are for so many apps in turn, whose
+ * names (bench00000, ...) stand at the end of PATH.  Prints one line of JSON.  An answer other than
  * 204, or a lost connection, ends it with status 1. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +26,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, HEAD_MAX = 4096, FRAME_DIGITS = 16, ANSWER_MAX = 4096, LATENCIES_MAX = 1 << 22 };
+enum {
+    CONNECTIONS_MAX = 4096,
+    HEAD_MAX = 4096,
+    FRAME_DIGITS = 16,
+    APP_DIGITS = 5,
+    APPS_MAX = 100000,
+    ANSWER_MAX = 4096,
+    LATENCIES_MAX = 1 << 22
+};
 
 /* The latency of a request goes into a table until it is full; quantiles are of those. */
 struct run {
@@ -34,6 +44,7 @@ struct run {
     const char *extra[16];
     unsigned extra_count;
     unsigned connections;
+    unsigned apps;  /* 0: the path has the name */
     uint64_t limit; /* requests; 0: none */
     double seconds; /* 0: no limit */
     double rate;    /* requests a second; 0: as fast as they are answered */
@@ -54,6 +65,7 @@ struct connection {
     int fd;
     char head[HEAD_MAX];
     size_t head_length;
+    char *app;    /* where the digits of the app's name stand in the head, if there are several */
     char *frame;  /* where the digits of the frame id stand in the head */
     size_t sent;  /* of head and body */
     uint64_t due; /* when the request was to be sent */
@@ -82,25 +94,26 @@ static uint64_t now(void)
 
 static void prepare_head(struct connection *connection)
 {
-    int length =
-        snprintf(connection->head, HEAD_MAX,
-                 "POST %s HTTP/1.1\r\nHost: %s:%d\r\nContent-Length: %zu\r\nContent-Type: application/logplex-1\r\n"
-                 "User-Agent: Logplex/v93\r\nLogplex-Drain-Token: d.cfcd3264-0000-4000-8000-000000000000\r\n"
-                 "Logplex-Frame-Id: %0*d\r\n",
-                 run.path, run.host, run.port, run.body_length, FRAME_DIGITS, 0);
+    int length = snprintf(
+        connection->head, HEAD_MAX,
+        "POST %s%.*s HTTP/1.1\r\nHost: %s:%d\r\nContent-Length: %zu\r\nContent-Type: application/logplex-1\r\n"
+        "User-Agent: Logplex/v93\r\nLogplex-Drain-Token: d.cfcd3264-0000-4000-8000-000000000000\r\n"
+        "Logplex-Frame-Id: %0*d\r\n",
+        run.path, run.apps > 0 ? APP_DIGITS : 0, "00000", run.host, run.port, run.body_length, FRAME_DIGITS, 0);
     for (unsigned i = 0; i < run.extra_count && length < HEAD_MAX; i++)
         length += snprintf(connection->head + length, (size_t)(HEAD_MAX - length), "%s\r\n", run.extra[i]);
     if (length + 2 >= HEAD_MAX)
         fail("headers", "too long");
     memcpy(connection->head + length, "\r\n", 3);
     connection->head_length = (size_t)length + 2;
+    connection->app = connection->head + strlen("POST ") + strlen(run.path);
     connection->frame = strstr(connection->head, "Logplex-Frame-Id: ") + strlen("Logplex-Frame-Id: ");
 }
 
-static void write_frame(char *digits, uint64_t frame)
+static void write_digits(char *digits, int count, uint64_t number)
 {
-    for (int i = FRAME_DIGITS - 1; i >= 0; i--, frame /= 10)
-        digits[i] = (char)('0' + frame % 10);
+    for (int i = count - 1; i >= 0; i--, number /= 10)
+        digits[i] = (char)('0' + number % 10);
 }
 
 static void watch(struct connection *connection, uint32_t events)
@@ -141,7 +154,9 @@ static void send_more(struct connection *connection)
 static void begin_request(struct connection *connection, uint64_t due)
 {
     run.sent++;
-    write_frame(connection->frame, ++run.frame);
+    write_digits(connection->frame, FRAME_DIGITS, ++run.frame);
+    if (run.apps > 0)
+        write_digits(connection->app, APP_DIGITS, run.sent % run.apps);
     connection->due = due;
     connection->sent = 0;
     connection->waiting = true;
@@ -256,8 +271,19 @@ static void serve_events(void)
     }
 }
 
+/* As many files as connections need. */
+static void raise_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= run.connections + 16)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void post_all(void)
 {
+    raise_files();
     run.poll = epoll_create1(EPOLL_CLOEXEC);
     for (unsigned i = 0; i < run.connections; i++)
         open_connection(&connections[i]);
@@ -326,8 +352,11 @@ static void read_arguments(int argc, char **argv)
 {
     const char *body = NULL;
     int option;
-    while ((option = getopt(argc, argv, "h:p:u:b:H:c:n:s:r:")) != -1) {
+    while ((option = getopt(argc, argv, "a:h:p:u:b:H:c:n:s:r:")) != -1) {
         switch (option) {
+        case 'a':
+            run.apps = (unsigned)atoi(optarg);
+            break;
         case 'h':
             run.host = optarg;
             break;
@@ -362,9 +391,10 @@ static void read_arguments(int argc, char **argv)
         }
     }
     if (body == NULL || run.port <= 0 || (run.limit == 0 && run.seconds <= 0) || run.connections == 0 ||
-        run.connections > CONNECTIONS_MAX)
+        run.connections > CONNECTIONS_MAX || run.apps > APPS_MAX)
         fail("usage",
-             "load -p PORT -b BODY (-n REQUESTS | -s SECONDS) [-c CONNECTIONS] [-r RATE] [-u PATH] [-H HEADER]...");
+             "load -p PORT -b BODY (-n REQUESTS | -s SECONDS) [-c CONNECTIONS] [-r RATE] [-u PATH] [-H HEADER]... "
+             "[-a APPS]");
     read_body(body);
 }
 

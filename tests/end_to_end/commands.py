@@ -256,6 +256,8 @@ def explain_sums_up(context):
         check(text in out, "the summary lacks %r: %s", text, out)
     # Every line has a pattern of its own: what the table cannot hold is told.
     letters = [chr(97 + i % 26) + chr(97 + i // 26 % 26) + chr(97 + i // 676 % 26) + chr(97 + i // 17576) for i in range(count)]
+    out, _ = command(context, "explain", "--summary", data=b"".join(line("some text\0%s" % text) for text in ("one", "two", "two")))
+    check(out.count("app[web]: some text\\x00") == 2, "lines that differ behind a NUL: %s", out)
     out, _ = command(context, "explain", "--summary", data=b"".join(line("free text %s" % text) for text in letters))
     more = re.search(r"\n  and (\d+) more patterns, of (\d+) lines\n", out)
     check(more is not None, "no more patterns: %s", out)

@@ -10,6 +10,7 @@ from support.lines import line, router_error
 from support.ports import free_port
 from support.processes import Process, run_to_end
 from support.waiting import patient, wait_for
+from transport import certificate, client
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 README = os.path.join(ROOT, "README.md")
@@ -44,7 +45,8 @@ def compare(shown, documented):
 @test
 def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
-    server = context.server(MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
+    cert, key = certificate(context)
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.post(router_error("H12"), "__turned_away")
     server.page()  # counts itself on the next one
@@ -98,6 +100,19 @@ def settings_are_documented(context):
         equal(documented[name][1].replace("`", ""), meaning, "what README says of %s" % name)
         if default:
             check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
+
+
+@test
+def the_security_guide_names_what_there_is(context):
+    """Settings and metrics of docker/SECURITY.md exist, and so do the files that it leads to."""
+    text = open(os.path.join(ROOT, "docker", "SECURITY.md")).read()
+    help_text = run_to_end([context.program, "--help"], seconds=20).out
+    for name in set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", text)) - {"RLIMIT_MEMLOCK", "CAP_SYS_PTRACE"}:
+        check("  %s, " % name.removesuffix("_FILE") in help_text or "  %s, " % name in help_text, "--help lacks %s", name)
+    for name in re.findall(r"drain_exporter_\w+", text):
+        check("`%s`" % name in open(README).read(), "README lacks %s", name)
+    for path in re.findall(r"\]\(([^)#]+)", text):
+        check(os.path.exists(os.path.join(ROOT, "docker", path)), "there is no %s", path)
 
 
 @test

@@ -147,11 +147,11 @@ def readers_that_do_not_read(context):
             raw.close()
 
 
-def certificate(context):
+def certificate(context, days=2):
     if shutil.which("openssl") is None:
         raise Skip("there is no openssl")
     cert, key = os.path.join(context.folder, "cert.pem"), os.path.join(context.folder, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
     return cert, key
 
@@ -241,8 +241,61 @@ def tls_health_check_and_bad_files(context):
     equal((done.status, done.err), (0, ""), "--health-check with TLS")
     equal(run_to_end([context.program, "--health-check"], LISTEN_ADDRESS=address).status, 1, "status of --health-check without TLS")
     other = context.file("other", "")
+    wrong = [{"TLS_CIPHERS": names} for names in ("ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256", "nonsense", "ECDHE+AESGCM:nonsense", "TLS_NONSENSE", "HIGH", "aNULL")]
+    for settings in wrong:
+        for arguments in ([], ["--check-config"]):
+            done = run_to_end([context.program] + arguments, **{**server.settings, **settings})
+            check(done.status == 1 and "TLS_CIPHERS" in done.err and done.err.count("\n") == 1, "%r: %r", settings, done.err)
+    done = run_to_end([context.program], **{**server.settings, "TLS_CERT_FILE": None, "TLS_KEY_FILE": None, "TLS_CIPHERS": "ECDHE+AESGCM"})
+    check(done.status == 1 and "TLS_CERT_FILE is not" in done.err, "TLS_CIPHERS without TLS: %r", done.err)
+    done = run_to_end([context.program, "--check-config"], **{**server.settings, "TLS_KEY_FILE": cert})
+    check(done.status == 1 and "TLS_KEY_FILE" in done.err and done.err.count("\n") == 1, "--check-config of a key that is none: %r", done.err)
+    done = run_to_end([context.program, "--check-config"], **server.settings)
+    check(done.status == 0 and "warning: TLS_CERT_FILE" in done.err and "expires soon: 20" in done.err, "--check-config of a short life: %r", done.err)
     subprocess.run(["openssl", "genpkey", "-algorithm", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", other], check=True, capture_output=True, timeout=60)
     for name, settings in (("TLS_KEY_FILE", {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": other}), ("TLS_KEY_FILE", {"TLS_CERT_FILE": cert, "TLS_KEY_FILE": cert}),
                            ("TLS_KEY_FILE", {"TLS_CERT_FILE": cert}), ("TLS_CERT_FILE", {"TLS_KEY_FILE": key})):
         done = run_to_end([context.program], **{**server.settings, **{"TLS_CERT_FILE": None, "TLS_KEY_FILE": None}, **settings})
         check(done.status == 1 and name in done.err and done.err.count("\n") == 1, "%r: %r", settings, done.err)
+
+
+@test
+def tls_ciphers(context):
+    cert, key = certificate(context)
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CIPHERS="ECDHE-ECDSA-AES256-GCM-SHA384:TLS_AES_128_GCM_SHA256")
+    for version, chosen in ((ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-GCM-SHA384"), (ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256")):
+        with Raw(server, client(cert, version, version)) as raw:
+            equal(raw.socket.cipher()[0], chosen, "the cipher of %s" % version.name)
+            equal(raw.ask(HEALTH).status, 200, "health")
+
+
+@test
+def tls_files_are_watched(context):
+    """A certificate that is exchanged on disk is served without a signal, and not before its key fits."""
+    cert, key = certificate(context)
+    old = open(cert).read().strip()
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
+    both = context.file("both.pem", old + "\n")
+
+    def served():
+        with Raw(server, client(both)) as raw:
+            return ssl.DER_cert_to_PEM_cert(raw.socket.getpeercert(True)).strip()
+
+    def days_left():
+        server.tls = client(both)
+        return (server.page().value("drain_exporter_tls_certificate_expiry_timestamp_seconds") - time.time()) / 86400
+
+    check(1.9 < days_left() < 2.1, "the certificate expires in %g days", days_left())
+    old_key = open(key).read()
+    certificate(context, days=60)
+    new, new_key = open(cert).read().strip(), open(key).read()
+    open(both, "a").write(new + "\n")
+    with open(key, "w") as out:  # the certificate is there already
+        out.write(old_key)
+    wait_for(lambda: "but the old ones stay: TLS_KEY_FILE" in server.log(), "a pair that does not match is refused")
+    equal(served(), old, "the certificate while the key does not fit")
+    with open(key + ".new", "w") as out:
+        out.write(new_key)
+    os.rename(key + ".new", key)
+    wait_for(lambda: served() == new, "the new certificate is served")
+    check(59.9 < days_left() < 60.1, "the new certificate expires in %g days", days_left())

@@ -65,13 +65,31 @@ static void check_label_names(const struct sample *sample)
     }
 }
 
+static void check_l2met(const struct sample *sample)
+{
+    REQUIRE(metric_is_chosen(sample->metric) && slice_equals(sample->namespace, SLICE("l2met")) &&
+            sample->name_limited);
+    for (size_t i = 0; i < sample->label_count; i++)
+        REQUIRE(sample->labels[i].value.length <= 128);
+}
+
+static void check_name(const struct sample *sample)
+{
+    REQUIRE(slice_equals(sample->name, slice_of(sample->metric->name)) && sample->namespace.length == 0);
+    for (size_t i = 0; i < sample->label_count; i++)
+        REQUIRE(is_plain(sample->labels[i].value));
+}
+
 static void check_counted(const struct sample *sample)
 {
     REQUIRE(sample->cell < sample->metric->cells && sample->metric->cells <= METRIC_CELLS_MAX);
     REQUIRE(isfinite(sample->amount) && sample->label_count <= LABELS_MAX);
-    REQUIRE(slice_equals(sample->name, slice_of(sample->metric->name)) && sample->namespace.length == 0);
     for (size_t i = 0; i < sample->label_count; i++)
-        REQUIRE(sample->labels[i].value.length <= VALUE_KEPT && is_plain(sample->labels[i].value));
+        REQUIRE(sample->labels[i].value.length <= VALUE_KEPT);
+    if (sample->metric->chosen)
+        check_l2met(sample);
+    else
+        check_name(sample);
     check_label_names(sample);
 }
 
@@ -98,13 +116,6 @@ static void check_value(const struct value *value)
     REQUIRE(value->number >= 0 && isfinite(value->words[0].number));
     for (size_t i = 1; i <= value->size; i++)
         REQUIRE(i == 1 || value->words[i - 1].number < value->words[i].number);
-}
-
-static void check_l2met(const struct sample *sample)
-{
-    REQUIRE(sample->metric == NULL && slice_equals(sample->namespace, SLICE("l2met")) && sample->name_limited);
-    for (size_t i = 0; i < sample->label_count; i++)
-        REQUIRE(sample->labels[i].value.length <= 128);
 }
 
 static void record(struct sample_output *output, const struct sample *sample)

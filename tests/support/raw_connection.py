@@ -12,8 +12,9 @@ from support.waiting import patient
 class Raw:
     """A connection to a server.  Answers are read strictly."""
 
-    def __init__(self, server, tls=None, timeout=20.0):
-        self.socket = socket.create_connection((server.host, server.port), patient(timeout))
+    def __init__(self, server, tls=None, timeout=20.0, source=None):
+        """source: the address that it comes from, such as 127.0.0.2."""
+        self.socket = socket.create_connection((server.host, server.port), patient(timeout), source_address=source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")

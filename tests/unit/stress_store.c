@@ -50,6 +50,15 @@ static unsigned long failures;
         }                                                                              \
     } while (0)
 
+/* A counted series that a recorder holds while it is outside. */
+struct held {
+    const struct metric *metric;
+    unsigned key;
+    uint64_t removals;
+    struct series *series; /* NULL: none */
+};
+enum { HELD = 64 };
+
 /* What each recorder knows it did: the plain table.  Whole numbers, so that sums are exact in any order. */
 struct recorder {
     pthread_t thread;
@@ -60,6 +69,9 @@ struct recorder {
     double born;    /* churn series that were created by this recorder */
     double churned; /* increments of churn series */
     unsigned long updates;
+    uint64_t removals; /* since it entered */
+    struct held held[HELD];
+    unsigned long used_again;
 };
 static struct recorder recorders[RECORDERS];
 
@@ -97,10 +109,31 @@ static enum store_result add(struct recorder *recorder, const char *name, unsign
                         &(struct store_terms){.now = now, .lifetime = lifetime});
 }
 
+/* Add to a series that may be held since a time inside before this one. */
+static enum store_result count_held(struct recorder *recorder, const struct metric *metric, unsigned key, unsigned cell,
+                                    const struct store_terms *terms)
+{
+    struct held *held = &recorder->held[(key * 2 + (metric == &many_cells)) % HELD];
+    enum store_result result = STORE_RECORDED;
+    bool same = held->series != NULL && held->metric == metric && held->key == key;
+    if (same && held->removals == recorder->removals && store_counts_again(store, held->series, metric, terms))
+        recorder->used_again++;
+    else {
+        struct identity identity;
+        identify(&identity, metric->name, key);
+        *held = (struct held){.metric = metric, .key = key, .removals = recorder->removals};
+        result = store_counter(store, recorder->slot, &identity, metric, terms, &held->series);
+    }
+    if (held->series != NULL)
+        store_add(held->series, recorder->slot, cell, key + 1);
+    return result;
+}
+
 static void record_some(struct recorder *recorder)
 {
     uint64_t now = clock_now();
     store_enter(store, recorder->slot);
+    recorder->removals = store_removals(store);
     for (int i = 0; i < BATCH; i++) {
         uint64_t random = next_random(&recorder->random);
         unsigned key = (unsigned)(random >> 8) % (random % 4 != 0 ? HOT : KEYS);
@@ -125,10 +158,9 @@ static void record_some(struct recorder *recorder)
 
         const struct metric *metric = random >> 30 & 1 ? &few_cells : &many_cells;
         unsigned passing = (unsigned)(now / 5 % 50) * 1000 + key % 16;
-        identify(&identity, metric->name, passing);
         /* All that is added to a series is a multiple of its key, so what another left there would be seen. */
-        result = store_count(store, recorder->slot, &identity, metric, (unsigned)(random >> 31) % metric->cells,
-                             passing + 1, &(struct store_terms){.now = now, .lifetime = CHURN_LIFETIME});
+        result = count_held(recorder, metric, passing, (unsigned)(random >> 31) % metric->cells,
+                            &(struct store_terms){.now = now, .lifetime = CHURN_LIFETIME});
         CHECK(result == STORE_RECORDED || result == STORE_CREATED, "counting gave %d", (int)result);
         recorder->born += result == STORE_CREATED;
 
@@ -266,6 +298,7 @@ int main(int argc, char **argv)
         total.born += recorders[i].born;
         total.churned += recorders[i].churned;
         total.updates += recorders[i].updates;
+        total.used_again += recorders[i].used_again;
         for (unsigned key = 0; key < KEYS; key++) {
             total.added[key] += recorders[i].added[key];
             for (int cell = 0; cell < 2; cell++)
@@ -290,6 +323,7 @@ int main(int argc, char **argv)
     CHECK((double)usage.expired == total.born, "%g churn series were born, %g expired", total.born,
           (double)usage.expired);
     CHECK(usage.series == KEYS * 4, "the weight is %zu, not %d", usage.series, KEYS * 4);
+    CHECK(total.used_again > 100, "only %lu times was a held series used again", total.used_again);
     CHECK(total.born > 100, "only %g churn series were born: nothing was tested", total.born);
     /* With nobody inside, all that was replaced or removed can be freed; what is left is the series that live. */
     for (unsigned round = 0; round < 3; round++) {

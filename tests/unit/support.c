@@ -92,6 +92,7 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 /* A found series is the sample itself, kept to be written when it is added to. */
 static struct sample found[64];
 static struct label found_labels[64][5];
+static char found_names[64][256]; /* a name is valid during the call only */
 static size_t found_count;
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
@@ -101,6 +102,9 @@ static struct series *find(struct sample_output *output, const struct sample *sa
     found[found_count] = *sample;
     memcpy(found_labels[found_count], sample->labels, sample->label_count * sizeof sample->labels[0]);
     found[found_count].labels = found_labels[found_count];
+    assert_true(sample->name.length < sizeof found_names[0]);
+    memcpy(found_names[found_count], sample->name.at, sample->name.length);
+    found[found_count].name.at = found_names[found_count];
     return (struct series *)&found[found_count++];
 }
 

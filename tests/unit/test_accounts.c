@@ -308,7 +308,7 @@ static void verified_once(void **state)
     (void)state;
     const char *cheap = hashes[8];
     struct accounts *accounts = make_hashed(cheap, NULL);
-    check_known(accounts, "shop:a shop:secret nobody:a shop:", "PPDD");
+    check_known(accounts, "shop:a shop:secret nobody:a shop:", "PPPD");
     denied(accounts, "shop:a");
     check_known(accounts, "shop:a shop:b shop:secret", "DPP");
     allowed(accounts, "shop:secret");
@@ -343,6 +343,40 @@ static void verified_once(void **state)
     assert_int_equal(look(accounts, large, &account, &verification), ACCOUNTS_PENDING);
     assert_int_equal(verification_run(verification, &account), ACCOUNTS_DENIED);
     verification_free(verification);
+    accounts_unref(accounts);
+}
+
+/* Neither what is known at once nor the turn tells who there is. */
+static void strangers_wait_too(void **state)
+{
+    (void)state;
+    char yaml[512];
+    sprintf(yaml,
+            "drains: [{name: shop, app: my-shop, password_hash: '%s'}, {name: team, app: t, password: one}, "
+            "{name: blog, app: my-blog}]",
+            hashes[8]);
+    struct accounts *accounts = make("shared", yaml, NULL);
+    check_known(accounts, "team:one drain:shared shop:x team:x drain:x blog:x nobody:x nobody:secret", "AAPPPPPP");
+    /* Also a password that fits a hash lets nobody in under another name. */
+    denied(accounts, "nobody:secret");
+    denied(accounts, "team:secret");
+    denied(accounts, "drain:secret");
+    denied(accounts, "nobody:x");
+    /* What was wrong once is known, as with users. */
+    check_known(accounts, "nobody:secret team:secret nobody:x shop:secret", "DDDP");
+    struct verification *verification;
+    const struct account *account;
+    look(accounts, "nobody:y", &account, &verification);
+    assert_true(verification_is_of_decoy(verification));
+    verification_free(verification);
+    look(accounts, "shop:y", &account, &verification);
+    assert_false(verification_is_of_decoy(verification));
+    verification_free(verification);
+    accounts_unref(accounts);
+
+    /* Where nobody has a hash, nobody waits. */
+    accounts = make("shared", several, NULL);
+    check_known(accounts, "shop:x nobody:x drain:x", "DDD");
     accounts_unref(accounts);
 }
 
@@ -442,11 +476,17 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passwords),       cmocka_unit_test(apps),
-        cmocka_unit_test(turned_away),     cmocka_unit_test(only_listed_apps),
-        cmocka_unit_test(shared_password), cmocka_unit_test(last_batches),
-        cmocka_unit_test(kinds_of_hashes), cmocka_unit_test(verified_once),
-        cmocka_unit_test(verifications),   cmocka_unit_test(reload),
+        cmocka_unit_test(passwords),
+        cmocka_unit_test(apps),
+        cmocka_unit_test(turned_away),
+        cmocka_unit_test(only_listed_apps),
+        cmocka_unit_test(shared_password),
+        cmocka_unit_test(last_batches),
+        cmocka_unit_test(kinds_of_hashes),
+        cmocka_unit_test(verified_once),
+        cmocka_unit_test(strangers_wait_too),
+        cmocka_unit_test(verifications),
+        cmocka_unit_test(reload),
         cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);

@@ -41,6 +41,41 @@ static void passwords(void **state)
     assert_false(auth_allow(&realm, "drain", "third"));
 }
 
+static bool check_token(const char *header)
+{
+    return auth_check(&realm, guarded(slice_of(header)));
+}
+
+static void tokens(void **state)
+{
+    (void)state;
+    realm = (struct auth_realm){0};
+    assert_false(check_token("Bearer t0ken"));
+    assert_true(auth_allow(&realm, "metrics", "secret"));
+    assert_true(auth_allow_token(&realm, "t0ken"));
+    assert_true(check_token("Bearer t0ken"));
+    assert_true(check_token("bEARER  t0ken"));
+    static const char *const wrong[] = {
+        "Bearer t0ke", "Bearer t0kenx",         "Bearer ", "Bearer", "Bearert0ken", "t0ken",
+        "Basic t0ken", "Bearer metrics:secret", "",        "Bear",   "Bearer T0KEN"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(check_token(wrong[i]));
+    assert_false(check("Basic ", "t0ken"));
+    assert_false(check("Basic ", "metrics:t0ken"));
+    assert_true(check("Basic ", "metrics:secret"));
+    /* Two while it is rotated, no more. */
+    assert_false(auth_allow_token(&realm, ""));
+    assert_false(auth_allow_token(&realm, NULL));
+    assert_true(auth_allow_token(&realm, "second"));
+    assert_true(check_token("Bearer second"));
+    assert_true(check_token("Bearer t0ken"));
+    assert_false(auth_allow_token(&realm, "third"));
+    static char longer[PASSWORD_MAX + 2];
+    memset(longer, 'x', sizeof longer - 1);
+    realm.token_count = 0;
+    assert_false(auth_allow_token(&realm, longer));
+}
+
 static void bounds(void **state)
 {
     (void)state;
@@ -106,7 +141,7 @@ static void queries(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(passwords), cmocka_unit_test(bounds), cmocka_unit_test(pairs),
-                                       cmocka_unit_test(queries)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(passwords), cmocka_unit_test(tokens), cmocka_unit_test(bounds),
+                                       cmocka_unit_test(pairs), cmocka_unit_test(queries)};
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
 }

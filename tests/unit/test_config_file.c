@@ -153,6 +153,10 @@ static const struct {
      ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
     {DRAIN "  password_hash: $9$zzzzzzzzzzzzzzzz$zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n",
      ":4:18: drain \"a\": password_hash is not a whole hash of a kind that crypt(3) knows\n"},
+    {DRAIN "  password_hash: $2b$31$Y4GUBsiqaAXu63iRsOOksuh0TZb4Pbn3C0vuR6x7XA0byNLYKphxC\n",
+     ":4:18: drain \"a\": password_hash costs too much to compare with: bcrypt may have cost 14, others 1000000 rounds "
+     "or 64 "
+     "MiB\n"},
     /* tokens */
     {DRAIN "  tokens: d.1\n", ":4:11: drain \"a\": tokens must be a list\n"},
     {DRAIN "  tokens: [d.1, '', {}]\n",
@@ -642,16 +646,108 @@ static void reserved_names(void **state)
     assert_false(reserved_label(SLICE("apps"), RESERVED_FROM_DRAINS));
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+/* A part of the secret, made anew: it stands nowhere else. */
+static void spell_part(char part[9], int number)
+{
+    for (int i = 0; i < 8; i++)
+        part[i] = (char)('a' + (number * 7 + i * 11) % 26);
+    part[8] = '\0';
+}
+
+/* How often a text stands in the memory that can be written, but not on this stack. */
+static unsigned count_in_memory(const char *text)
+{
+    unsigned count = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    FILE *memory = fopen("/proc/self/mem", "r");
+    assert_true(maps != NULL && memory != NULL);
+    static char block[1 << 16]; /* not looked at itself, see below */
+    while (fgets(line, sizeof line, maps) != NULL) {
+        unsigned long from, to;
+        char mode[5];
+        assert_int_equal(sscanf(line, "%lx-%lx %4s", &from, &to, mode), 3);
+        if (strncmp(mode, "rw", 2) != 0 || strstr(line, "[stack]") != NULL)
+            continue;
+        for (unsigned long at = from; at < to; at += sizeof block - 16) {
+            ssize_t length = pread(fileno(memory), block, to - at < sizeof block ? to - at : sizeof block, (off_t)at);
+            bool is_ours = at < (unsigned long)block + sizeof block && at + sizeof block > (unsigned long)block;
+            for (char *found = block; !is_ours && length > 0; found++) {
+                found = memmem(found, (size_t)(block + length - found), text, strlen(text));
+                if (found == NULL)
+                    break;
+                count++;
+            }
+        }
+    }
+    fclose(maps);
+    fclose(memory);
+    explicit_bzero(block, sizeof block);
+    return count;
+}
+
+/* "...a password: abcdefgh... ": each of its eight letters must be gone when the passwords are forgotten, also those
+ * that stood in a smaller place while the text grew. */
+static void no_copy_is_left(void **state)
+{
+    (void)state;
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL)
+        skip(); /* valgrind keeps the stack elsewhere */
+    char part[9];
+    static const char *const kinds[] = {"%s", "'%s'", "\"%s\"", "|\n    %s", ">\n    %s"};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        size_t capacity = 4096;
+        char *text = malloc(capacity), secret[8 * 9 + 1] = "";
+        for (int i = 0; i < 9; i++) {
+            spell_part(part, i);
+            strcat(secret, part);
+        }
+        int length = sprintf(text, "drains:\n- name: shop\n  app: shop\n  password: ");
+        length += sprintf(text + length, kinds[kind], secret);
+        length += sprintf(text + length, "\n");
+        explicit_bzero(secret, sizeof secret);
+        struct buffer mistakes = {0};
+        struct configuration *configuration =
+            configuration_parse((struct slice){text, (size_t)length}, "CONFIG", PASSWORDS_WITHOUT_SHARED, &mistakes);
+        assert_non_null(configuration);
+        spell_part(part, 1);
+        if (kind < 3)
+            assert_true(count_in_memory(part) >= 2); /* the text, and the configuration's */
+        explicit_bzero(text, capacity);
+        free(text);
+        configuration_forget_passwords(configuration);
+        for (int i = 0; i < 9; i++) {
+            spell_part(part, i);
+            assert_int_equal(count_in_memory(part), 0);
+        }
+        configuration_free(configuration);
+    }
+}
+
+#else
+
+static void no_copy_is_left(void **state)
+{
+    (void)state;
+    skip(); /* all memory of the sanitizer would have to be read */
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid),          cmocka_unit_test(mistakes),
-        cmocka_unit_test(rule_mistakes),  cmocka_unit_test(rule_bounds),
-        cmocka_unit_test(bounds),         cmocka_unit_test(many),
-        cmocka_unit_test(shared_user),    cmocka_unit_test(cuts),
-        cmocka_unit_test(files),          cmocka_unit_test(unknown_passwords),
-        cmocka_unit_test(loading),        cmocka_unit_test(telling),
-        cmocka_unit_test(reserved_names), cmocka_unit_test(options),
+        cmocka_unit_test(valid),           cmocka_unit_test(mistakes),
+        cmocka_unit_test(rule_mistakes),   cmocka_unit_test(rule_bounds),
+        cmocka_unit_test(bounds),          cmocka_unit_test(many),
+        cmocka_unit_test(shared_user),     cmocka_unit_test(cuts),
+        cmocka_unit_test(files),           cmocka_unit_test(unknown_passwords),
+        cmocka_unit_test(loading),         cmocka_unit_test(telling),
+        cmocka_unit_test(reserved_names),  cmocka_unit_test(options),
+        cmocka_unit_test(no_copy_is_left),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
 }

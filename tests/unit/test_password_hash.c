@@ -31,6 +31,57 @@ static void whole(void **state)
         assert_false(password_hash_is_whole(others[i]));
 }
 
+static void affordable(void **state)
+{
+    (void)state;
+    static const char *const cheap[] = {"$2b$14$",         "$2y$04$",
+                                        "$2a$10$",         "$y$j9T$",
+                                        "$y$jBT$",         "$gy$j9T$",
+                                        "$7$CU..../....",  "$5$salt$",
+                                        "$6$salt$",        "$6$rounds=1000000$",
+                                        "$5$rounds=1000$", "$sha1$262144$",
+                                        "$md5$salt$",      "$md5,rounds=84279$",
+                                        "$1$salt$",        "$3$$"};
+    static const char *const dear[] = {"$2b$15$",
+                                       "$2b$31$",
+                                       "$2b$99$",
+                                       "$2b",
+                                       "$2",
+                                       "$2b$",
+                                       "$y$jCT$",
+                                       "$y$jFT$",
+                                       "$y$jzT$",
+                                       "$y$",
+                                       "$y$j9",
+                                       "$y$j9T",
+                                       "$y$j9T.$",
+                                       "$y$j9T5.$",
+                                       "$gy$jFT$",
+                                       "$7$DU..../....",
+                                       "$7$CU....0....",
+                                       "$7$zzzzzzzzzzz",
+                                       "$7$CU",
+                                       "$7$",
+                                       "$6$rounds=1000001$",
+                                       "$6$rounds=999999999$",
+                                       "$6$rounds=99999999999999999999999$",
+                                       "$5$rounds=$",
+                                       "$5$rounds=5",
+                                       "$sha1$4294967295$",
+                                       "$md5,rounds=4294967295$"};
+    for (size_t i = 0; i < sizeof cheap / sizeof cheap[0]; i++)
+        if (!password_hash_is_affordable(cheap[i]))
+            fail_msg("%s is refused", cheap[i]);
+    for (size_t i = 0; i < sizeof dear / sizeof dear[0]; i++)
+        if (password_hash_is_affordable(dear[i]))
+            fail_msg("%s is not refused", dear[i]);
+    for (int i = 0; i < HASH_COUNT; i++)
+        assert_true(password_hash_is_affordable(hashes[i]));
+    char made[PASSWORD_HASH_MAX + 1];
+    assert_true(password_hash_make(SLICE("secret"), made));
+    assert_true(password_hash_is_affordable(made));
+}
+
 static void verifying(void **state)
 {
     (void)state;
@@ -89,7 +140,8 @@ static void threads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whole), cmocka_unit_test(verifying), cmocka_unit_test(making),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole), cmocka_unit_test(affordable),
+                                       cmocka_unit_test(verifying), cmocka_unit_test(making),
                                        cmocka_unit_test(threads)};
     return cmocka_run_group_tests_name("password_hash", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "intake/recorder.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "families/family.h"
 #include "page_support.h"
@@ -14,6 +15,7 @@ static const int64_t WALL = INT64_C(1670428500000000); /* 2022-12-07T15:55:00Z *
 static struct entities *entities;
 static struct store *store;
 static struct overflow_names *names;
+static struct series_cache *cache;
 static void *states[FAMILY_COUNT];
 static uint64_t lifetimes[FAMILY_COUNT];
 static uint64_t now;
@@ -48,6 +50,7 @@ static int setup(void **state)
                                                   .slots = 2,
                                                   .entities = entities});
     names = overflow_names_create();
+    cache = series_cache_create();
     assert_true(families_open(states));
     for (int i = 0; i < FAMILY_COUNT; i++)
         lifetimes[i] = 10 * MINUTE;
@@ -59,6 +62,7 @@ static int teardown(void **state)
     (void)state;
     families_close(states);
     overflow_names_free(names);
+    free(cache);
     store_free(store);
     entities_free(entities);
     return 0;
@@ -69,8 +73,12 @@ static void start(void)
 {
     procids_start(&procids);
     context = (struct family_context){.app = SLICE("a"), .states = states};
-    struct recorder_settings settings = {
-        .store = store, .entities = entities, .overflow_names = names, .slot = SLOT, .lifetimes = lifetimes};
+    struct recorder_settings settings = {.store = store,
+                                         .entities = entities,
+                                         .overflow_names = names,
+                                         .series = cache,
+                                         .slot = SLOT,
+                                         .lifetimes = lifetimes};
     struct recorder_batch batch = {
         .app = SLICE("a"),
         .labels = fixed_labels,
@@ -205,6 +213,36 @@ static void counted_samples(void **state)
     page_has("heroku_hits_total{app=\"a\",code=\"x\"} 3");
     page_has("heroku_hits_total{app=\"a\",code=\"y\"} 0");
     assert_true(recorder.tally.recorded == 2);
+}
+
+/* The next batch counts in the series that the one before found, until the store has removed it. */
+static void over_batches(void **state)
+{
+    (void)state;
+    fixed_label_count = 0;
+    start();
+    count("x", 1);
+    end();
+    start();
+    count("x", 2);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 3");
+    fixed_labels[0] = (struct label){SLICE("region"), SLICE("eu")};
+    fixed_label_count = 1;
+    start();
+    count("x", 5);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 3");
+    page_has("heroku_hits_total{app=\"a\",code=\"x\",region=\"eu\"} 5");
+    fixed_label_count = 0;
+    now += UINT64_C(25) * 60 * MINUTE; /* the app has been silent for a day */
+    store_enter(store, MAINTENANCE);
+    store_sweep(store, MAINTENANCE, now);
+    store_leave(store, MAINTENANCE);
+    start();
+    count("x", 7);
+    end();
+    page_has("heroku_hits_total{app=\"a\",code=\"x\"} 7");
 }
 
 /* A line's samples with the same array of labels; it may be another line's later. */
@@ -345,6 +383,64 @@ static void gauges_over_the_bound(void **state)
     assert_true(recorder.tally.refused[FAMILY_INGEST] == 20);
 }
 
+/* Names that an app chooses may be counted as well: then all that is said of such names holds for them. */
+static const struct metric chosen = {.help = "Counted.", .type = METRIC_COUNTER, .cells = 1, .chosen = true};
+
+static struct series *find_chosen(const char *name, const char *user)
+{
+    struct label labels[] = {
+        {SLICE("app"), SLICE("a")}, {SLICE("code"), SLICE("own")}, {SLICE("user"), slice_of(user)}};
+    struct sample sample = {
+        .metric = &chosen, .name = slice_of(name), .labels = labels, .label_count = 3, .name_limited = true};
+    return recorder.output.find(&recorder.output, &sample);
+}
+
+static void chosen_names(void **state)
+{
+    (void)state;
+    fixed_labels[0] = (struct label){SLICE("code"), SLICE("fixed")};
+    fixed_label_count = 1;
+    start();
+    struct series *mine = find_chosen("mine", "x"), *yours = find_chosen("yours", "x");
+    assert_true(mine != NULL && yours != NULL && mine != yours);
+    assert_ptr_equal(find_chosen("mine", "x"), mine);
+    recorder.output.add(&recorder.output, mine, 0, 2);
+    recorder.output.add(&recorder.output, yours, 0, 3);
+    assert_null(find_chosen("heroku_mine", "x"));
+    assert_true(recorder.tally.rejected[REJECTED_RESERVED] == 1);
+    assert_non_null(find_chosen("third", "x"));
+    assert_null(find_chosen("fourth", "x"));
+    assert_true(recorder.tally.rejected[REJECTED_NAMES] == 1);
+    char user[16];
+    for (int i = 0; i < 119; i++) { /* over the bound of a metric they share one series */
+        snprintf(user, sizeof user, "u%d", i);
+        recorder.output.add(&recorder.output, find_chosen("mine", user), 0, 1);
+    }
+    end();
+    page_has("# TYPE mine counter");
+    page_has("mine{app=\"a\",code=\"fixed\",user=\"x\"} 2"); /* a fixed label wins */
+    page_has("yours{app=\"a\",code=\"fixed\",user=\"x\"} 3");
+    page_has("mine{app=\"a\",code=\"fixed\",user=\"__other__\"} 20");
+    page_has("drain_exporter_series_overflowed_total{app=\"a\",label=\"user\",metric=\"mine\"} 20");
+}
+
+/* A metric of ours takes a name over that an app had chosen, and not the other way. */
+static void chosen_names_give_way(void **state)
+{
+    (void)state;
+    static const struct metric own = {.name = "mine", .help = "Ours.", .type = METRIC_COUNTER, .cells = 1};
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("code"), SLICE("own")}, {SLICE("user"), SLICE("x")}};
+    struct sample sample = {.metric = &own, .name = SLICE("mine"), .labels = labels, .label_count = 3, .amount = 1};
+    start();
+    recorder.output.add(&recorder.output, find_chosen("mine", "x"), 0, 5);
+    recorder.output.record(&recorder.output, &sample);
+    assert_null(find_chosen("mine", "x"));
+    assert_true(recorder.tally.outdated == 1);
+    end();
+    assert_int_equal(page_count("# HELP mine Ours.\n"), 1);
+    page_has("mine{app=\"a\",code=\"own\",user=\"x\"} 1");
+}
+
 /* A batch that replaces much leaves the store in between.  What was found before is found anew. */
 static void long_batches(void **state)
 {
@@ -462,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_volume_and_zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_processes, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
+        cmocka_unit_test_setup_teardown(over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
@@ -469,6 +566,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(fixed, setup, teardown),
         cmocka_unit_test_setup_teardown(over_the_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(gauges_over_the_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(chosen_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(chosen_names_give_way, setup, teardown),
         cmocka_unit_test_setup_teardown(long_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(long_batches_beside_others, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_with_its_process, setup, teardown),

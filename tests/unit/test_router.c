@@ -8,7 +8,8 @@
 #define REQUEST(labels) "heroku_router_requests_total{app=\"my-app\"," labels "} 1\n"
 #define PROTOCOL(labels) "heroku_router_protocol_requests_total{app=\"my-app\"," labels "} 1\n"
 #define APP_ZERO "heroku_router_errors{app=\"my-app\"} 0\n"
-#define ZERO(process) APP_ZERO "heroku_router_errors{app=\"my-app\",process=\"" process "\"} 0\n"
+#define DYNO_ZERO(process) "heroku_router_errors{app=\"my-app\",process=\"" process "\"} 0\n"
+#define ZERO(process) APP_ZERO DYNO_ZERO(process)
 #define TYPE "{app=\"my-app\",process_type=\"web\"} "
 #define SERVICE(seconds) "heroku_router_service_duration_seconds" TYPE seconds "\n"
 #define CONNECT(seconds) "heroku_router_connect_duration_seconds" TYPE seconds "\n"
@@ -174,13 +175,20 @@ static void found_series(void **state)
     const char *one = "at=info method=GET path=\"/\" dyno=web.1 service=1ms status=200",
                *two = "at=info method=GET path=\"/\" dyno=web.2 service=2ms status=200";
     two_lines(one, one, REQUEST("method=\"GET\",status=\"200\"") SERVICE("0.001"));
-    two_lines(one, two, REQUEST("method=\"GET\",status=\"200\"") ZERO("web.2") SERVICE("0.002"));
+    /* The app's own zeros come once in a batch; web.2 has the series that web.1 has, and worker.1 others. */
+    two_lines(one, two, REQUEST("method=\"GET\",status=\"200\"") DYNO_ZERO("web.2") SERVICE("0.002"));
+    two_lines(one, "at=info method=GET path=\"/\" dyno=worker.1 service=3ms status=200",
+              REQUEST("method=\"GET\",status=\"200\"")
+                  DYNO_ZERO("worker.1") "heroku_router_service_duration_seconds{app=\"my-app\",process_type="
+                                        "\"worker\"} 0.003\n");
+    two_lines("at=info method=GET path=\"/\" dyno=web.1 service=1ms status=101", two,
+              REQUEST("method=\"GET\",status=\"200\"") DYNO_ZERO("web.2") SERVICE("0.002"));
     recorded.context.router_by_process = true;
     two_lines(one, one, REQUEST("method=\"GET\"," DYNO ",status=\"200\"") OF_DYNO("service_duration_seconds", "0.001"));
     two_lines(one, two,
-              REQUEST("method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"200\"")
-                  ZERO("web.2") "heroku_router_service_duration_seconds{app=\"my-app\",process=\"web.2\",process_type="
-                                "\"web\"} 0.002\n");
+              REQUEST("method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"200\"") DYNO_ZERO(
+                  "web.2") "heroku_router_service_duration_seconds{app=\"my-app\",process=\"web.2\",process_type="
+                           "\"web\"} 0.002\n");
     recorded.context.router_by_process = false;
 }
 

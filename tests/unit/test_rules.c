@@ -746,6 +746,31 @@ static void long_lines(void **state)
     check_line("app", "web.1", line, VERDICT_NOT_A_METRIC, "");
 }
 
+/* Many rules that look for a text anywhere, between others: they are asked in their order, and only those whose text is
+ * there. */
+static void many_parts(void **state)
+{
+    (void)state;
+    enum { COUNT = 150 };
+    static char yaml[COUNT * 120 + 200];
+    size_t length = (size_t)sprintf(yaml, "rules:\n");
+    for (int i = 0; i < COUNT; i++)
+        length += (size_t)sprintf(
+            yaml + length,
+            i == 70 ? "- {name: r%d, match: '^x', continue: true, metrics: [{counter: c%d}]}\n"
+                    : "- {name: r%d, match: '^.*? took%d=', continue: true, metrics: [{counter: c%d}]}\n",
+            i, i, i);
+    sprintf(yaml + length, "- {name: last, match: '^.*end', metrics: [{counter: last}]}\n");
+    use(yaml);
+    check_line("app", "web.1", "x took71= took7= took149= end took5=", VERDICT_RECOGNISED,
+               "c5{" APP "} 1\nc7{" APP "} 1\nc70{" APP "} 1\nc71{" APP "} 1\nc149{" APP "} 1\nlast{" APP "} 1\n");
+    check_line("app", "web.1", " took1=", VERDICT_RECOGNISED, "c1{" APP "} 1\n");
+    check_line("app", "web.1", "x", VERDICT_RECOGNISED, "c70{" APP "} 1\n");
+    check_line("app", "web.1", "y took= end of", VERDICT_RECOGNISED, "last{" APP "} 1\n");
+    check_line("app", "web.1", "y took1", VERDICT_NOT_A_METRIC, "");
+    check_line("app", "web.1", "", VERDICT_NOT_A_METRIC, "");
+}
+
 /* Each samples' labels last as long as the batch, also where the line does not hold them as they are. */
 static void labels_last(void **state)
 {
@@ -867,6 +892,7 @@ int main(void)
         cmocka_unit_test(transient),
         cmocka_unit_test(evil_parts),
         cmocka_unit_test(long_lines),
+        cmocka_unit_test(many_parts),
         cmocka_unit_test(labels_last),
         cmocka_unit_test(process_ends_series),
         cmocka_unit_test(descriptors),

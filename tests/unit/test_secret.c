@@ -88,12 +88,30 @@ static void mistakes(void **state)
     is_wiped(text);
 }
 
+static void keeping(void **state)
+{
+    (void)state;
+    char large[5000];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    char *one = secret_keep("secret"), *two = secret_keep(large), *three = secret_keep("");
+    assert_string_equal(one, "secret");
+    assert_string_equal(two, large);
+    assert_string_equal(three, "");
+    assert_int_equal((uintptr_t)one % 4096, 0);
+    secret_free(one);
+    secret_free(two);
+    secret_free(three);
+    secret_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(final_newline),
         cmocka_unit_test(longer_than_any_password),
         cmocka_unit_test(mistakes),
+        cmocka_unit_test(keeping),
     };
     return cmocka_run_group_tests_name("secret", tests, make_file, remove_file);
 }

@@ -12,6 +12,7 @@ struct series {
 static const struct metric hits = {.name = "hits", .type = METRIC_COUNTER, .cells = 1};
 static const struct metric misses = {.name = "misses", .type = METRIC_COUNTER, .cells = 1};
 static struct series_cache cache;
+static uint64_t removals = 1, fixed;
 
 static struct sample sample_of(const struct metric *metric, struct label *labels, size_t count)
 {
@@ -20,13 +21,13 @@ static struct sample sample_of(const struct metric *metric, struct label *labels
 
 static struct series *find(const struct sample *sample)
 {
-    struct cached_series *slot = series_cache_find(&cache, sample);
+    struct cached_series *slot = series_cache_find(&cache, sample, fixed);
     return slot == NULL ? NULL : slot->series;
 }
 
 static void keep(const struct sample *sample, struct series *series)
 {
-    series_cache_keep(&cache, series_cache_find(&cache, sample), sample, series);
+    series_cache_keep(&cache, series_cache_find(&cache, sample, fixed), sample, fixed, series, true);
 }
 
 static void found_by_metric_and_values(void **state)
@@ -37,20 +38,20 @@ static void found_by_metric_and_values(void **state)
     struct label others[] = {{SLICE("app"), SLICE("a")}, {SLICE("code"), SLICE("H13")}};
     struct sample a = sample_of(&hits, labels, 2), b = sample_of(&hits, others, 2), c = sample_of(&misses, labels, 2),
                   d = sample_of(&hits, labels, 1);
-    series_cache_forget(&cache);
+    series_cache_begin(&cache, ++removals);
     assert_null(find(&a));
     keep(&a, &one);
     assert_ptr_equal(find(&a), &one);
     assert_null(find(&b));
     assert_null(find(&c));
     assert_null(find(&d));
-    series_cache_forget(&cache);
+    series_cache_begin(&cache, ++removals);
     keep(&a, &one);
     keep(&b, &two);
     keep(&c, &three);
     assert_ptr_equal(find(&b), &two);
     assert_ptr_equal(find(&c), &three);
-    series_cache_forget(&cache);
+    series_cache_begin(&cache, ++removals);
     assert_null(find(&b));
 }
 
@@ -63,8 +64,8 @@ static void too_many_labels(void **state)
     struct sample sample = sample_of(&hits, labels, SERIES_CACHE_LABELS),
                   larger = sample_of(&hits, labels, COUNT(labels));
     struct series series;
-    series_cache_forget(&cache);
-    assert_null(series_cache_find(&cache, &larger));
+    series_cache_begin(&cache, ++removals);
+    assert_null(series_cache_find(&cache, &larger, 0));
     keep(&sample, &series);
     assert_ptr_equal(find(&sample), &series);
 }
@@ -75,7 +76,7 @@ static void many(void **state)
     (void)state;
     static struct series series[1000];
     static char texts[1000][16];
-    series_cache_forget(&cache);
+    series_cache_begin(&cache, ++removals);
     for (int i = 0; i < 1000; i++) {
         snprintf(texts[i], sizeof texts[i], "%d", i);
         struct label label = {SLICE("l"), slice_of(texts[i])};
@@ -92,36 +93,87 @@ static void many(void **state)
         assert_true(kept == NULL || kept == &series[i]);
         found += kept != NULL;
     }
-    assert_in_range(found, 50, SERIES_CACHE_SLOTS);
+    assert_in_range(found, 500, SERIES_CACHE_SLOTS);
 }
 
-/* Values that are valid during the call only are copied; when there is no room for more, all is forgotten. */
-static void transient_values(void **state)
+/* Values are copied, and those that are too long have no slot. */
+static void values_are_copied(void **state)
 {
     (void)state;
-    static struct series series[200];
-    static char text[1000];
-    series_cache_forget(&cache);
-    for (int i = 0; i < 200; i++) {
-        memset(text, 'a' + i % 26, sizeof text);
-        int length = snprintf(text, 16, "%d", i);
-        text[length] = '-';
-        struct label labels[] = {{SLICE("l"), {text, sizeof text}}, {SLICE("empty"), SLICE("")}};
-        struct sample sample = sample_of(&hits, labels, 2);
-        sample.transient = true;
-        assert_null(find(&sample));
-        keep(&sample, &series[i]);
-        memset(text, '#', sizeof text);
-        assert_null(find(&sample));
-        memset(text, 'a' + i % 26, sizeof text);
-        snprintf(text, 16, "%d", i);
-        text[length] = '-';
-        struct series *kept = find(&sample);
-        assert_true(kept == NULL || kept == &series[i]); /* the slot may have been given to the other question */
-        keep(&sample, &series[i]);
-        assert_ptr_equal(find(&sample), &series[i]);
-        assert_true(cache.text_used <= sizeof cache.text);
-    }
+    struct series series;
+    char text[SERIES_CACHE_TEXT + 1];
+    struct label labels[] = {{SLICE("l"), {text, sizeof text - 1}}, {SLICE("empty"), SLICE("")}};
+    struct sample sample = sample_of(&hits, labels, 2);
+    series_cache_begin(&cache, ++removals);
+    memset(text, 'a', sizeof text);
+    keep(&sample, &series);
+    memset(text, 'b', sizeof text);
+    assert_null(find(&sample));
+    memset(text, 'a', sizeof text);
+    keep(&sample, &series);
+    assert_ptr_equal(find(&sample), &series);
+    labels[0].value.length++;
+    assert_null(series_cache_find(&cache, &sample, fixed));
+}
+
+/* One value is not the beginning of another, and where one ends counts. */
+static void values_end(void **state)
+{
+    (void)state;
+    struct series series;
+    struct label labels[] = {{SLICE("a"), SLICE("xy")}, {SLICE("b"), SLICE("z")}};
+    struct label others[] = {{SLICE("a"), SLICE("x")}, {SLICE("b"), SLICE("yz")}};
+    struct sample sample = sample_of(&hits, labels, 2), other = sample_of(&hits, others, 2);
+    series_cache_begin(&cache, ++removals);
+    keep(&sample, &series);
+    assert_null(find(&other));
+}
+
+static bool is_present(const struct sample *sample)
+{
+    struct cached_series *slot = series_cache_find(&cache, sample, fixed);
+    return slot->series != NULL && series_cache_is_present(&cache, slot);
+}
+
+/* What was found in a batch before is asked about; it is forgotten if series were removed, or if it was not to last. */
+static void over_batches(void **state)
+{
+    (void)state;
+    struct series series;
+    struct label labels[] = {{SLICE("app"), SLICE("a")}};
+    struct sample sample = sample_of(&hits, labels, 1);
+    series_cache_begin(&cache, ++removals);
+    keep(&sample, &series);
+    assert_true(is_present(&sample));
+    series_cache_begin(&cache, removals);
+    assert_ptr_equal(find(&sample), &series);
+    assert_false(is_present(&sample));
+    series_cache_renew(&cache, series_cache_find(&cache, &sample, fixed));
+    assert_true(is_present(&sample));
+    series_cache_begin(&cache, ++removals);
+    assert_null(find(&sample));
+    series_cache_keep(&cache, series_cache_find(&cache, &sample, fixed), &sample, fixed, &series, false);
+    assert_true(is_present(&sample));
+    series_cache_begin(&cache, removals);
+    assert_null(find(&sample));
+}
+
+/* Batches with other fixed labels have other series. */
+static void fixed_labels(void **state)
+{
+    (void)state;
+    struct series series;
+    struct label labels[] = {{SLICE("app"), SLICE("a")}};
+    struct label eu = {SLICE("region"), SLICE("eu")}, us = {SLICE("region"), SLICE("us")};
+    struct sample sample = sample_of(&hits, labels, 1);
+    series_cache_begin(&cache, ++removals);
+    fixed = series_cache_fixed(&eu, 1);
+    keep(&sample, &series);
+    assert_ptr_equal(find(&sample), &series);
+    fixed = series_cache_fixed(&us, 1);
+    assert_null(find(&sample));
+    assert_int_not_equal(series_cache_fixed(&eu, 1), series_cache_fixed(&eu, 0));
+    fixed = 0;
 }
 
 int main(void)
@@ -130,7 +182,10 @@ int main(void)
         cmocka_unit_test(found_by_metric_and_values),
         cmocka_unit_test(too_many_labels),
         cmocka_unit_test(many),
-        cmocka_unit_test(transient_values),
+        cmocka_unit_test(values_are_copied),
+        cmocka_unit_test(values_end),
+        cmocka_unit_test(over_batches),
+        cmocka_unit_test(fixed_labels),
     };
     return cmocka_run_group_tests_name("series_cache", tests, NULL, NULL);
 }

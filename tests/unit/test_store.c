@@ -195,6 +195,34 @@ static void counted_expiry(void **state)
     assert_store("counted", "l=\"y\"=1/0/0 l=\"x\"=0/0/4 ");
 }
 
+/* A series is found again without its identity until it is over, or another metric has its name. */
+static void counted_again(void **state)
+{
+    (void)state;
+    struct identity identity = identify("counted", "x");
+    struct store_terms terms = {.now = now, .lifetime = 5000};
+    struct series *series;
+    uint64_t removals = store_removals(store);
+    assert_int_equal(store_counter(store, 0, &identity, &counted, &terms, &series), STORE_CREATED);
+    store_leave(store, 0);
+    store_enter(store, 0);
+    assert_true(store_removals(store) == removals);
+    assert_false(store_counts_again(store, series, &other, &terms));
+    terms.now = now += 4000;
+    assert_true(store_counts_again(store, series, &counted, &terms)); /* and it lives on */
+    store_add(series, 0, 1, 2);
+    now += 4000;
+    store_sweep(store, 0, now);
+    assert_true(store_removals(store) == removals);
+    assert_store("counted", "l=\"x\"=0/2/0 ");
+    terms.now = now += 5000;
+    assert_int_equal(count(0, &counted, "y", 0, 1, 5000), STORE_CREATED);
+    store_sweep(store, 0, now);
+    assert_true(store_removals(store) == removals + 1);
+    assert_false(store_counts_again(store, series, &counted, &terms)); /* inside since before it was removed */
+    assert_store("counted", "l=\"y\"=1/0/0 ");
+}
+
 static void limit(void **state)
 {
     (void)state;
@@ -843,6 +871,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(counted_series, setup, teardown),
         cmocka_unit_test_setup_teardown(expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_expiry, setup, teardown),
+        cmocka_unit_test_setup_teardown(counted_again, setup, teardown),
         cmocka_unit_test_setup_teardown(limit, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),

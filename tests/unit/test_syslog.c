@@ -148,6 +148,37 @@ static void times(void **state)
     }
 }
 
+/* One that stands near the time before it, and one that does not, is read as it is alone. */
+static void near_times(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\00057.",
+                                        "2022-12-07T15:54:57.123456+00:00",
+                                        "2022-12-07T15:54:57.123456+00:00",
+                                        "2022-12-07T15:54:58.5+00:00",
+                                        "2022-12-07T15:54:00.5-07:00",
+                                        "2022-12-07T15:54:60Z",
+                                        "2022-12-07T15:54:01Z",
+                                        "2022-12-07T15:54:61Z",
+                                        "2022-12-07T15:54:0xZ",
+                                        "2022-12-07T15:54:02",
+                                        "2022-12-07T15:54:02.",
+                                        "2022-12-07T15:54:02.5Z+00:00",
+                                        "2022-12-07T15:55:02.5Z+00:00",
+                                        "2022-13-07T15:55:02.5Z",
+                                        "2022-12-07T15:54:01.0000001Z",
+                                        "2022-12-07T15:54:01.1234567890Z",
+                                        "2022-12-07T15:54:59.123456789Z"};
+    struct syslog_minute near = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct slice text = {texts[i], i == 0 ? 20 : strlen(texts[i])};
+        int64_t alone = 7, after = 7;
+        bool read = syslog_time(text, &alone);
+        assert_true(syslog_time_near(guarded(text), &near, &after) == read);
+        assert_int_equal(after, alone);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +188,7 @@ int main(void)
         cmocka_unit_test(no_header),
         cmocka_unit_test(every_cut_is_survived),
         cmocka_unit_test(times),
+        cmocka_unit_test(near_times),
     };
     return cmocka_run_group_tests_name("syslog", tests, NULL, NULL);
 }

@@ -5,6 +5,14 @@
 #include "base/value.h"
 #include "support.h"
 
+static struct value *merge(const struct value *old, const struct value *update)
+{
+    bool too_large;
+    struct value *result = value_merge(old, update, &too_large);
+    assert_int_equal(too_large, result == NULL); /* memory is not short */
+    return result;
+}
+
 static struct value *make(enum value_type type, double number, uint32_t size, const double *words)
 {
     size_t count = value_word_count(type, size);
@@ -23,7 +31,7 @@ static struct value *make(enum value_type type, double number, uint32_t size, co
 /* Merge two, check number and words of the result. */
 static void check(struct value *old, struct value *update, double number, uint32_t size, const double *words)
 {
-    struct value *result = value_merge(old, update);
+    struct value *result = merge(old, update);
     assert_non_null(result);
     assert_true(result->number == number);
     assert_int_equal(result->size, size);
@@ -111,12 +119,12 @@ static void overflowing(void **state)
     (void)state;
     struct value *most = make(VALUE_COUNTER, 1e308, 0, NULL);
     struct value *histogram = make(VALUE_HISTOGRAM, 1, 1, WORDS(1e308, 5, 1));
-    assert_null(value_merge(most, most));
-    assert_null(value_merge(histogram, histogram));
+    assert_null(merge(most, most));
+    assert_null(merge(histogram, histogram));
     free(most);
     free(histogram);
     most = make(VALUE_GAUGE, INFINITY, 0, NULL); /* to replace is not to add */
-    struct value *result = value_merge(NULL, most);
+    struct value *result = merge(NULL, most);
     assert_non_null(result);
     free(result);
     free(most);
@@ -128,7 +136,7 @@ static void times(void **state)
     struct value *old = make(VALUE_COUNTER, 1, 0, NULL), *update = make(VALUE_COUNTER, 1, 0, NULL);
     old->time = 20;
     update->seen = 9;
-    struct value *result = value_merge(old, update);
+    struct value *result = merge(old, update);
     assert_int_equal(result->time, 20);
     assert_int_equal(result->seen, 9);
     free(old);
@@ -145,9 +153,9 @@ static void bounds(void **state)
     struct value *full = make(VALUE_SET, VALUE_SET_MAX, VALUE_SET_MAX, words);
     struct value *known = make(VALUE_SET, 1, 1, WORDS(7));
     struct value *one_more = make(VALUE_SET, 1, 1, WORDS(1e9));
-    struct value *result = value_merge(full, known);
+    struct value *result = merge(full, known);
     assert_int_equal(result->size, VALUE_SET_MAX);
-    assert_null(value_merge(full, one_more));
+    assert_null(merge(full, one_more));
     assert_int_equal(value_weight(known), 1);
     assert_in_range(value_weight(full), 300, 400); /* by its memory */
     free(result);

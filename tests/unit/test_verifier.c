@@ -159,6 +159,32 @@ static void users_take_turns(void **state)
     assert_int_equal(guesses[0].result, ACCOUNTS_DENIED);
 }
 
+/* All names that nobody has share few turns, which come after those of users. */
+static void strangers_come_last(void **state)
+{
+    (void)state;
+    static struct waiter gate, strangers[200], one, two;
+    unsigned waiting = 0;
+    char pair[32];
+    close_gate(&gate);
+    for (int i = 0; i < 200; i++) {
+        sprintf(pair, "stranger-%d:secret", i);
+        waiting += submit(&strangers[waiting], pair);
+    }
+    assert_in_range(waiting, 16, 4 * 16);
+    assert_true(submit(&one, "one:secret"));
+    assert_true(submit(&two, "two:secret"));
+    open_gate();
+    wait_for_answers(4);
+    assert_int_equal(one.position, 2);
+    assert_int_equal(two.position, 3);
+    for (unsigned i = 0; i < waiting; i++)
+        if (!verifier_cancel(verifier, &strangers[i].ticket))
+            assert_true(strangers[i].position == 0 || strangers[i].result == ACCOUNTS_DENIED);
+    verifier_stop(verifier); /* so that none is told later */
+    verifier = NULL;
+}
+
 static void guesses_are_bounded(void **state)
 {
     (void)state;
@@ -253,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_verification_for_all, start, stop),
         cmocka_unit_test_setup_teardown(users_take_turns, start, stop),
+        cmocka_unit_test_setup_teardown(strangers_come_last, start, stop),
         cmocka_unit_test_setup_teardown(guesses_are_bounded, start, stop),
         cmocka_unit_test_setup_teardown(cancelling, start, stop),
         cmocka_unit_test_setup_teardown(stopping, start, stop),
