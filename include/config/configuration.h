@@ -15,6 +15,7 @@
 #define CONFIGURATION_H
 
 #include "base/buffer.h"
+#include "base/cf_labels.h"
 #include "base/identity.h"
 #include "config/secret.h"
 #include "config/settings.h"
@@ -34,6 +35,9 @@ enum configuration_passwords {
     PASSWORDS_UNKNOWN,        /* nobody posts, or the text is only checked: either may be, and no file is opened */
 };
 
+/* Who sends: what the request shows, or what the configuration says. */
+enum config_platform { CONFIG_PLATFORM_BY_REQUEST, CONFIG_PLATFORM_HEROKU, CONFIG_PLATFORM_CLOUD_FOUNDRY };
+
 /* One entry of "drains".  All texts are owned by the configuration and hold no NUL; none is empty. */
 struct config_drain {
     char *name;          /* the user of its URL; no other entry has it */
@@ -48,6 +52,11 @@ struct config_drain {
     bool router_by_process;      /* see struct family_context, as of addon_app */
     bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
     bool addon_app;
+    enum config_platform platform;
+    char *organization; /* of Cloud Foundry: its messages must be of this one; NULL: any */
+    char *space;        /* NULL: any; never without an organization */
+    enum cf_labels cf_labels;
+    bool says_cf_labels;         /* if not, CF_LABELS does */
     _Atomic int64_t *last_batch; /* when one of its app arrived last, microseconds since 1970; 0: never.  Not the
                                     configuration's; NULL: nobody keeps it */
 };

@@ -43,18 +43,18 @@ enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 
 /* What a family needs beside the line.  One for each batch. */
 struct family_context {
-    void *const *states;        /* for each family_id, what this thread has for it: see families_open() */
-    struct slice app;           /* the app of the drain, empty if it is unknown */
-    struct slice drain_token;   /* of the request, empty if it has none */
-    struct slice host;          /* of the request: the host that the drain posts to; empty if it is unknown */
-    struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
-    const struct rules *rules;  /* of the batch, see rules.h; NULL: there are none */
+    void *const *states;         /* for each family_id, what this thread has for it: see families_open() */
+    struct slice app;            /* the app of the drain, empty if it is unknown */
+    struct slice drain_token;    /* of the request, empty if it has none */
+    struct slice host;           /* of the request: the host that the drain posts to; empty if it is unknown */
+    struct slice ingest_prefix;  /* what a line of the ingest family starts with, its final space included */
+    const struct rules *rules;   /* of the batch, see rules.h; NULL: there are none */
     const struct cf_message *cf; /* of the line that is read, see cf_message.h; NULL: it is not of Cloud Foundry */
     bool cf_instance_labels;     /* series of an instance have the labels index and instance_id, as Promfetcher's */
-    struct scan_ahead *hashes;  /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
-    bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
-    bool router_by_process;     /* the router's series have the label process as well */
-    bool addon_app;             /* add-ons' series have the label app as well */
+    struct scan_ahead *hashes;   /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
+    bool leave_out_self_drain;   /* router lines about the requests that bring this drain's batches count nowhere */
+    bool router_by_process;      /* the router's series have the label process as well */
+    bool addon_app;              /* add-ons' series have the label app as well */
 
     /* What the lines of the batch say beside samples; 0 at first. */
     double self_drain;          /* router lines about such requests */

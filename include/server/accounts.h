@@ -72,6 +72,16 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
 enum refusal accounts_refusal(const struct accounts *accounts, const struct account *account, struct slice app,
                               struct slice token);
 
+/* The user's name.  Valid as long as the accounts. */
+struct slice accounts_user(const struct account *account);
+
+/* Is this app of Cloud Foundry, whose messages the account posts, one that the account is bound to: by its app, by its
+ * organization, or by that and its space?  One that is not bound may post for any. */
+bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app);
+
+/* Who sends, as the account's entry says. */
+enum config_platform accounts_platform(const struct account *account);
+
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
  * shared.  False is also logged, once a minute for each app. */
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,

@@ -493,6 +493,28 @@ static void warn(struct account *account, uint64_t now)
                   account->drain->app, account->drain->name);
 }
 
+struct slice accounts_user(const struct account *account)
+{
+    return account->drain == NULL ? SLICE(SHARED_USER) : slice_of(account->drain->name);
+}
+
+static bool is_or_any(const char *bound, struct slice text)
+{
+    return bound == NULL || slice_equals(slice_of(bound), text);
+}
+
+bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app)
+{
+    const struct config_drain *drain = account->drain;
+    return drain == NULL || (is_or_any(drain->app, app) && is_or_any(drain->organization, organization) &&
+                             is_or_any(drain->space, space));
+}
+
+enum config_platform accounts_platform(const struct account *account)
+{
+    return account->drain == NULL ? CONFIG_PLATFORM_BY_REQUEST : account->drain->platform;
+}
+
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
     if (account->drain != NULL || find(&accounts->apps, app) != NULL)
