@@ -16,6 +16,7 @@
 /* What is between a batch and a page. */
 struct pipeline {
     struct entities *entities;
+    struct directory *directory;
     struct store *store;
     struct intake *intake;
     unsigned maintenance_slot; /* of the store; those below are the workers' */

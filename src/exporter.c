@@ -43,10 +43,11 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
     return config->expire_after;
 }
 
-static struct intake *open_intake(const struct settings *config, struct entities *entities, struct store *store,
-                                  unsigned workers)
+static struct intake *open_intake(const struct settings *config, struct entities *entities, struct directory *directory,
+                                  struct store *store, unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
+                                       .directory = directory,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
@@ -60,6 +61,7 @@ static void close_pipeline(struct pipeline *pipeline)
 {
     intake_free(pipeline->intake);
     store_free(pipeline->store);
+    directory_free(pipeline->directory);
     entities_free(pipeline->entities);
     *pipeline = (struct pipeline){0};
 }
@@ -74,9 +76,11 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
                                                                      .max_apps = config->max_apps,
                                                                      .max_new_apps = config->max_new_apps});
     if (pipeline->entities != NULL)
+        pipeline->directory = directory_create(pipeline->entities);
+    if (pipeline->directory != NULL)
         pipeline->store = open_store(config, pipeline->entities, workers + 1);
     if (pipeline->store != NULL)
-        pipeline->intake = open_intake(config, pipeline->entities, pipeline->store, workers);
+        pipeline->intake = open_intake(config, pipeline->entities, pipeline->directory, pipeline->store, workers);
     if (pipeline->intake != NULL)
         return true;
     close_pipeline(pipeline);
@@ -396,7 +400,7 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 bool exporter_start(struct exporter *exporter)
 {
     return http_start(exporter->server, &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store,
-                                                               exporter->maintenance});
+                                                               exporter->pipeline.directory, exporter->maintenance});
 }
 
 void exporter_listeners(const struct exporter *exporter, int listeners[2])

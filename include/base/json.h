@@ -1,11 +1,11 @@
-/* Read JSON with cJSON in memory that is set aside: nothing is allocated for a text, and nothing need be freed.  Pure,
- * but for the memory; one thread at a time for each. */
+/* Read and write JSON with cJSON in memory that is set aside: nothing is allocated for a text, and nothing need be
+ * freed.  Pure, but for the memory; one thread at a time for each. */
 #ifndef JSON_H
 #define JSON_H
 
 #include <cjson/cJSON.h>
 
-#include "base/slice.h"
+#include "base/buffer.h"
 
 struct json;
 
@@ -16,5 +16,9 @@ void json_free(struct json *json);
 /* The document that text is, but for blanks around it; valid until the next call.  NULL if it is none, or one that
  * does not fit in the memory. */
 const cJSON *json_read(struct json *json, struct slice text);
+
+/* Append a document that cJSON's structures make up, without blanks.  They may be of any memory: nothing of them is
+ * freed.  False, with nothing appended, if it is longer than max, or memory is short (out->failed). */
+bool json_write(const cJSON *document, size_t max, struct buffer *out);
 
 #endif

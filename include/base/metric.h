@@ -34,6 +34,7 @@ struct metric {
     const char *const *label_values; /* cells of them */
     const double *bounds;            /* of a histogram: cells - 2 of them, ascending */
     bool self;                       /* says something about ourselves: not bound by the limit on series */
+    bool of_rule;                    /* is made by users' rules */
     bool volume;                     /* says how much is logged: not what a message says */
     bool chosen;                     /* says how series count whose names an app chooses: it has no name itself */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */

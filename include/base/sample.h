@@ -83,6 +83,9 @@ struct sample_output {
     /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was
      * reported with the type as its process is over at once. */
     void (*scale)(struct sample_output *output, struct slice type, unsigned count);
+
+    /* The app is reached by this host.  It need not be told of each line.  NULL: nobody wants to know. */
+    void (*route)(struct sample_output *output, struct slice host);
 };
 
 #endif

@@ -10,6 +10,7 @@
 
 struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
+    struct directory *directory;      /* for which names are learned; NULL: none, else it must outlive the intake */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
                                          long as its entity */
     struct slice ingest_prefix;       /* with its final space; must live as long as the intake */

@@ -8,6 +8,7 @@
 #include "intake/procids.h"
 #include "intake/series_cache.h"
 #include "intake/syslog.h"
+#include "store/directory.h"
 #include "store/store.h"
 
 /* Milliseconds that a batch waits at most until the values that it has replaced can be freed, if these are many. */
@@ -16,6 +17,7 @@ enum { RECORDER_WAIT_MAX = 100 };
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
+    struct directory *directory; /* NULL: nobody asks by name */
     struct overflow_names *overflow_names;
     struct series_cache *series; /* the slot's own */
     unsigned slot;

@@ -33,14 +33,20 @@
 #include "store/store.h"
 
 /* Which series a page is about.  Two requests for the same may share a page. */
-enum page_scope {
-    PAGE_ALL, /* the only one so far */
+enum page_kind {
+    PAGE_ALL,
+    PAGE_SELF, /* the metrics about ourselves; they are of no app */
+    /* Of the apps in scope, and these cost what their series cost: */
+    PAGE_APP,
+    PAGE_REPORTED, /* what the apps print: the names that they choose, and the users' rules; nothing of the platform */
+    PAGE_PROCESS,  /* what one process of them has */
 };
 
-/* A plain value: copy it. */
+/* A plain value: copy it.  What is not used is 0. */
 struct page_selection {
-    enum page_scope scope;
-    entity_id entity; /* whose series, if the scope is about one; else ENTITY_NONE */
+    enum page_kind kind;
+    struct store_scope scope;
+    entity_id processes[STORE_SCOPE_MAX]; /* of the process, for each app in scope; NONE: that has no such process */
 };
 
 bool page_selection_equals(const struct page_selection *a, const struct page_selection *b);

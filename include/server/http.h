@@ -79,10 +79,11 @@ bool http_check_tls(const struct http_settings *settings, char warning[ERROR_MAX
  * owns the slot. */
 void http_describe(const struct http_server *server, struct store *store, unsigned slot, uint64_t now);
 
-/* What requests are given to.  All three must live until http_close(). */
+/* What requests are given to.  All four must live until http_close(). */
 struct http_modules {
     struct intake *intake;
     struct store *store;
+    struct directory *directory;
     struct maintenance *maintenance;
 };
 

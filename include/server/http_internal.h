@@ -8,6 +8,7 @@
  *   routes.c     the table of paths; from a request to its handler
  *   response.c   what goes back, and is counted
  *   post_drain.c, get_metrics.c, get_health.c   a file for each route
+ *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
  *
@@ -251,9 +252,16 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
 route_handler post_drain, get_metrics, get_health;
+route_handler get_app_page, get_target_page, get_self_page, get_discovery;
 
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""
+
+/* Has the request the password that reads everything?  If not, it is answered. */
+bool get_metrics_authorize(h2o_req_t *request, const char *path);
+
+/* Answer with the page of a selection; path: as it is counted. */
+void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection);
 
 /* Pages have come for requests that wait. */
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
@@ -272,6 +280,12 @@ bool request_is(h2o_req_t *request, const char *method);
 /* The value of a header; empty if there is none. */
 struct slice request_header(const h2o_req_t *request, const h2o_token_t *token);
 struct slice request_header_named(const h2o_req_t *request, struct slice name);
+
+/* The path of a request, as it was sent, without what stands in front of the query. */
+struct slice request_path(const h2o_req_t *request);
+
+/* The Host header, which libh2o takes away; empty if there is none. */
+struct slice request_host(const h2o_req_t *request);
 
 /* ---- response.c ---- */
 

@@ -31,6 +31,12 @@ typedef uint32_t entity_id;
 /* No entity: what has none is never over for its sake. */
 #define ENTITY_NONE 0
 
+/* The number of the slot of an app: 0 is NONE's; an app that comes after another one in its slot has the same. */
+static inline uint32_t entity_slot(entity_id app)
+{
+    return app >> 8;
+}
+
 struct entities_settings {
     uint64_t app_silence; /* milliseconds without a batch after which an app is over */
     uint64_t grace;       /* milliseconds for which what has ended stays to be seen */
@@ -129,6 +135,9 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
  * a series that we count ourselves, which goes on through restarts. */
 #define ENTITY_COUNTED INT64_MAX
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now);
+
+/* Is this the process itself, or its position in the formation?  process: as entities_process() returns it. */
+bool entity_is_of(entity_id id, entity_id process);
 
 /* The same for a series that stays to be seen for more milliseconds than others after an end; after silence it does
  * not. */

@@ -173,6 +173,18 @@ struct store_metric_view {
 /* Put up to capacity metrics that have series now into views, in no order; returns how many there are. */
 size_t store_metrics(const struct store *store, struct store_metric_view *views, size_t capacity);
 
+/* Of whom series are: of these apps.  One app can be several entities, if drains with other labels are about it. */
+enum { STORE_SCOPE_MAX = 4 };
+struct store_scope {
+    entity_id apps[STORE_SCOPE_MAX];
+    unsigned count; /* 0: of all, and of none */
+};
+
+/* The same for the metrics that have series of these apps, at a cost that depends on these alone.  One may be there
+ * several times.  Some may have no series in scope any more. */
+size_t store_metrics_of(const struct store *store, const struct store_scope *scope, struct store_metric_view *views,
+                        size_t capacity);
+
 struct store_series_view {
     struct slice labels;
     const struct value *value;   /* of a reported series, else NULL */
@@ -180,6 +192,8 @@ struct store_series_view {
     const double *cells;         /* of a counted series: metric->cells sums over all slots, valid during the call */
     uint64_t born;               /* milliseconds of the monotonic clock */
     bool starts_at_zero;         /* see store_note_page() */
+    entity_id entity;
+    const struct metric *maker; /* whose samples were recorded last, of either kind; NULL: an app chose the name */
 };
 
 /* A page that is to be scraped begins.  A series that is born later starts at zero, if it is one that is added to
@@ -207,14 +221,18 @@ void store_release_metric(const void *handle);
 /* A walk that can pause.  The fields are the store's; it must not be moved. */
 struct store_walk {
     const void *handle;
-    size_t at, end; /* in the list of the metric's series */
+    size_t at, end;       /* in the list of the metric's series; with a scope: of its groups, those that are begun */
+    struct series *ahead; /* with a scope: the next one of the group that was begun; NULL: it is at its end */
+    struct store_scope scope;
     struct store_walk *next;
 };
 
-/* Begin a walk over the series of a held metric that exist now.  False if memory is short: there is no walk.  In
- * between its steps the thread may leave and sweep; what is removed meanwhile is not met, and all else is met once. The
- * maintenance thread alone, as the next three. */
-bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle);
+/* Begin a walk over the series of a held metric that exist now, as far as they are in scope (NULL: all).  False if
+ * memory is short: there is no walk.  In between its steps the thread may leave and sweep; what is removed meanwhile is
+ * not met, and all else is met once.  With a scope the order is another one, and what is born meanwhile may be met.
+ * The maintenance thread alone, as the next three. */
+bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle,
+                      const struct store_scope *scope);
 void store_walk_end(struct store *store, struct store_walk *walk);
 
 /* Begin a walk from where another one is. */

@@ -21,6 +21,9 @@ enum { LABEL_SLOTS = 16 };
 struct group {
     _Atomic(struct group *) next; /* of the metric's */
     _Atomic(struct group *) next_in_bucket;
+    _Atomic(struct group *) next_of_app; /* in its app's list: see group_list_of() */
+    struct series *known; /* its series that the maintenance thread has met, linked by next; that thread's own */
+    bool has_removed;     /* of them, some are gone and have still to be cut out; likewise */
     struct stored_metric *metric;
     entity_id app;
     bool chosen;           /* the app chose the name; otherwise it is ours */
@@ -56,7 +59,7 @@ struct stored_metric {
 /* Behind it in memory: the text of its labels; of a counted series, before that, when it was last seen. */
 struct series {
     _Atomic(struct series *) next_in_bucket;
-    struct series *next_fresh;
+    struct series *next; /* among its metric's fresh ones; then, with SERIES_REMOVED, among its group's known ones */
     struct group *group;
     _Atomic(const struct metric *) metric; /* whose samples were recorded here last; NULL: an app's.  That of a counted
                                               series never changes */
@@ -81,8 +84,20 @@ struct series {
 #define SERIES_HASH_MASK (UINT32_MAX >> 1)
 _Static_assert(IDENTITY_TEXT_MAX < 1 << 13 && CELLS_ROW <= 1 << 7, "a series' bit-fields hold them");
 
+/* A series that was removed, and whose group has not cut it out yet, has this bit in the word of its link: it has none
+ * to spare elsewhere. */
+#define SERIES_REMOVED ((uintptr_t)1)
+
+static inline struct series *series_next(const struct series *series)
+{
+    return (struct series *)((uintptr_t)series->next & ~SERIES_REMOVED);
+}
+
 extern struct value store_dead_value;
 #define DEAD_SEEN UINT64_MAX
+
+/* Length of store->app_groups, a power of two: few apps share a list, however many there are. */
+enum { APP_LISTS = 1 << 17 };
 
 /* Whose lines a part of max_series is kept for. */
 enum { RESERVE_OTHERS, RESERVE_CONFIGURED, RESERVES };
@@ -91,6 +106,7 @@ struct store {
     struct buckets buckets;
     _Atomic(struct stored_metric *) *metric_buckets;
     _Atomic(struct group *) *group_buckets; /* of all metrics: of one, thousands of apps can have series */
+    _Atomic(struct group *) *app_groups;    /* lists of groups by the slot of their app, modulo the length */
     size_t metric_mask;
     size_t group_mask;
     struct store_settings settings;
@@ -163,6 +179,9 @@ struct group *group_find(const struct store *store, const struct stored_metric *
 
 /* Groups are found in this bucket. */
 _Atomic(struct group *) *group_bucket(const struct store *store, const struct stored_metric *metric, entity_id app);
+
+/* The list that holds all groups of an app, with those of a few others. */
+_Atomic(struct group *) *group_list_of(const struct store *store, entity_id app);
 
 /* ---- limits (limits.c) ---- */
 

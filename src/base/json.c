@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct json {
     size_t size;
@@ -62,4 +63,16 @@ const cJSON *json_read(struct json *json, struct slice text)
     const cJSON *document = cJSON_ParseWithLengthOpts(text.at, text.length, &end, false);
     reading = NULL;
     return document != NULL && is_blank(end, text.at + text.length) ? document : NULL;
+}
+
+/* cJSON asks for so many bytes more than it needs. */
+enum { SPARE = 64 };
+
+bool json_write(const cJSON *document, size_t max, struct buffer *out)
+{
+    char *at = buffer_reserve(out, max + SPARE);
+    if (at == NULL || !cJSON_PrintPreallocated((cJSON *)document, at, (int)(max + SPARE), false))
+        return false;
+    out->length += strlen(at);
+    return true;
 }

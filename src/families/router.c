@@ -546,10 +546,24 @@ static void start_dyno(struct dyno_series *series, const struct target *target, 
         router->last = series;
 }
 
-/* The series of a dyno, or of its type; dyno is as the line says, and may be empty or none. */
-static struct dyno_series *dyno_series_of(struct slice dyno, struct family_context *context,
+/* The host that the client asked for; empty if the line has none. */
+static struct slice host_of(const struct router_line *line)
+{
+    struct keyvalue_reader reader;
+    struct keyvalue pair;
+    keyvalue_start(&reader, line->client);
+    while (keyvalue_next(&reader, &pair))
+        if (slice_equals(pair.key, SLICE("host")))
+            return pair.value;
+    return SLICE("");
+}
+
+/* The series of the line's dyno, or of its type; that may be empty or none.  When they are looked up, which is once for
+ * each batch, the line's host is a route of the app. */
+static struct dyno_series *dyno_series_of(const struct router_line *line, struct family_context *context,
                                           struct sample_output *output)
 {
+    struct slice dyno = line->dyno;
     unsigned slot = dyno.length < 2 ? 0
                                     : (unsigned char)dyno.at[dyno.length - 1] * 7u +
                                           (unsigned char)dyno.at[dyno.length - 2] + (unsigned)dyno.length;
@@ -557,6 +571,8 @@ static struct dyno_series *dyno_series_of(struct slice dyno, struct family_conte
     if (!series->known || !slice_equals(series->dyno, dyno)) {
         struct target target = target_of(dyno);
         start_dyno(series, &target, context, output);
+        if (output->route != NULL)
+            output->route(output, host_of(line));
     }
     return series;
 }
@@ -577,7 +593,7 @@ static void measure(const struct router_line *line, unsigned status, struct fami
                     struct sample_output *output)
 {
     enum { SWITCHING_PROTOCOLS = 101 };
-    struct dyno_series *series = dyno_series_of(line->dyno, context, output);
+    struct dyno_series *series = dyno_series_of(line, context, output);
     if (status == SWITCHING_PROTOCOLS && line->service != NONE)
         measure_websocket(line, series, context, output);
     else if (series->service != NULL && line->service != NONE)
@@ -598,13 +614,7 @@ static bool is_own(const struct router_line *line, const struct family_context *
     if (context->host.length == 0 || !slice_equals(line->method, SLICE("POST")) || !slice_starts_with(client, path) ||
         client.length == path.length || (client.at[path.length] != '"' && client.at[path.length] != '?'))
         return false;
-    struct keyvalue_reader reader;
-    struct keyvalue pair;
-    keyvalue_start(&reader, client);
-    while (keyvalue_next(&reader, &pair))
-        if (slice_equals(pair.key, SLICE("host")))
-            return slice_equals(pair.value, context->host);
-    return false;
+    return slice_equals(host_of(line), context->host);
 }
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)

@@ -102,9 +102,13 @@ static bool set_help(struct descriptor *descriptor, const char *text)
 
 const struct metric *rule_metric_of(const struct rule_metric_key *key)
 {
-    struct descriptor wanted = {
-        .metric = {.name = key->name, .type = key->type, .cells = cells_of(key), .bounds = key->bounds, .ended = true},
-        .labels = (char *)key->labels};
+    struct descriptor wanted = {.metric = {.name = key->name,
+                                           .type = key->type,
+                                           .cells = cells_of(key),
+                                           .bounds = key->bounds,
+                                           .of_rule = true,
+                                           .ended = true},
+                                .labels = (char *)key->labels};
     struct descriptor **found = tfind(&wanted, &tree, compare);
     struct descriptor *descriptor = found != NULL ? *found : create(&wanted, key->bound_count);
     if (descriptor == NULL)

@@ -312,6 +312,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     const struct intake_settings *settings = &intake->settings;
     struct recorder_settings recorder_settings = {.store = intake->store,
                                                   .entities = settings->entities,
+                                                  .directory = settings->directory,
                                                   .overflow_names = intake->overflow_names,
                                                   .series = intake->readers[slot].series,
                                                   .slot = slot,
@@ -324,6 +325,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
         .ledger_app = ledger_app,
         .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
         .now = batch->now};
+    if (settings->directory != NULL)
+        directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
     run->batch = batch;
     run->context = (struct family_context){.app = batch->app,
                                            .drain_token = batch->origin.drain_token,

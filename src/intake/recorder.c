@@ -72,6 +72,9 @@ static entity_id add_entity(struct recorder *recorder, struct slice process, boo
     struct entities *entities = recorder->settings.entities;
     entity_id entity = *kept = entities_process(entities, recorder->batch.entity, process, recorder->batch.now);
     recorder->tally.processes_refused += entity == recorder->batch.entity;
+    if (recorder->settings.directory != NULL)
+        directory_learn_process(recorder->settings.directory, recorder->batch.entity, entity, process,
+                                recorder->batch.now);
     if (runs && entities_has_ended(entities, entity, line_time(recorder)))
         entities_started(entities, entity, line_time(recorder));
     record_zeros(recorder, process, entity);
@@ -143,6 +146,13 @@ static void scale(struct sample_output *output, struct slice type, unsigned coun
     int64_t time = line_time(recorder);
     entities_replaced(recorder->settings.entities, entity_of(recorder, type), time - 1, recorder->batch.now);
     entities_scale(recorder->settings.entities, recorder->batch.entity, type, count, time, recorder->batch.now);
+}
+
+static void route(struct sample_output *output, struct slice host)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    if (recorder->settings.directory != NULL)
+        directory_learn_route(recorder->settings.directory, recorder->batch.entity, host, recorder->batch.now);
 }
 
 /* ---- identities ---- */
@@ -538,7 +548,8 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .notify = notify,
                                               .restart = restart,
                                               .instance = instance,
-                                              .scale = scale};
+                                              .scale = scale,
+                                              .route = route};
     recorder->settings = *settings;
     recorder->batch = *batch;
     recorder->fixed = series_cache_fixed(batch->labels, batch->label_count);

@@ -214,7 +214,7 @@ static bool write_compressed(struct maintenance *maintenance, struct page *page,
 /* What is told of the page before; of one that shows all. */
 static void note_page(struct maintenance *maintenance, const struct page *page)
 {
-    if (page->selection.scope != PAGE_ALL)
+    if (page->selection.kind != PAGE_ALL)
         return;
     maintenance->last_result = page_result(page->writer);
     maintenance->last_duration = (double)page->micros / 1e6;

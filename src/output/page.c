@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/reserved.h"
 #include "base/sketch.h"
 
 /* The names of lines that a histogram or summary prints. */
@@ -60,9 +61,10 @@ struct page_writer {
     bool walking;
     struct store_walk walk;
     const struct store_metric_view *metric;
-    bool started;   /* a series was written */
-    size_t sibling; /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
-    bool again;     /* the walk ended since the family must be written again, as mixed */
+    bool is_reserved; /* no app can choose its name */
+    bool started;     /* a series was written */
+    size_t sibling;   /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
+    bool again;       /* the walk ended since the family must be written again, as mixed */
 };
 
 #define NOT_SIBLING SIZE_MAX
@@ -229,6 +231,27 @@ static enum metric_type type_of(const struct store_series_view *view)
     return view->value != NULL ? value_types[view->value->type] : view->metric->type;
 }
 
+/* Is a series one of those that the page is about? */
+static bool is_selected(const struct page_writer *writer, const struct store_series_view *view)
+{
+    const struct page_selection *selection = &writer->terms.selection;
+    switch (selection->kind) {
+    case PAGE_ALL:
+    case PAGE_APP:
+        return true;
+    case PAGE_SELF:
+        return view->maker != NULL && view->maker->self;
+    case PAGE_REPORTED:
+        return view->maker != NULL ? view->maker->of_rule : !writer->is_reserved;
+    case PAGE_PROCESS:
+        for (unsigned i = 0; i < selection->scope.count; i++)
+            if (selection->processes[i] != ENTITY_NONE && entity_is_of(view->entity, selection->processes[i]))
+                return true;
+        return false;
+    }
+    return false;
+}
+
 enum fit { FITS, HIDDEN, UNFIT /* the family must be written again */ };
 
 /* Can the series stand where the page is? */
@@ -248,6 +271,8 @@ static enum fit fit(struct page_writer *writer, const struct store_series_view *
 static bool write_series(void *context, const struct store_series_view *view)
 {
     struct page_writer *writer = context;
+    if (!is_selected(writer, view))
+        return true;
     enum metric_type type = type_of(view);
     switch (fit(writer, view, type)) {
     case HIDDEN:
@@ -309,7 +334,9 @@ static void begin_walk(struct page_writer *writer, struct listed *metric, size_t
     writer->metric = &metric->view;
     writer->sibling = sibling;
     writer->started = false;
-    writer->walking = store_walk_begin(writer->terms.store, &writer->walk, metric->view.handle);
+    writer->is_reserved = reserved_metric(metric->view.name, RESERVED_FROM_APPS);
+    writer->walking =
+        store_walk_begin(writer->terms.store, &writer->walk, metric->view.handle, &writer->terms.selection.scope);
     /* A page without some of its series would be worse than none. */
     if (!writer->walking)
         writer->encoding.page->failed = true;
@@ -406,6 +433,28 @@ static void release_metrics(struct page_writer *writer)
     free(writer->metrics);
 }
 
+/* Metrics that may have series for the page; as store_metrics(). */
+static size_t find_metrics(const struct page_writer *writer, struct store_metric_view *views, size_t capacity)
+{
+    const struct page_selection *selection = &writer->terms.selection;
+    if (selection->kind == PAGE_ALL)
+        return store_metrics(writer->terms.store, views, capacity);
+    return store_metrics_of(writer->terms.store, &selection->scope, views, capacity);
+}
+
+/* Let go of metrics that are listed twice. */
+static void drop_repeated(struct page_writer *writer)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < writer->metric_count; i++) {
+        if (kept > 0 && writer->metrics[kept - 1].view.handle == writer->metrics[i].view.handle)
+            store_release_metric(writer->metrics[i].view.handle);
+        else
+            writer->metrics[kept++] = writer->metrics[i];
+    }
+    writer->metric_count = kept;
+}
+
 /* List all metrics that have series, sorted, and hold them; false if memory is short. */
 static bool list_metrics(struct page_writer *writer)
 {
@@ -414,7 +463,7 @@ static bool list_metrics(struct page_writer *writer)
     size_t count;
     /* Metrics may be created meanwhile, and the newest come first: with too little capacity an old one would be
      * missing. */
-    while ((count = store_metrics(writer->terms.store, views, capacity)) > capacity) {
+    while ((count = find_metrics(writer, views, capacity)) > capacity) {
         capacity = count + count / 8 + 64;
         free(views);
         views = malloc(capacity * sizeof *views);
@@ -428,12 +477,18 @@ static bool list_metrics(struct page_writer *writer)
     free(views);
     if (writer->metric_count > 0)
         qsort(writer->metrics, writer->metric_count, sizeof *writer->metrics, compare_names);
+    drop_repeated(writer);
     return writer->metrics != NULL;
 }
 
 bool page_selection_equals(const struct page_selection *a, const struct page_selection *b)
 {
-    return a->scope == b->scope && a->entity == b->entity;
+    if (a->kind != b->kind || a->scope.count != b->scope.count)
+        return false;
+    for (unsigned i = 0; i < a->scope.count; i++)
+        if (a->scope.apps[i] != b->scope.apps[i] || a->processes[i] != b->processes[i])
+            return false;
+    return true;
 }
 
 struct page_writer *page_begin(const struct page_terms *terms)
@@ -442,6 +497,8 @@ struct page_writer *page_begin(const struct page_terms *terms)
     if (writer == NULL)
         return NULL;
     writer->terms = *terms;
+    if (terms->selection.kind == PAGE_SELF) /* these are of no app */
+        writer->terms.selection.scope = (struct store_scope){{ENTITY_NONE}, 1};
     writer->encoder = terms->encoder;
     writer->sibling = COUNT(suffixes); /* of no metric: all is behind it */
     writer->encoding.memory = calloc(1, terms->encoder->memory);

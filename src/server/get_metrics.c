@@ -33,7 +33,8 @@ struct scrape_hold {
     h2o_req_t *request;
     struct worker *worker;
     struct connection *connection;
-    bool started; /* the response */
+    const char *path; /* as it is counted */
+    bool started;     /* the response */
 };
 
 enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
@@ -127,7 +128,7 @@ static void start_response(struct scrape_hold *hold)
     h2o_req_t *request = hold->request;
     const struct page_piece *piece = hold->piece;
     hold->started = true;
-    response_count(hold->worker, "metrics", 200);
+    response_count(hold->worker, hold->path, 200);
     request->res.status = 200;
     request->res.reason = "OK";
     if (piece->last)
@@ -150,7 +151,7 @@ static void refuse(struct scrape_hold *hold)
     if (hold->started) /* the scraper sees that the page has no end */
         h2o_send(hold->request, NULL, 0, H2O_SEND_STATE_ERROR);
     else
-        response_send_text(hold->request, "metrics", 503, "Service Unavailable",
+        response_send_text(hold->request, hold->path, 503, "Service Unavailable",
                            busy ? "too many pages are being sent\n" : "out of memory\n");
 }
 
@@ -232,25 +233,29 @@ static uint64_t hash_scraper(h2o_req_t *request)
     return hash != 0 ? hash : 1;
 }
 
-/* What the request asks for. */
-static struct page_selection selection_of(struct slice query)
-{
-    (void)query; /* nothing chooses yet */
-    return (struct page_selection){.scope = PAGE_ALL, .entity = ENTITY_NONE};
-}
-
 void get_metrics(h2o_req_t *request, struct slice query)
 {
-    struct worker *worker = worker_of(request);
+    (void)query;
+    if (get_metrics_authorize(request, "metrics"))
+        get_metrics_respond(request, "metrics", &(struct page_selection){.kind = PAGE_ALL});
+}
+
+bool get_metrics_authorize(h2o_req_t *request, const char *path)
+{
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
-    if (get_metrics_admit(connection_of(request), authorization) != ADMISSION_GRANTED) {
-        client_failed(connection_of(request), HTTP_METRICS, authorization);
-        response_send_unauthorized(request, "metrics", METRICS_CHALLENGE);
-        return;
-    }
+    if (get_metrics_admit(connection_of(request), authorization) == ADMISSION_GRANTED)
+        return true;
+    client_failed(connection_of(request), HTTP_METRICS, authorization);
+    response_send_unauthorized(request, path, METRICS_CHALLENGE);
+    return false;
+}
+
+void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection)
+{
+    struct worker *worker = worker_of(request);
     struct scrape *scrape = worker->scrapes < SCRAPES_MAX ? calloc(1, sizeof *scrape) : NULL;
     if (scrape == NULL) {
-        response_send_text(request, "metrics", 503, "Service Unavailable", "too many scrapes at a time\n");
+        response_send_text(request, path, 503, "Service Unavailable", "too many scrapes at a time\n");
         return;
     }
     struct scrape_hold *hold = h2o_mem_alloc_shared(&request->pool, sizeof *hold, on_scrape_gone);
@@ -258,10 +263,11 @@ void get_metrics(h2o_req_t *request, struct slice query)
                                  .scrape = scrape,
                                  .request = request,
                                  .worker = worker,
-                                 .connection = connection_of(request)};
+                                 .connection = connection_of(request),
+                                 .path = path};
     hold->connection->responding = true;
     worker->scrapes++;
-    scrape->page_request.selection = selection_of(query);
+    scrape->page_request.selection = *selection;
     scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
     scrape->page_request.scraper = hash_scraper(request);
     scrape->page_request.deliver = on_piece;

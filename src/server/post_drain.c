@@ -54,14 +54,6 @@ struct ticket {
 
 /* ---- the batch ---- */
 
-/* The Host header, which libh2o takes away; if there is none it puts its own name for us. */
-static struct slice host_of(const h2o_req_t *request)
-{
-    h2o_iovec_t host = request->input.authority;
-    bool is_sent = host.base != request->hostconf->authority.hostport.base;
-    return is_sent ? (struct slice){host.base, host.len} : (struct slice){"", 0};
-}
-
 static struct origin origin_of_request(h2o_req_t *request)
 {
     return origin_of(&(struct origin_headers){
@@ -102,7 +94,7 @@ static bool take_body(const struct post *post)
         .router_by_process = entry->router_by_process,
         .addon_app = entry->addon_app,
         .origin = origin,
-        .host = host_of(request),
+        .host = request_host(request),
         .time = clock_wall(),
         .now = now,
     };

@@ -26,10 +26,24 @@ struct slice request_header_named(const h2o_req_t *request, struct slice name)
     return header_at(request, h2o_find_header_by_str(&request->headers, name.at, name.length, -1));
 }
 
+struct slice request_path(const h2o_req_t *request)
+{
+    return (struct slice){request->path.base,
+                          request->query_at < request->path.len ? request->query_at : request->path.len};
+}
+
+struct slice request_host(const h2o_req_t *request)
+{
+    h2o_iovec_t host = request->input.authority; /* if there is none, libh2o puts its own name for us */
+    bool is_sent = host.base != request->hostconf->authority.hostport.base;
+    return is_sent ? (struct slice){host.base, host.len} : (struct slice){"", 0};
+}
+
 /* Which listeners serve a route. */
 enum side { BOTH_SIDES, OUTSIDE, INSIDE /* the public one too, if there is no METRICS_LISTEN_ADDRESS */ };
 
-/* One row a route.  A path is compared as it was sent: "/drain/" and "/x/../drain" are other paths. */
+/* One row a route.  A path is compared as it was sent: "/drain/" and "/x/../drain" are other paths.  One that ends in a
+ * slash is that of all paths that begin with it. */
 static const struct route {
     const char *path;
     const char *name;    /* as it is counted */
@@ -42,6 +56,13 @@ static const struct route {
 } routes[] = {
     {"/drain", "drain", "POST", OUTSIDE, HTTP_DRAIN, DRAIN_CHALLENGE, post_drain_admit, post_drain},
     {"/metrics", "metrics", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
+    {"/v1/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
+    {"/v2/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
+    {"/singleTargetMetrics/", "target", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
+     get_target_page},
+    {"/promregatorMetrics", "self", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
+     get_self_page},
+    {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_discovery},
     {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
 };
 
@@ -52,10 +73,16 @@ static bool is_served(const struct route *route, const struct connection *connec
     return (route->side == INSIDE) == connection->inside;
 }
 
+static bool is_for(const struct route *route, struct slice path)
+{
+    struct slice own = slice_of(route->path);
+    return own.at[own.length - 1] == '/' ? slice_starts_with(path, own) : slice_equals(path, own);
+}
+
 static const struct route *find_route(struct slice path, const struct connection *connection)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (slice_equals(path, slice_of(routes[i].path)) && is_served(&routes[i], connection))
+        if (is_for(&routes[i], path) && is_served(&routes[i], connection))
             return &routes[i];
     return NULL;
 }
@@ -130,7 +157,7 @@ int routes_on_request(h2o_handler_t *handler, h2o_req_t *request)
     connection->requests++;
     connection->changed = clock_monotonic();
     struct slice target = {request->path.base, request->path.len};
-    struct slice path = {target.at, request->query_at < target.length ? request->query_at : target.length};
+    struct slice path = request_path(request);
     struct slice query = slice_after(target, path.length < target.length ? path.length + 1 : target.length);
     const struct route *route = find_route(path, connection);
     struct slice method = {request->method.base, request->method.len};

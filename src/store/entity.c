@@ -677,6 +677,11 @@ entity_id entities_position(const struct entities *entities, entity_id id)
     return id == ENTITY_NONE || is_app(entities, slot_of(entities, id)) ? id : id | POSITION_BIT;
 }
 
+bool entity_is_of(entity_id id, entity_id process)
+{
+    return (id & ~POSITION_BIT) == process;
+}
+
 /* ---- process events ---- */
 
 /* Raise a time; returns whether it rose. */

@@ -96,8 +96,8 @@ static struct series *allocate_series(struct store *store, const struct identity
 
 void series_list_new(struct stored_metric *metric, struct series *newest, struct series *oldest)
 {
-    oldest->next_fresh = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&metric->fresh, &oldest->next_fresh, newest, memory_order_release,
+    oldest->next = atomic_load_explicit(&metric->fresh, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&metric->fresh, &oldest->next, newest, memory_order_release,
                                                   memory_order_relaxed))
         ;
 }

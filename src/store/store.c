@@ -30,6 +30,7 @@ struct store *store_create(const struct store_settings *settings)
     bool has_buckets = buckets_create(&store->buckets, settings->max_series);
     store->metric_buckets = map_zeroes(metric_buckets * sizeof store->metric_buckets[0]);
     store->group_buckets = map_zeroes(group_buckets * sizeof store->group_buckets[0]);
+    store->app_groups = map_zeroes(APP_LISTS * sizeof store->app_groups[0]);
     bool started = epochs_start(&store->epochs, settings->slots);
     size_t random = 0;
     while (random < sizeof store->secret) {
@@ -38,8 +39,8 @@ struct store *store_create(const struct store_settings *settings)
             break;
         random += (size_t)got;
     }
-    if (!has_buckets || store->metric_buckets == NULL || store->group_buckets == NULL || !started ||
-        random < sizeof store->secret) {
+    if (!has_buckets || store->metric_buckets == NULL || store->group_buckets == NULL || store->app_groups == NULL ||
+        !started || random < sizeof store->secret) {
         store_free(store);
         return NULL;
     }
@@ -55,7 +56,7 @@ void store_free(struct store *store)
         struct stored_metric *next = atomic_load(&metric->next);
         struct series *series = atomic_load(&metric->fresh);
         while (series != NULL) {
-            struct series *following = series->next_fresh;
+            struct series *following = series->next;
             series_free(series);
             series = following;
         }
@@ -67,6 +68,7 @@ void store_free(struct store *store)
     epochs_stop(&store->epochs);
     cell_pool_free(&store->cells);
     buckets_free(&store->buckets);
+    unmap(store->app_groups, APP_LISTS * sizeof store->app_groups[0]);
     unmap(store->group_buckets, (store->group_mask + 1) * sizeof store->group_buckets[0]);
     unmap(store->metric_buckets, (store->metric_mask + 1) * sizeof store->metric_buckets[0]);
     free(store);

@@ -82,6 +82,11 @@ _Atomic(struct group *) *group_bucket(const struct store *store, const struct st
     return &store->group_buckets[((metric->hash ^ app) * golden) >> 32 & store->group_mask];
 }
 
+_Atomic(struct group *) *group_list_of(const struct store *store, entity_id app)
+{
+    return &store->app_groups[entity_slot(app) & (APP_LISTS - 1)];
+}
+
 /* From this one of a bucket on. */
 static struct group *find_from(struct group *group, const struct stored_metric *metric, entity_id app, bool chosen)
 {
@@ -128,5 +133,6 @@ struct group *group_hold(struct store *store, struct stored_metric *metric, enti
             break;
     }
     LIST_PUSH(&metric->groups, fresh, next);
+    LIST_PUSH(group_list_of(store, app), fresh, next_of_app);
     return fresh;
 }

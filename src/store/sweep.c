@@ -19,6 +19,25 @@ size_t store_metrics(const struct store *store, struct store_metric_view *views,
     return count;
 }
 
+size_t store_metrics_of(const struct store *store, const struct store_scope *scope, struct store_metric_view *views,
+                        size_t capacity)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < scope->count; i++) {
+        struct group *group = atomic_load_explicit(group_list_of(store, scope->apps[i]), memory_order_acquire);
+        for (; group != NULL; group = atomic_load_explicit(&group->next_of_app, memory_order_acquire)) {
+            if (group->app != scope->apps[i])
+                continue;
+            const struct stored_metric *metric = group->metric;
+            if (count < capacity)
+                views[count] = (struct store_metric_view){
+                    stored_metric_name(metric), atomic_load_explicit(&metric->metric, memory_order_acquire), metric};
+            count++;
+        }
+    }
+    return count;
+}
+
 static void add_up(const struct store *store, const struct series *series, double *sums)
 {
     const struct metric *metric = series_metric(series);
@@ -30,6 +49,15 @@ static void add_up(const struct store *store, const struct series *series, doubl
     }
 }
 
+/* Put a series among those of its group.  Returns the next one of the list that it was on. */
+static struct series *move_to_group(struct series *series)
+{
+    struct series *next = series->next;
+    series->next = series->group->known;
+    series->group->known = series;
+    return next;
+}
+
 /* Put the fresh series of a metric behind the known ones.  False if memory is short: they stay fresh. */
 static bool adopt_new(struct stored_metric *metric)
 {
@@ -38,7 +66,7 @@ static bool adopt_new(struct stored_metric *metric)
     struct series *newest = atomic_exchange_explicit(&metric->fresh, NULL, memory_order_acquire);
     struct series *oldest = newest;
     size_t count = 1;
-    for (; oldest->next_fresh != NULL; oldest = oldest->next_fresh)
+    for (; oldest->next != NULL; oldest = oldest->next)
         count++;
     if (metric->known_count + count > metric->known_capacity) {
         size_t capacity = metric->known_capacity * 2 > metric->known_count + count ? metric->known_capacity * 2
@@ -53,7 +81,7 @@ static bool adopt_new(struct stored_metric *metric)
     }
     metric->known_count += count;
     size_t at = metric->known_count;
-    for (struct series *series = newest; series != NULL; series = series->next_fresh)
+    for (struct series *series = newest; series != NULL; series = move_to_group(series))
         metric->known[--at] = series;
     return true;
 }
@@ -61,8 +89,11 @@ static bool adopt_new(struct stored_metric *metric)
 /* What is known of a series whatever it is worth. */
 static struct store_series_view describe(const struct series *series)
 {
-    return (struct store_series_view){
-        .labels = series_labels(series), .born = series->born, .starts_at_zero = series->starts_at_zero};
+    return (struct store_series_view){.labels = series_labels(series),
+                                      .born = series->born,
+                                      .starts_at_zero = series->starts_at_zero,
+                                      .entity = series->entity,
+                                      .maker = series_metric(series)};
 }
 
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)
@@ -97,18 +128,42 @@ static inline void prefetch(const struct stored_metric *metric, size_t at, size_
     __builtin_prefetch(atomic_load_explicit(&metric->known[at + AHEAD]->value, memory_order_relaxed));
 }
 
+/* The next series of the app's groups; NULL at the end.  Of an app, a metric has those that it chose, and ours. */
+static struct series *step_in_scope(const struct store *store, struct store_walk *walk)
+{
+    while (walk->ahead == NULL && walk->at < walk->end) {
+        size_t i = walk->at++;
+        const struct group *group = group_find(store, walk->handle, walk->scope.apps[i / 2], i % 2 == 1);
+        if (group != NULL)
+            walk->ahead = group->known;
+    }
+    struct series *series = walk->ahead;
+    if (series != NULL)
+        walk->ahead = series_next(series);
+    return series;
+}
+
+/* The next series of a walk; NULL at the end. */
+static inline struct series *step(const struct store *store, struct store_walk *walk)
+{
+    const struct stored_metric *metric = walk->handle;
+    if (walk->scope.count > 0)
+        return step_in_scope(store, walk);
+    if (walk->at == walk->end)
+        return NULL;
+    prefetch(metric, walk->at, walk->end);
+    return metric->known[walk->at++];
+}
+
 bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, uint64_t now,
                    bool (*visit)(void *context, const struct store_series_view *series), void *context)
 {
-    const struct stored_metric *metric = walk->handle;
     double sums[METRIC_CELLS_MAX];
-    while (walk->at < walk->end) {
-        size_t i = walk->at++;
-        struct series *series = metric->known[i];
+    struct series *series;
+    for (size_t i = 0; (series = step(store, walk)) != NULL; i++) {
         /* Only the maintenance thread frees metrics and series, so it may be seen outside here: it holds no value. */
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
-        prefetch(metric, i, walk->end);
         struct store_series_view view = describe(series);
         bool alive;
         if (series->counted) {
@@ -129,13 +184,17 @@ bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, 
     return true;
 }
 
-/* A walk over all of a metric's series; false if memory is short. */
-static bool aim(struct store_walk *walk, const void *handle)
+/* A walk over a metric's series; false if memory is short. */
+static bool aim(struct store_walk *walk, const void *handle, const struct store_scope *scope)
 {
     struct stored_metric *metric = (struct stored_metric *)handle;
     if (!adopt_new(metric))
         return false;
     *walk = (struct store_walk){.handle = handle, .end = metric->known_count};
+    if (scope != NULL && scope->count > 0) {
+        walk->scope = *scope;
+        walk->end = 2 * (size_t)scope->count;
+    }
     return true;
 }
 
@@ -143,7 +202,7 @@ bool store_each_series(struct store *store, unsigned slot, const void *handle, u
                        bool (*visit)(void *context, const struct store_series_view *series), void *context)
 {
     struct store_walk walk;
-    return aim(&walk, handle) && store_walk_on(store, slot, &walk, now, visit, context);
+    return aim(&walk, handle, NULL) && store_walk_on(store, slot, &walk, now, visit, context);
 }
 
 /* ---- walks that pause ---- */
@@ -158,9 +217,9 @@ void store_release_metric(const void *handle)
     count_release(&((struct stored_metric *)handle)->series);
 }
 
-bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle)
+bool store_walk_begin(struct store *store, struct store_walk *walk, const void *handle, const struct store_scope *scope)
 {
-    if (!aim(walk, handle))
+    if (!aim(walk, handle, scope))
         return false;
     walk->next = store->walks;
     store->walks = walk;
@@ -184,13 +243,12 @@ void store_walk_copy(struct store *store, struct store_walk *walk, const struct 
 
 struct store_types store_walk_types(struct store *store, unsigned slot, const struct store_walk *walk)
 {
-    const struct stored_metric *metric = walk->handle;
+    struct store_walk ahead = *walk; /* nothing is removed meanwhile */
     struct store_types types = {0};
-    for (size_t i = walk->at; i < walk->end; i++) {
-        const struct series *series = metric->known[i];
+    const struct series *series;
+    for (size_t i = 0; (series = step(store, &ahead)) != NULL; i++) {
         if (i % PAUSE == PAUSE - 1)
             store_enter(store, slot);
-        prefetch(metric, i, walk->end);
         if (series->counted) {
             types.metrics |= 1U << series_metric(series)->type;
             continue;
@@ -206,7 +264,7 @@ struct store_types store_walk_types(struct store *store, unsigned slot, const st
 static void note_removal(struct store *store, const struct stored_metric *metric, size_t place)
 {
     for (struct store_walk *walk = store->walks; walk != NULL; walk = walk->next) {
-        if (walk->handle != metric)
+        if (walk->handle != metric || walk->scope.count > 0)
             continue;
         walk->at -= place < walk->at;
         walk->end -= place < walk->end;
@@ -239,6 +297,40 @@ static bool kill_series(struct store *store, unsigned slot, struct series *serie
 static void unlink_group(struct store *store, struct group *group)
 {
     LIST_CUT(group_bucket(store, group->metric, group->app), group, next_in_bucket);
+    LIST_CUT(group_list_of(store, group->app), group, next_of_app);
+}
+
+static bool is_removed(const struct series *series)
+{
+    return ((uintptr_t)series->next & SERIES_REMOVED) != 0;
+}
+
+/* A series is about to be freed: its group is to cut it out before that. */
+static void note_removed(struct series *series)
+{
+    series->next = (struct series *)((uintptr_t)series->next | SERIES_REMOVED);
+    series->group->has_removed = true;
+}
+
+/* The first series from this one on that is not removed. */
+static struct series *first_kept(struct series *series)
+{
+    while (series != NULL && is_removed(series))
+        series = series_next(series);
+    return series;
+}
+
+/* Cut out of a group what was removed, and let walks go on behind it. */
+static void cut_removed(struct store *store, struct group *group)
+{
+    if (!group->has_removed)
+        return;
+    group->has_removed = false;
+    for (struct store_walk *walk = store->walks; walk != NULL; walk = walk->next)
+        if (walk->handle == group->metric && walk->ahead != NULL)
+            walk->ahead = first_kept(walk->ahead);
+    for (struct series **at = &group->known; (*at = first_kept(*at)) != NULL; at = &(*at)->next)
+        continue;
 }
 
 static void sweep_groups(struct store *store, unsigned slot, struct stored_metric *metric)
@@ -247,6 +339,7 @@ static void sweep_groups(struct store *store, unsigned slot, struct stored_metri
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
         struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
         long none = 0;
+        cut_removed(store, group);
         if (epoch_reserve(&store->epochs, slot, 1) &&
             atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
@@ -274,6 +367,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         LIST_CUT(bucket_of(&store->buckets, series->hash), series, next_in_bucket);
         buckets_release(&store->buckets, series->hash);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
+        note_removed(series);
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);

@@ -1,0 +1,128 @@
+"""Pages of one app and of one instance, and the list of them, at the URLs of Promfetcher and Promregator."""
+import json
+
+from harness import test
+from support.checks import check, equal
+from support.exporter import AUTH_METRICS
+from support.exposition import Page
+from support.lines import gauge, ingest, line, router_error
+from support.waiting import wait_for
+
+RULES = """
+rules:
+  - name: jobs
+    match: '^job (?<kind>\\w+)'
+    metrics: [{counter: jobs_total, labels: {kind: $kind}}]
+"""
+PREFIX = "__meta_promregator_target_"
+
+
+def runtime(dyno):
+    return line("source=%s dyno=heroku.1.a sample#memory_total=20.5MB sample#load_avg_1m=0.10" % dyno, "heroku", dyno)
+
+
+def get(server, target, **headers):
+    return server.request("GET", target, {**AUTH_METRICS, **headers})
+
+
+def page(server, target):
+    answer = get(server, target)
+    equal(answer.status, 200, "the status of %s, which says %r" % (target, answer.body[:200]))
+    return Page(answer.body)
+
+
+def apps(one):
+    """The values of the label app on a page."""
+    return {labels["app"] for name in one.names() for labels, _ in one.select(name) if "app" in labels}
+
+
+def server_with_apps(context, **settings):
+    server = context.server(CONFIG_FILE=context.file("config.yaml", RULES), **settings)
+    for app in ("shop", "blog"):
+        for dyno in ("web.1", "web.2", "worker.1"):
+            server.post(ingest([gauge("depth", 3, dyno=dyno)], procid=dyno) + runtime(dyno) + line("job mail", "app", dyno), app)
+    server.post(router_error("H12").replace(b"example.herokuapp.com", b"Shop.example.com:443".ljust(21)), "shop")
+    server.post(router_error("H12"), "blog")
+    return server
+
+
+@test
+def page_of_one_app(context):
+    server = server_with_apps(context)
+    whole = server.page()
+    one = page(server, "/v1/apps/shop/metrics")
+    equal(apps(one), {"shop"}, "the apps on the page of one")
+    for name in ("depth", "jobs_total", "heroku_dyno_memory_total_bytes", "heroku_router_errors"):
+        equal(sorted(one.select(name), key=repr), sorted(whole.select(name, app="shop"), key=repr), "the series of %s" % name)
+        check(one.select(name), "there is no %s", name)
+    equal(one.select("drain_exporter_messages_received_total"), [], "the ledger on the page of one app")
+    for target in ("/v2/apps/shop/metrics", "/v1/apps/metrics?app=shop", "/v1/apps/metrics?app=%22shop%22", "/v2/apps/metrics?app=sh%6Fp&metric_path=/x",
+                   "/v1/apps/sh%6Fp/metrics?metric_path=/actuator", "/v1/apps/shop.example.com/metrics", "/v1/apps/metrics?route_url=shop.example.com",
+                   "/v1/apps/metrics?route_url=%22https://shop.example.com/some/path%22"):
+        equal(apps(page(server, target)), {"shop"}, "the apps on %s" % target)
+    equal(get(server, "/v1/apps/shop/metrics", **{"Accept-Encoding": "gzip"}).header("content-encoding"), "gzip", "the encoding")
+
+
+@test
+def page_of_what_an_app_reports(context):
+    server = server_with_apps(context)
+    for target in ("/v1/apps/shop/only-app-metrics", "/v2/apps/only-app-metrics?app=shop"):
+        one = page(server, target)
+        equal(sorted(one.names()), ["depth", "jobs_total"], "the names on %s" % target)
+        equal(apps(one), {"shop"}, "the apps on it")
+
+
+@test
+def pages_of_no_app(context):
+    server = server_with_apps(context)
+    for target, status, word in (("/v1/apps/metrics", 400, b"You must set app id or path"), ("/v2/apps/only-app-metrics", 400, b"You must set app id or path"),
+                                 ("/v1/apps/metrics?app=", 400, b"You must set"), ("/v1/apps/metrics?app=%22%22", 400, b"You must set"),
+                                 ("/v1/apps/nobody/metrics", 404, b"no such app"), ("/v1/apps/a/b/c/metrics", 404, b"no such app"),
+                                 ("/v1/apps/metrics?route_url=shop", 404, b"no such app"), ("/v1/apps/" + "x" * 5000 + "/metrics", 404, b"no such app"),
+                                 ("/v1/apps/shop", 404, b"not found"), ("/v1/apps/", 404, b"not found"), ("/v1/apps/shopmetrics", 404, b"not found"),
+                                 ("/singleTargetMetrics/shop/web.9", 404, b"no such instance"), ("/singleTargetMetrics/nobody/web.1", 404, b"no such instance"),
+                                 ("/singleTargetMetrics/", 404, b"no such instance"), ("/singleTargetMetrics/shop", 404, b"no such instance")):
+        answer = get(server, target)
+        equal(answer.status, status, "the status of %s" % target[:60])
+        check(word in answer.body, "%s says %r", target[:60], answer.body)
+    for target in ("/v1/apps/shop/metrics", "/discovery", "/singleTargetMetrics/shop/web.1", "/promregatorMetrics"):
+        answer = server.request("GET", target, {})
+        equal(answer.status, 401, "the status of %s without a password" % target)
+        equal(server.request("POST", target, AUTH_METRICS, b"").status, 405, "the status of POST %s" % target)
+
+
+def discover(server, target="/discovery"):
+    answer = get(server, target)
+    equal((answer.status, answer.header("content-type")), (200, "application/json"), "the answer of %s" % target)
+    return json.loads(answer.body)
+
+
+@test
+def discovery_of_dynos(context):
+    server = server_with_apps(context)
+    elements = discover(server)
+    address = "%s:%d" % (server.host, server.port)
+    check(all(element["targets"] == [address] for element in elements), "addresses in %s", elements)
+    equal(elements[-1]["labels"], {"__metrics_path__": "/promregatorMetrics", PREFIX + "path": "/promregatorMetrics"}, "the last element")
+    found = {element["labels"]["__metrics_path__"]: element["labels"] for element in elements[:-1]}
+    equal(sorted(found), ["/singleTargetMetrics/%s/%s" % (app, dyno) for app in ("blog", "shop") for dyno in ("web.1", "web.2", "worker.1")], "the paths")
+    path = "/singleTargetMetrics/shop/web.2"
+    equal(found[path], {"__metrics_path__": path, PREFIX + "path": path, PREFIX + "applicationName": "shop", PREFIX + "applicationId": "shop",
+                        PREFIX + "instanceNumber": "2", PREFIX + "instanceId": "shop:web.2"}, "the labels of a dyno")
+    one = page(server, path)
+    equal({labels.get("process") for name in one.names() for labels, _ in one.select(name)}, {"web.2"}, "the processes on the page of one")
+    equal(one.value("depth", app="shop", process="web.2", dyno="web.2"), 3, "what it reported")
+    ours = page(server, "/promregatorMetrics")
+    check(all(name.startswith(("drain_exporter_", "process_")) for name in ours.names()), "names on our own page: %s", ours.names())
+    equal(ours.value("drain_exporter_messages_received_total", app="blog"), 10, "messages of an app")
+    by_app = discover(server, "/discovery?by=app")
+    equal([element["labels"]["__metrics_path__"] for element in by_app], ["/v1/apps/shop/metrics", "/v1/apps/blog/metrics", "/promregatorMetrics"], "a target for each app")
+
+
+@test
+def dynos_that_end_leave_discovery(context):
+    server = server_with_apps(context, SCRAPE_INTERVAL="500ms")
+    server.post(line("Scaled to web@1:Standard-1X worker@1:Standard-1X by user me@example.com", "app", "api"), "shop")
+    wait_for(lambda: len(discover(server)) == 6, "the dyno that was scaled away leaves the list", 10)
+    equal(get(server, "/singleTargetMetrics/shop/web.2").status, 404, "the page of a dyno that is gone")
+    equal(get(server, "/singleTargetMetrics/shop/web.1").status, 200, "the page of the one beside it")
