@@ -25,11 +25,16 @@ static bool starts_message(struct slice text)
     return syslog_time(timestamp, &time);
 }
 
-/* Does what should be text begin with an element that does not close, "[tags@47450 a=\"b"? */
-static bool is_unclosed(struct slice text)
+/* Is there, in place of structured data, an element that does not close, "[tags@47450 a=\"b"?  Then it is taken for
+ * text. */
+static bool is_unclosed(const struct line *line)
 {
+    struct slice text = line->message;
+    unsigned blanks = 0; /* behind APPNAME, PROCID and MSGID; one more if something was cut */
+    for (const char *at = line->appname.at + line->appname.length; at < text.at && blanks <= 3; at++)
+        blanks += *at == ' ';
     text.length = slice_index(text, ' ');
-    return text.length > 0 && text.at[0] == '[' && slice_index(text, '@') < text.length;
+    return blanks == 3 && text.length > 0 && text.at[0] == '[' && slice_index(text, '@') < text.length;
 }
 
 /* How long the header and the structured data are that body starts with; 0: it has no header. */
@@ -40,7 +45,7 @@ static size_t head_length(struct slice body)
     if (!starts_message(text) || !syslog_parse(text, SYSLOG_RFC5424, &line))
         return 0;
     /* An element that does not close takes all that was looked at, or each of many would be followed by a long look. */
-    return is_unclosed(line.message) ? text.length : (size_t)(line.message.at - text.at);
+    return is_unclosed(&line) ? text.length : (size_t)(line.message.at - text.at);
 }
 
 enum frame_result cf_frame_next(struct slice *body, struct slice *message)
