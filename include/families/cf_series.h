@@ -10,6 +10,18 @@
 #include "families/cf_message.h"
 #include "families/family.h"
 
+/* Is a line what an app prints?  By its author alone: an app can choose neither. */
+static inline bool cf_is_printed(const struct line *line)
+{
+    return slice_starts_with(line->procid, SLICE("[APP/"));
+}
+
+/* May a line be of Cloud Foundry? */
+static inline bool cf_is_author(const struct line *line)
+{
+    return line->procid.length > 0 && line->procid.at[0] == '[';
+}
+
 enum { CF_LABELS_TEXT = 4096 }; /* bytes of labels of one message that had escapes */
 
 /* Labels of one sample, with the values that had to be freed of their escapes.  It is not moved while it is used. */
@@ -39,20 +51,12 @@ struct cf_process {
 };
 struct cf_process cf_process_of(const struct line *line, const struct family_context *context);
 
+/* A line that an app prints, with the process as its PROCID ("web.0"), as families of what apps print read it; the copy
+ * is kept by the caller.  Any other line is returned as it is. */
+const struct line *cf_line_of_process(const struct line *line, const struct family_context *context, struct line *copy);
+
 /* The name of a process of a type; empty if it cannot have one, or memory for names is short. */
 struct slice cf_process_name(const struct family_context *context, struct slice type, struct slice index);
-
-/* Is a line what an app prints?  By its author alone: an app can choose neither. */
-static inline bool cf_is_printed(const struct line *line)
-{
-    return slice_starts_with(line->procid, SLICE("[APP/"));
-}
-
-/* May a line be of Cloud Foundry? */
-static inline bool cf_is_author(const struct line *line)
-{
-    return line->procid.length > 0 && line->procid.at[0] == '[';
-}
 
 /* Is this message's app the one that a process is of now?  False for one that a blue-green deploy has replaced under
  * its name, and that still runs.  If it takes over, all processes of the type end.  process: not empty. */

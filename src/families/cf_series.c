@@ -93,6 +93,18 @@ struct cf_process cf_process_of(const struct line *line, const struct family_con
     return (struct cf_process){name, type};
 }
 
+const struct line *cf_line_of_process(const struct line *line, const struct family_context *context, struct line *copy)
+{
+    if (context->cf == NULL || !cf_is_printed(line))
+        return line;
+    struct slice name = cf_process_of(line, context).name;
+    if (name.length == 0)
+        return line;
+    *copy = *line;
+    copy->procid = name;
+    return copy;
+}
+
 /* ---- labels ---- */
 
 bool cf_labels_add(struct cf_labels *labels, struct slice name, struct slice value)
