@@ -1,11 +1,14 @@
 """Pages of one app and of one instance, and the list of them, at the URLs of Promfetcher and Promregator."""
 import json
+import signal
 
+from accounts import HASH, HASHED_PASSWORD
 from harness import test
 from support.checks import check, equal
 from support.exporter import AUTH_METRICS
 from support.exposition import Page
 from support.lines import gauge, ingest, line, router_error
+from support.http_client import basic
 from support.waiting import wait_for
 
 RULES = """
@@ -126,3 +129,57 @@ def dynos_that_end_leave_discovery(context):
     wait_for(lambda: len(discover(server)) == 6, "the dyno that was scaled away leaves the list", 10)
     equal(get(server, "/singleTargetMetrics/shop/web.2").status, 404, "the page of a dyno that is gone")
     equal(get(server, "/singleTargetMetrics/shop/web.1").status, 200, "the page of the one beside it")
+
+
+SCRAPES = """
+scrapes:
+  - {name: shop, password: shop-Pass.7, apps: [shop, nobody]}
+  - {name: acme, password_hash: '%s', organization: acme}
+  - {name: prod, password: prod-Pass.8, organization: acme, space: prod}
+""" % HASH
+
+
+def get_as(server, user, password, target):
+    return server.request("GET", target, {"Authorization": basic(user, password)})
+
+
+@test
+def scrape_credentials(context):
+    path = context.file("config.yaml", SCRAPES)
+    server = context.server(CONFIG_FILE=path)
+    for app in ("shop", "blog", "acme/prod/shop", "acme/dev/shop", "acme2/prod/shop"):
+        server.post(ingest([gauge("depth", 3)]) + runtime("web.1"), app)
+    users = {"shop": ("shop-Pass.7", {"shop"}), "acme": (HASHED_PASSWORD, {"acme/prod/shop", "acme/dev/shop"}), "prod": ("prod-Pass.8", {"acme/prod/shop"})}
+    for user, (password, own) in users.items():
+        for app in ("shop", "blog", "acme/prod/shop", "acme/dev/shop", "acme2/prod/shop"):
+            for target in ("/v1/apps/%s/metrics", "/v2/apps/metrics?app=%s", "/v1/apps/%s/only-app-metrics"):
+                answer = get_as(server, user, password, target % app)
+                equal(answer.status, 200 if app in own else 404, "%s of %s" % (target % app, user))
+            answer = get_as(server, user, password, "/singleTargetMetrics/%s/web.1" % app.replace("/", "%2F"))
+            equal(answer.status, 200 if app in own else 404, "an instance of %s as %s" % (app, user))
+        for target in ("/discovery", "/discovery?by=app"):
+            elements = json.loads(get_as(server, user, password, target).body)
+            names = ["/".join(filter(None, (labels.get(PREFIX + part) for part in ("orgName", "spaceName", "applicationName"))))
+                     for labels in (element["labels"] for element in elements)]
+            equal(set(names), own, "the apps in %s of %s" % (target, user))
+        for target in ("/metrics", "/promregatorMetrics"):
+            equal(get_as(server, user, password, target).status, 401, "%s as %s" % (target, user))
+        for target in ("/discovery", "/v1/apps/shop/metrics"):
+            equal(get_as(server, user, "wrong-Password", target).status, 401, "a wrong password of %s" % user)
+        equal(server.request("POST", "/drain", {"Authorization": basic(user, password)}, b"").status, 401, "POST /drain as %s" % user)
+    equal(get_as(server, "nobody", "x", "/discovery").status, 401, "an unknown user")
+    page(server, "/v1/apps/blog/metrics")
+    with open(path, "w") as file:
+        file.write(SCRAPES.replace("shop-Pass.7", "shop-Pass.9").replace("apps: [shop, nobody]", "apps: [blog]"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: get_as(server, "shop", "shop-Pass.9", "/v1/apps/blog/metrics").status == 200, "the configuration is read again", 10)
+    equal(get_as(server, "shop", "shop-Pass.7", "/v1/apps/shop/metrics").status, 401, "the old password")
+    equal(get_as(server, "shop", "shop-Pass.9", "/v1/apps/shop/metrics").status, 404, "an app that is not its own any more")
+    equal(get_as(server, "acme", HASHED_PASSWORD, "/v1/apps/acme/prod/shop/metrics").status, 200, "a hash that stays")
+
+
+@test
+def list_without_targets(context):
+    server = context.server(CONFIG=SCRAPES)
+    equal(get_as(server, "shop", "shop-Pass.7", "/discovery").body, b"[]\n", "the list of who sees no app that lives")
+    equal(len(discover(server)), 1, "the list of who sees all")
