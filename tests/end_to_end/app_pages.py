@@ -4,8 +4,9 @@ import signal
 
 from accounts import HASH, HASHED_PASSWORD
 from harness import test
+from scraping import Prometheus
 from support.checks import check, equal
-from support.exporter import AUTH_METRICS
+from support.exporter import AUTH_METRICS, METRICS_PASSWORD
 from support.exposition import Page
 from support.lines import gauge, ingest, line, router_error
 from support.http_client import basic
@@ -183,3 +184,58 @@ def list_without_targets(context):
     server = context.server(CONFIG=SCRAPES)
     equal(get_as(server, "shop", "shop-Pass.7", "/discovery").body, b"[]\n", "the list of who sees no app that lives")
     equal(len(discover(server)), 1, "the list of who sees all")
+
+
+# As the documentation of Promregator recommends it.
+RELABEL = {"instanceId": ("instance", "cf_instance_id"), "orgName": ("org_name",), "spaceName": ("space_name",), "applicationName": ("app_name",),
+           "instanceNumber": ("cf_instance_number",)}
+
+
+def discovered(server, name="instances", target="/discovery"):
+    """A job of Prometheus that scrapes what we list."""
+    auth = {"username": "metrics", "password": METRICS_PASSWORD}
+    return {"job_name": name, "basic_auth": auth,
+            "http_sd_configs": [{"url": "http://%s:%d%s" % (server.host, server.port, target), "basic_auth": auth, "refresh_interval": "1s"}],
+            "relabel_configs": [{"source_labels": [PREFIX + source], "target_label": wanted} for source, targets in RELABEL.items() for wanted in targets]}
+
+
+@test
+def prometheus_discovers_dynos(context):
+    """The targets follow the formation, and no dyno's numbers stand under another one's name."""
+    server = context.server(SCRAPE_INTERVAL="1s")
+    numbers = {}
+
+    def speak(app, *dynos):
+        for dyno in dynos:
+            numbers[app, dyno] = len(numbers) + 1
+            server.post(ingest([gauge("depth", numbers[app, dyno])], procid=dyno) + runtime(dyno), app)
+
+    def seen(job="instances"):
+        return {(labels["app"], labels["process"]): value for labels, value in prometheus.query('depth{job="%s"}' % job)}
+
+    def follows(wanted, what):
+        wait_for(lambda: seen() == wanted or check(False, "it sees %r", seen()), what, 30, 0.2)
+
+    speak("shop", "web.1", "web.2")
+    speak("blog", "web.1")
+    prometheus = Prometheus(context, {}, more=[discovered(server), discovered(server, "apps", "/discovery?by=app")])
+    follows(numbers, "all dynos are scraped")
+    labels = prometheus.query('depth{job="instances",app="shop",process="web.2"}')[0][0]
+    equal({name: labels.get(name) for name in ("instance", "cf_instance_id", "app_name", "cf_instance_number", "org_name")},
+          {"instance": "shop:web.2", "cf_instance_id": "shop:web.2", "app_name": "shop", "cf_instance_number": "2", "org_name": None}, "the labels of a dyno")
+    wait_for(lambda: seen("apps") == numbers, "the same by apps", 30, 0.2)
+    prometheus.await_number('count(drain_exporter_messages_received_total{job="instances"})', 2)
+    speak("shop", "web.3", "worker.1")
+    follows(numbers, "new dynos are scraped")
+    server.post(line("Scaled to web@2:Standard-1X worker@0:Standard-1X by user me@example.com", "app", "api"), "shop")
+    living = {key: value for key, value in numbers.items() if key not in (("shop", "web.3"), ("shop", "worker.1"))}
+    follows(living, "dynos that were scaled away have left")
+    equal(prometheus.number('count(up{job="instances"} == 1)'), 4, "targets that are up")
+    server.post(line("State changed from up to crashed", "heroku", "web.2"), "shop")
+    server.post(line("Process exited with status 1", "heroku", "web.2"), "shop")
+    del living["shop", "web.2"]
+    follows(living, "what a dyno that crashed has reported is gone")
+    server.post(line("State changed from crashed to starting", "heroku", "web.2") + line("State changed from starting to up", "heroku", "web.2"), "shop")
+    speak("shop", "web.2")
+    living["shop", "web.2"] = numbers["shop", "web.2"]
+    follows(living, "its next instance is scraped")
