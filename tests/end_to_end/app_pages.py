@@ -1,9 +1,11 @@
 """Pages of one app and of one instance, and the list of them, at the URLs of Promfetcher and Promregator."""
 import json
 import signal
+import time
 
 from accounts import HASH, HASHED_PASSWORD
 from harness import test
+from pages import filled
 from scraping import Prometheus
 from support.checks import check, equal
 from support.exporter import AUTH_METRICS, METRICS_PASSWORD
@@ -239,3 +241,25 @@ def prometheus_discovers_dynos(context):
     speak("shop", "web.2")
     living["shop", "web.2"] = numbers["shop", "web.2"]
     follows(living, "its next instance is scraped")
+
+
+def fastest(server, target):
+    """Seconds that the fastest of some requests takes."""
+    times = []
+    for _ in range(7):
+        start = time.monotonic()
+        equal(get(server, target).status, 200, "the status of %s" % target)
+        times.append(time.monotonic() - start)
+    return min(times)
+
+
+@test
+def page_of_one_app_costs_what_it_shows(context):
+    """Beside 50,000 series of another app a small app's page costs a fraction of the whole."""
+    server = filled(context)
+    server.post(ingest([gauge("depth", 3)]) + runtime("web.1"), "small")
+    equal(page(server, "/v1/apps/small/only-app-metrics").value("depth", app="small", process="web.1"), 3, "its gauge")
+    whole = fastest(server, "/metrics")
+    for target in ("/v1/apps/small/metrics", "/singleTargetMetrics/small/web.1", "/promregatorMetrics"):
+        part = fastest(server, target)
+        check(context.sanitizer is not None or part < whole / 5, "%s takes %.1f ms, the whole %.1f ms", target, part * 1e3, whole * 1e3)
