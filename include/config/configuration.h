@@ -24,6 +24,8 @@
 enum {
     CONFIGURATION_SIZE_MAX = 1 << 20,
     CONFIGURATION_DRAINS_MAX = 1000,
+    CONFIGURATION_SCRAPES_MAX = 1000,
+    CONFIGURATION_SCRAPE_APPS_MAX = 1000,
     CONFIGURATION_APP_MAX = 256,
     CONFIGURATION_LABELS_MAX = 2048, /* bytes of all labels of a drain: they are part of each of its series */
 };
@@ -61,9 +63,23 @@ struct config_drain {
                                     configuration's; NULL: nobody keeps it */
 };
 
+/* One entry of "scrapes": who may read the pages of some apps. */
+struct config_scrape {
+    struct config_drain user; /* name and password; it has nothing else */
+    char **apps;              /* their names; or: */
+    size_t app_count;
+    char *organization; /* of Cloud Foundry: all of its apps; NULL: none */
+    char *space;        /* of these, only those of this space; NULL: all */
+};
+
+/* May the entry read the pages of the app of this name? */
+bool config_scrape_sees(const struct config_scrape *scrape, const char *app);
+
 struct configuration {
     struct config_drain *drains;
     size_t drain_count;
+    struct config_scrape *scrapes;
+    size_t scrape_count;
     struct config_drain others; /* what is said of apps without an entry */
     bool only_listed_apps;      /* users without an app post only for apps of entries */
     struct rules *rules;        /* a reference; NULL: there are none */

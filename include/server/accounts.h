@@ -44,6 +44,14 @@ struct verification;
 enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
                                     const struct account **account, struct verification **verification);
 
+/* The same for who wants to read pages: an entry of "scrapes" is let in.  account_scrape() tells which. */
+enum accounts_result accounts_check_scrape(struct accounts *accounts, struct slice authorization,
+                                           const struct account **account, struct verification **verification);
+const struct config_scrape *account_scrape(const struct account *account);
+
+/* Is there any such entry? */
+bool accounts_have_scrapes(const struct accounts *accounts);
+
 /* Verify and remember; never PENDING.  On ALLOWED, *account is set.  Any thread, as the next ones. */
 enum accounts_result verification_run(struct verification *verification, const struct account **account);
 

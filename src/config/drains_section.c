@@ -7,17 +7,27 @@
 
 /* ---- a drain ---- */
 
-static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
+struct slice config_read_user(struct document_reader *reader, const yaml_node_t *value)
 {
-    struct config_drain *drain = into;
     struct slice name;
     if (!config_read_text(reader, value, "name", USER_MAX, &name))
-        return;
+        return (struct slice){"", 0};
     if (config_has_control(name))
         config_note(reader, &value->start_mark, "name holds a control character");
     else if (slice_index(name, ':') < name.length)
         config_note(reader, &value->start_mark, "name holds a ':', which ends the user in a request");
-    else if (reader->passwords == PASSWORDS_WITH_SHARED && slice_equals(name, SLICE(SHARED_USER)))
+    else
+        return name;
+    return (struct slice){"", 0};
+}
+
+static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice name = config_read_user(reader, value);
+    if (name.length == 0)
+        return;
+    if (reader->passwords == PASSWORDS_WITH_SHARED && slice_equals(name, SLICE(SHARED_USER)))
         config_note(reader, &value->start_mark, "this name is the user of PASSWORD_DRAIN");
     else {
         drain->name = config_keep(reader, name);
@@ -37,7 +47,7 @@ static void read_app(struct document_reader *reader, void *into, const yaml_node
         drain->app = config_keep(reader, app);
 }
 
-static void read_password(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice password;
@@ -45,7 +55,7 @@ static void read_password(struct document_reader *reader, void *into, const yaml
         drain->password = config_keep(reader, password);
 }
 
-static void read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice path;
@@ -73,7 +83,7 @@ static void read_password_file(struct document_reader *reader, void *into, const
     explicit_bzero(secret, sizeof secret);
 }
 
-static void read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice text;
@@ -245,9 +255,9 @@ enum {
 static const struct config_key drain_keys[KEY_COUNT] = {
     [NAME] = {"name", read_name},
     [APP] = {"app", read_app},
-    [PASSWORD] = {"password", read_password},
-    [PASSWORD_FILE] = {"password_file", read_password_file},
-    [PASSWORD_HASH] = {"password_hash", read_password_hash},
+    [PASSWORD] = {"password", config_read_password},
+    [PASSWORD_FILE] = {"password_file", config_read_password_file},
+    [PASSWORD_HASH] = {"password_hash", config_read_password_hash},
     [SHARED] = {"shared", read_shared},
     [TOKENS] = {"tokens", read_tokens},
     [LABELS] = {"labels", read_labels},
