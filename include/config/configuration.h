@@ -42,7 +42,7 @@ struct config_drain {
     char *password_hash; /* NULL: none; never beside a password; crypt(3) knows its kind */
     char **tokens;       /* each stands in one entry only, and that has an app */
     size_t token_count;
-    struct label labels[FIXED_LABELS_MAX]; /* legal names, each once */
+    struct label labels[CONFIGURED_LABELS_MAX]; /* legal names, each once */
     size_t label_count;
     bool shared;                 /* it has a password, and yet the shared user may post for its app as well */
     bool router_by_process;      /* see struct family_context, as of addon_app */

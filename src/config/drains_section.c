@@ -147,8 +147,8 @@ static void read_labels(struct document_reader *reader, void *into, const yaml_n
     if (!config_is_kind(reader, value, YAML_MAPPING_NODE, "labels"))
         return;
     const yaml_node_pair_t *start = value->data.mapping.pairs.start, *top = value->data.mapping.pairs.top;
-    if (top - start > FIXED_LABELS_MAX) {
-        config_note(reader, &value->start_mark, "there are more than %d labels", FIXED_LABELS_MAX);
+    if (top - start > CONFIGURED_LABELS_MAX) {
+        config_note(reader, &value->start_mark, "there are more than %d labels", CONFIGURED_LABELS_MAX);
         return;
     }
     for (const yaml_node_pair_t *pair = start; pair < top; pair++)

@@ -160,3 +160,110 @@ enum frame_result frame_next(struct slice *body, struct slice *message)
         message->length--;
     return FRAME_REPAIRED;
 }
+
+/* ---- Cloud Foundry: messages without counts ---- */
+
+enum { HEADER_MAX = 640 }; /* bytes of the longest header that RFC 5424 allows are fewer */
+
+/* Cut a field of visible characters and the space behind it off; false if there is none. */
+static bool skip_field(struct slice *text)
+{
+    size_t i = 0;
+    while (i < text->length && text->at[i] > ' ' && text->at[i] < 0x7f)
+        i++;
+    if (i == 0 || i == text->length || text->at[i] != ' ')
+        return false;
+    *text = slice_after(*text, i + 1);
+    return true;
+}
+
+/* Does text begin as a timestamp does, "2026-02-03T04:05:06"? */
+static bool starts_time(struct slice text)
+{
+    static const char form[] = "0000-00-00T00:00:00";
+    if (text.length < sizeof form - 1)
+        return false;
+    for (size_t i = 0; i < sizeof form - 1; i++)
+        if (form[i] == '0' ? !slice_is_digit(text.at[i]) : text.at[i] != form[i])
+            return false;
+    return true;
+}
+
+/* Cut a whole header of RFC 5424 off, up to its structured data; false if text has none. */
+static bool skip_header(struct slice *text)
+{
+    if (!starts_message(*text))
+        return false;
+    struct slice rest = slice_beginning(*text, HEADER_MAX);
+    rest = slice_after(rest, slice_index(rest, '>') + 1);
+    if (!slice_starts_with(rest, SLICE("1 ")))
+        return false;
+    rest = slice_after(rest, 2);
+    if (!starts_time(rest))
+        return false;
+    for (int field = 0; field < 5; field++) /* time, HOSTNAME, APPNAME, PROCID, MSGID */
+        if (!skip_field(&rest))
+            return false;
+    *text = slice_after(*text, (size_t)(rest.at - text->at));
+    return true;
+}
+
+/* The length of name="value" at the start of text; 0 if there is no such thing. */
+static size_t parameter_length(struct slice text)
+{
+    size_t i = 0;
+    while (i < text.length && text.at[i] > ' ' && text.at[i] != '=' && text.at[i] != ']' && text.at[i] != '"')
+        i++;
+    if (i == 0 || text.length - i < 2 || text.at[i] != '=' || text.at[i + 1] != '"')
+        return 0;
+    for (i += 2; i < text.length && text.at[i] != '"'; i++)
+        i += text.at[i] == '\\';
+    return i < text.length ? i + 1 : 0;
+}
+
+/* The same of an element, "[id name="value" ...]".  Nothing but what the grammar says is taken, so that the looks for
+ * the ends of many messages are not long ones: a quote that opens in one closes at the next one's. */
+static size_t element_length(struct slice text)
+{
+    size_t i = 1;
+    if (text.length == 0 || text.at[0] != '[')
+        return 0;
+    while (i < text.length && text.at[i] > ' ' && text.at[i] != '=' && text.at[i] != ']' && text.at[i] != '"')
+        i++;
+    while (i > 1 && i < text.length && text.at[i] == ' ') {
+        size_t length = parameter_length(slice_after(text, i + 1));
+        if (length == 0)
+            return 0;
+        i += 1 + length;
+    }
+    return i > 1 && i < text.length && text.at[i] == ']' ? i + 1 : 0;
+}
+
+/* How long the first message of a body is. */
+static size_t message_length(struct slice body)
+{
+    struct slice rest = body;
+    if (skip_header(&rest))
+        for (size_t length; (length = element_length(rest)) > 0;)
+            rest = slice_after(rest, length);
+    while (rest.length > 0) {
+        rest = slice_after(rest, slice_index(rest, '\n'));
+        if (rest.length > 0)
+            rest = slice_after(rest, 1);
+        struct slice next = rest;
+        if (skip_header(&next))
+            break;
+    }
+    return body.length - rest.length;
+}
+
+enum frame_result frame_next_cf(struct slice *body, struct slice *message)
+{
+    struct slice start = slice_after(*body, count_blanks(*body));
+    if (start.length > 0 && !slice_is_digit(start.at[0])) {
+        *body = start;
+        take(body, message_length(start), message);
+        return FRAME_MESSAGE;
+    }
+    return frame_next(body, message);
+}

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/number.h"
+#include "intake/cf_apps.h"
 
 /* ---- senders ---- */
 
@@ -20,6 +21,37 @@ static bool is_logplex(const struct origin_headers *headers)
 static bool is_private_space(const struct origin_headers *headers)
 {
     return slice_starts_with(headers->user_agent, SLICE("excon/"));
+}
+
+static bool is_in_brackets(struct slice procid)
+{
+    return procid.length >= 2 && procid.at[0] == '[' && procid.at[procid.length - 1] == ']';
+}
+
+/* Is the first message of a body one of Cloud Foundry's? */
+static bool begins_as_cloud_foundry(const struct origin_headers *headers)
+{
+    struct slice text = headers->body;
+    struct line line;
+    struct slice parts[3];
+    size_t digits = 0;
+    while (digits < text.length && slice_is_digit(text.at[digits]))
+        digits++;
+    if (digits > 0 && digits < text.length && text.at[digits] == ' ')
+        text = slice_after(text, digits + 1);
+    if (!syslog_parse(text, SYSLOG_LOGPLEX, &line) || !is_in_brackets(line.procid))
+        return false;
+    return cf_app_split_hostname(line.hostname, parts) || slice_starts_with(headers->user_agent, SLICE("fasthttp"));
+}
+
+static bool is_cloud_foundry(const struct origin_headers *headers)
+{
+    if (headers->platform != PLATFORM_BY_REQUEST)
+        return headers->platform == PLATFORM_CLOUD_FOUNDRY;
+    if (is_log_shuttle(headers) || is_logplex(headers) ||
+        slice_starts_with(headers->content_type, SLICE("application/logplex-1")))
+        return false;
+    return begins_as_cloud_foundry(headers);
 }
 
 static bool is_any(const struct origin_headers *headers)
@@ -43,17 +75,26 @@ static void name_by_request(const struct origin_headers *headers, struct origin 
     origin->id = headers->request_id;
 }
 
+/* A request id is that of a router between, which gives each try its own. */
+static void name_by_nothing(const struct origin_headers *headers, struct origin *origin)
+{
+    (void)headers;
+    origin->cloud_foundry = true;
+}
+
 /* The first one that a request is of. */
 static const struct sender {
     const char *name;
     bool (*is_sender)(const struct origin_headers *headers);
     enum syslog_shape shape;
     void (*name_batch)(const struct origin_headers *headers, struct origin *origin);
+    bool repeats_body;
 } senders[] = {
-    {"log-shuttle", is_log_shuttle, SYSLOG_RFC5424, name_by_request},
-    {"logplex", is_logplex, SYSLOG_LOGPLEX, name_by_frame},
-    {"private-space", is_private_space, SYSLOG_RFC5424, name_by_request},
-    {"other", is_any, SYSLOG_RFC5424, name_by_request},
+    {"cloudfoundry", is_cloud_foundry, SYSLOG_RFC5424, name_by_nothing, true},
+    {"log-shuttle", is_log_shuttle, SYSLOG_RFC5424, name_by_request, true},
+    {"logplex", is_logplex, SYSLOG_LOGPLEX, name_by_frame, false},
+    {"private-space", is_private_space, SYSLOG_RFC5424, name_by_request, true},
+    {"other", is_any, SYSLOG_RFC5424, name_by_request, false},
 };
 
 static const struct sender *find_sender(const struct origin_headers *headers)
@@ -85,6 +126,7 @@ struct origin origin_of(const struct origin_headers *headers)
     struct origin origin = {
         .sender = sender->name,
         .shape = sender->shape,
+        .repeats_body = sender->repeats_body,
         .drain_token = headers->drain_token,
         .announces_messages = headers->message_count.length > 0,
         .messages = read_number(headers->message_count),

@@ -54,7 +54,7 @@ struct ticket {
 
 /* ---- the batch ---- */
 
-static struct origin origin_of_request(h2o_req_t *request)
+static struct origin origin_of_request(h2o_req_t *request, struct slice body, enum platform platform)
 {
     return origin_of(&(struct origin_headers){
         .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
@@ -65,7 +65,36 @@ static struct origin origin_of_request(h2o_req_t *request)
         .message_count = request_header_named(request, SLICE("logplex-msg-count")),
         .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
         .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
+        .body = body,
+        .platform = platform,
     });
+}
+
+/* Who asks about the apps that a batch of Cloud Foundry names. */
+struct post_access {
+    struct batch_access access; /* first */
+    const struct accounts *accounts;
+    const struct account *account;
+    uint64_t now;
+};
+
+static struct batch_terms terms_for(const struct accounts *accounts, const struct account *account, struct slice app,
+                                    struct slice token, uint64_t now)
+{
+    const struct config_drain *entry = accounts_entry(accounts, account, app);
+    return (struct batch_terms){.foreign = !accounts_speaks_for(accounts, account, app, now),
+                                .refused = accounts_refusal(accounts, account, app, token),
+                                .last_batch = accounts_last_batch(accounts, app),
+                                .labels = entry->labels,
+                                .label_count = entry->label_count,
+                                .router_by_process = entry->router_by_process,
+                                .addon_app = entry->addon_app};
+}
+
+static struct batch_terms terms_of(const struct batch_access *access, struct slice app)
+{
+    const struct post_access *post = (const struct post_access *)access;
+    return terms_for(post->accounts, post->account, app, (struct slice){"", 0}, post->now);
 }
 
 /* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
@@ -77,22 +106,17 @@ static bool take_body(const struct post *post)
     struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
-    struct origin origin = origin_of_request(request);
+    struct origin origin = origin_of_request(request, post->body, PLATFORM_BY_REQUEST);
     struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
-    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
+    struct post_access access = {{terms_of}, post->accounts, post->account, now};
     struct batch batch = {
         .body = post->body,
         .received = request->entity.len,
         .app = app,
-        .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
-        .refused = accounts_refusal(post->accounts, post->account, app, origin.drain_token),
-        .last_batch = accounts_last_batch(post->accounts, app),
-        .labels = entry->labels,
-        .label_count = entry->label_count,
+        .terms = terms_for(post->accounts, post->account, app, origin.drain_token, now),
+        .access = &access.access,
         .rules = post->rules,
-        .router_by_process = entry->router_by_process,
-        .addon_app = entry->addon_app,
         .origin = origin,
         .host = request_host(request),
         .time = clock_wall(),

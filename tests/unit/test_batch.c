@@ -284,7 +284,7 @@ static void router_by_process(void **state)
     (void)state;
     struct batch batch =
         batch_of(ROUTER("1", "web.1") ROUTER("1", "web.2") STATE("2", "web.2", "State changed from up to down"));
-    batch.router_by_process = true;
+    batch.terms.router_by_process = true;
     take(batch);
     has("heroku_router_requests_total{app=\"a\",method=\"GET\",process=\"web.2\",process_type=\"web\",status=\"503\"} "
         "1");
@@ -596,8 +596,8 @@ static void take_labelled(const char *body)
     static const struct label labels[] = {
         {SLICE("te_am"), SLICE("pay\"ments")}, {SLICE("code"), SLICE("c")}, {SLICE("z"), SLICE("9")}};
     struct batch batch = batch_of(body);
-    batch.labels = labels;
-    batch.label_count = 3;
+    batch.terms.labels = labels;
+    batch.terms.label_count = 3;
     take(batch);
 }
 
@@ -783,7 +783,7 @@ static void foreign(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
-    batch.foreign = true;
+    batch.terms.foreign = true;
     headers.drain_token = SLICE("d.1");
     headers.frame_id = SLICE("1");
     for (int i = 0; i < 2; i++)
@@ -796,7 +796,7 @@ static void foreign(void **state)
     has_not("heroku_");
     has_not("last_batch_timestamp_seconds");
     /* The same batch from somebody who may is taken. */
-    batch.foreign = false;
+    batch.terms.foreign = false;
     assert_int_equal(take(batch), BATCH_TAKEN);
     has("g1{app=\"a\",process=\"web.1\"} 1");
     has("drain_exporter_messages_received_total{app=\"a\"} 6");
@@ -808,9 +808,9 @@ static void refused(void **state)
 {
     (void)state;
     struct batch batch = batch_of(LINE("web.1", G1) LINE("web.1", "hello"));
-    batch.refused = REFUSED_UNLISTED;
+    batch.terms.refused = REFUSED_UNLISTED;
     assert_int_equal(take(batch), BATCH_REFUSED);
-    batch.refused = REFUSED_NAME;
+    batch.terms.refused = REFUSED_NAME;
     assert_int_equal(take(batch), BATCH_REFUSED);
     has("drain_exporter_messages_received_total{app=\"__other__\"} 4");
     has("drain_exporter_messages_refused_total{app=\"__other__\",reason=\"unlisted\"} 2");
@@ -865,7 +865,7 @@ static void configured(void **state)
     has("drain_exporter_line_lag_seconds_count{app=\"a\"} 0");
     has_not("heroku_");
     struct batch batch = batch_of(LINE("web.1", G1));
-    batch.last_batch = &last;
+    batch.terms.last_batch = &last;
     take(batch);
     describe(&last);
     has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
