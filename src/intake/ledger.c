@@ -37,7 +37,7 @@ static const char *const refusal_labels[] = {
 #undef X
 };
 
-static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13"};
+static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13", "LGR"};
 static const char *const batch_labels[] = {"taken", "duplicate", "foreign", "refused"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};

@@ -249,7 +249,8 @@ static const struct {
      ":1:58: rule \"r\": a metric's name must be letters, digits, \"_\" and \":\", and not start with "
      "a digit\n"},
     {METRIC("counter: heroku_x"), ":1:58: rule \"r\": a metric's name cannot be up, nor start with heroku_, "
-                                  "drain_exporter_, process_, l2met_, scrape_ or ALERTS\n"},
+                                  "drain_exporter_, process_, l2met_, cf_app_, cf_container_, cf_http_, cf_instance_, "
+                                  "cf_router_, scrape_ or ALERTS\n"},
     {METRIC("gauge: g"), ":1:48: rule \"r\": there is no value\n"},
     {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value of a total must be $NAME: what the app has counted\n"},
     {METRIC("total: g, value: $b"), ":1:66: rule \"r\": the expression has no group (?<b>...)\n"},
