@@ -88,7 +88,9 @@ enum batch_result {
 };
 
 /* Process a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that
- * the batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
+ * the batch says stands in the store.  A batch without an id is a duplicate if its sender repeats bodies, and its first
+ * message has a time with a fraction of a second: see batch_id_of_body().  Nothing in a batch can make this fail: what
+ * cannot be used is counted. */
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

@@ -595,14 +595,22 @@ static bool is_turned_away(const struct batch *batch)
     return !batch->origin.cloud_foundry && (batch->terms.foreign || batch->terms.refused != REFUSED_NOT);
 }
 
-enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+/* Has the first message of a body a time with a fraction of a second? */
+static bool has_exact_time(const struct batch *batch)
 {
-    const struct origin *origin = &batch->origin;
-    struct dedup *dedup = intake->dedup;
+    struct slice body = batch->body, message;
+    struct line line;
+    int64_t time;
+    enum frame_result frame =
+        batch->origin.cloud_foundry ? frame_next_cf(&body, &message) : frame_next(&body, &message);
+    return frame != FRAME_END && syslog_parse(message, batch->origin.shape, &line) &&
+           slice_index(line.timestamp, '.') < line.timestamp.length && syslog_time(line.timestamp, &time);
+}
+
+static enum batch_result take_once(struct intake *intake, unsigned slot, const struct batch *batch, struct dedup *dedup,
+                                   struct batch_id id)
+{
     double lost;
-    if (origin->id.length == 0 || is_turned_away(batch))
-        return take(intake, slot, batch, &lost);
-    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
     switch (dedup_claim(dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
         return BATCH_IN_PROGRESS;
@@ -615,4 +623,16 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     enum batch_result result = take(intake, slot, batch, &lost);
     dedup_taken(dedup, id, batch->now, lost);
     return result;
+}
+
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    const struct origin *origin = &batch->origin;
+    double lost;
+    if (!is_turned_away(batch) && origin->id.length > 0)
+        return take_once(intake, slot, batch, intake->dedup, batch_id_of(batch->app, origin->drain, origin->id));
+    if (!is_turned_away(batch) && origin->repeats_body && has_exact_time(batch))
+        return take_once(intake, slot, batch, intake->bodies,
+                         batch_id_of_body(intake->bodies, batch->credential, batch->body));
+    return take(intake, slot, batch, &lost);
 }

@@ -5,6 +5,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/digest.h"
+
 enum {
     SETS = 4096,
     WAYS = 8,
@@ -20,6 +22,7 @@ struct entry {
 };
 
 struct dedup {
+    unsigned char secret[XXH3_SECRET_DEFAULT_SIZE];
     pthread_mutex_t locks[LOCKS]; /* a set is guarded by the lock of its number modulo LOCKS */
     struct entry sets[SETS][WAYS];
 };
@@ -27,8 +30,10 @@ struct dedup {
 struct dedup *dedup_create(void)
 {
     struct dedup *dedup = calloc(1, sizeof *dedup);
-    if (dedup == NULL)
+    if (dedup == NULL || !digest_random(dedup->secret, sizeof dedup->secret)) {
+        free(dedup);
         return NULL;
+    }
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&dedup->locks[i], NULL);
     return dedup;
@@ -51,6 +56,16 @@ struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice i
     for (int i = 0; i < 3; i++)
         hashes[i] = XXH3_128bits(parts[i].at, parts[i].length);
     XXH128_hash_t hash = XXH3_128bits(hashes, sizeof hashes);
+    return (struct batch_id){hash.high64, hash.low64};
+}
+
+struct batch_id batch_id_of_body(const struct dedup *dedup, struct slice credential, struct slice body)
+{
+    const struct slice parts[] = {credential, body};
+    XXH128_hash_t hashes[2];
+    for (int i = 0; i < 2; i++)
+        hashes[i] = XXH3_128bits_withSecret(parts[i].at, parts[i].length, dedup->secret, sizeof dedup->secret);
+    XXH128_hash_t hash = XXH3_128bits_withSecret(hashes, sizeof hashes, dedup->secret, sizeof dedup->secret);
     return (struct batch_id){hash.high64, hash.low64};
 }
 

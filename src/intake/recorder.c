@@ -27,12 +27,19 @@ static int64_t line_time(struct recorder *recorder)
 
 /* ---- processes ---- */
 
+/* Can a family say nothing in this batch: of Heroku in one of Cloud Foundry? */
+static bool is_of_other_platform(const struct recorder *recorder, const struct family *family)
+{
+    return recorder->context->cf != NULL && family->prefixes[0] != NULL &&
+           strncmp(family->prefixes[0], "heroku_", 7) == 0;
+}
+
 static void record_zeros(struct recorder *recorder, struct slice process, entity_id entity)
 {
     if (!entities_wants_zeros(recorder->settings.entities, entity, ENTITY_FAMILY_ZEROS, recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++)
-        if (families[id]->start_process != NULL)
+        if (families[id]->start_process != NULL && !is_of_other_platform(recorder, families[id]))
             families[id]->start_process(process, recorder->context, &recorder->output);
 }
 
@@ -44,7 +51,7 @@ void recorder_start_app(struct recorder *recorder)
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
         recorder_line(recorder, &nothing, PROCIDS_MAX, (enum family_id)id);
-        if (families[id]->start_app != NULL)
+        if (families[id]->start_app != NULL && !is_of_other_platform(recorder, families[id]))
             families[id]->start_app(recorder->context, &recorder->output);
     }
 }

@@ -116,6 +116,7 @@ static bool take_body(const struct post *post)
         .app = app,
         .terms = terms_for(post->accounts, post->account, app, origin.drain_token, now),
         .access = &access.access,
+        .credential = request_header(request, H2O_TOKEN_AUTHORIZATION),
         .rules = post->rules,
         .origin = origin,
         .host = request_host(request),
