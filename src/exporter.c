@@ -134,7 +134,8 @@ struct batch offline_batch(const struct offline *offline, const char *app)
                           .terms = {.labels = entry->labels,
                                     .label_count = entry->label_count,
                                     .router_by_process = entry->router_by_process,
-                                    .addon_app = entry->addon_app},
+                                    .addon_app = entry->addon_app,
+                                    .app_labels = entry->cf_labels},
                           .rules = offline->configuration->rules};
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/identity.h"
+#include "base/platform.h"
 #include "config/secret.h"
 #include "config/settings.h"
 #include "families/rules.h"
@@ -48,6 +49,11 @@ struct config_drain {
     bool router_by_process;      /* see struct family_context, as of addon_app */
     bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
     bool addon_app;
+    enum platform platform; /* of what is posted with its password, or for its app */
+    char *organization;     /* of Cloud Foundry, to which its password is bound; NULL: none */
+    char *space;            /* likewise; NULL: all of the organization */
+    enum app_labels cf_labels;
+    bool says_cf_labels;         /* if not, CF_LABELS does */
     _Atomic int64_t *last_batch; /* when one of its app arrived last, microseconds since 1970; 0: never.  Not the
                                     configuration's; NULL: nobody keeps it */
 };

@@ -101,8 +101,8 @@ void *config_allocate(struct document_reader *reader, size_t count, size_t size)
 /* The value of a key of a mapping; NULL if it has none. */
 const yaml_node_t *config_value(struct document_reader *reader, const yaml_node_t *mapping, const char *name);
 
-/* An array of zeros for the items of a list, as many as *count says, with so many bytes each; NULL, with a mistake noted,
- * if it is no list or does not have least to most items.  what: what they are, in the plural. */
+/* An array of zeros for the items of a list, as many as *count says, with so many bytes each; NULL, with a mistake
+ * noted, if it is no list or does not have least to most items.  what: what they are, in the plural. */
 void *config_allocate_list(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t least,
                            size_t most, size_t size, size_t *count);
 

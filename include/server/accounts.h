@@ -83,6 +83,10 @@ bool accounts_speaks_for(const struct accounts *accounts, const struct account *
 const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
                                           struct slice app);
 
+/* The account's own entry, to whose organization its password is bound; NULL for the shared user.  Valid as long as the
+ * accounts. */
+const struct config_drain *accounts_own_entry(const struct account *account);
+
 /* Where to note when a batch of the app arrived; NULL if the app is not configured. */
 _Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app);
 

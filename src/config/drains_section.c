@@ -180,6 +180,46 @@ static void read_addon_app(struct document_reader *reader, void *into, const yam
     config_read_truth(reader, value, "addon_app", &((struct config_drain *)into)->addon_app);
 }
 
+/* ---- Cloud Foundry ---- */
+
+static void read_platform(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    if (!config_is_kind(reader, value, YAML_SCALAR_NODE, "platform"))
+        return;
+    if (slice_equals(config_text(value), SLICE("heroku")))
+        drain->platform = PLATFORM_HEROKU;
+    else if (slice_equals(config_text(value), SLICE("cloudfoundry")))
+        drain->platform = PLATFORM_CLOUD_FOUNDRY;
+    else
+        config_note(reader, &value->start_mark, "platform must be heroku or cloudfoundry");
+}
+
+static void read_organization(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice text;
+    if (config_read_text(reader, value, "organization", CONFIGURATION_APP_MAX, &text))
+        drain->organization = config_keep(reader, text);
+}
+
+static void read_space(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice text;
+    if (config_read_text(reader, value, "space", CONFIGURATION_APP_MAX, &text))
+        drain->space = config_keep(reader, text);
+}
+
+static void read_cf_labels(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    drain->says_cf_labels = true;
+    if (config_is_kind(reader, value, YAML_SCALAR_NODE, "cf_labels") &&
+        !app_labels_read(config_text(value), &drain->cf_labels))
+        config_note(reader, &value->start_mark, "cf_labels must be none, names or promfetcher");
+}
+
 enum {
     NAME,
     APP,
@@ -191,6 +231,10 @@ enum {
     LABELS,
     ROUTER_BY_PROCESS,
     ADDON_APP,
+    PLATFORM,
+    ORGANIZATION,
+    SPACE,
+    CF_LABELS,
     KEY_COUNT,
 };
 static const struct config_key drain_keys[KEY_COUNT] = {
@@ -204,7 +248,29 @@ static const struct config_key drain_keys[KEY_COUNT] = {
     [LABELS] = {"labels", read_labels},
     [ROUTER_BY_PROCESS] = {"router_by_process", read_router_by_process},
     [ADDON_APP] = {"addon_app", read_addon_app},
+    [PLATFORM] = {"platform", read_platform},
+    [ORGANIZATION] = {"organization", read_organization},
+    [SPACE] = {"space", read_space},
+    [CF_LABELS] = {"cf_labels", read_cf_labels},
 };
+
+/* What binds a password to an organization needs the password, and no other binding. */
+static void check_binding(struct document_reader *reader, const yaml_node_t *node, const struct config_drain *drain,
+                          unsigned seen, bool has_password)
+{
+    if (seen & 1U << SPACE && !(seen & 1U << ORGANIZATION))
+        config_note(reader, &config_value(reader, node, "space")->start_mark,
+                    "there is a space, but no organization that it is in");
+    if (!(seen & 1U << ORGANIZATION))
+        return;
+    const yaml_mark_t *mark = &config_value(reader, node, "organization")->start_mark;
+    if (seen & 1U << APP)
+        config_note(reader, mark, "there is an app, to which the entry is bound already");
+    else if (!has_password)
+        config_note(reader, mark, "there is no password that organization binds");
+    else if (drain->platform == PLATFORM_HEROKU)
+        config_note(reader, mark, "organization is about Cloud Foundry, and platform says heroku");
+}
 
 /* What one key alone cannot tell.  seen: the keys that the entry has, right or wrong.  Whether it has a password. */
 static bool check_drain(struct document_reader *reader, const yaml_node_t *node, unsigned seen)
@@ -237,9 +303,10 @@ static bool read_drain(struct document_reader *reader, struct config_drain *drai
         reader->entry = config_text(name);
     unsigned seen = config_read_mapping(reader, node, drain_keys, KEY_COUNT,
                                         "name, app, password, password_file, password_hash, shared, tokens, labels, "
-                                        "router_by_process and addon_app",
+                                        "router_by_process, addon_app, platform, organization, space and cf_labels",
                                         drain);
     bool has_password = check_drain(reader, node, seen);
+    check_binding(reader, node, drain, seen, has_password);
     const yaml_node_t *app = config_value(reader, node, "app");
     if ((!has_password || drain->shared) && drain->app != NULL)
         config_remember(reader, &reader->apps, config_text(app), &app->start_mark, NULL);

@@ -503,6 +503,11 @@ bool accounts_speaks_for(const struct accounts *accounts, const struct account *
     return bound == NULL;
 }
 
+const struct config_drain *accounts_own_entry(const struct account *account)
+{
+    return account->drain;
+}
+
 const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
                                           struct slice app)
 {

@@ -88,7 +88,8 @@ static struct batch_terms terms_for(const struct accounts *accounts, const struc
                                 .labels = entry->labels,
                                 .label_count = entry->label_count,
                                 .router_by_process = entry->router_by_process,
-                                .addon_app = entry->addon_app};
+                                .addon_app = entry->addon_app,
+                                .app_labels = entry->cf_labels};
 }
 
 static struct batch_terms terms_of(const struct batch_access *access, struct slice app)
@@ -97,17 +98,41 @@ static struct batch_terms terms_of(const struct batch_access *access, struct sli
     return terms_for(post->accounts, post->account, app, (struct slice){"", 0}, post->now);
 }
 
+/* The apps of Cloud Foundry that an account with this entry may speak for. */
+static struct cf_binding binding_of(const struct config_drain *own)
+{
+    struct cf_binding binding = {{"", 0}, {"", 0}};
+    if (own != NULL && own->organization != NULL)
+        binding.organization = slice_of(own->organization);
+    if (own != NULL && own->space != NULL)
+        binding.space = slice_of(own->space);
+    return binding;
+}
+
+static struct slice app_of_url(struct slice query, char *text, size_t size)
+{
+    struct slice app = query_value(query, SLICE("app_name"), text, size);
+    return app.length > 0 ? app : query_value(query, SLICE("app"), text, size);
+}
+
 /* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
 static bool take_body(const struct post *post)
 {
     h2o_req_t *request = post->request;
     struct worker *worker = worker_of(request);
-    char app_text[CONFIGURATION_APP_MAX + 1];
-    struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
-    if (url_app.length == 0)
-        url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
-    struct origin origin = origin_of_request(request, post->body, PLATFORM_BY_REQUEST);
-    struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
+    char app_text[CONFIGURATION_APP_MAX + 1], form_text[16];
+    const struct config_drain *own = accounts_own_entry(post->account);
+    struct cf_binding binding = binding_of(own);
+    struct slice url_app = {"", 0}; /* a bound password speaks for those that its messages name */
+    if (binding.organization.length == 0)
+        url_app = app_of_url(post->query, app_text, sizeof app_text);
+    struct slice token = request_header_named(request, SLICE("logplex-drain-token"));
+    struct slice app = accounts_app(post->accounts, post->account, url_app,
+                                    binding.organization.length > 0 ? (struct slice){"", 0} : token);
+    enum platform platform = binding.organization.length > 0
+                                 ? PLATFORM_CLOUD_FOUNDRY
+                                 : accounts_entry(post->accounts, post->account, app)->platform;
+    struct origin origin = origin_of_request(request, post->body, platform);
     uint64_t now = clock_monotonic();
     struct post_access access = {{terms_of}, post->accounts, post->account, now};
     struct batch batch = {
@@ -116,6 +141,8 @@ static bool take_body(const struct post *post)
         .app = app,
         .terms = terms_for(post->accounts, post->account, app, origin.drain_token, now),
         .access = &access.access,
+        .binding = binding,
+        .whole = slice_equals(query_value(post->query, SLICE("body"), form_text, sizeof form_text), SLICE("message")),
         .credential = request_header(request, H2O_TOKEN_AUTHORIZATION),
         .rules = post->rules,
         .origin = origin,

@@ -103,7 +103,8 @@ static const struct {
     {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
      ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
-     "tokens, labels, router_by_process and addon_app\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     "tokens, labels, router_by_process, addon_app, platform, organization, space and cf_labels\nCONFIG:5:3: drain "
+     "\"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
