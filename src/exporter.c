@@ -131,12 +131,12 @@ struct batch offline_batch(const struct offline *offline, const char *app)
     if (entry == NULL)
         entry = &offline->configuration->others;
     return (struct batch){.app = slice_of(app == NULL ? "" : app),
-                          .terms = {.labels = entry->labels,
-                                    .label_count = entry->label_count,
-                                    .router_by_process = entry->router_by_process,
-                                    .addon_app = entry->addon_app,
-                                    .app_labels = entry->cf_labels},
-                          .rules = offline->configuration->rules};
+                          .labels = entry->labels,
+                          .label_count = entry->label_count,
+                          .rules = offline->configuration->rules,
+                          .router_by_process = entry->router_by_process,
+                          .addon_app = entry->addon_app,
+                          .cf_labels = entry->cf_labels};
 }
 
 void offline_close(struct offline *offline)

@@ -20,8 +20,8 @@ enum {
 };
 
 enum {
-    CONFIGURED_LABELS_MAX = 8, /* labels that the configuration sets on all series of an app */
-    FIXED_LABELS_MAX = 14,     /* these, and those of a Cloud Foundry app's identity */
+    FIXED_LABELS_MAX = 8,  /* labels that the configuration sets on all series of an app */
+    BATCH_LABELS_MAX = 14, /* these, and those that tell whose a series of Cloud Foundry is */
 };
 
 struct label {

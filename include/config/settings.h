@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "base/cf_labels.h"
 #include "base/log.h"
-#include "base/platform.h"
 #include "config/secret.h"
 
 enum settings_action {
@@ -61,8 +61,8 @@ struct settings {
     uint64_t max_new_apps; /* 0: no bound */
     bool only_listed_apps;
     bool leave_out_self_drain;
-    bool router_by_process; /* unless the entry of an app says otherwise; so for the next one */
-    enum app_labels cf_labels;
+    enum cf_labels cf_labels;
+    bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
     uint64_t max_address_connections; /* 0: no bound, as for the next one */

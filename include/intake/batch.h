@@ -3,7 +3,7 @@
 #ifndef BATCH_H
 #define BATCH_H
 
-#include "base/platform.h"
+#include "base/cf_labels.h"
 #include "families/rules.h"
 #include "intake/cf_apps.h"
 #include "intake/origin.h"
@@ -44,34 +44,31 @@ struct batch_observer {
     void (*on_verdict)(struct batch_observer *observer, const struct batch_judgement *judgement);
 };
 
-/* What the configuration says of the series of an app, and of who may post for it. */
-struct batch_terms {
-    bool foreign;                /* the sender may not speak for the app: only counted */
-    enum refusal refused;        /* the app is turned away: only counted; or NOT */
-    _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
-    const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
-    size_t label_count;          /* at most CONFIGURED_LABELS_MAX */
-    bool router_by_process;      /* see struct family_context; so for the next one */
-    bool addon_app;
-    enum app_labels app_labels; /* for an app of Cloud Foundry */
-};
+struct batch;
 
-/* Asked about each app of a batch of Cloud Foundry. */
-struct batch_access {
-    struct batch_terms (*terms_of)(const struct batch_access *access, struct slice app);
+/* Who posts a batch whose messages say whose they are, and may be of several apps. */
+struct batch_sender {
+    struct slice user; /* whose password let the batch in */
+    /* What is said of one app, in part: from foreign to addon_app, and cf_labels; all 0 and NULL at first. */
+    void (*describe)(const struct batch_sender *sender, const struct cf_app *app, struct batch *part);
 };
 
 /* A batch as it was posted.  Slices are views that must be valid during batch_process(). */
 struct batch {
-    struct slice body;                 /* decompressed */
-    size_t received;                   /* its size before decompression, in bytes */
-    struct slice app;                  /* whose batch it is; empty: unknown, or of Cloud Foundry each message says it */
-    struct batch_terms terms;          /* of that app */
-    const struct batch_access *access; /* for those that messages say; NULL: terms are those of all */
-    struct cf_binding binding;         /* the apps of Cloud Foundry that the sender may speak for */
-    bool whole;                        /* see struct cf_parts_terms */
-    struct slice credential;           /* what the sender has shown to be let in; secret */
-    const struct rules *rules;         /* for its lines; may be NULL */
+    struct slice body;           /* decompressed */
+    size_t received;             /* its size before decompression, in bytes */
+    struct slice app;            /* whose batch it is; empty: unknown */
+    struct slice guid;           /* of that app; empty: it has none */
+    bool foreign;                /* the sender may not speak for the app: only counted */
+    enum refusal refused;        /* its app is turned away: only counted; or NOT */
+    _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
+    const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
+    size_t label_count;          /* at most BATCH_LABELS_MAX */
+    const struct rules *rules;   /* for its lines; may be NULL */
+    bool router_by_process;      /* see struct family_context; so for the next one */
+    bool addon_app;
+    enum cf_labels cf_labels;
+    const struct batch_sender *sender; /* NULL: all of these fields are right for all of Cloud Foundry's apps */
     struct origin origin;              /* who sent it */
     struct slice host;                 /* Host: our name, as the sender knows us; empty: unknown */
     int64_t time;                      /* of arrival by the wall clock, which may go back; microseconds since 1970 */
@@ -81,16 +78,14 @@ struct batch {
 
 enum batch_result {
     BATCH_TAKEN,
-    BATCH_FOREIGN,   /* as its terms say; only counted */
-    BATCH_REFUSED,   /* its app is turned away, because the terms say so or because there are too many; only counted */
+    BATCH_FOREIGN,   /* as struct batch says; only counted */
+    BATCH_REFUSED,   /* its app is turned away, because the batch says so or because there are too many; only counted */
     BATCH_DUPLICATE, /* it had been taken before; only counted */
     BATCH_IN_PROGRESS, /* another thread processes the same batch now: nothing was done or counted; try again later */
 };
 
 /* Process a batch on the thread that owns the slot; does not wait for other threads.  On TAKEN and DUPLICATE all that
- * the batch says stands in the store.  A batch without an id is a duplicate if its sender repeats bodies, and its first
- * message has a time with a fraction of a second: see batch_id_of_body().  Nothing in a batch can make this fail: what
- * cannot be used is counted. */
+ * the batch says stands in the store.  Nothing in a batch can make this fail: what cannot be used is counted. */
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch);
 
 #endif

@@ -1,80 +1,61 @@
-/* Whose a Cloud Foundry message is: the name of its app, and the labels that all of its series have.
+/* Whose a message of Cloud Foundry is.
  *
- *     tags@47450 organization_name="acme" space_name="prod" app_name="my_shop" ...      acme/prod/my_shop
- *     HOSTNAME acme.prod.myshop, and no tags                                            acme/prod/myshop
+ *     tags:      organization_name="acme" space_name="prod" app_name="my_shop"     acme/prod/my_shop
+ *     HOSTNAME:  acme.prod.myshop, without tags                                    acme/prod/myshop
  *
- * HOSTNAME cannot tell all names apart: what is neither letter, digit nor "-" is gone from it.  So names are remembered
- * by APPNAME (the app's GUID) and HOSTNAME once tags have told them, and a message without tags gets them:
- * acme/prod/my_shop from then on.  Only names that make this very HOSTNAME are remembered: who could lie about them
- * could lie about HOSTNAME as well.
- *
- * BOUNDS  The names of the last CF_APPS_KNOWN apps at most; of one app, CF_APP_TEXT bytes.  A lock for a moment, once
- *         for each app in a part of a batch.  Any number of threads. */
+ * HOSTNAME lacks the characters that a host name may not have, so apps can look alike there.  So the names that tags
+ * have said of a GUID are remembered, for messages of that app without tags (a drain with disable-metadata=true).  Only
+ * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well. */
 #ifndef CF_APPS_H
 #define CF_APPS_H
 
 #include <stdint.h>
 
+#include "base/cf_labels.h"
 #include "base/identity.h"
-#include "base/platform.h"
 #include "families/cf_message.h"
 
 enum {
-    CF_APPS_KNOWN = 4096,
-    CF_APP_NAME_MAX = 256, /* bytes of organization/space/name */
-    CF_APP_TEXT = 1024,    /* bytes of the names and GUIDs of an app */
-    CF_APP_LABELS_MAX = 6,
+    CF_APP_MAX = 256,   /* bytes of organization/space/app */
+    CF_GUID_MAX = 64,   /* bytes; a longer one is cut off */
+    CF_APPS_MAX = 4096, /* GUIDs that are remembered; a new one takes the place of an older one beyond that */
 };
+
+enum cf_app_part { CF_ORGANIZATION, CF_SPACE, CF_NAME, CF_ORGANIZATION_ID, CF_SPACE_ID, CF_GUID, CF_APP_PARTS };
+
+/* What is known of an app.  A plain value. */
+struct cf_app {
+    bool is_tagged;                 /* its names were said by tags, now or before */
+    uint16_t starts[CF_APP_PARTS];  /* in text */
+    uint16_t lengths[CF_APP_PARTS]; /* 0: unknown */
+    uint16_t length;                /* of organization/space/app, with which text begins; of the GUID if the names are
+                                       unknown or too long */
+    char text[CF_APP_MAX + 3 * CF_GUID_MAX];
+};
+
+/* A name or GUID; empty: unknown. */
+static inline struct slice cf_app_part(const struct cf_app *app, enum cf_app_part part)
+{
+    return (struct slice){app->text + app->starts[part], app->lengths[part]};
+}
+
+/* "acme/prod/shop". */
+static inline struct slice cf_app_name(const struct cf_app *app)
+{
+    return (struct slice){app->text, app->length};
+}
 
 struct cf_apps;
 
 struct cf_apps *cf_apps_create(void); /* NULL if memory is short */
 void cf_apps_free(struct cf_apps *apps);
 
-/* What tags say of an app.  Empty: unknown. */
-enum cf_app_tag {
-    CF_ORGANIZATION,
-    CF_SPACE,
-    CF_NAME,
-    CF_ORGANIZATION_ID,
-    CF_SPACE_ID,
-    CF_APP_ID,
-    CF_APP_TAGS,
-};
+/* Whose the message is, by its tags, else by what was said before of its GUID, else by HOSTNAME.  What tags say is
+ * remembered; if memory is short it is not.  Any thread; a short lock. */
+void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app);
 
-/* The apps whose messages a password may bring.  Empty: any. */
-struct cf_binding {
-    struct slice organization;
-    struct slice space;
-};
-
-/* An app as messages name it.  It is not moved while it is used. */
-struct cf_app {
-    struct slice hostname, appname;    /* of the message, as the next one */
-    struct slice written[CF_APP_TAGS]; /* tags with their escapes; all messages of the app have the same */
-    struct slice tags[CF_APP_TAGS];    /* without them, completed; parts of the message or of text */
-    bool foreign;                      /* it is none of the binding's */
-    size_t name_length;                /* CF_APP_NAME_MAX + 1: it is longer than an app's name can be */
-    char name[CF_APP_NAME_MAX + 1];
-    char text[CF_APP_TEXT];
-};
-
-/* The parts of HOSTNAME: organization, space, name.  False if it is not made of three. */
-bool cf_app_split_hostname(struct slice hostname, struct slice parts[3]);
-
-/* Is this message of the same app? */
-bool cf_app_is_of(const struct cf_app *app, const struct line *line, const struct cf_message *message);
-
-/* Find out whose a message is.  binding may be empty.  The app is valid as long as the message is. */
-void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message,
-                  const struct cf_binding *binding, struct cf_app *app);
-
-/* Put the app's labels of this kind into list, and return how many; what tags have not told has none. */
-size_t cf_app_labels(const struct cf_app *app, enum app_labels labels, struct label list[CF_APP_LABELS_MAX]);
-
-static inline struct slice cf_app_name(const struct cf_app *app)
-{
-    return (struct slice){app->name, app->name_length};
-}
+/* The labels that tell whose a series is.  Only what tags have said: an absent tag means an absent label.  Returns how
+ * many; their values are parts of app. */
+size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX]);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct dedup;
 
-struct dedup *dedup_create(void); /* NULL if memory or randomness is short */
+struct dedup *dedup_create(void); /* NULL if memory is short */
 void dedup_free(struct dedup *dedup);
 
 struct batch_id {
@@ -18,22 +18,14 @@ struct batch_id {
     uint64_t low;
 };
 
+/* The id of a batch that nothing names, from the user who posts it and the bytes that it holds.  For batches whose
+ * messages all have times, in microseconds, said by who saw them happen: two that are equal byte for byte would hold
+ * messages of the same microsecond and the same text, cut at the same places.  They are one batch, sent again.  Nobody
+ * can make another user's batch seem to be known: the user is part of the id, and the hash has a secret of ours. */
+struct batch_id batch_id_of_content(const struct dedup *dedup, struct slice user, struct slice body);
+
 /* The id of a batch from what names it: the app, its drain, the sender's own id for it. */
 struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id);
-
-/* The id of a batch that nothing names: of all its bytes, and of what its sender has shown to be let in.
- *
- * For senders that send the same bytes again if they got no answer: Cloud Foundry, log-shuttle, Private Spaces.  And
- * only for a body whose first message has a time with a fraction of a second, see batch_process().  Then two honest
- * bodies cannot be equal: to be so, their first messages would have to come from the same process of the same app, at
- * the same microsecond, with the same text, and so would all that follow.  A process writes its lines one after the
- * other, and what stamps them takes longer than that for one.  Metrics of one moment differ in their names, and
- * requests in their ids.  A sender that stamps two equal lines alike all the same loses the second one, and no other
- * sender does: its credential is part of the id.
- *
- * 128 bits under a key that is drawn at start, so that no body can be made to have another one's id: of 32,768 that are
- * remembered, one is met by chance in 10^34. */
-struct batch_id batch_id_of_body(const struct dedup *dedup, struct slice credential, struct slice body);
 
 enum claim {
     CLAIM_NEW,         /* it is the caller's now: process the batch, then call dedup_taken() */

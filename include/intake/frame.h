@@ -22,17 +22,6 @@ enum frame_result {
  * FRAME_END makes *body shorter. */
 enum frame_result frame_next(struct slice *body, struct slice *message);
 
-/* The same for a body of Cloud Foundry, whose messages have no counts, or have them all.
- *
- *     <14>1 2026-02-03T04:05:06Z acme.prod.shop 3517892b-... [RTR/1] - [timer@47450 name="http" ...][tags@47450
- *         forwarded="for=192.0.2.1\nfor=192.0.2.2"] \n<14>1 2026-02-03T04:05:07Z ...
- *
- * Without counts a message ends at a newline that is followed by "<PRI>1 " and a whole header: a time, HOSTNAME,
- * APPNAME, PROCID, MSGID; but not at one within its structured data, whose quoted values may hold newlines.  So a
- * payload of several lines is one message.  What a payload can still forge is a message behind a newline that has a
- * whole header: see README.  Time: in all, linear in the body. */
-enum frame_result frame_next_cf(struct slice *body, struct slice *message);
-
 /* How many bytes of a body whose end is not there yet must be there to decide whether its first count is right.
  * SIZE_MAX: more than there can be; 0: it has no count. */
 size_t frame_look_ahead(struct slice body);

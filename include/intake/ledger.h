@@ -18,6 +18,7 @@ extern const struct metric ledger_messages_ignored;
 extern const struct metric ledger_messages_malformed; /* a cell for each malformation */
 extern const struct metric ledger_messages_duplicate;
 extern const struct metric ledger_messages_foreign;
+extern const struct metric ledger_messages_mixed;
 extern const struct metric ledger_messages_refused; /* a cell for each refusal */
 extern const struct metric ledger_upstream_lost;    /* a cell for each logplex_code */
 extern const struct metric ledger_frames_repaired;
@@ -30,7 +31,6 @@ extern const struct metric ledger_samples_rejected; /* a cell for each sample_re
 extern const struct metric ledger_series_refused;   /* a cell for each family_id */
 extern const struct metric ledger_processes_refused;
 extern const struct metric ledger_self_drain;
-extern const struct metric ledger_messages_of_second_app;
 extern const struct metric ledger_rule_lines; /* label: rule; so of the next three */
 extern const struct metric ledger_rule_errors;
 extern const struct metric ledger_rule_unread;
@@ -58,7 +58,6 @@ struct ledger_batch {
     bool duplicate;              /* it had been taken before */
     bool foreign;                /* its sender may not speak for the app */
     bool refused;                /* its app is turned away */
-    bool goes_on;                /* it is counted as a batch already: these are more messages of it */
     _Atomic int64_t *last_batch; /* its time is noted there, for ledger_describe_app(); NULL: in the store at once */
     double messages;
     double received_bytes;
@@ -75,7 +74,7 @@ struct ledger_messages {
     double repaired;
     double mismatched; /* 1: the batch held more or fewer messages than its header says */
     double self_drain;
-    double of_second_app; /* messages of Cloud Foundry whose batch began with one of another app */
+    double mixed; /* of another app than the first message of their batch */
     double lost[LOGPLEX_CODES];
     double lag; /* seconds from the first line's time to its arrival; -1: no line has a time */
 };

@@ -6,23 +6,24 @@
  *     User-Agent: log-shuttle/0.18 (...)      log-shuttle, also that of Private Spaces: RFC 5424 in full; the batch is
  *     X-Request-Id: 1c2d...                   named by the request id
  *
- *     User-Agent: fasthttp                    Cloud Foundry: structured data, no counts or all of them; the batch is
- *     Content-Type: text/plain                named by nothing but its body, and each message has its own app
- *     <14>1 2026-02-03T04:05:06Z acme.prod.shop 3517892b-... [RTR/1] - ...
- *
- * Cloud Foundry is known by its first message: none of Logplex's headers, PROCID in brackets, and HOSTNAME of three
- * parts, or the User-Agent of its agent.  An entry of "drains" may say which platform it is instead.
+ *     no such header, and a body that begins       Cloud Foundry: each message says whose it is; nothing names the
+ * batch,
+ *     "<14>1 2026-... [APP/PROC/WEB/0] - ..."      so what it holds does
  *
  * Pure: no I/O, no allocation. */
 #ifndef ORIGIN_H
 #define ORIGIN_H
 
-#include "base/platform.h"
 #include "families/family.h"
 #include "intake/syslog.h"
 
-/* What shows who sent it; empty if the request does not have it. */
+/* What a configuration says of who sends, in place of what the request shows. */
+enum origin_platform { PLATFORM_BY_REQUEST, PLATFORM_HEROKU, PLATFORM_CLOUD_FOUNDRY };
+
+/* What shows who sent it: headers, empty if the request does not have them, and the body. */
 struct origin_headers {
+    enum origin_platform platform;
+    struct slice body;
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */
@@ -31,18 +32,16 @@ struct origin_headers {
     struct slice message_count; /* Logplex-Msg-Count */
     struct slice drop_count;    /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
     struct slice lost_count;    /* Logplex-Lost-Count: what it could not deliver */
-    struct slice body;          /* not a header: decompressed, or its beginning */
-    enum platform platform;     /* nor this: what the configuration says */
 };
 
 /* A plain value; its slices are those of the headers. */
 struct origin {
     const char *sender;       /* a constant: "logplex" */
     enum syslog_shape shape;  /* of its messages */
-    bool cloud_foundry;       /* its messages are: each has its own app, and frame_next_cf() finds them */
-    bool repeats_body;        /* a batch that is sent again has the same body, byte for byte */
+    bool is_cloud_foundry;    /* each message says whose it is; the body is split by cf_frame.h */
     struct slice drain_token; /* which drain of the app it is; empty: unknown */
-    /* A batch that is sent again has the same id, of the same drain.  Empty id: it has none. */
+    /* A batch that is sent again has the same id, of the same drain.  Empty id: nothing but what it holds names it. */
+    bool is_named_by_content; /* the id is empty, and a repeated body is the same batch: see dedup.h */
     struct slice drain;
     struct slice id;
     bool announces_messages;

@@ -44,6 +44,14 @@ struct verification;
 enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
                                     const struct account **account, struct verification **verification);
 
+/* The same for who wants to read pages: an entry of "scrapes" is let in.  account_scrape() tells which. */
+enum accounts_result accounts_check_scrape(struct accounts *accounts, struct slice authorization,
+                                           const struct account **account, struct verification **verification);
+const struct config_scrape *account_scrape(const struct account *account);
+
+/* Is there any such entry? */
+bool accounts_have_scrapes(const struct accounts *accounts);
+
 /* Verify and remember; never PENDING.  On ALLOWED, *account is set.  Any thread, as the next ones. */
 enum accounts_result verification_run(struct verification *verification, const struct account **account);
 
@@ -72,6 +80,16 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
 enum refusal accounts_refusal(const struct accounts *accounts, const struct account *account, struct slice app,
                               struct slice token);
 
+/* The user's name.  Valid as long as the accounts. */
+struct slice accounts_user(const struct account *account);
+
+/* Is this app of Cloud Foundry, whose messages the account posts, one that the account is bound to: by its app, by its
+ * organization, or by that and its space?  One that is not bound may post for any. */
+bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app);
+
+/* Who sends, as the account's entry says. */
+enum config_platform accounts_platform(const struct account *account);
+
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
  * shared.  False is also logged, once a minute for each app. */
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
@@ -82,10 +100,6 @@ bool accounts_speaks_for(const struct accounts *accounts, const struct account *
  * user configuration->others.  Valid as long as the accounts. */
 const struct config_drain *accounts_entry(const struct accounts *accounts, const struct account *account,
                                           struct slice app);
-
-/* The account's own entry, to whose organization its password is bound; NULL for the shared user.  Valid as long as the
- * accounts. */
-const struct config_drain *accounts_own_entry(const struct account *account);
 
 /* Where to note when a batch of the app arrived; NULL if the app is not configured. */
 _Atomic int64_t *accounts_last_batch(const struct accounts *accounts, struct slice app);

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, LABELS };
+enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
 
 struct setting {
     const char *variable;
@@ -83,11 +83,12 @@ static const struct setting settings[] = {
      "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
      "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"CF_LABELS", CF, AT(cf_labels), "names", 0, 0,
+     "labels of Cloud Foundry's series beside app: none, names (organization_name, space_name, app_name) or "
+     "promfetcher "
+     "(also the GUIDs, and index and instance_id); an entry of drains may say otherwise"},
     {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
      "whether requests are counted by dyno (web.1) and not only by process type; an entry of drains may say otherwise"},
-    {"CF_LABELS", LABELS, AT(cf_labels), "names", 0, 0,
-     "which labels all series of a Cloud Foundry app have besides app: none; names (organization_name, space_name, "
-     "app_name); promfetcher (these, their ids, and index and instance_id); an entry of drains may say otherwise"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
      "whether requests that bring an app's own batches through its own router are not counted"},
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
@@ -264,8 +265,8 @@ static bool set_value(struct settings *config, const struct setting *setting, co
             }
         }
         return error_set(error, "%s is not error, warn, info or debug", setting->variable);
-    case LABELS:
-        return app_labels_read(slice_of(text), (enum app_labels *)member_of(config, setting)) ||
+    case CF:
+        return cf_labels_read(slice_of(text), member_of(config, setting)) ||
                error_set(error, "%s is not none, names or promfetcher", setting->variable);
     }
     return false;
@@ -673,11 +674,11 @@ void settings_print(const struct settings *config, FILE *out)
         case SWITCH:
             text = switch_names[*(const bool *)member];
             break;
+        case CF:
+            text = cf_labels_name(*(const enum cf_labels *)member);
+            break;
         case LEVEL:
             text = level_names[*(const enum log_level *)member];
-            break;
-        case LABELS:
-            text = app_labels_word(*(const enum app_labels *)member);
             break;
         default:
             spell_quantity(settings[i].kind, *(const uint64_t *)member, number);

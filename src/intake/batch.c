@@ -2,11 +2,8 @@
 
 #include <stdlib.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "intake/arrival_clock.h"
-#include "intake/cf_parts.h"
+#include "intake/cf_frame.h"
 #include "intake/dedup.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
@@ -17,14 +14,12 @@
 struct readers {
     void *states[FAMILY_COUNT];
     struct series_cache *series;
-    struct cf_parts *parts;
 };
 
 struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
-    struct dedup *bodies; /* of batches without ids: they are many, and must not push those with ids out */
     struct cf_apps *cf_apps;
     struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
@@ -35,15 +30,13 @@ struct intake {
 static bool open_readers(struct readers *readers)
 {
     readers->series = series_cache_create();
-    readers->parts = calloc(1, sizeof *readers->parts);
-    return readers->series != NULL && readers->parts != NULL && families_open(readers->states);
+    return readers->series != NULL && families_open(readers->states);
 }
 
 static void close_readers(struct readers *readers)
 {
     families_close(readers->states);
     free(readers->series);
-    free(readers->parts);
 }
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
@@ -55,12 +48,11 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
-    intake->bodies = dedup_create();
     intake->cf_apps = cf_apps_create();
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete = intake->dedup != NULL && intake->bodies != NULL && intake->cf_apps != NULL &&
-                    intake->overflow_names != NULL && intake->readers != NULL;
+    bool complete =
+        intake->dedup != NULL && intake->cf_apps != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
         complete = open_readers(&intake->readers[i]);
     if (complete)
@@ -77,35 +69,22 @@ void intake_free(struct intake *intake)
         close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
-    dedup_free(intake->bodies);
     cf_apps_free(intake->cf_apps);
     overflow_names_free(intake->overflow_names);
     pthread_mutex_destroy(&intake->clock.lock);
     free(intake);
 }
 
-/* What of a batch is one app's: all of it, or of one of Cloud Foundry messages of a piece. */
-struct part {
-    const struct cf_parts *parts; /* NULL: it is the whole body */
-    unsigned app;                 /* its number there, or CF_PARTS_APPS */
-    struct label labels[FIXED_LABELS_MAX];
-    size_t label_count;
-    bool goes_on;    /* the batch has had messages of this app already */
-    bool is_another; /* the batch began with a message of another app */
-    size_t bytes;    /* of the body; so for the next one before decompression */
-    double received;
-};
-
-/* A batch on its way, or a part of it. */
+/* A batch on its way. */
 struct batch_run {
     const struct batch *batch;
-    const struct part *part;
     struct family_context context;
     struct recorder recorder;
     struct procids procids;
     unsigned procid; /* of the line that is read now */
     struct log_volume volume;
     struct scan_ahead hashes;
+    struct cf_message cf; /* of that line, if it is of Cloud Foundry */
     double messages;
     struct ledger_messages tally;
 };
@@ -184,49 +163,31 @@ static void find_procid(struct batch_run *run, const struct line *line)
     run->procid = procids_find(&run->procids, line->appname, line->procid);
 }
 
-static void take_parsed(struct batch_run *run, struct slice message, const struct line *line, bool has_header)
-{
-    struct ledger_messages *tally = &run->tally;
-    if (message.length == 0) {
-        conclude(run, message, line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
-    } else if (message.length > FAMILY_MESSAGE_MAX) {
-        conclude(run, message, line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
-    } else {
-        int64_t time, arrival = run->batch->time;
-        if (tally->lag < 0 && syslog_time(line->timestamp, &time))
-            tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
-        take_line(run, message, line, has_header);
-    }
-}
-
 static void take_message(struct batch_run *run, struct slice message)
 {
+    struct ledger_messages *tally = &run->tally;
     struct line line = {0};
     bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
     find_procid(run, &line);
-    take_parsed(run, message, &line, has_header);
-    log_volume_add(&run->volume, run->procid, message.length);
-}
-
-static void take_cf_message(struct batch_run *run, const struct cf_part_message *message)
-{
-    run->messages++;
-    run->tally.repaired += message->repaired;
-    run->tally.of_second_app += run->part->is_another;
-    run->context.cf = message->app == CF_PARTS_APPS ? NULL : &message->cf;
-    find_procid(run, &message->line);
-    take_parsed(run, message->text, &message->line, message->has_header);
-}
-
-/* The next message of a part from i on; NULL at the end. */
-static const struct cf_part_message *next_of_part(const struct part *part, unsigned *i)
-{
-    while (*i < part->parts->count) {
-        const struct cf_part_message *message = &part->parts->messages[(*i)++];
-        if (message->app == part->app)
-            return message;
+    if (run->context.cf != NULL && !cf_message_read(&line, &run->cf))
+        run->cf = (struct cf_message){0};
+    if (message.length == 0) {
+        conclude(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+    } else if (message.length > FAMILY_MESSAGE_MAX) {
+        conclude(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+    } else {
+        int64_t time, arrival = run->batch->time;
+        if (tally->lag < 0 && syslog_time(line.timestamp, &time))
+            tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
+        take_line(run, message, &line, has_header);
     }
-    return NULL;
+    if (run->context.cf == NULL) /* what Heroku's dynos log */
+        log_volume_add(&run->volume, run->procid, message.length);
+}
+
+static enum frame_result next_message(const struct origin *origin, struct slice *body, struct slice *message)
+{
+    return origin->is_cloud_foundry ? cf_frame_next(body, message) : frame_next(body, message);
 }
 
 static void take_messages(struct batch_run *run)
@@ -234,10 +195,7 @@ static void take_messages(struct batch_run *run)
     struct slice body = run->batch->body;
     struct slice message;
     enum frame_result frame;
-    const struct cf_part_message *of_part;
-    for (unsigned i = 0; run->part->parts != NULL && (of_part = next_of_part(run->part, &i)) != NULL;)
-        take_cf_message(run, of_part);
-    while (run->part->parts == NULL && (frame = frame_next(&body, &message)) != FRAME_END) {
+    while ((frame = next_message(&run->batch->origin, &body, &message)) != FRAME_END) {
         run->messages++;
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
@@ -256,17 +214,16 @@ static struct ledger open_ledger(const struct intake *intake, unsigned slot, con
     return ledger;
 }
 
-static void count_batch(const struct ledger *ledger, const struct batch *batch, const struct part *part,
-                        enum batch_result result, double messages)
+static void count_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
+                        double messages)
 {
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
                                                       .foreign = result == BATCH_FOREIGN,
                                                       .refused = result == BATCH_REFUSED,
-                                                      .goes_on = part->goes_on,
-                                                      .last_batch = batch->terms.last_batch,
+                                                      .last_batch = batch->last_batch,
                                                       .messages = messages,
-                                                      .received_bytes = part->received,
-                                                      .decoded_bytes = (double)part->bytes,
+                                                      .received_bytes = (double)batch->received,
+                                                      .decoded_bytes = (double)batch->body.length,
                                                       .time = batch->time});
 }
 
@@ -289,7 +246,7 @@ static void count_messages(const struct ledger *ledger, struct batch_run *run)
     ledger_count_samples(ledger, &run->recorder.tally);
 }
 
-/* ---- batches of one app ---- */
+/* ---- batches ---- */
 
 /* Read a line of a batch that was taken before, if it may say what is new. */
 static void read_again(struct slice message, enum syslog_shape shape, struct family_context *context)
@@ -302,55 +259,43 @@ static void read_again(struct slice message, enum syslog_shape shape, struct fam
         families[family]->read(&line, context, NULL);
 }
 
-static double number_of_messages(const struct batch *batch, const struct part *part)
-{
-    struct slice body = batch->body, message;
-    double messages = 0;
-    for (unsigned i = 0; part->parts != NULL && next_of_part(part, &i) != NULL;)
-        messages++;
-    while (part->parts == NULL && frame_next(&body, &message) != FRAME_END)
-        messages++;
-    return messages;
-}
-
-/* What is one app's in a batch of Cloud Foundry that was taken before: it is the same, byte for byte. */
-static void count_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, const struct part *part)
-{
-    store_enter(intake->store, slot);
-    struct ledger ledger = open_ledger(intake, slot, batch);
-    count_batch(&ledger, batch, part, BATCH_DUPLICATE, number_of_messages(batch, part));
-    store_leave(intake->store, slot);
-}
-
 /* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, const struct part *part,
-                           struct batch_id id)
+static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id)
 {
     struct family_context context = {.drain_token = batch->origin.drain_token,
                                      .ingest_prefix = intake->settings.ingest_prefix};
     struct slice body = batch->body;
     struct slice message;
     double messages = 0;
-    for (; frame_next(&body, &message) != FRAME_END; messages++)
+    for (; next_message(&batch->origin, &body, &message) != FRAME_END; messages++)
         read_again(message, batch->origin.shape, &context);
     double more = dedup_raise_lost(intake->dedup, id, context.lost[LOGPLEX_L10]);
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
-    count_batch(&ledger, batch, part, BATCH_DUPLICATE, messages);
+    count_batch(&ledger, batch, BATCH_DUPLICATE, messages);
     if (more > 0)
         ledger_count_lost(&ledger, LOGPLEX_L10, more);
     store_leave(intake->store, slot);
 }
 
-/* A batch of a sender that may not speak for the app.  is_known: the app is configured, so its ledger is kept. */
-static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch, const struct part *part,
-                          bool is_known)
+static double number_of_messages(const struct batch *batch)
 {
-    double messages = number_of_messages(batch, part);
+    struct slice body = batch->body, message;
+    double messages = 0;
+    while (next_message(&batch->origin, &body, &message) != FRAME_END)
+        messages++;
+    return messages;
+}
+
+/* A batch of a sender that may not speak for the app. */
+static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    double messages = number_of_messages(batch);
     store_enter(intake->store, slot);
-    struct ledger ledger =
-        is_known ? open_ledger(intake, slot, batch) : ledger_of_others(intake->store, slot, batch->now);
-    count_batch(&ledger, batch, part, BATCH_FOREIGN, messages);
+    /* Whoever may say any name could fill the table of apps. */
+    struct ledger ledger = batch->origin.is_cloud_foundry ? ledger_of_others(intake->store, slot, batch->now)
+                                                          : open_ledger(intake, slot, batch);
+    count_batch(&ledger, batch, BATCH_FOREIGN, messages);
     /* Nothing, but as zeros: what an app's ledger has must be born together. */
     ledger_count_messages(&ledger, &(struct ledger_messages){.lag = -1});
     ledger_count_samples(&ledger, &(struct recorder_tally){0});
@@ -358,16 +303,15 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
 }
 
 /* A batch of an app that is turned away. */
-static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, const struct part *part,
-                          enum refusal reason)
+static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, enum refusal reason)
 {
-    double messages = number_of_messages(batch, part);
+    double messages = number_of_messages(batch);
     struct batch others = *batch;
-    others.terms.last_batch = NULL;
+    others.last_batch = NULL;
     refusals_say(&intake->refusals, reason, batch->app, batch->now);
     store_enter(intake->store, slot);
     struct ledger ledger = ledger_of_others(intake->store, slot, batch->now);
-    count_batch(&ledger, &others, part, BATCH_REFUSED, messages);
+    count_batch(&ledger, &others, BATCH_REFUSED, messages);
     ledger_count_refused(&ledger, reason, messages);
     store_leave(intake->store, slot);
 }
@@ -379,9 +323,8 @@ static enum refusal refusal_of(const struct intake *intake)
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
-                      const struct part *part, struct label ledger_app)
+                      struct label ledger_app)
 {
-    const struct batch_terms *terms = &batch->terms;
     const struct intake_settings *settings = &intake->settings;
     struct recorder_settings recorder_settings = {.store = intake->store,
                                                   .entities = settings->entities,
@@ -392,27 +335,33 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                                   .lifetimes = settings->lifetimes};
     struct recorder_batch recorder_batch = {
         .app = batch->app,
-        .labels = part->parts == NULL ? terms->labels : part->labels,
-        .label_count = part->parts == NULL ? terms->label_count : part->label_count,
-        .entity = entities_app(settings->entities, batch->app, terms->labels, terms->label_count, batch->now),
+        .labels = batch->labels,
+        .label_count = batch->label_count,
+        .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
         .ledger_app = ledger_app,
         .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
         .now = batch->now};
     if (settings->directory != NULL)
         directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
+    if (settings->directory != NULL && batch->guid.length > 0)
+        directory_learn_guid(settings->directory, recorder_batch.entity, batch->guid, batch->now);
     run->batch = batch;
-    run->part = part;
     run->context = (struct family_context){.app = batch->app,
                                            .drain_token = batch->origin.drain_token,
                                            .host = batch->host,
                                            .ingest_prefix = settings->ingest_prefix,
                                            .states = intake->readers[slot].states,
                                            .rules = batch->rules,
-                                           .hashes = part->parts == NULL ? &run->hashes : NULL,
+                                           .hashes = &run->hashes,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
-                                           .router_by_process = terms->router_by_process,
-                                           .addon_app = terms->addon_app};
+                                           .router_by_process = batch->router_by_process,
+                                           .addon_app = batch->addon_app};
     run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
+    run->cf = (struct cf_message){0};
+    if (batch->origin.is_cloud_foundry) {
+        run->context.cf = &run->cf;
+        run->context.cf_instance_labels = batch->cf_labels == CF_LABELS_PROMFETCHER;
+    }
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     procids_start(&run->procids);
@@ -421,41 +370,26 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
-/* Of a part, the families hear of the platform by its first message, and the directory of the app's GUID. */
-static void begin_part(struct batch_run *run, const struct intake *intake)
-{
-    const struct part *part = run->part;
-    unsigned first = 0;
-    if (part->parts == NULL || part->app == CF_PARTS_APPS)
-        return;
-    const struct cf_part_message *message = next_of_part(part, &first);
-    run->context.cf = &message->cf;
-    run->context.cf_instance_labels = run->batch->terms.app_labels == APP_LABELS_PROMFETCHER;
-    if (intake->settings.directory != NULL && message->cf.app_id.length <= DIRECTORY_GUID_MAX)
-        directory_learn_guid(intake->settings.directory, run->recorder.batch.entity, message->cf.app_id,
-                             run->batch->now);
-}
-
-/* TAKEN, or REFUSED. */
-static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch,
-                                  const struct part *part, double *lost)
+/* TAKEN, or REFUSED.  mixed: the app is another than that of the batch's first message. */
+static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch, bool mixed,
+                                  double *lost)
 {
     struct batch_run run;
     *lost = 0;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
-    start_run(&run, intake, slot, batch, part, ledger.app);
+    start_run(&run, intake, slot, batch, ledger.app);
     if (ledger.terms.entity == ENTITY_NONE || run.recorder.batch.entity == ENTITY_NONE) {
         store_leave(intake->store, slot);
-        count_refused(intake, slot, batch, part, refusal_of(intake));
+        count_refused(intake, slot, batch, refusal_of(intake));
         return BATCH_REFUSED;
     }
-    begin_part(&run, intake);
     recorder_start_app(&run.recorder);
     take_messages(&run);
     recorder_look_at_clock(&run.recorder); /* what is counted now is as new as the page that shows it first */
     ledger.terms.now = run.recorder.batch.now;
-    count_batch(&ledger, batch, part, BATCH_TAKEN, run.messages);
+    count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
+    run.tally.mixed = mixed ? run.messages : 0;
     count_messages(&ledger, &run);
     ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, ledger.terms.now);
     store_leave(intake->store, slot);
@@ -463,176 +397,173 @@ static enum batch_result take_new(struct intake *intake, unsigned slot, const st
     return BATCH_TAKEN;
 }
 
-static enum batch_result take_whole(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
-{
-    struct part whole = {.bytes = batch->body.length, .received = (double)batch->received};
-    if (batch->terms.foreign) {
-        count_foreign(intake, slot, batch, &whole, true);
-        return BATCH_FOREIGN;
-    }
-    if (batch->terms.refused != REFUSED_NOT) {
-        count_refused(intake, slot, batch, &whole, batch->terms.refused);
-        return BATCH_REFUSED;
-    }
-    return take_new(intake, slot, batch, &whole, lost);
-}
+/* ---- Cloud Foundry: each message says whose it is ---- */
 
-/* ---- batches of Cloud Foundry: of as many apps as their messages say ---- */
-
-enum { APPS_REMEMBERED = 256 };
-
-/* The apps that a batch has had, by a hash of their names; of more than these some are counted as new again. */
-struct batch_apps {
-    unsigned count;
-    uint64_t hashes[APPS_REMEMBERED];
+/* What tells messages of one app from those of another, as it is written. */
+struct author {
+    struct slice guid, hostname, organization, space, name;
+    bool is_tagged;
 };
 
-static void note_app(struct batch_apps *apps, struct slice name, struct part *part)
+static struct author author_of(const struct line *line, const struct cf_message *message)
 {
-    uint64_t hash = XXH3_64bits(name.at, name.length);
-    part->is_another = apps->count > 0 && apps->hashes[0] != hash;
-    for (unsigned i = 0; i < apps->count && !part->goes_on; i++)
-        part->goes_on = apps->hashes[i] == hash;
-    if (!part->goes_on && apps->count < APPS_REMEMBERED)
-        apps->hashes[apps->count++] = hash;
+    return (struct author){message->app_id, line->hostname, message->organization,
+                           message->space,  message->name,  message->tags.length > 0};
 }
 
-/* The labels of all series of a part: those of the configuration, and those of the app's identity, which win. */
-static void set_labels(struct part *part, const struct batch_terms *terms, const struct cf_app *app)
+static bool is_same(const struct author *a, const struct author *b)
 {
-    for (size_t i = 0; i < terms->label_count; i++)
-        part->labels[part->label_count++] = terms->labels[i];
-    if (app != NULL)
-        part->label_count += cf_app_labels(app, terms->app_labels, part->labels + part->label_count);
+    if (!slice_equals(a->guid, b->guid))
+        return false;
+    if (!b->is_tagged)
+        return a->is_tagged || slice_equals(a->hostname, b->hostname);
+    return a->is_tagged && slice_equals(a->organization, b->organization) && slice_equals(a->space, b->space) &&
+           slice_equals(a->name, b->name);
 }
 
-static void measure(struct part *part, const struct batch *batch)
+/* Cut off the start of rest what is of one app: a part of the batch, mostly all of it.  A message that does not say
+ * whose it is is of the app of the others around it.  False if nothing is left. */
+static bool cut_part(struct intake *intake, struct slice *rest, struct slice *part, struct cf_app *app)
 {
-    const struct cf_part_message *message;
-    for (unsigned i = 0; (message = next_of_part(part, &i)) != NULL;)
-        part->bytes += message->bytes;
-    part->received = (double)batch->received * (double)part->bytes / (double)batch->body.length;
-}
-
-/* May the sender not speak for an app, as its password is bound to another organization or space? */
-static bool is_unbound(const struct batch *batch, const struct cf_app *app)
-{
-    return app != NULL ? app->foreign : batch->binding.organization.length > 0;
-}
-
-/* app: CF_PARTS_APPS for those messages that are none of Cloud Foundry's. */
-static void take_part(struct intake *intake, unsigned slot, const struct batch *batch, unsigned app,
-                      struct batch_apps *apps, bool is_duplicate)
-{
-    const struct cf_parts *parts = intake->readers[slot].parts;
-    const struct cf_app *found = app == CF_PARTS_APPS ? NULL : &parts->apps[app];
-    struct part part = {.parts = parts, .app = app};
-    struct batch of_app = *batch;
-    unsigned first = 0;
-    double lost;
-    if (next_of_part(&part, &first) == NULL)
-        return;
-    if (batch->app.length == 0 && found != NULL) {
-        of_app.app = cf_app_name(found);
-        if (batch->access != NULL)
-            of_app.terms = batch->access->terms_of(batch->access, of_app.app);
-        if (found->name_length > CF_APP_NAME_MAX) {
-            of_app.app = found->appname;
-            of_app.terms.refused = REFUSED_NAME;
+    struct author author = {0};
+    struct slice before = *rest, begin = *rest, text;
+    bool is_known = false, is_any = false;
+    for (; cf_frame_next(rest, &text) != FRAME_END; before = *rest, is_any = true) {
+        struct line line;
+        struct cf_message message;
+        if (text.length > FAMILY_MESSAGE_MAX || !syslog_parse(text, SYSLOG_RFC5424, &line) ||
+            !cf_message_read(&line, &message))
+            continue;
+        struct author of = author_of(&line, &message);
+        if (is_known && !is_same(&author, &of)) {
+            *rest = before;
+            break;
         }
+        if (is_known)
+            continue;
+        author = of;
+        is_known = true;
+        cf_apps_find(intake->cf_apps, &line, &message, app);
     }
-    note_app(apps, of_app.app, &part);
-    set_labels(&part, &of_app.terms, found);
-    measure(&part, batch);
-    if (is_unbound(batch, found))
-        count_foreign(intake, slot, &of_app, &part, false);
-    else if (of_app.terms.foreign)
-        count_foreign(intake, slot, &of_app, &part, true);
-    else if (of_app.terms.refused != REFUSED_NOT)
-        count_refused(intake, slot, &of_app, &part, of_app.terms.refused);
-    else if (is_duplicate)
-        count_duplicate(intake, slot, &of_app, &part);
-    else
-        take_new(intake, slot, &of_app, &part, &lost);
+    if (!is_known)
+        *app = (struct cf_app){0};
+    *part = (struct slice){begin.at, (size_t)(rest->at - begin.at)};
+    return is_any;
 }
 
-static void take_parts(struct intake *intake, unsigned slot, const struct batch *batch, bool is_duplicate)
+/* Process a part, which a duplicate is, too. */
+static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, const struct cf_app *app,
+                         const struct slice first, bool duplicate)
 {
-    struct cf_parts *parts = intake->readers[slot].parts;
-    const struct cf_parts_terms terms = {.apps = intake->cf_apps, .binding = batch->binding, .whole = batch->whole};
-    struct slice body = batch->body;
-    struct batch_apps apps = {0};
-    while (cf_parts_fill(parts, &terms, &body)) {
-        for (unsigned app = 0; app < parts->app_count; app++)
-            take_part(intake, slot, batch, app, &apps, is_duplicate);
-        take_part(intake, slot, batch, CF_PARTS_APPS, &apps, is_duplicate);
+    struct label labels[BATCH_LABELS_MAX];
+    struct batch part = *batch;
+    bool mixed = !slice_equals(first, cf_app_name(app));
+    double lost;
+    part.app = cf_app_name(app);
+    part.guid = cf_app_part(app, CF_GUID);
+    if (batch->sender != NULL)
+        batch->sender->describe(batch->sender, app, &part);
+    size_t count = cf_app_labels(app, part.cf_labels, labels);
+    for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */
+        labels[count++] = part.labels[i];
+    part.labels = labels;
+    part.label_count = count;
+    if (part.foreign)
+        count_foreign(intake, slot, &part);
+    else if (part.refused != REFUSED_NOT)
+        count_refused(intake, slot, &part, part.refused);
+    else if (duplicate)
+        take_duplicate(intake, slot, &part, (struct batch_id){0});
+    else
+        take_new(intake, slot, &part, mixed, &lost);
+}
+
+static void process_parts(struct intake *intake, unsigned slot, const struct batch *batch, bool duplicate)
+{
+    struct slice rest = batch->body;
+    struct batch part = *batch;
+    struct cf_app app, first = {0};
+    for (bool is_first = true; cut_part(intake, &rest, &part.body, &app); is_first = false) {
+        if (is_first)
+            first = app;
+        part.received = part.body.length; /* an agent does not compress */
+        process_part(intake, slot, &part, &app, cf_app_name(&first), duplicate);
     }
 }
 
-/* ---- batches ---- */
+/* ---- any batch ---- */
 
-static enum batch_result take(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
+/* Has each message a time?  Two batches without may be equal and yet not the same. */
+static bool has_times(const struct batch *batch)
+{
+    struct slice body = batch->body, message;
+    while (next_message(&batch->origin, &body, &message) != FRAME_END) {
+        struct line line;
+        int64_t time;
+        if (!syslog_parse(message, batch->origin.shape, &line) || !syslog_time(line.timestamp, &time))
+            return false;
+    }
+    return true;
+}
+
+/* What names a batch; false if nothing does. */
+static bool find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
+{
+    const struct origin *origin = &batch->origin;
+    struct slice user = batch->sender != NULL ? batch->sender->user : batch->app;
+    if (origin->id.length > 0)
+        *id = batch_id_of(batch->app, origin->drain, origin->id);
+    else if (origin->is_named_by_content && has_times(batch))
+        *id = batch_id_of_content(intake->dedup, user, batch->body);
+    else
+        return false;
+    return true;
+}
+
+/* A batch that is not known; returns what it says was lost. */
+static enum batch_result process_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
 {
     *lost = 0;
-    if (!batch->origin.cloud_foundry)
-        return take_whole(intake, slot, batch, lost);
-    take_parts(intake, slot, batch, false);
+    if (!batch->origin.is_cloud_foundry)
+        return take_new(intake, slot, batch, false, lost);
+    process_parts(intake, slot, batch, false);
     return BATCH_TAKEN;
 }
 
-static void take_again(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id)
+static enum batch_result process_duplicate(struct intake *intake, unsigned slot, const struct batch *batch,
+                                           struct batch_id id)
 {
-    struct part whole = {.bytes = batch->body.length, .received = (double)batch->received};
-    if (batch->origin.cloud_foundry)
-        take_parts(intake, slot, batch, true);
+    if (batch->origin.is_cloud_foundry)
+        process_parts(intake, slot, batch, true);
     else
-        take_duplicate(intake, slot, batch, &whole, id);
-}
-
-/* Is a batch only counted, so that there is no harm in doing it twice? */
-static bool is_turned_away(const struct batch *batch)
-{
-    return !batch->origin.cloud_foundry && (batch->terms.foreign || batch->terms.refused != REFUSED_NOT);
-}
-
-/* Has the first message of a body a time with a fraction of a second? */
-static bool has_exact_time(const struct batch *batch)
-{
-    struct slice body = batch->body, message;
-    struct line line;
-    int64_t time;
-    enum frame_result frame =
-        batch->origin.cloud_foundry ? frame_next_cf(&body, &message) : frame_next(&body, &message);
-    return frame != FRAME_END && syslog_parse(message, batch->origin.shape, &line) &&
-           slice_index(line.timestamp, '.') < line.timestamp.length && syslog_time(line.timestamp, &time);
-}
-
-static enum batch_result take_once(struct intake *intake, unsigned slot, const struct batch *batch, struct dedup *dedup,
-                                   struct batch_id id)
-{
-    double lost;
-    switch (dedup_claim(dedup, id, batch->now)) {
-    case CLAIM_IN_PROGRESS:
-        return BATCH_IN_PROGRESS;
-    case CLAIM_TAKEN:
-        take_again(intake, slot, batch, id);
-        return BATCH_DUPLICATE;
-    case CLAIM_NEW:
-        break;
-    }
-    enum batch_result result = take(intake, slot, batch, &lost);
-    dedup_taken(dedup, id, batch->now, lost);
-    return result;
+        take_duplicate(intake, slot, batch, id);
+    return BATCH_DUPLICATE;
 }
 
 enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    const struct origin *origin = &batch->origin;
+    struct batch_id id;
     double lost;
-    if (!is_turned_away(batch) && origin->id.length > 0)
-        return take_once(intake, slot, batch, intake->dedup, batch_id_of(batch->app, origin->drain, origin->id));
-    if (!is_turned_away(batch) && origin->repeats_body && has_exact_time(batch))
-        return take_once(intake, slot, batch, intake->bodies,
-                         batch_id_of_body(intake->bodies, batch->credential, batch->body));
-    return take(intake, slot, batch, &lost);
+    bool by_message = batch->origin.is_cloud_foundry;
+    if (batch->foreign && !by_message) {
+        count_foreign(intake, slot, batch);
+        return BATCH_FOREIGN;
+    }
+    if (batch->refused != REFUSED_NOT && !by_message) {
+        count_refused(intake, slot, batch, batch->refused);
+        return BATCH_REFUSED;
+    }
+    if (!find_id(intake, batch, &id))
+        return process_new(intake, slot, batch, &lost);
+    switch (dedup_claim(intake->dedup, id, batch->now)) {
+    case CLAIM_IN_PROGRESS:
+        return BATCH_IN_PROGRESS;
+    case CLAIM_TAKEN:
+        return process_duplicate(intake, slot, batch, id);
+    case CLAIM_NEW:
+        break;
+    }
+    enum batch_result result = process_new(intake, slot, batch, &lost);
+    dedup_taken(intake->dedup, id, batch->now, lost);
+    return result;
 }

@@ -5,40 +5,23 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "base/digest.h"
 #include "base/structured_data.h"
 
-enum {
-    WAYS = 4,
-    SETS = CF_APPS_KNOWN / WAYS,
-    LOCKS = 64,
-    PART_MAX = 63, /* bytes of a part of HOSTNAME */
-};
-
-/* The names of an app. */
-struct known {
-    uint64_t key; /* 0: none */
-    uint64_t learned;
-    uint16_t lengths[CF_APP_TAGS];
-    char text[CF_APP_TEXT];
-};
+enum { WAYS = 4, SETS = CF_APPS_MAX / WAYS };
 
 struct cf_apps {
-    uint64_t seed;
-    _Atomic uint64_t clock; /* counts what is learned */
-    pthread_mutex_t locks[LOCKS];
-    struct known sets[SETS][WAYS];
+    pthread_mutex_t lock; /* guards the rest */
+    struct set {
+        unsigned next; /* whose place a new one takes */
+        struct cf_app *apps[WAYS];
+    } sets[SETS];
 };
 
 struct cf_apps *cf_apps_create(void)
 {
     struct cf_apps *apps = calloc(1, sizeof *apps);
-    if (apps == NULL || !digest_random(&apps->seed, sizeof apps->seed)) {
-        free(apps);
-        return NULL;
-    }
-    for (int i = 0; i < LOCKS; i++)
-        pthread_mutex_init(&apps->locks[i], NULL);
+    if (apps != NULL)
+        pthread_mutex_init(&apps->lock, NULL);
     return apps;
 }
 
@@ -46,226 +29,183 @@ void cf_apps_free(struct cf_apps *apps)
 {
     if (apps == NULL)
         return;
-    for (int i = 0; i < LOCKS; i++)
-        pthread_mutex_destroy(&apps->locks[i]);
+    for (int set = 0; set < SETS; set++)
+        for (int way = 0; way < WAYS; way++)
+            free(apps->sets[set].apps[way]);
+    pthread_mutex_destroy(&apps->lock);
     free(apps);
+}
+
+/* ---- what a message says ---- */
+
+static void add_part(struct cf_app *app, enum cf_app_part part, struct slice value, size_t *at, size_t end)
+{
+    value.length = value.length < end - *at ? value.length : end - *at;
+    app->starts[part] = (uint16_t)*at;
+    app->lengths[part] = (uint16_t)value.length;
+    memcpy(app->text + *at, value.at, value.length);
+    *at += value.length;
+}
+
+/* Write "organization/space/app".  False if a part is missing or holds a "/", which would make it another app's, or
+ * they are too long together. */
+static bool add_names(struct cf_app *app, const struct slice names[3])
+{
+    size_t at = 0, length = names[0].length + 1 + names[1].length + 1 + names[2].length;
+    if (length > CF_APP_MAX)
+        return false;
+    for (int i = 0; i < 3; i++)
+        if (names[i].length == 0 || slice_index(names[i], '/') < names[i].length)
+            return false;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0)
+            app->text[at++] = '/';
+        add_part(app, (enum cf_app_part)(CF_ORGANIZATION + i), names[i], &at, CF_APP_MAX);
+    }
+    app->length = (uint16_t)length;
+    return true;
+}
+
+static void add_ids(struct cf_app *app, const struct cf_message *message)
+{
+    const struct slice ids[] = {message->organization_id, message->space_id, message->app_id};
+    for (size_t i = 0; i < 3; i++) {
+        char text[CF_GUID_MAX];
+        size_t at = CF_APP_MAX + i * CF_GUID_MAX;
+        add_part(app, (enum cf_app_part)(CF_ORGANIZATION_ID + i), structured_data_unescape(ids[i], text, sizeof text),
+                 &at, at + CF_GUID_MAX);
+    }
+}
+
+static bool add_tags(struct cf_app *app, const struct cf_message *message)
+{
+    char texts[3][CF_APP_MAX];
+    const struct slice names[] = {structured_data_unescape(message->organization, texts[0], CF_APP_MAX),
+                                  structured_data_unescape(message->space, texts[1], CF_APP_MAX),
+                                  structured_data_unescape(message->name, texts[2], CF_APP_MAX)};
+    return add_names(app, names);
+}
+
+/* "acme.prod.shop". */
+static bool add_hostname(struct cf_app *app, struct slice hostname)
+{
+    struct slice names[3];
+    for (int i = 0; i < 3; i++) {
+        names[i] = (struct slice){hostname.at, slice_index(hostname, '.')};
+        hostname = slice_after(hostname, names[i].length + (names[i].length < hostname.length));
+    }
+    return hostname.length == 0 && add_names(app, names);
 }
 
 /* ---- HOSTNAME ---- */
 
-bool cf_app_split_hostname(struct slice hostname, struct slice parts[3])
+/* Is this the part of a HOSTNAME that the agents make of a name?  A blank becomes "-", only letters, digits and "-" are
+ * kept, 63 bytes at most, and no "-" at the end. */
+static bool makes(struct slice name, struct slice part)
 {
-    for (int i = 0; i < 3; i++) {
-        size_t dot = slice_index(hostname, '.');
-        if (dot == 0 || (dot == hostname.length) != (i == 2))
-            return false;
-        parts[i] = (struct slice){hostname.at, dot};
-        hostname = slice_after(hostname, i == 2 ? dot : dot + 1);
-    }
-    return true;
-}
-
-/* Is this part of HOSTNAME made of this name?  Blanks become "-", other characters than letters, digits and "-" go, so
- * does what is longer, and then each "-" at the end. */
-static bool is_made_of(struct slice part, struct slice name)
-{
+    enum { PART_MAX = 63 };
     char made[PART_MAX];
     size_t length = 0;
-    for (size_t i = 0; i < name.length && length < sizeof made; i++) {
+    for (size_t i = 0; i < name.length && length < PART_MAX; i++) {
         char byte = name.at[i] == ' ' ? '-' : name.at[i];
-        if (slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-')
+        bool is_kept =
+            slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-';
+        if (is_kept)
             made[length++] = byte;
     }
     while (length > 0 && made[length - 1] == '-')
         length--;
-    return slice_equals(part, (struct slice){made, length});
+    return slice_equals((struct slice){made, length}, part);
 }
 
-/* ---- what is known ---- */
-
-static uint64_t key_of(const struct cf_apps *apps, const struct cf_app *app)
+/* Do the names of the app make this HOSTNAME? */
+static bool makes_hostname(const struct cf_app *app, struct slice hostname)
 {
-    uint64_t key = XXH3_64bits_withSeed(app->hostname.at, app->hostname.length,
-                                        XXH3_64bits_withSeed(app->appname.at, app->appname.length, apps->seed));
-    return key == 0 ? 1 : key;
-}
-
-/* The lock of a set is held.  The place of a key, or the oldest one. */
-static struct known *find(struct cf_apps *apps, uint64_t key)
-{
-    struct known *set = apps->sets[key % SETS], *oldest = set;
-    for (int i = 0; i < WAYS; i++) {
-        if (set[i].key == key)
-            return &set[i];
-        if (set[i].learned < oldest->learned)
-            oldest = &set[i];
-    }
-    return oldest;
-}
-
-static pthread_mutex_t *lock_of(struct cf_apps *apps, uint64_t key)
-{
-    return &apps->locks[key % SETS % LOCKS];
-}
-
-static bool says(const struct known *known, const struct slice tags[CF_APP_TAGS])
-{
-    size_t at = 0;
-    for (int i = 0; i < CF_APP_TAGS; at += known->lengths[i++])
-        if (!slice_equals(tags[i], (struct slice){known->text + at, known->lengths[i]}))
+    for (int part = CF_ORGANIZATION; part <= CF_NAME; part++) {
+        struct slice text = {hostname.at, slice_index(hostname, '.')};
+        hostname = slice_after(hostname, text.length + (text.length < hostname.length));
+        if (!makes(cf_app_part(app, (enum cf_app_part)part), text))
             return false;
-    return true;
+    }
+    return hostname.length == 0;
+}
+
+/* ---- what was said before ---- */
+
+static struct set *set_of(struct cf_apps *apps, struct slice guid)
+{
+    return &apps->sets[XXH3_64bits(guid.at, guid.length) % SETS];
+}
+
+static struct cf_app **find(struct set *set, struct slice guid)
+{
+    for (int way = 0; way < WAYS; way++)
+        if (set->apps[way] != NULL && slice_equals(cf_app_part(set->apps[way], CF_GUID), guid))
+            return &set->apps[way];
+    return NULL;
 }
 
 static void learn(struct cf_apps *apps, const struct cf_app *app)
 {
-    uint64_t key = key_of(apps, app);
-    pthread_mutex_lock(lock_of(apps, key));
-    struct known *known = find(apps, key);
-    if (known->key != key || !says(known, app->tags)) {
-        size_t at = 0;
-        known->key = key;
-        for (int i = 0; i < CF_APP_TAGS; at += known->lengths[i++]) { /* together they fit: see read_tags() */
-            known->lengths[i] = (uint16_t)app->tags[i].length;
-            memcpy(known->text + at, app->tags[i].at, app->tags[i].length);
-        }
+    struct slice guid = cf_app_part(app, CF_GUID);
+    if (guid.length == 0)
+        return;
+    pthread_mutex_lock(&apps->lock);
+    struct set *set = set_of(apps, guid);
+    struct cf_app **known = find(set, guid);
+    if (known == NULL)
+        known = &set->apps[set->next++ % WAYS];
+    if (*known == NULL)
+        *known = malloc(sizeof **known);
+    if (*known != NULL)
+        **known = *app;
+    pthread_mutex_unlock(&apps->lock);
+}
+
+static bool recall(struct cf_apps *apps, struct slice guid, struct slice hostname, struct cf_app *app)
+{
+    pthread_mutex_lock(&apps->lock);
+    struct cf_app **known = find(set_of(apps, guid), guid);
+    bool fits = known != NULL && makes_hostname(*known, hostname);
+    if (fits)
+        *app = **known;
+    pthread_mutex_unlock(&apps->lock);
+    return fits;
+}
+
+void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app)
+{
+    *app = (struct cf_app){0};
+    add_ids(app, message);
+    struct slice guid = cf_app_part(app, CF_GUID);
+    if (add_tags(app, message)) {
+        app->is_tagged = true;
+        if (makes_hostname(app, line->hostname))
+            learn(apps, app);
+        return;
     }
-    known->learned = ++apps->clock;
-    pthread_mutex_unlock(lock_of(apps, key));
+    if (message->tags.length == 0 && recall(apps, guid, line->hostname, app))
+        return;
+    if (add_hostname(app, line->hostname))
+        return;
+    memcpy(app->text, guid.at, guid.length); /* which stands further behind */
+    app->length = (uint16_t)guid.length;
 }
 
-/* Complete what the tags do not tell. */
-static void complete(struct cf_apps *apps, struct cf_app *app)
-{
-    uint64_t key = key_of(apps, app);
-    pthread_mutex_lock(lock_of(apps, key));
-    const struct known *known = find(apps, key);
-    size_t at = 0;
-    if (known->key == key) {
-        memcpy(app->text, known->text, sizeof app->text); /* nothing is in it: there were not all tags */
-        for (int i = 0; i < CF_APP_TAGS; at += known->lengths[i++])
-            app->tags[i] = (struct slice){app->text + at, known->lengths[i]};
-    }
-    pthread_mutex_unlock(lock_of(apps, key));
-}
+/* ---- labels ---- */
 
-/* ---- an app ---- */
-
-static void write_tags(const struct cf_message *message, struct slice tags[CF_APP_TAGS])
+size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX])
 {
-    tags[CF_ORGANIZATION] = message->organization;
-    tags[CF_SPACE] = message->space;
-    tags[CF_NAME] = message->name;
-    tags[CF_ORGANIZATION_ID] = message->organization_id;
-    tags[CF_SPACE_ID] = message->space_id;
-    tags[CF_APP_ID] = message->app_id;
-}
-
-bool cf_app_is_of(const struct cf_app *app, const struct line *line, const struct cf_message *message)
-{
-    struct slice tags[CF_APP_TAGS];
-    if (!slice_equals(app->appname, line->appname) || !slice_equals(app->hostname, line->hostname))
-        return false;
-    write_tags(message, tags);
-    for (int i = 0; i < CF_APP_TAGS; i++)
-        if (!slice_equals(app->written[i], tags[i]))
-            return false;
-    return true;
-}
-
-/* Take the tags without their escapes.  Together they are no longer than text: of more, the rest is unknown. */
-static void read_tags(struct cf_app *app)
-{
-    size_t left = sizeof app->text;
-    for (int i = 0; i < CF_APP_TAGS; i++) {
-        app->tags[i] = structured_data_unescape(app->written[i], app->text + sizeof app->text - left, left);
-        left -= app->tags[i].length;
-    }
-}
-
-static bool tells_names(const struct cf_app *app)
-{
-    return app->tags[CF_ORGANIZATION].length > 0 && app->tags[CF_SPACE].length > 0 && app->tags[CF_NAME].length > 0;
-}
-
-static bool is_made_of_names(const struct slice parts[3], const struct cf_app *app)
-{
-    return is_made_of(parts[0], app->tags[CF_ORGANIZATION]) && is_made_of(parts[1], app->tags[CF_SPACE]) &&
-           is_made_of(parts[2], app->tags[CF_NAME]);
-}
-
-/* Is one of the names of a message what the binding says?  part: of HOSTNAME, for a message that does not tell it.
- * Then it is that name from now on, or an organization whose name differs only in what HOSTNAME lacks could be meant.
- */
-static bool is_bound_to(struct slice bound, struct slice part, struct slice *name, bool told)
-{
-    if (bound.length == 0 || slice_equals(bound, *name))
-        return true;
-    if (told || part.length == 0 || !is_made_of(part, bound))
-        return false;
-    *name = bound;
-    return true;
-}
-
-static void write_name(struct cf_app *app, const struct slice names[3])
-{
-    size_t length = 0;
-    for (int i = 0; i < 3; i++) {
-        if (length + (i > 0) + names[i].length > CF_APP_NAME_MAX) {
-            app->name_length = CF_APP_NAME_MAX + 1;
-            return;
-        }
-        if (i > 0 && names[i].length > 0)
-            app->name[length++] = '/';
-        memcpy(app->name + length, names[i].at, names[i].length);
-        length += names[i].length;
-    }
-    app->name_length = length;
-}
-
-void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message,
-                  const struct cf_binding *binding, struct cf_app *app)
-{
-    struct slice parts[3] = {{"", 0}, {"", 0}, {"", 0}};
-    bool has_parts = cf_app_split_hostname(line->hostname, parts);
-    if (!has_parts)
-        parts[0] = parts[1] = (struct slice){"", 0};
-    app->hostname = line->hostname;
-    app->appname = line->appname;
-    write_tags(message, app->written);
-    read_tags(app);
-    bool told = tells_names(app);
-    if (told && has_parts && is_made_of_names(parts, app))
-        learn(apps, app);
-    else if (!told) {
-        complete(apps, app);
-        told = tells_names(app);
-    }
-    for (int i = 0; !told && i < CF_APP_ID; i++)
-        app->tags[i] = (struct slice){"", 0}; /* of a part of the names, the rest may be another app's */
-    struct slice names[3] = {line->appname, {"", 0}, {"", 0}}; /* nothing else tells it apart */
-    for (int i = 0; (told || has_parts) && i < 3; i++)
-        names[i] = told ? app->tags[CF_ORGANIZATION + i] : parts[i];
-    app->foreign = !is_bound_to(binding->organization, parts[0], &names[0], told) ||
-                   !is_bound_to(binding->space, parts[1], &names[1], told);
-    write_name(app, names);
-}
-
-size_t cf_app_labels(const struct cf_app *app, enum app_labels labels, struct label list[CF_APP_LABELS_MAX])
-{
-    static const struct {
-        struct slice name;
-        enum cf_app_tag tag;
-        bool of_promfetcher;
-    } known[CF_APP_LABELS_MAX] = {{{"organization_name", 17}, CF_ORGANIZATION, false},
-                                  {{"space_name", 10}, CF_SPACE, false},
-                                  {{"app_name", 8}, CF_NAME, false},
-                                  {{"organization_id", 15}, CF_ORGANIZATION_ID, true},
-                                  {{"space_id", 8}, CF_SPACE_ID, true},
-                                  {{"app_id", 6}, CF_APP_ID, true}};
+    static const struct slice names[CF_APP_PARTS] = {
+        [CF_ORGANIZATION] = {"organization_name", 17},  [CF_SPACE] = {"space_name", 10}, [CF_NAME] = {"app_name", 8},
+        [CF_ORGANIZATION_ID] = {"organization_id", 15}, [CF_SPACE_ID] = {"space_id", 8}, [CF_GUID] = {"app_id", 6}};
     size_t count = 0;
-    for (size_t i = 0; labels != APP_LABELS_NONE && i < CF_APP_LABELS_MAX; i++)
-        if (app->tags[known[i].tag].length > 0 && (labels == APP_LABELS_PROMFETCHER || !known[i].of_promfetcher))
-            list[count++] = (struct label){known[i].name, app->tags[known[i].tag]};
+    if (which == CF_LABELS_NONE || !app->is_tagged)
+        return 0;
+    for (int part = 0; part < (which == CF_LABELS_NAMES ? CF_ORGANIZATION_ID : CF_APP_PARTS); part++) {
+        struct slice value = cf_app_part(app, (enum cf_app_part)part);
+        if (value.length > 0)
+            labels[count++] = (struct label){names[part], value};
+    }
     return count;
 }

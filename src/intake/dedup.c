@@ -2,10 +2,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-#include "base/digest.h"
 
 enum {
     SETS = 4096,
@@ -22,7 +21,7 @@ struct entry {
 };
 
 struct dedup {
-    unsigned char secret[XXH3_SECRET_DEFAULT_SIZE];
+    uint64_t secret;              /* of ids of content */
     pthread_mutex_t locks[LOCKS]; /* a set is guarded by the lock of its number modulo LOCKS */
     struct entry sets[SETS][WAYS];
 };
@@ -30,10 +29,10 @@ struct dedup {
 struct dedup *dedup_create(void)
 {
     struct dedup *dedup = calloc(1, sizeof *dedup);
-    if (dedup == NULL || !digest_random(dedup->secret, sizeof dedup->secret)) {
-        free(dedup);
+    if (dedup == NULL)
         return NULL;
-    }
+    if (getrandom(&dedup->secret, sizeof dedup->secret, GRND_NONBLOCK) != sizeof dedup->secret)
+        dedup->secret = (uintptr_t)dedup; /* still not the same everywhere */
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&dedup->locks[i], NULL);
     return dedup;
@@ -59,13 +58,10 @@ struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice i
     return (struct batch_id){hash.high64, hash.low64};
 }
 
-struct batch_id batch_id_of_body(const struct dedup *dedup, struct slice credential, struct slice body)
+struct batch_id batch_id_of_content(const struct dedup *dedup, struct slice user, struct slice body)
 {
-    const struct slice parts[] = {credential, body};
-    XXH128_hash_t hashes[2];
-    for (int i = 0; i < 2; i++)
-        hashes[i] = XXH3_128bits_withSecret(parts[i].at, parts[i].length, dedup->secret, sizeof dedup->secret);
-    XXH128_hash_t hash = XXH3_128bits_withSecret(hashes, sizeof hashes, dedup->secret, sizeof dedup->secret);
+    uint64_t seed = XXH3_64bits_withSeed(user.at, user.length, dedup->secret);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(body.at, body.length, seed);
     return (struct batch_id){hash.high64, hash.low64};
 }
 

@@ -52,7 +52,9 @@ const struct metric ledger_messages_malformed = SELF_COUNTERS(
 const struct metric ledger_messages_duplicate =
     SELF_COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
 const struct metric ledger_messages_foreign =
-    SELF_COUNTER("messages_foreign_total", "Messages that the shared user posted for an app with a user of its own.");
+    SELF_COUNTER("messages_foreign_total", "Messages whose sender may not speak for their app.");
+const struct metric ledger_messages_mixed = SELF_COUNTER(
+    "messages_mixed_total", "Messages of Cloud Foundry of another app than the first message of their batch.");
 const struct metric ledger_messages_refused = SELF_COUNTERS(
     "messages_refused_total", "Messages of apps that are turned away, by reason.", "reason", refusal_labels);
 const struct metric ledger_upstream_lost =
@@ -80,8 +82,6 @@ const struct metric ledger_processes_refused = SELF_COUNTER(
     "processes_refused_total", "Processes in batches that are not known by themselves, because the app has too many.");
 const struct metric ledger_self_drain =
     SELF_COUNTER("self_drain_messages_total", "Router lines about the requests that bring this drain's own batches.");
-const struct metric ledger_messages_of_second_app = SELF_COUNTER(
-    "messages_of_second_app_total", "Messages of Cloud Foundry whose batch began with a message of another app.");
 const struct metric ledger_rule_lines =
     SELF_COUNTER("rule_lines_total", "Messages that a rule of the configuration took.");
 const struct metric ledger_rule_errors =
@@ -188,9 +188,7 @@ static void count_messages_and_bytes(const struct ledger *ledger, const struct l
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
 {
     bool taken = !batch->duplicate && !batch->foreign && !batch->refused;
-    double begins = !batch->goes_on;
-    const double batches[] = {taken * begins, batch->duplicate * begins, batch->foreign * begins,
-                              batch->refused * begins};
+    const double batches[] = {taken, batch->duplicate, batch->foreign, batch->refused};
     count_messages_and_bytes(ledger, batch, batches);
     if (batch->foreign || batch->refused)
         return;
@@ -216,7 +214,7 @@ void ledger_count_messages(const struct ledger *ledger, const struct ledger_mess
     count_one(ledger, &ledger_frames_repaired, messages->repaired);
     count_one(ledger, &ledger_count_mismatches, messages->mismatched);
     count_one(ledger, &ledger_self_drain, messages->self_drain);
-    count_one(ledger, &ledger_messages_of_second_app, messages->of_second_app);
+    count_one(ledger, &ledger_messages_mixed, messages->mixed);
     count_cells(ledger, &ledger_upstream_lost, messages->lost);
     count_lag(ledger, messages->lag);
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/number.h"
-#include "intake/cf_apps.h"
+#include "intake/cf_frame.h"
 
 /* ---- senders ---- */
 
@@ -23,35 +23,10 @@ static bool is_private_space(const struct origin_headers *headers)
     return slice_starts_with(headers->user_agent, SLICE("excon/"));
 }
 
-static bool is_in_brackets(struct slice procid)
-{
-    return procid.length >= 2 && procid.at[0] == '[' && procid.at[procid.length - 1] == ']';
-}
-
-/* Is the first message of a body one of Cloud Foundry's? */
-static bool begins_as_cloud_foundry(const struct origin_headers *headers)
-{
-    struct slice text = headers->body;
-    struct line line;
-    struct slice parts[3];
-    size_t digits = 0;
-    while (digits < text.length && slice_is_digit(text.at[digits]))
-        digits++;
-    if (digits > 0 && digits < text.length && text.at[digits] == ' ')
-        text = slice_after(text, digits + 1);
-    if (!syslog_parse(text, SYSLOG_LOGPLEX, &line) || !is_in_brackets(line.procid))
-        return false;
-    return cf_app_split_hostname(line.hostname, parts) || slice_starts_with(headers->user_agent, SLICE("fasthttp"));
-}
-
 static bool is_cloud_foundry(const struct origin_headers *headers)
 {
-    if (headers->platform != PLATFORM_BY_REQUEST)
-        return headers->platform == PLATFORM_CLOUD_FOUNDRY;
-    if (is_log_shuttle(headers) || is_logplex(headers) ||
-        slice_starts_with(headers->content_type, SLICE("application/logplex-1")))
-        return false;
-    return begins_as_cloud_foundry(headers);
+    return headers->platform == PLATFORM_CLOUD_FOUNDRY ||
+           (headers->platform == PLATFORM_BY_REQUEST && cf_frame_is_first(headers->body));
 }
 
 static bool is_any(const struct origin_headers *headers)
@@ -75,11 +50,10 @@ static void name_by_request(const struct origin_headers *headers, struct origin 
     origin->id = headers->request_id;
 }
 
-/* A request id is that of a router between, which gives each try its own. */
-static void name_by_nothing(const struct origin_headers *headers, struct origin *origin)
+/* Cloud Foundry's agents name nothing, and a request id would be a proxy's, another one at each try. */
+static void name_by_content(const struct origin_headers *headers, struct origin *origin)
 {
-    (void)headers;
-    origin->cloud_foundry = true;
+    (void)headers, (void)origin;
 }
 
 /* The first one that a request is of. */
@@ -88,19 +62,20 @@ static const struct sender {
     bool (*is_sender)(const struct origin_headers *headers);
     enum syslog_shape shape;
     void (*name_batch)(const struct origin_headers *headers, struct origin *origin);
-    bool repeats_body;
+    bool repeats; /* the same body only if it tries again, since each message has its time */
 } senders[] = {
-    {"cloudfoundry", is_cloud_foundry, SYSLOG_RFC5424, name_by_nothing, true},
     {"log-shuttle", is_log_shuttle, SYSLOG_RFC5424, name_by_request, true},
     {"logplex", is_logplex, SYSLOG_LOGPLEX, name_by_frame, false},
     {"private-space", is_private_space, SYSLOG_RFC5424, name_by_request, true},
+    {"cloud-foundry", is_cloud_foundry, SYSLOG_RFC5424, name_by_content, true},
     {"other", is_any, SYSLOG_RFC5424, name_by_request, false},
 };
 
 static const struct sender *find_sender(const struct origin_headers *headers)
 {
     const struct sender *sender = senders;
-    while (!sender->is_sender(headers))
+    bool is_pinned = headers->platform == PLATFORM_CLOUD_FOUNDRY;
+    while (is_pinned ? sender->is_sender != is_cloud_foundry : !sender->is_sender(headers))
         sender++;
     return sender;
 }
@@ -126,12 +101,13 @@ struct origin origin_of(const struct origin_headers *headers)
     struct origin origin = {
         .sender = sender->name,
         .shape = sender->shape,
-        .repeats_body = sender->repeats_body,
+        .is_cloud_foundry = sender->is_sender == is_cloud_foundry,
         .drain_token = headers->drain_token,
         .announces_messages = headers->message_count.length > 0,
         .messages = read_number(headers->message_count),
         .lost = {[LOGPLEX_L12] = read_loss(headers->drop_count), [LOGPLEX_L13] = read_loss(headers->lost_count)},
     };
     sender->name_batch(headers, &origin);
+    origin.is_named_by_content = origin.id.length == 0 && sender->repeats;
     return origin;
 }

@@ -54,9 +54,15 @@ struct ticket {
 
 /* ---- the batch ---- */
 
-static struct origin origin_of_request(h2o_req_t *request, struct slice body, enum platform platform)
+static struct origin origin_of_request(const struct post *post)
 {
+    h2o_req_t *request = post->request;
+    static const enum origin_platform platforms[] = {[CONFIG_PLATFORM_BY_REQUEST] = PLATFORM_BY_REQUEST,
+                                                     [CONFIG_PLATFORM_HEROKU] = PLATFORM_HEROKU,
+                                                     [CONFIG_PLATFORM_CLOUD_FOUNDRY] = PLATFORM_CLOUD_FOUNDRY};
     return origin_of(&(struct origin_headers){
+        .platform = platforms[accounts_platform(post->account)],
+        .body = post->body,
         .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
         .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
         .request_id = request_header_named(request, SLICE("x-request-id")),
@@ -65,54 +71,30 @@ static struct origin origin_of_request(h2o_req_t *request, struct slice body, en
         .message_count = request_header_named(request, SLICE("logplex-msg-count")),
         .drop_count = request_header_named(request, SLICE("logplex-drop-count")),
         .lost_count = request_header_named(request, SLICE("logplex-lost-count")),
-        .body = body,
-        .platform = platform,
     });
 }
 
-/* Who asks about the apps that a batch of Cloud Foundry names. */
-struct post_access {
-    struct batch_access access; /* first */
-    const struct accounts *accounts;
-    const struct account *account;
-    uint64_t now;
+/* Who sends a batch whose messages say whose they are. */
+struct cf_sender {
+    struct batch_sender sender; /* first */
+    const struct post *post;
 };
 
-static struct batch_terms terms_for(const struct accounts *accounts, const struct account *account, struct slice app,
-                                    struct slice token, uint64_t now)
+static void describe_app(const struct batch_sender *of, const struct cf_app *app, struct batch *part)
 {
-    const struct config_drain *entry = accounts_entry(accounts, account, app);
-    return (struct batch_terms){.foreign = !accounts_speaks_for(accounts, account, app, now),
-                                .refused = accounts_refusal(accounts, account, app, token),
-                                .last_batch = accounts_last_batch(accounts, app),
-                                .labels = entry->labels,
-                                .label_count = entry->label_count,
-                                .router_by_process = entry->router_by_process,
-                                .addon_app = entry->addon_app,
-                                .app_labels = entry->cf_labels};
-}
-
-static struct batch_terms terms_of(const struct batch_access *access, struct slice app)
-{
-    const struct post_access *post = (const struct post_access *)access;
-    return terms_for(post->accounts, post->account, app, (struct slice){"", 0}, post->now);
-}
-
-/* The apps of Cloud Foundry that an account with this entry may speak for. */
-static struct cf_binding binding_of(const struct config_drain *own)
-{
-    struct cf_binding binding = {{"", 0}, {"", 0}};
-    if (own != NULL && own->organization != NULL)
-        binding.organization = slice_of(own->organization);
-    if (own != NULL && own->space != NULL)
-        binding.space = slice_of(own->space);
-    return binding;
-}
-
-static struct slice app_of_url(struct slice query, char *text, size_t size)
-{
-    struct slice app = query_value(query, SLICE("app_name"), text, size);
-    return app.length > 0 ? app : query_value(query, SLICE("app"), text, size);
+    const struct post *post = ((const struct cf_sender *)of)->post;
+    struct slice app_name = cf_app_name(app);
+    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app_name);
+    part->foreign =
+        !accounts_covers(post->account, cf_app_part(app, CF_ORGANIZATION), cf_app_part(app, CF_SPACE), app_name) ||
+        !accounts_speaks_for(post->accounts, post->account, app_name, part->now);
+    part->refused = accounts_refusal(post->accounts, post->account, app_name, SLICE(""));
+    part->last_batch = accounts_last_batch(post->accounts, app_name);
+    part->labels = entry->labels;
+    part->label_count = entry->label_count;
+    part->router_by_process = entry->router_by_process;
+    part->addon_app = entry->addon_app;
+    part->cf_labels = entry->cf_labels;
 }
 
 /* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
@@ -120,31 +102,28 @@ static bool take_body(const struct post *post)
 {
     h2o_req_t *request = post->request;
     struct worker *worker = worker_of(request);
-    char app_text[CONFIGURATION_APP_MAX + 1], form_text[16];
-    const struct config_drain *own = accounts_own_entry(post->account);
-    struct cf_binding binding = binding_of(own);
-    struct slice url_app = {"", 0}; /* a bound password speaks for those that its messages name */
-    if (binding.organization.length == 0)
-        url_app = app_of_url(post->query, app_text, sizeof app_text);
-    struct slice token = request_header_named(request, SLICE("logplex-drain-token"));
-    struct slice app = accounts_app(post->accounts, post->account, url_app,
-                                    binding.organization.length > 0 ? (struct slice){"", 0} : token);
-    enum platform platform = binding.organization.length > 0
-                                 ? PLATFORM_CLOUD_FOUNDRY
-                                 : accounts_entry(post->accounts, post->account, app)->platform;
-    struct origin origin = origin_of_request(request, post->body, platform);
+    char app_text[CONFIGURATION_APP_MAX + 1];
+    struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
+    if (url_app.length == 0)
+        url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
+    struct origin origin = origin_of_request(post);
+    struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
-    struct post_access access = {{terms_of}, post->accounts, post->account, now};
+    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
+    const struct cf_sender sender = {{accounts_user(post->account), describe_app}, post};
     struct batch batch = {
         .body = post->body,
         .received = request->entity.len,
         .app = app,
-        .terms = terms_for(post->accounts, post->account, app, origin.drain_token, now),
-        .access = &access.access,
-        .binding = binding,
-        .whole = slice_equals(query_value(post->query, SLICE("body"), form_text, sizeof form_text), SLICE("message")),
-        .credential = request_header(request, H2O_TOKEN_AUTHORIZATION),
+        .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
+        .refused = accounts_refusal(post->accounts, post->account, app, origin.drain_token),
+        .last_batch = accounts_last_batch(post->accounts, app),
+        .labels = entry->labels,
+        .label_count = entry->label_count,
         .rules = post->rules,
+        .router_by_process = entry->router_by_process,
+        .addon_app = entry->addon_app,
+        .sender = &sender.sender,
         .origin = origin,
         .host = request_host(request),
         .time = clock_wall(),

@@ -19,7 +19,7 @@ static void check_drain(const struct config_drain *drain)
     REQUIRE(drain->name != NULL && drain->name[0] != '\0' && strchr(drain->name, ':') == NULL);
     REQUIRE(drain->password == NULL || drain->password_hash == NULL);
     REQUIRE(drain->app != NULL || (config_drain_has_password(drain) && drain->token_count == 0));
-    REQUIRE(drain->label_count <= CONFIGURED_LABELS_MAX);
+    REQUIRE(drain->label_count <= FIXED_LABELS_MAX);
     struct identity identity;
     REQUIRE(identity_build(&identity, SLICE(""), SLICE("x"), drain->labels, drain->label_count) == IDENTITY_OK);
 }
