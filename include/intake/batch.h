@@ -64,8 +64,9 @@ struct batch {
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
     const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
     size_t label_count;          /* at most BATCH_LABELS_MAX */
-    const struct rules *rules;   /* for its lines; may be NULL */
-    bool router_by_process;      /* see struct family_context; so for the next one */
+    size_t identity_count;     /* of these, the first ones, which no configuration says: a Cloud Foundry app's names */
+    const struct rules *rules; /* for its lines; may be NULL */
+    bool router_by_process;    /* see struct family_context; so for the next one */
     bool addon_app;
     enum cf_labels cf_labels;
     const struct batch_sender *sender; /* NULL: all of these fields are right for all of Cloud Foundry's apps */

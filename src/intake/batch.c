@@ -20,6 +20,8 @@ struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
+    struct dedup
+        *contents; /* of batches without ids: of https:// drains there are many, and they must not push others out */
     struct cf_apps *cf_apps;
     struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
@@ -48,11 +50,12 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
+    intake->contents = dedup_create();
     intake->cf_apps = cf_apps_create();
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete =
-        intake->dedup != NULL && intake->cf_apps != NULL && intake->overflow_names != NULL && intake->readers != NULL;
+    bool complete = intake->dedup != NULL && intake->contents != NULL && intake->cf_apps != NULL &&
+                    intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
         complete = open_readers(&intake->readers[i]);
     if (complete)
@@ -69,6 +72,7 @@ void intake_free(struct intake *intake)
         close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
+    dedup_free(intake->contents);
     cf_apps_free(intake->cf_apps);
     overflow_names_free(intake->overflow_names);
     pthread_mutex_destroy(&intake->clock.lock);
@@ -322,6 +326,14 @@ static enum refusal refusal_of(const struct intake *intake)
     return entities_refusal(intake->settings.entities) == ENTITIES_NEW_APPS ? REFUSED_MAX_NEW_APPS : REFUSED_MAX_APPS;
 }
 
+/* The entity of the series of a batch: by the labels that the configuration says, since those that it no longer says
+ * end with a reload. */
+static entity_id find_entity(struct entities *entities, const struct batch *batch)
+{
+    return entities_app(entities, batch->app, batch->labels + batch->identity_count,
+                        batch->label_count - batch->identity_count, batch->now);
+}
+
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct label ledger_app)
 {
@@ -333,14 +345,13 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                                   .series = intake->readers[slot].series,
                                                   .slot = slot,
                                                   .lifetimes = settings->lifetimes};
-    struct recorder_batch recorder_batch = {
-        .app = batch->app,
-        .labels = batch->labels,
-        .label_count = batch->label_count,
-        .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
-        .ledger_app = ledger_app,
-        .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
-        .now = batch->now};
+    struct recorder_batch recorder_batch = {.app = batch->app,
+                                            .labels = batch->labels,
+                                            .label_count = batch->label_count,
+                                            .entity = find_entity(settings->entities, batch),
+                                            .ledger_app = ledger_app,
+                                            .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
+                                            .now = batch->now};
     if (settings->directory != NULL)
         directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
     if (settings->directory != NULL && batch->guid.length > 0)
@@ -464,6 +475,7 @@ static void process_part(struct intake *intake, unsigned slot, const struct batc
     if (batch->sender != NULL)
         batch->sender->describe(batch->sender, app, &part);
     size_t count = cf_app_labels(app, part.cf_labels, labels);
+    part.identity_count = count;
     for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */
         labels[count++] = part.labels[i];
     part.labels = labels;
@@ -506,18 +518,19 @@ static bool has_times(const struct batch *batch)
     return true;
 }
 
-/* What names a batch; false if nothing does. */
-static bool find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
+/* What names a batch, and where it is remembered; NULL if nothing names it. */
+static struct dedup *find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
 {
     const struct origin *origin = &batch->origin;
     struct slice user = batch->sender != NULL ? batch->sender->user : batch->app;
-    if (origin->id.length > 0)
+    if (origin->id.length > 0) {
         *id = batch_id_of(batch->app, origin->drain, origin->id);
-    else if (origin->is_named_by_content && has_times(batch))
-        *id = batch_id_of_content(intake->dedup, user, batch->body);
-    else
-        return false;
-    return true;
+        return intake->dedup;
+    }
+    if (!origin->is_named_by_content || !has_times(batch))
+        return NULL;
+    *id = batch_id_of_content(intake->contents, user, batch->body);
+    return intake->contents;
 }
 
 /* A batch that is not known; returns what it says was lost. */
@@ -553,9 +566,10 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
         count_refused(intake, slot, batch, batch->refused);
         return BATCH_REFUSED;
     }
-    if (!find_id(intake, batch, &id))
+    struct dedup *dedup = find_id(intake, batch, &id);
+    if (dedup == NULL)
         return process_new(intake, slot, batch, &lost);
-    switch (dedup_claim(intake->dedup, id, batch->now)) {
+    switch (dedup_claim(dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
         return BATCH_IN_PROGRESS;
     case CLAIM_TAKEN:
@@ -564,6 +578,6 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
         break;
     }
     enum batch_result result = process_new(intake, slot, batch, &lost);
-    dedup_taken(intake->dedup, id, batch->now, lost);
+    dedup_taken(dedup, id, batch->now, lost);
     return result;
 }
