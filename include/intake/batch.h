@@ -48,7 +48,8 @@ struct batch;
 
 /* Who posts a batch whose messages say whose they are, and may be of several apps. */
 struct batch_sender {
-    struct slice user; /* whose password let the batch in */
+    struct slice user;                /* whose password let the batch in */
+    struct slice organization, space; /* to which the password is bound; empty: it is not */
     /* What is said of one app, in part: from foreign to addon_app, and cf_labels; all 0 and NULL at first. */
     void (*describe)(const struct batch_sender *sender, const struct cf_app *app, struct batch *part);
 };
@@ -58,6 +59,7 @@ struct batch {
     struct slice body;           /* decompressed */
     size_t received;             /* its size before decompression, in bytes */
     struct slice app;            /* whose batch it is; empty: unknown */
+    bool goes_on;                /* it is counted as a batch of the app already: this is more of it */
     struct slice guid;           /* of that app; empty: it has none */
     bool foreign;                /* the sender may not speak for the app: only counted */
     enum refusal refused;        /* its app is turned away: only counted; or NOT */

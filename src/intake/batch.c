@@ -1,6 +1,8 @@
 #include "intake/batch.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "intake/arrival_clock.h"
 #include "intake/cf_frame.h"
@@ -224,6 +226,7 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
                                                       .foreign = result == BATCH_FOREIGN,
                                                       .refused = result == BATCH_REFUSED,
+                                                      .goes_on = batch->goes_on,
                                                       .last_batch = batch->last_batch,
                                                       .messages = messages,
                                                       .received_bytes = (double)batch->received,
@@ -462,16 +465,38 @@ static bool cut_part(struct intake *intake, struct slice *rest, struct slice *pa
     return is_any;
 }
 
+enum { APPS_REMEMBERED = 256 };
+
+/* The apps that a batch has had, by hashes of their names; of more than these some are counted as new again. */
+struct batch_apps {
+    unsigned count;
+    uint64_t hashes[APPS_REMEMBERED];
+};
+
+/* Has the batch had the app already?  *mixed: it began with another one. */
+static bool note_app(struct batch_apps *apps, struct slice name, bool *mixed)
+{
+    uint64_t hash = XXH3_64bits(name.at, name.length);
+    *mixed = apps->count > 0 && apps->hashes[0] != hash;
+    for (unsigned i = 0; i < apps->count; i++)
+        if (apps->hashes[i] == hash)
+            return true;
+    if (apps->count < APPS_REMEMBERED)
+        apps->hashes[apps->count++] = hash;
+    return false;
+}
+
 /* Process a part, which a duplicate is, too. */
 static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, const struct cf_app *app,
-                         const struct slice first, bool duplicate)
+                         struct batch_apps *apps, bool duplicate)
 {
     struct label labels[BATCH_LABELS_MAX];
     struct batch part = *batch;
-    bool mixed = !slice_equals(first, cf_app_name(app));
+    bool mixed;
     double lost;
     part.app = cf_app_name(app);
     part.guid = cf_app_part(app, CF_GUID);
+    part.goes_on = note_app(apps, part.app, &mixed);
     if (batch->sender != NULL)
         batch->sender->describe(batch->sender, app, &part);
     size_t count = cf_app_labels(app, part.cf_labels, labels);
@@ -494,12 +519,13 @@ static void process_parts(struct intake *intake, unsigned slot, const struct bat
 {
     struct slice rest = batch->body;
     struct batch part = *batch;
-    struct cf_app app, first = {0};
-    for (bool is_first = true; cut_part(intake, &rest, &part.body, &app); is_first = false) {
-        if (is_first)
-            first = app;
+    struct batch_apps apps = {0};
+    struct cf_app app;
+    while (cut_part(intake, &rest, &part.body, &app)) {
+        if (batch->sender != NULL)
+            cf_app_bind(&app, batch->sender->organization, batch->sender->space);
         part.received = part.body.length; /* an agent does not compress */
-        process_part(intake, slot, &part, &app, cf_app_name(&first), duplicate);
+        process_part(intake, slot, &part, &app, &apps, duplicate);
     }
 }
 

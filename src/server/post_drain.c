@@ -110,7 +110,11 @@ static bool take_body(const struct post *post)
     struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
-    const struct cf_sender sender = {{accounts_user(post->account), describe_app}, post};
+    const struct cf_sender sender = {{.user = accounts_user(post->account),
+                                      .organization = accounts_organization(post->account),
+                                      .space = accounts_space(post->account),
+                                      .describe = describe_app},
+                                     post};
     struct batch batch = {
         .body = post->body,
         .received = request->entity.len,

@@ -912,7 +912,7 @@ static void describe_cf(const struct batch_sender *sender, const struct cf_app *
     part->refused = slice_equals(cf_app_name(app), SLICE("acme/prod/nobodys")) ? REFUSED_UNLISTED : REFUSED_NOT;
     part->cf_labels = CF_LABELS_NAMES;
 }
-static const struct batch_sender sender = {{"drain", 5}, describe_cf};
+static const struct batch_sender sender = {.user = {"drain", 5}, .describe = describe_cf};
 
 static enum batch_result take_cf(const char *body)
 {
