@@ -193,7 +193,9 @@ static void take_message(struct batch_run *run, struct slice message)
 
 static enum frame_result next_message(const struct origin *origin, struct slice *body, struct slice *message)
 {
-    return origin->is_cloud_foundry ? cf_frame_next(body, message) : frame_next(body, message);
+    if (!origin->is_cloud_foundry)
+        return frame_next(body, message);
+    return origin->is_one_message ? cf_frame_whole(body, message) : cf_frame_next(body, message);
 }
 
 static void take_messages(struct batch_run *run)
@@ -437,12 +439,13 @@ static bool is_same(const struct author *a, const struct author *b)
 
 /* Cut off the start of rest what is of one app: a part of the batch, mostly all of it.  A message that does not say
  * whose it is is of the app of the others around it.  False if nothing is left. */
-static bool cut_part(struct intake *intake, struct slice *rest, struct slice *part, struct cf_app *app)
+static bool cut_part(struct intake *intake, const struct origin *origin, struct slice *rest, struct slice *part,
+                     struct cf_app *app)
 {
     struct author author = {0};
     struct slice before = *rest, begin = *rest, text;
     bool is_known = false, is_any = false;
-    for (; cf_frame_next(rest, &text) != FRAME_END; before = *rest, is_any = true) {
+    for (; next_message(origin, rest, &text) != FRAME_END; before = *rest, is_any = true) {
         struct line line;
         struct cf_message message;
         if (text.length > FAMILY_MESSAGE_MAX || !syslog_parse(text, SYSLOG_RFC5424, &line) ||
@@ -521,7 +524,7 @@ static void process_parts(struct intake *intake, unsigned slot, const struct bat
     struct batch part = *batch;
     struct batch_apps apps = {0};
     struct cf_app app;
-    while (cut_part(intake, &rest, &part.body, &app)) {
+    while (cut_part(intake, &batch->origin, &rest, &part.body, &app)) {
         if (batch->sender != NULL)
             cf_app_bind(&app, batch->sender->organization, batch->sender->space);
         part.received = part.body.length; /* an agent does not compress */

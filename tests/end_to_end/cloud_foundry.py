@@ -91,6 +91,19 @@ def one_path_for_both_platforms(context):
 
 
 @test
+def a_body_that_is_one_message(context):
+    """Of an https:// drain each body is one message; if its URL says so, nothing in it is another one."""
+    server = context.server()
+    printed = message("shop", 1)[:-1] + b"what the app prints\n" + message("victim", 2)
+    post(server, printed, target="/drain?drain-data=all&body=message")
+    page = server.page()
+    equal({app: book["received"] for app, book in ledgers(page).items()}, {"acme/prod/shop": 1}, "messages of a body that is one")
+    post(server, printed.replace(b"123456", b"123457"))
+    equal({app: book["received"] for app, book in ledgers(server.page()).items()}, {"acme/prod/shop": 2, "acme/prod/victim": 1}, "messages of a batch")
+    equal(server.page().value("drain_exporter_messages_mixed_total", app="acme/prod/victim"), 1, "messages of another app than the first")
+
+
+@test
 def apps_in_turn(context):
     """A batch of an aggregate drain has many apps in turn: it counts once for each, and as one in which apps are mixed."""
     server = context.server()
