@@ -1,158 +1,173 @@
-"""Cloud Foundry's drains: what its agents send arrives once, under the app that each message is of."""
-import collections
-import glob
+"""Drains of Cloud Foundry: what its agents sent when they were recorded, and a foundation of many apps."""
 import os
-import re
-import signal
+import ssl
+import threading
 
+from app_pages import discovered
 from harness import test
+from ledger import SAMPLES
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN
-from support.exposition import ledger, ledgers
+from support.exposition import Page
 from support.http_client import basic
-from support.lines import ingest, gauge, logplex
 from support.waiting import wait_for
+from transport import certificate, client
 
-REQUESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples", "requests")
-MESSAGE = re.compile(rb"^<-?\d+>1 \d{4}-\S+ (\S+) ", re.M)
-
-Request = collections.namedtuple("Request", "target headers body")
+HEADERS = {"Content-Type": "text/plain", "User-Agent": "fasthttp"}
 
 
-def captured(name):
-    """The requests of a file: each a line '>>> request', its head, an empty line, its body."""
-    with open(os.path.join(REQUESTS, name + ".txt"), "rb") as source:
-        _, *texts = source.read().split(b">>> request\n")
-    requests = []
-    for text in texts:
-        head, body = text.split(b"\n\n", 1)
-        first, *fields = head.decode().split("\n")
-        headers = dict(field.split(": ", 1) for field in fields)
-        body = body[:int(headers.pop("Content-Length"))]
-        headers.pop("Host")
-        requests.append(Request(first.split(" ")[1], {**headers, **AUTH_DRAIN}, body))
-    return requests
+class App:
+    """What the agents send of one app."""
+
+    def __init__(self, name, guid, organization="acme", space="prod"):
+        self.name, self.guid, self.organization, self.space = name, guid, organization, space
+        self.labels = {"app": "%s/%s/%s" % (organization, space, name), "organization_name": organization, "space_name": space, "app_name": name}
+
+    def message(self, procid, data="", text="", instance="0", second=0, process="web"):
+        tags = '[tags@47450 app_id="%s" app_name="%s" instance_id="%s" organization_name="%s" process_type="%s" space_name="%s" source_id="%s"]' % (
+            self.guid, self.name, instance, self.organization, process, self.space, self.guid)
+        return ("<14>1 2026-02-03T%02d:%02d:%02d.%06d+00:00 %s.%s.%s %s [%s] - %s%s %s\n" % (
+            second // 3600 % 24, second // 60 % 60, second % 60, second % 1000000, self.organization, self.space, self.name, self.guid, procid, data, tags, text)).encode()
+
+    def gauge(self, name, value, unit, instance="0", second=0):
+        return self.message(instance, '[gauge@47450 name="%s" value="%s" unit="%s"]' % (name, value, unit), "", instance, second)
+
+    def timer(self, name, nanoseconds, instance="0", second=0):
+        return self.message(instance, '[timer@47450 name="%s" start="1000" stop="%d"]' % (name, 1000 + nanoseconds), "", instance, second)
+
+    def request(self, status, second=0):
+        return self.message("RTR/1", "", 'shop.example.com - [2026-02-03T04:05:06.123456789Z] "GET / HTTP/1.1" %d 10 109 "-" "curl/7.43.0" "10.0.2.150:4070" '
+                            '"10.0.48.66:60815" x_forwarded_for:"198.51.100.120" x_forwarded_proto:"https" vcap_request_id:"v" response_time:0.250000 '
+                            'gorouter_time:0.000125 app_id:"%s" app_index:"0" instance_id:"a" x_cf_routererror:"-"' % (status, self.guid), "0", second)
 
 
-def send(server, request):
-    equal(server.request("POST", request.target, request.headers, request.body).status, 204, "the status")
+def post(server, body, status=204, auth=AUTH_DRAIN):
+    answer = server.request("POST", "/drain?drain-data=all", {**HEADERS, **auth}, body)
+    equal(answer.status, status, "the status of a batch")
 
 
-def message(app, value, index=0, time="2026-02-03T04:05:06.123456+00:00", tags=True, organization="acme"):
-    data = '[gauge@47450 name="memory" value="%d" unit="bytes"]' % value
-    if tags:
-        data += '[tags@47450 app_name="%s" instance_id="%d" organization_name="%s" process_type="web" space_name="prod"]' % (app, index, organization)
-    hostname = re.sub("[^-.A-Za-z0-9]", "", "%s.prod.%s" % (organization, app))
-    return ("<14>1 %s %s guid-of-%s [%d] - %s \n" % (time, hostname, app, index, data)).encode()
+def recorded(name):
+    """The requests of a file: target, headers, body."""
+    with open(os.path.join(SAMPLES, name), "rb") as file:
+        for text in file.read().split(b">>> request\n")[1:]:
+            head, body = text.split(b"\n\n", 1)
+            lines = head.decode().split("\n")
+            headers = dict(one.split(": ", 1) for one in lines[1:])
+            yield lines[0].split(" ")[1], headers, body[:int(headers["Content-Length"])]
 
 
-def post(server, body, headers=AUTH_DRAIN, target="/drain"):
-    send(server, Request(target, {"Content-Type": "text/plain", "User-Agent": "fasthttp", **headers}, body))
+def balanced(page, app):
+    """The ledger of an app: as many messages as became something."""
+    became = sum(page.total("drain_exporter_messages_%s_total" % name, app=app) for name in ("recognised", "ignored", "malformed", "duplicate", "foreign", "refused"))
+    equal(page.total("drain_exporter_messages_received_total", app=app), became, "the ledger of %s" % app)
 
 
 @test
-def what_agents_send(context):
-    """Captured from the agents' own code, each request twice, as after an answer that got lost."""
-    names = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(REQUESTS, "cf-real-*.txt")))
-    check(len(names) >= 3, "there are no captured requests in %s", REQUESTS)
-    for name in names:
+def requests_of_real_agents(context):
+    for name in ("cf-real-https.txt", "cf-real-https-batch.txt", "cf-real-https-no-metadata.txt"):
         server = context.server()
-        sent = collections.Counter()
-        requests = captured(name)
-        for request in requests:
-            hosts = MESSAGE.findall(request.body)
-            check(hosts and (len(hosts) == 1 or "batch" in name), "%d messages in a request of %s", len(hosts), name)
-            sent.update(host.decode().replace(".", "/") for host in hosts)
-        for request in requests:
-            send(server, request)
-            send(server, request)
+        bodies = []
+        for target, headers, body in recorded(name):
+            headers = {name: value for name, value in headers.items() if name in ("User-Agent", "Content-Type")}
+            equal(server.request("POST", target, {**headers, **AUTH_DRAIN}, body).status, 204, "the status of a request of %s" % name)
+            bodies.append(body)
+        check(bodies, "there are no requests in %s", name)
         page = server.page()
-        books = ledgers(page)
-        equal({app: book["received"] for app, book in books.items()}, {app: 2 * count for app, count in sent.items()}, "messages of %s" % name)
-        for app, count in sent.items():
-            equal((books[app]["duplicate"], books[app]["malformed"]), (count, 0), "duplicate and malformed messages of %s in %s" % (app, name))
-        for family, mark in (("cf_router", rb" \[RTR/"), ("cf_log_loss", rb" \[LGR/"), ("cf_container", rb"@47450 name=\"(cpu|memory|disk|r?t?x_bytes)\"")):
-            lines = sum(len(re.findall(mark, request.body)) for request in requests)
-            count = page.total("drain_exporter_messages_recognised_total", family=family)
-            check(count == lines > 0 or count > lines > 0 and family == "cf_container", "%d messages of %s in %s, not %d", count, family, name, lines)
+        apps = {labels["app"] for labels, _ in page.select("drain_exporter_messages_received_total")}
+        for app in apps:
+            balanced(page, app)
+            equal(page.total("drain_exporter_messages_malformed_total", app=app), 0, "malformed messages of %s in %s" % (app, name))
+        received = page.total("drain_exporter_messages_received_total")
+        repeated = len(bodies) - len(set(bodies))
+        equal(page.total("drain_exporter_batches_total", result="duplicate") >= repeated, True, "batches known to be repeated in %s" % name)
+        # All of them once more, as after a cut connection: nothing but duplicates.
+        for body in bodies:
+            post(server, body)
+        again = server.page()
+        equal(again.total("drain_exporter_messages_received_total"), 2 * received, "messages received of %s" % name)
+        for metric in ("cf_router_requests_total", "cf_http_timer_seconds_count", "drain_exporter_messages_recognised_total"):
+            equal(again.total(metric), page.total(metric), "%s of %s" % (metric, name))
+
+
+APPS, INSTANCES, ROUNDS = 20, 5, 6
+
+
+def speak(server, apps, as_batches):
+    """What the agents of a cell send of these apps: in batches, or each message alone.  Every third request is sent again, as if the answer had not come."""
+    sent = 0
+    for second in range(ROUNDS):
+        for app in apps:
+            messages = []
+            for instance in map(str, range(INSTANCES)):
+                at = second * 100 + int(instance)
+                messages += [app.gauge("memory", "%d" % (1000 * second + int(instance)), "bytes", instance, at), app.timer("checkout", 250000000, instance, at),
+                             app.message("APP/PROC/WEB/" + instance, "", "hello\nworld count#jobs=2", instance, at)]
+            messages += [app.request(200, second * 100), app.request(503, second * 100 + 1)]
+            for body in [b"".join(messages)] if as_batches else messages:
+                for _ in range(2 if sent % 3 == 0 else 1):
+                    post(server, body)
+                sent += 1
 
 
 @test
-def one_path_for_both_platforms(context):
+def totals_of_a_foundation(context):
+    certificate_file, key_file = certificate(context)
+    server = context.server(tls=client(certificate_file), TLS_CERT_FILE=certificate_file, TLS_KEY_FILE=key_file)
+    apps = [App("app_%d" % i, "guid-%d" % i, space="s%d" % (i % 3)) for i in range(APPS)]
+    threads = [threading.Thread(target=speak, args=(server, apps[i::5], i % 2 == 0)) for i in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    page = server.page()
+    for app in apps:
+        labels = {**app.labels, "process_type": "web"}
+        for instance in range(INSTANCES):
+            equal(page.value("cf_container_memory_bytes", instance_index=str(instance), **labels), 1000 * (ROUNDS - 1) + instance, "the memory of an instance")
+            equal(page.value("cf_app_checkout_seconds_count", instance_index=str(instance), **labels), ROUNDS, "checkouts of an instance")
+        for status in ("200", "503"):
+            equal(page.value("cf_router_requests_total", method="GET", status=status, **labels), ROUNDS, "requests of an app")
+        equal(page.value("cf_router_request_duration_seconds_sum", **labels), 0.25 * 2 * ROUNDS, "the time of requests")
+        balanced(page, app.labels["app"])
+        received = page.total("drain_exporter_messages_received_total", app=app.labels["app"])
+        duplicate = page.total("drain_exporter_messages_duplicate_total", app=app.labels["app"])
+        equal(received - duplicate, ROUNDS * (3 * INSTANCES + 2), "messages of an app")
+        check(duplicate > 0, "no message of %s was sent again", app.name)
+    equal(page.total("drain_exporter_messages_mixed_total"), 0, "messages of another app than their batch")
+
+
+CONFIG = """
+drains:
+  - {name: acme-prod, password: pw, organization: acme, space: prod, labels: {team: a}}
+  - {name: globex, password: pw2, organization: globex, cf_labels: promfetcher}
+"""
+
+
+@test
+def passwords_bound_to_organizations(context):
+    server = context.server(CONFIG_FILE=context.file("config.yaml", CONFIG))
+    ours, theirs, staging = App("shop", "g1"), App("shop", "g2", "globex"), App("shop", "g3", "acme", "staging")
+    everything = ours.gauge("memory", "1", "bytes") + theirs.gauge("memory", "2", "bytes") + staging.gauge("memory", "3", "bytes")
+    post(server, everything, auth={"Authorization": basic("acme-prod", "pw")})
+    page = server.page()
+    equal(page.value("cf_container_memory_bytes", **{**ours.labels, "instance_index": "0", "process_type": "web", "team": "a"}), 1, "the memory of our app")
+    equal(len(page.select("cf_container_memory_bytes")), 1, "series of memory")
+    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 2, "foreign messages")
+    post(server, everything, auth={"Authorization": basic("globex", "pw2")})
+    page = server.page()
+    equal(page.value("cf_container_memory_bytes", **{**theirs.labels, "instance_index": "0", "process_type": "web", "app_id": "g2", "index": "0", "instance_id": "0"}), 2,
+          "the memory of their app")
+    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 4, "foreign messages")
+
+
+@test
+def heroku_and_cloud_foundry_side_by_side(context):
     server = context.server()
-    server.post(ingest([gauge("g", 1)]), "shop", logplex(1))
-    post(server, message("shop", 7))
-    body = message("cart", 8)
-    post(server, b"%d %s" % (len(body), body))
+    shop = App("shop", "g1")
+    post(server, shop.gauge("memory", "1", "bytes"))
+    server.post(b"83 <40>1 2012-11-30T06:45:29+00:00 host app web.3 - State changed from starting to up\n", "my-app")
     page = server.page()
-    equal(page.value("g", app="shop", process="web.1"), 1, "a Heroku app's gauge")
-    equal([page.total("cf_container_memory_bytes", app="acme/prod/" + app) for app in ("shop", "cart")], [7, 8], "memory, without a count and with one")
-    equal(ledger(page, "acme/prod/cart")["recognised"], 1, "recognised messages")
-
-
-@test
-def a_body_that_is_one_message(context):
-    """Of an https:// drain each body is one message; if its URL says so, nothing in it is another one."""
-    server = context.server()
-    printed = message("shop", 1)[:-1] + b"what the app prints\n" + message("victim", 2)
-    post(server, printed, target="/drain?drain-data=all&body=message")
-    page = server.page()
-    equal({app: book["received"] for app, book in ledgers(page).items()}, {"acme/prod/shop": 1}, "messages of a body that is one")
-    post(server, printed.replace(b"123456", b"123457"))
-    equal({app: book["received"] for app, book in ledgers(server.page()).items()}, {"acme/prod/shop": 2, "acme/prod/victim": 1}, "messages of a batch")
-    equal(server.page().value("drain_exporter_messages_mixed_total", app="acme/prod/victim"), 1, "messages of another app than the first")
-
-
-@test
-def apps_in_turn(context):
-    """A batch of an aggregate drain has many apps in turn: it counts once for each, and as one in which apps are mixed."""
-    server = context.server()
-    post(server, b"".join(message("app-%d" % (i % 5), i, index=i // 5) for i in range(50)))
-    page = server.page()
-    for app in range(5):
-        name = "acme/prod/app-%d" % app
-        equal(ledger(page, name)["recognised"], 10, "messages of %s" % name)
-        equal([page.value("cf_container_memory_bytes", app=name, app_name="app-%d" % app, organization_name="acme", space_name="prod",
-                          process_type="web", instance_index=str(i)) for i in range(10)], [app + 5 * i for i in range(10)], "memory of %s" % name)
-        equal(page.value("drain_exporter_messages_mixed_total", app=name), 0 if app == 0 else 10, "messages of another app than the first")
-        equal(page.value("drain_exporter_batches_total", app=name, result="taken"), 1, "batches of %s" % name)
-    equal(page.total("drain_exporter_body_bytes_total", stage="decoded"), sum(len(message("app-%d" % (i % 5), i, index=i // 5)) for i in range(50)), "bytes")
-
-
-@test
-def names_without_tags(context):
-    """HOSTNAME lacks what is no letter, digit or "-": once tags have said the name it is known."""
-    server = context.server()
-    post(server, message("my_shop", 1, tags=False))
-    equal(ledger(server.page(), "acme/prod/myshop")["received"], 1, "messages by HOSTNAME")
-    post(server, message("my_shop", 2) + message("my_shop", 3, tags=False, time="2026-02-03T04:05:07+00:00"))
-    page = server.page()
-    equal((ledger(page, "acme/prod/my_shop")["received"], ledger(page, "acme/prod/myshop")["received"]), (2, 1), "messages once tags were seen")
-
-
-@test
-def a_password_of_one_space(context):
-    config = "drains:\n- {name: acme, password: of-acme, organization: ac_me, space: prod}\n"
-    server = context.server(CONFIG=config)
-    theirs = {"Authorization": basic("acme", "of-acme")}
-    post(server, message("shop", 1, organization="ac_me"), theirs)
-    post(server, message("evil", 2, organization="evil") + message("shop", 3, organization="ac_me", index=1), theirs)
-    post(server, message("bare", 4, organization="ac_me", tags=False), theirs)
-    page = server.page()
-    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 1, "foreign messages")
-    equal(page.total("cf_container_memory_bytes", app="ac_me/prod/shop"), 4, "memory")
-    equal(page.total("cf_container_memory_bytes", app="ac_me/prod/bare"), 4, "memory of an app whose names only HOSTNAME tells")
-    equal([labels for labels, _ in page.select("cf_container_memory_bytes") if "evil" in labels["app"]], [], "series of another organization")
-
-
-@test
-def a_reload_keeps_the_series(context):
-    path = context.file("config.yaml", "drains:\n- {name: shop, app: shop, password: x, labels: {team: a}}\n")
-    server = context.server(CONFIG_FILE=path)
-    post(server, message("shop", 1))
-    with open(path, "w") as file:
-        file.write("drains:\n- {name: shop, app: shop, password: x, labels: {team: b}}\n")
-    server.tell(signal.SIGHUP)
-    wait_for(lambda: "reload: " in server.log(), "the reload")
-    post(server, message("cart", 2))
-    wait_for(lambda: server.page().total("cf_container_memory_bytes") == 3, "the series from before and after")
+    equal(page.total("drain_exporter_messages_received_total", app="my-app"), 1, "messages of Heroku's app")
+    equal(page.total("drain_exporter_messages_received_total", app="acme/prod/shop"), 1, "messages of Cloud Foundry's app")
+    equal([name for name in page.names() if name.startswith("heroku_") for labels, _ in page.select(name) if labels.get("app") == "acme/prod/shop"], [],
+          "series of Heroku's families of Cloud Foundry's app")
