@@ -75,12 +75,12 @@ without-jemalloc: # one target for all that need it, which may be made side by s
 
 # ---- tests ----
 
-.PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
+.PHONY: test check includes layers unit stress stress-long corpus conformance alerts end-to-end asan tsan fuzz
 test: test-deps ## install what is missing and run all tests, also under the sanitizers
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -107,6 +107,9 @@ layers: $(LAYERS:%=$(BUILD)/layers/%) ## each folder links without those above i
 
 conformance: build ## the conformance cases
 	$(Q)tests/conformance/run --program $(BUILD)/drain_exporter tests/conformance/*.json
+
+alerts: ## each alert of docker/prometheus fires when it should and is silent when not, says promtool
+	$(Q)tests/alerts/run
 
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
