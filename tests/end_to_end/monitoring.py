@@ -1,4 +1,5 @@
 """What docker/ has for Prometheus and Grafana fits what the program serves: rules, runbook, dashboards."""
+import json
 import os
 import re
 
@@ -6,7 +7,10 @@ import ledger
 from documentation import ROOT
 from harness import Skip, test
 from support.checks import check, equal
+from scraping import METRICS_PASSWORD, Prometheus
 from support.lines import line, router_error
+from support.processes import run_to_end
+from support.waiting import wait_for
 from transport import certificate, client
 
 DOCKER = os.path.join(ROOT, "docker")
@@ -111,3 +115,75 @@ def the_runbook_names_what_there_is(context):
     equal(sorted(set(re.findall(RECORDED, runbook)) - recorded), [], "recorded names that no rule makes")
     for name in names_in(" ".join(re.findall(r"`([^`]*)`", runbook))):
         check("`%s`" % re.sub("_bucket$", "", name) in table, "README lacks %s", name)
+
+
+DASHBOARDS = ("drain-exporter", "heroku-app", "heroku-databases")
+
+
+@test
+def dashboards_are_those_of_the_description(context):
+    """The files are what the script makes, can be moved to any Grafana, and have neither an id nor a place twice."""
+    done = run_to_end([os.path.join(DOCKER, "grafana", "make-dashboards"), context.folder], seconds=20)
+    equal((done.status, done.err), (0, ""), "make-dashboards")
+    there = sorted(name[:-5] for name in os.listdir(os.path.join(DOCKER, "grafana")) if name.endswith(".json"))
+    equal(there, sorted(DASHBOARDS), "the dashboards")
+    for name in DASHBOARDS:
+        text = read("grafana", name + ".json")
+        check(text == open(os.path.join(context.folder, name + ".json")).read(), "%s.json is not what make-dashboards writes: run it", name)
+        board = json.loads(text)
+        panels = board["panels"]
+        equal(len({panel["id"] for panel in panels}), len(panels), "ids of panels of " + name)
+        taken = set()
+        for panel in panels:
+            place = panel["gridPos"]
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+            check(not cells & taken and max(x for x, _ in cells) < 24, "%s of %s lies over another", panel["title"], name)
+            taken |= cells
+            if panel["type"] != "row":
+                check(panel["description"] and panel["targets"], "%s of %s lacks a description or queries", panel["title"], name)
+        variables = board["templating"]["list"]
+        equal(variables[0]["type"], "datasource", "the first variable of " + name)
+        sources = {json.dumps(source) for source in re.findall(r'"datasource": (\{[^}]*\})', json.dumps(board))}
+        equal(len(sources), 1, "data sources of " + name)
+        used = set(re.findall(r"\$(\w+)", " ".join(target["expr"] for panel in panels for target in panel.get("targets", [])))) - {"__rate_interval"}
+        equal(used - {variable["name"] for variable in variables}, set(), "variables of %s that are not declared" % name)
+
+
+def queries():
+    """{(dashboard, panel, query): the query as Grafana would send it if all is chosen}."""
+    found = {}
+    for name in DASHBOARDS:
+        board = json.loads(read("grafana", name + ".json"))
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                found[name, panel["title"], target["expr"]] = re.sub(r"\$(app|addon|job)\b", ".*", target["expr"]).replace("$__rate_interval", "1m")
+        for variable in board["templating"]["list"][1:]:
+            found[name, "variable", variable["name"]] = re.fullmatch(r"label_values\((.*), \w+\)", variable["definition"]).group(1)
+    return found
+
+
+@test
+def every_panel_has_data(context):
+    """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards gets data, and no rule fails."""
+    rule_files = [context.file(name, read("prometheus", name).replace("interval: 1m", "interval: 1s")) for name in ("recording.yml", "alerts.yml")]
+    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30)
+    server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
+    prometheus = Prometheus(context, {"heroku": (server, METRICS_PASSWORD)}, rule_files=rule_files, scheme="https", tls_config={"insecure_skip_verify": True})
+    waiting = queries()
+    check(len(waiting) > 60, "%d queries were found", len(waiting))
+
+    def all_have_data():
+        for body in sample_batches():
+            server.post(body, "my-app")
+        for each, query in list(waiting.items()):
+            if prometheus.query(query):
+                del waiting[each]
+        check(not waiting, "%d queries get no data, such as %r", len(waiting), next(iter(waiting), None))
+        return True
+
+    wait_for(all_have_data, "every query gets data", 60, 0.5)
+    alerts, groups = {rule["alert"] for rule in rules("alerts.yml")}, prometheus.rules()
+    equal({rule["name"] for group in groups.values() for rule in group if rule["type"] == "alerting"}, alerts, "alerts that Prometheus has loaded")
+    for group in groups.values():
+        for rule in group:
+            check(not rule.get("lastError"), "the rule %s fails: %s", rule["name"], rule.get("lastError"))
