@@ -270,6 +270,12 @@ $(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 image: ## the container image, built and tried without docker (as root); result: build/image/drain_exporter.tar
 	docker/build-image $(BUILD)/image
 
+# ---- what an installation has beside the program ----
+
+.PHONY: manual
+manual: build ## the man page, and completions for bash and zsh, in build/share
+	$(Q)docker/manual/make-manual $(BUILD)/drain_exporter $(BUILD)/share
+
 .PHONY: format
 format: ## lay the C sources out as .clang-format says
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
