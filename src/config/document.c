@@ -81,6 +81,7 @@ void config_free_reader(struct document_reader *reader)
     free(reader->names.list);
     free(reader->apps.list);
     free(reader->tokens.list);
+    free(reader->scrapes.list);
     free(reader->rules.list);
     free(reader->metrics.list);
 }

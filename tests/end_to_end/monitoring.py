@@ -168,7 +168,9 @@ def every_panel_has_data(context):
     rule_files = [context.file(name, read("prometheus", name).replace("interval: 1m", "interval: 1s")) for name in ("recording.yml", "alerts.yml")]
     server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30)
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
-    prometheus = Prometheus(context, {"heroku": (server, METRICS_PASSWORD)}, rule_files=rule_files, scheme="https", tls_config={"insecure_skip_verify": True})
+    job = {"job_name": "heroku", "scheme": "https", "tls_config": {"insecure_skip_verify": True}, "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
+           "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]}
+    prometheus = Prometheus(context, {}, more=[job], rule_files=rule_files)
     waiting = queries()
     check(len(waiting) > 60, "%d queries were found", len(waiting))
 
