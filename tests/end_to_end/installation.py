@@ -103,3 +103,61 @@ source "$1"; print -rl -- "$subcommands[@]"'''
     done = run("zsh", "-f", "-c", "function f { %s } ; f \"$@\"" % script, "zsh", path, "explain", "")
     equal((done.returncode, done.stderr), (0, ""), "zsh, with a command")
     check("*--summary[" in done.stdout, "zsh does not offer --summary: %s", done.stdout[:300])
+
+
+UNIT = os.path.join(ROOT, "docker", "systemd", "drain_exporter.service")
+
+
+def unit_here(context):
+    """The unit, for the program that is tested."""
+    return context.file("drain_exporter.service", re.sub(r"(?m)^ExecStart=/usr/bin/drain_exporter$", "ExecStart=" + context.program, open(UNIT).read()))
+
+
+@test
+def systemd_takes_the_unit(context):
+    """systemd-analyze finds no mistake, and little that the service could reach."""
+    program = needed("systemd-analyze")
+    path = unit_here(context)
+    check("ExecStart=" + context.program in open(path).read(), "the unit starts something else")
+    done = run(program, "verify", "--man=no", path)
+    equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+    done = run(program, "security", "--offline=yes", "--threshold=20", "--no-pager", path)
+    equal(done.returncode, 0, "systemd-analyze security: " + done.stdout[-200:])
+
+
+def calls_of(program, group):
+    """The system calls of one of systemd's groups, and of those that it names."""
+    done = run(program, "syscall-filter", "--no-pager", group)
+    equal(done.returncode, 0, "systemd-analyze syscall-filter " + group)
+    calls = set()
+    for name in re.findall(r"^    (@?[a-z0-9_-]+)$", done.stdout, re.M):
+        calls |= calls_of(program, name) if name.startswith("@") else {name}
+    return calls
+
+
+@test
+def the_unit_allows_what_the_sandbox_allows(context):
+    """Each system call that SANDBOX lets through, and those that set it up, pass the filter of the unit."""
+    program = needed("systemd-analyze")
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", open(UNIT).read(), re.M):
+        named = set().union(*({name} if not name.startswith("@") else calls_of(program, name) for name in line.lstrip("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    source = open(os.path.join(ROOT, "src", "base", "sandbox.c")).read()
+    wanted = set(re.findall(r'^    "(\w+)",$', source, re.M))
+    check(len(wanted) > 40, "%d calls were found in sandbox.c", len(wanted))
+    equal(sorted((wanted | {"prctl", "seccomp", "capset", "openat"}) - allowed), [], "calls that the unit forbids")
+
+
+@test
+def the_settings_of_the_service_are_right(context):
+    """The example is one that the program starts with, once its files are there; what is commented out are settings too."""
+    text = open(os.path.join(ROOT, "docker", "systemd", "settings.example")).read()
+    pairs = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.M))
+    for name in [name for name in pairs if name.endswith("_FILE")]:
+        pairs[name] = context.file(name, "a-password\n")
+    done = run_to_end([context.program, "--check-config"], seconds=20, **pairs)
+    equal((done.status, done.err), (0, ""), "--check-config")
+    known = {variable for variable, _ in flags_of_settings(context)}
+    for name in re.findall(r"^#?([A-Z_]+)=", text, re.M):
+        check(name in known or name.removesuffix("_FILE") in known, "%s is no setting", name)
