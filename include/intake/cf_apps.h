@@ -4,7 +4,8 @@
  *     HOSTNAME:  acme.prod.myshop, without tags                                    acme/prod/myshop
  *
  * HOSTNAME lacks the characters that a host name may not have, so apps can look alike there.  So the names that tags
- * have said of a GUID are remembered, for messages of that app without tags (a drain with disable-metadata=true). */
+ * have said of a GUID are remembered, for messages of that app without tags (a drain with disable-metadata=true).  Only
+ * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well. */
 #ifndef CF_APPS_H
 #define CF_APPS_H
 

@@ -97,6 +97,39 @@ static bool add_hostname(struct cf_app *app, struct slice hostname)
     return hostname.length == 0 && add_names(app, names);
 }
 
+/* ---- HOSTNAME ---- */
+
+/* Is this the part of a HOSTNAME that the agents make of a name?  A blank becomes "-", only letters, digits and "-" are
+ * kept, 63 bytes at most, and no "-" at the end. */
+static bool makes(struct slice name, struct slice part)
+{
+    enum { PART_MAX = 63 };
+    char made[PART_MAX];
+    size_t length = 0;
+    for (size_t i = 0; i < name.length && length < PART_MAX; i++) {
+        char byte = name.at[i] == ' ' ? '-' : name.at[i];
+        bool is_kept =
+            slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-';
+        if (is_kept)
+            made[length++] = byte;
+    }
+    while (length > 0 && made[length - 1] == '-')
+        length--;
+    return slice_equals((struct slice){made, length}, part);
+}
+
+/* Do the names of the app make this HOSTNAME? */
+static bool makes_hostname(const struct cf_app *app, struct slice hostname)
+{
+    for (int part = CF_ORGANIZATION; part <= CF_NAME; part++) {
+        struct slice text = {hostname.at, slice_index(hostname, '.')};
+        hostname = slice_after(hostname, text.length + (text.length < hostname.length));
+        if (!makes(cf_app_part(app, (enum cf_app_part)part), text))
+            return false;
+    }
+    return hostname.length == 0;
+}
+
 /* ---- what was said before ---- */
 
 static struct set *set_of(struct cf_apps *apps, struct slice guid)
@@ -129,14 +162,15 @@ static void learn(struct cf_apps *apps, const struct cf_app *app)
     pthread_mutex_unlock(&apps->lock);
 }
 
-static bool recall(struct cf_apps *apps, struct slice guid, struct cf_app *app)
+static bool recall(struct cf_apps *apps, struct slice guid, struct slice hostname, struct cf_app *app)
 {
     pthread_mutex_lock(&apps->lock);
     struct cf_app **known = find(set_of(apps, guid), guid);
-    if (known != NULL)
+    bool fits = known != NULL && makes_hostname(*known, hostname);
+    if (fits)
         *app = **known;
     pthread_mutex_unlock(&apps->lock);
-    return known != NULL;
+    return fits;
 }
 
 void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app)
@@ -146,10 +180,11 @@ void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf
     struct slice guid = cf_app_part(app, CF_GUID);
     if (add_tags(app, message)) {
         app->is_tagged = true;
-        learn(apps, app);
+        if (makes_hostname(app, line->hostname))
+            learn(apps, app);
         return;
     }
-    if (message->tags.length == 0 && recall(apps, guid, app))
+    if (message->tags.length == 0 && recall(apps, guid, line->hostname, app))
         return;
     if (add_hostname(app, line->hostname))
         return;

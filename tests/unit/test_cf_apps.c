@@ -101,6 +101,13 @@ static void remembered(void **state)
     has_labels(&app, CF_LABELS_NAMES, "organization_name=acme space_name=prod app_name=my_shop ");
     app = find("acme.prod.myshop", "g-4", "- hello");
     is_named(&app, "acme/prod/myshop");
+    /* Names that do not make the HOSTNAME of the app are not believed of other messages. */
+    find("evil.prod.x", "g-3", "[tags@47450 app_name=\"x\" organization_name=\"evil\" space_name=\"prod\"] ");
+    app = find("acme.prod.myshop", "g-3", "- hello");
+    is_named(&app, "acme/prod/myshop");
+    find("acme.prod.other", "g-3", "[tags@47450 app_name=\"x\" organization_name=\"evil\" space_name=\"prod\"] ");
+    app = find("acme.prod.other", "g-3", "- hello");
+    is_named(&app, "acme/prod/other");
     /* renamed, as a blue-green deploy does */
     find("acme.prod.old", "g-3", "[tags@47450 app_name=\"old\" organization_name=\"acme\" space_name=\"prod\"] ");
     app = find("acme.prod.old", "g-3", "- hello");
@@ -121,10 +128,12 @@ static void bounds(void **state)
     for (int i = 0; i < 3 * CF_APPS_MAX; i++) {
         char guid[32];
         snprintf(guid, sizeof guid, "many-%d", i);
-        find("h", guid, "[tags@47450 app_name=\"a\" organization_name=\"o\" space_name=\"s\"] ");
+        find("o.s.a", guid, "[tags@47450 app_name=\"a\" organization_name=\"o\" space_name=\"s\"] ");
     }
-    app = find("x.y.z", "many-12287", "- hello");
-    is_named(&app, "o/s/a");
+    app = find("o.s.a", "many-12287", "- hello");
+    has_labels(&app, CF_LABELS_NAMES, "organization_name=o space_name=s app_name=a ");
+    app = find("o.s.a", "many-0", "- hello"); /* forgotten */
+    has_labels(&app, CF_LABELS_NAMES, "");
 }
 
 int main(void)
