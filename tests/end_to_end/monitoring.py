@@ -8,13 +8,13 @@ from documentation import ROOT
 from harness import Skip, test
 from support.checks import check, equal
 from scraping import METRICS_PASSWORD, Prometheus
-from support.lines import line, router_error
+from support.lines import line, router_error, stamp
 from support.processes import run_to_end
 from support.waiting import wait_for
 from transport import certificate, client
 
 DOCKER = os.path.join(ROOT, "docker")
-PREFIXES = "drain_exporter|heroku|process"
+PREFIXES = "drain_exporter|heroku|cf|process"
 # Words of PromQL that look like names of ours: those of recording rules have a colon.
 RECORDED = r"\b\w+:\w+:\w+\b"
 
@@ -39,8 +39,27 @@ def names_in(expression):
     return set(re.findall(r"\b(?:%s)_\w+\b" % PREFIXES, re.sub(RECORDED, " ", bare)))
 
 
-def sample_batches(offset=0):
-    """The recorded lines of tests/data/samples, one body for each kind, as one app posts them now."""
+def cloud_foundry_messages():
+    """The messages of Cloud Foundry's conformance cases, as if they were written now; and a quota of the disk, which is like that of the memory."""
+    with open(os.path.join(ROOT, "tests", "conformance", "cloud-foundry.json")) as source:
+        requests = [case.get("request", {}) for case in json.load(source)]
+    for body in [request["body"] for request in requests if request.get("body", "").startswith("<14>1 2026-02-03T")]:
+        body = re.sub(r"2026-02-03T[0-9:.]+(?:Z|\+00:00)", lambda _: stamp(), body)
+        yield body.encode()
+        if 'gauge@47450 name="memory_quota"' in body:
+            yield body.replace('name="memory_quota"', 'name="disk_quota"').encode()
+
+
+def post_samples(server):
+    """Post all recorded lines as those of one app, and Cloud Foundry's as those of the apps that they name."""
+    for body in sample_batches():
+        server.post(body, "my-app")
+    for body in cloud_foundry_messages():
+        server.post(body, None, {"Content-Type": "text/plain", "User-Agent": "fasthttp"})
+
+
+def sample_batches():
+    """The recorded lines of tests/data/samples, one body for each kind, with the present time."""
     for name, text in ledger.samples("*.txt").items():
         if name in ledger.AUTHORS:
             appname, procid, _ = ledger.AUTHORS[name]
@@ -51,8 +70,7 @@ def replaying_server(context, **settings):
     """A server with all that makes a metric of its own, which has been posted all recorded lines."""
     cert, key = certificate(context)
     server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
-    for body in sample_batches():
-        server.post(body, "my-app")
+    post_samples(server)
     server.post(router_error("H12"), "__turned_away")
     return server
 
@@ -117,7 +135,7 @@ def the_runbook_names_what_there_is(context):
         check("`%s`" % re.sub("_bucket$", "", name) in table, "README lacks %s", name)
 
 
-DASHBOARDS = ("drain-exporter", "heroku-app", "heroku-databases")
+DASHBOARDS = ("cloud-foundry-app", "drain-exporter", "heroku-app", "heroku-databases")
 
 
 @test
@@ -175,8 +193,7 @@ def every_panel_has_data(context):
     check(len(waiting) > 60, "%d queries were found", len(waiting))
 
     def all_have_data():
-        for body in sample_batches():
-            server.post(body, "my-app")
+        post_samples(server)
         for each, query in list(waiting.items()):
             if prometheus.query(query):
                 del waiting[each]
