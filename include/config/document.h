@@ -96,6 +96,10 @@ void config_read_truth(struct document_reader *reader, const yaml_node_t *node, 
 /* A copy with a NUL at its end; NULL if memory is short, which is noted. */
 char *config_keep(struct document_reader *reader, struct slice text);
 
+/* The name of an organization or a space of Cloud Foundry, a copy as of config_keep(); NULL if it is none, which is
+ * noted. */
+char *config_read_app_part(struct document_reader *reader, const yaml_node_t *value, const char *what);
+
 /* An array of zeros, likewise. */
 void *config_allocate(struct document_reader *reader, size_t count, size_t size);
 

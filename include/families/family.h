@@ -9,29 +9,31 @@
 #include "base/sample.h"
 #include "base/scan.h"
 
-/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
+/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of those whose procid is
+ * in brackets ([APP/PROC/WEB/0]), of other lines, of all. */
 #define FAMILIES_OF_NUMBERED(X) \
     X(FAMILY_DYNO, dyno)        \
     X(FAMILY_POSTGRES_LOG, postgres_log)
-#define FAMILIES_OF_NAMED(X)             \
-    X(FAMILY_ROUTER, router)             \
-    X(FAMILY_POSTGRES, postgres)         \
-    X(FAMILY_LOGPLEX, logplex)           \
-    X(FAMILY_REDIS, redis)               \
-    X(FAMILY_PGBOUNCER, pgbouncer)       \
-    X(FAMILY_ADDON, addon)               \
-    X(FAMILY_API, api)                   \
+#define FAMILIES_OF_BRACKETED(X)         \
     X(FAMILY_CF_ROUTER, cf_router)       \
     X(FAMILY_CF_CONTAINER, cf_container) \
     X(FAMILY_CF_APP, cf_app)             \
     X(FAMILY_CF_INSTANCE, cf_instance)   \
     X(FAMILY_CF_LOG_LOSS, cf_log_loss)
+#define FAMILIES_OF_NAMED(X)       \
+    X(FAMILY_ROUTER, router)       \
+    X(FAMILY_POSTGRES, postgres)   \
+    X(FAMILY_LOGPLEX, logplex)     \
+    X(FAMILY_REDIS, redis)         \
+    X(FAMILY_PGBOUNCER, pgbouncer) \
+    X(FAMILY_ADDON, addon)         \
+    X(FAMILY_API, api)
 #define FAMILIES_OF_ANY(X)               \
     X(FAMILY_L2MET, l2met)               \
     X(FAMILY_INGEST, ingest)             \
     X(FAMILY_METRICS_JSON, metrics_json) \
     X(FAMILY_RULES, rules)
-#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
+#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_BRACKETED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
 enum family_id {
 #define X(id, name) id,
@@ -148,7 +150,8 @@ extern const struct family *const families[FAMILY_COUNT];
 /* The families that hear the author of a line: a bit for each; never 0. */
 unsigned families_hearing(const struct line *line);
 
-/* Of these families the one that owns a line, or FAMILY_COUNT. */
+/* Of these families the one that owns a line, or FAMILY_COUNT.  No line of a Cloud Foundry batch is one of Heroku's
+ * platform, whatever author it names. */
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context);
 
 /* The family that owns a line, or FAMILY_COUNT. */

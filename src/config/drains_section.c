@@ -204,26 +204,14 @@ static void read_platform(struct document_reader *reader, void *into, const yaml
         config_note(reader, &value->start_mark, "platform is neither heroku nor cloudfoundry");
 }
 
-/* An organization or space: part of the name of an app. */
-static char *read_app_part(struct document_reader *reader, const yaml_node_t *value, const char *key)
-{
-    struct slice text;
-    if (!config_read_text(reader, value, key, CONFIGURATION_APP_MAX, &text))
-        return NULL;
-    if (slice_index(text, '/') == text.length)
-        return config_keep(reader, text);
-    config_note(reader, &value->start_mark, "%s holds a '/'", key);
-    return NULL;
-}
-
 static void read_organization(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
-    ((struct config_drain *)into)->organization = read_app_part(reader, value, "organization");
+    ((struct config_drain *)into)->organization = config_read_app_part(reader, value, "organization");
 }
 
 static void read_space(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
-    ((struct config_drain *)into)->space = read_app_part(reader, value, "space");
+    ((struct config_drain *)into)->space = config_read_app_part(reader, value, "space");
 }
 
 static void read_cf_labels(struct document_reader *reader, void *into, const yaml_node_t *value)

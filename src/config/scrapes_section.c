@@ -43,26 +43,14 @@ static void read_apps(struct document_reader *reader, void *into, const yaml_nod
     }
 }
 
-/* The name of an organization or a space. */
-static char *read_part(struct document_reader *reader, const yaml_node_t *value, const char *what)
-{
-    struct slice name;
-    if (!config_read_text(reader, value, what, CONFIGURATION_APP_MAX, &name))
-        return NULL;
-    if (slice_index(name, '/') == name.length)
-        return config_keep(reader, name);
-    config_note(reader, &value->start_mark, "%s holds a '/', which ends it in the name of an app", what);
-    return NULL;
-}
-
 static void read_organization(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
-    ((struct config_scrape *)into)->organization = read_part(reader, value, "organization");
+    ((struct config_scrape *)into)->organization = config_read_app_part(reader, value, "organization");
 }
 
 static void read_space(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
-    ((struct config_scrape *)into)->space = read_part(reader, value, "space");
+    ((struct config_scrape *)into)->space = config_read_app_part(reader, value, "space");
 }
 
 enum { NAME, PASSWORD, PASSWORD_FILE, PASSWORD_HASH, APPS, ORGANIZATION, SPACE, KEY_COUNT };

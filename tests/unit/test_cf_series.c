@@ -42,6 +42,21 @@ static void ingest(void **state)
     check_line("app", "web.1", line, OK, "m{a=\"b\",app=\"my-app\",process=\"web.1\"} gauge 1\n");
 }
 
+/* A line of a Cloud Foundry batch that names an author of Heroku's is none of its platform; what an app prints is read
+ * still. */
+static void authors_of_heroku(void **state)
+{
+    (void)state;
+    static const struct cf_message nothing;
+    recorded.context.cf = &nothing;
+    check_line("heroku", "router", "at=error code=H10 method=GET dyno=web.1 status=503", NONE, "");
+    check_line("heroku", "web.1", "State changed from starting to up", NONE, "");
+    check_line("app", "heroku-postgres", "source=X addon=y sample#db_size=1bytes", NONE, "");
+    check_line("heroku", "logplex", "Error L10 (output buffer overflow): 13 messages dropped since x.", NONE, "");
+    recorded.context.cf = NULL;
+    assert_int_equal(read_line(&recorded, "heroku", "web.1", "State changed from starting to up"), OK);
+}
+
 /* Names last for as long as a batch is read, however many there are. */
 static void names(void **state)
 {
@@ -95,6 +110,6 @@ static void labels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(l2met), cmocka_unit_test(ingest), cmocka_unit_test(names),
-                                       cmocka_unit_test(labels)};
+                                       cmocka_unit_test(authors_of_heroku), cmocka_unit_test(labels)};
     return cmocka_run_group_tests_name("cf_series", tests, NULL, NULL);
 }
