@@ -75,12 +75,12 @@ without-jemalloc: # one target for all that need it, which may be made side by s
 
 # ---- tests ----
 
-.PHONY: test check includes layers unit stress stress-long corpus conformance end-to-end asan tsan fuzz
+.PHONY: test check includes layers unit stress stress-long corpus conformance alerts end-to-end asan tsan fuzz
 test: test-deps ## install what is missing and run all tests, also under the sanitizers
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -107,6 +107,9 @@ layers: $(LAYERS:%=$(BUILD)/layers/%) ## each folder links without those above i
 
 conformance: build ## the conformance cases
 	$(Q)tests/conformance/run --program $(BUILD)/drain_exporter tests/conformance/*.json
+
+alerts: ## each alert of docker/prometheus fires when it should and is silent when not, says promtool
+	$(Q)tests/alerts/run
 
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
@@ -266,6 +269,12 @@ $(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 .PHONY: image
 image: ## the container image, built and tried without docker (as root); result: build/image/drain_exporter.tar
 	docker/build-image $(BUILD)/image
+
+# ---- what an installation has beside the program ----
+
+.PHONY: manual
+manual: build ## the man page, and completions for bash and zsh, in build/share
+	$(Q)docker/manual/make-manual $(BUILD)/drain_exporter $(BUILD)/share
 
 .PHONY: format
 format: ## lay the C sources out as .clang-format says

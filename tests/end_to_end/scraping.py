@@ -20,12 +20,12 @@ from support.waiting import patient, wait_for
 class Prometheus:
     """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}, and more of them as the configuration has them."""
 
-    def __init__(self, context, jobs, interval="1s", more=()):
+    def __init__(self, context, jobs, interval="1s", more=(), rule_files=()):
         program = shutil.which("prometheus")
         if program is None:
             raise Skip("there is no prometheus")
         self.port = free_port()
-        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": [
+        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "rule_files": list(rule_files), "scrape_configs": [
             {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
              "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()] + list(more)}
         path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
@@ -74,6 +74,10 @@ class Prometheus:
 
     def await_number(self, expression, wanted, seconds=15):
         wait_for(lambda: self.number(expression) == wanted or check(False, "it is %r", self.number(expression)), "%s is %r" % (expression, wanted), seconds, 0.1)
+
+    def rules(self):
+        """The state of all rules: {group: [rule]}."""
+        return {group["name"]: group["rules"] for group in json.loads(self._get("/api/v1/rules"))["data"]["groups"]}
 
     def target(self, job):
         for target in json.loads(self._get("/api/v1/targets"))["data"]["activeTargets"]:
