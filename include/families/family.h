@@ -124,6 +124,7 @@ struct family {
     enum family_lifetime lifetime;
     bool owns_all;         /* does it own all lines that get to it, whatever they are, and is to find out by reading? */
     bool rules_after;      /* do the users' rules see a line that it owns but has no use for? */
+    bool cloud_foundry;    /* does it start the apps and processes of Cloud Foundry?  If not, those of Heroku. */
     bool reads_duplicates; /* is a line also read in a batch that was taken before?  Then without any output. */
     /* What a thread needs to read its lines with: created once (NULL if memory is short), found in the context, and
      * freed at last.  Both NULL: nothing. */

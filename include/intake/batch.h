@@ -48,7 +48,8 @@ struct batch;
 
 /* Who posts a batch whose messages say whose they are, and may be of several apps. */
 struct batch_sender {
-    struct slice user; /* whose password let the batch in */
+    struct slice user;                /* whose password let the batch in */
+    struct slice organization, space; /* to which the password is bound; empty: it is not */
     /* What is said of one app, in part: from foreign to addon_app, and cf_labels; all 0 and NULL at first. */
     void (*describe)(const struct batch_sender *sender, const struct cf_app *app, struct batch *part);
 };
@@ -58,14 +59,16 @@ struct batch {
     struct slice body;           /* decompressed */
     size_t received;             /* its size before decompression, in bytes */
     struct slice app;            /* whose batch it is; empty: unknown */
+    bool goes_on;                /* it is counted as a batch of the app already: this is more of it */
     struct slice guid;           /* of that app; empty: it has none */
     bool foreign;                /* the sender may not speak for the app: only counted */
     enum refusal refused;        /* its app is turned away: only counted; or NOT */
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
     const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
     size_t label_count;          /* at most BATCH_LABELS_MAX */
-    const struct rules *rules;   /* for its lines; may be NULL */
-    bool router_by_process;      /* see struct family_context; so for the next one */
+    size_t identity_count;     /* of these, the first ones, which no configuration says: a Cloud Foundry app's names */
+    const struct rules *rules; /* for its lines; may be NULL */
+    bool router_by_process;    /* see struct family_context; so for the next one */
     bool addon_app;
     enum cf_labels cf_labels;
     const struct batch_sender *sender; /* NULL: all of these fields are right for all of Cloud Foundry's apps */

@@ -54,6 +54,14 @@ void cf_apps_free(struct cf_apps *apps);
  * remembered; if memory is short it is not.  Any thread; a short lock. */
 void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app);
 
+/* The app is known by HOSTNAME alone, and its password is bound to an organization, maybe to a space: may HOSTNAME mean
+ * these?  Then the app is of them, as it could not be of one whose name merely looks alike there:
+ *
+ *     acme.prod.shop, bound to the organization "ac_me"      ac_me/prod/shop
+ *
+ * What tags have said stays as it is.  Empty: not bound. */
+void cf_app_bind(struct cf_app *app, struct slice organization, struct slice space);
+
 /* The labels that tell whose a series is.  Only what tags have said: an absent tag means an absent label.  Returns how
  * many; their values are parts of app. */
 size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX]);

@@ -18,6 +18,9 @@
 /* As frame_next(). */
 enum frame_result cf_frame_next(struct slice *body, struct slice *message);
 
+/* The same for a body that is one message if it has no count, as those of https:// drains are: whatever it holds. */
+enum frame_result cf_frame_whole(struct slice *body, struct slice *message);
+
 /* Does a message of Cloud Foundry begin here, with a count or without: a header with a time, and a PROCID in brackets?
  */
 bool cf_frame_is_first(struct slice body);

@@ -58,6 +58,7 @@ struct ledger_batch {
     bool duplicate;              /* it had been taken before */
     bool foreign;                /* its sender may not speak for the app */
     bool refused;                /* its app is turned away */
+    bool goes_on;                /* it is counted as a batch already: this is more of it */
     _Atomic int64_t *last_batch; /* its time is noted there, for ledger_describe_app(); NULL: in the store at once */
     double messages;
     double received_bytes;

@@ -24,6 +24,7 @@ enum origin_platform { PLATFORM_BY_REQUEST, PLATFORM_HEROKU, PLATFORM_CLOUD_FOUN
 struct origin_headers {
     enum origin_platform platform;
     struct slice body;
+    bool one_message;           /* the URL says that each body is one message */
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */
@@ -39,6 +40,7 @@ struct origin {
     const char *sender;       /* a constant: "logplex" */
     enum syslog_shape shape;  /* of its messages */
     bool is_cloud_foundry;    /* each message says whose it is; the body is split by cf_frame.h */
+    bool is_one_message;      /* and, if it has no count, is one message, whatever it holds */
     struct slice drain_token; /* which drain of the app it is; empty: unknown */
     /* A batch that is sent again has the same id, of the same drain.  Empty id: nothing but what it holds names it. */
     bool is_named_by_content; /* the id is empty, and a repeated body is the same batch: see dedup.h */

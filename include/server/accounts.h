@@ -87,6 +87,10 @@ struct slice accounts_user(const struct account *account);
  * organization, or by that and its space?  One that is not bound may post for any. */
 bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app);
 
+/* The organization and the space to which the account is bound; empty: to none. */
+struct slice accounts_organization(const struct account *account);
+struct slice accounts_space(const struct account *account);
+
 /* Who sends, as the account's entry says. */
 enum config_platform accounts_platform(const struct account *account);
 

@@ -272,7 +272,8 @@ static void start_process(struct slice name, struct family_context *context, str
     count(&event, &stops, 0);
 }
 
-const struct family cf_instance_family = {.prefixes = {"cf_instance"},
+const struct family cf_instance_family = {.cloud_foundry = true,
+                                          .prefixes = {"cf_instance"},
                                           .rules_after = true,
                                           .create_state = cf_names_create,
                                           .free_state = free,

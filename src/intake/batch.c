@@ -1,6 +1,8 @@
 #include "intake/batch.h"
 
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "intake/arrival_clock.h"
 #include "intake/cf_frame.h"
@@ -20,6 +22,8 @@ struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
+    struct dedup
+        *contents; /* of batches without ids: of https:// drains there are many, and they must not push others out */
     struct cf_apps *cf_apps;
     struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
@@ -48,11 +52,12 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
+    intake->contents = dedup_create();
     intake->cf_apps = cf_apps_create();
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete =
-        intake->dedup != NULL && intake->cf_apps != NULL && intake->overflow_names != NULL && intake->readers != NULL;
+    bool complete = intake->dedup != NULL && intake->contents != NULL && intake->cf_apps != NULL &&
+                    intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
         complete = open_readers(&intake->readers[i]);
     if (complete)
@@ -69,6 +74,7 @@ void intake_free(struct intake *intake)
         close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
+    dedup_free(intake->contents);
     cf_apps_free(intake->cf_apps);
     overflow_names_free(intake->overflow_names);
     pthread_mutex_destroy(&intake->clock.lock);
@@ -187,7 +193,9 @@ static void take_message(struct batch_run *run, struct slice message)
 
 static enum frame_result next_message(const struct origin *origin, struct slice *body, struct slice *message)
 {
-    return origin->is_cloud_foundry ? cf_frame_next(body, message) : frame_next(body, message);
+    if (!origin->is_cloud_foundry)
+        return frame_next(body, message);
+    return origin->is_one_message ? cf_frame_whole(body, message) : cf_frame_next(body, message);
 }
 
 static void take_messages(struct batch_run *run)
@@ -220,6 +228,7 @@ static void count_batch(const struct ledger *ledger, const struct batch *batch, 
     ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
                                                       .foreign = result == BATCH_FOREIGN,
                                                       .refused = result == BATCH_REFUSED,
+                                                      .goes_on = batch->goes_on,
                                                       .last_batch = batch->last_batch,
                                                       .messages = messages,
                                                       .received_bytes = (double)batch->received,
@@ -322,6 +331,14 @@ static enum refusal refusal_of(const struct intake *intake)
     return entities_refusal(intake->settings.entities) == ENTITIES_NEW_APPS ? REFUSED_MAX_NEW_APPS : REFUSED_MAX_APPS;
 }
 
+/* The entity of the series of a batch: by the labels that the configuration says, since those that it no longer says
+ * end with a reload. */
+static entity_id find_entity(struct entities *entities, const struct batch *batch)
+{
+    return entities_app(entities, batch->app, batch->labels + batch->identity_count,
+                        batch->label_count - batch->identity_count, batch->now);
+}
+
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct label ledger_app)
 {
@@ -333,14 +350,13 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                                   .series = intake->readers[slot].series,
                                                   .slot = slot,
                                                   .lifetimes = settings->lifetimes};
-    struct recorder_batch recorder_batch = {
-        .app = batch->app,
-        .labels = batch->labels,
-        .label_count = batch->label_count,
-        .entity = entities_app(settings->entities, batch->app, batch->labels, batch->label_count, batch->now),
-        .ledger_app = ledger_app,
-        .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
-        .now = batch->now};
+    struct recorder_batch recorder_batch = {.app = batch->app,
+                                            .labels = batch->labels,
+                                            .label_count = batch->label_count,
+                                            .entity = find_entity(settings->entities, batch),
+                                            .ledger_app = ledger_app,
+                                            .time = arrival_clock_read(&intake->clock, batch->time, batch->now),
+                                            .now = batch->now};
     if (settings->directory != NULL)
         directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
     if (settings->directory != NULL && batch->guid.length > 0)
@@ -423,12 +439,13 @@ static bool is_same(const struct author *a, const struct author *b)
 
 /* Cut off the start of rest what is of one app: a part of the batch, mostly all of it.  A message that does not say
  * whose it is is of the app of the others around it.  False if nothing is left. */
-static bool cut_part(struct intake *intake, struct slice *rest, struct slice *part, struct cf_app *app)
+static bool cut_part(struct intake *intake, const struct origin *origin, struct slice *rest, struct slice *part,
+                     struct cf_app *app)
 {
     struct author author = {0};
     struct slice before = *rest, begin = *rest, text;
     bool is_known = false, is_any = false;
-    for (; cf_frame_next(rest, &text) != FRAME_END; before = *rest, is_any = true) {
+    for (; next_message(origin, rest, &text) != FRAME_END; before = *rest, is_any = true) {
         struct line line;
         struct cf_message message;
         if (text.length > FAMILY_MESSAGE_MAX || !syslog_parse(text, SYSLOG_RFC5424, &line) ||
@@ -451,19 +468,42 @@ static bool cut_part(struct intake *intake, struct slice *rest, struct slice *pa
     return is_any;
 }
 
+enum { APPS_REMEMBERED = 256 };
+
+/* The apps that a batch has had, by hashes of their names; of more than these some are counted as new again. */
+struct batch_apps {
+    unsigned count;
+    uint64_t hashes[APPS_REMEMBERED];
+};
+
+/* Has the batch had the app already?  *mixed: it began with another one. */
+static bool note_app(struct batch_apps *apps, struct slice name, bool *mixed)
+{
+    uint64_t hash = XXH3_64bits(name.at, name.length);
+    *mixed = apps->count > 0 && apps->hashes[0] != hash;
+    for (unsigned i = 0; i < apps->count; i++)
+        if (apps->hashes[i] == hash)
+            return true;
+    if (apps->count < APPS_REMEMBERED)
+        apps->hashes[apps->count++] = hash;
+    return false;
+}
+
 /* Process a part, which a duplicate is, too. */
 static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, const struct cf_app *app,
-                         const struct slice first, bool duplicate)
+                         struct batch_apps *apps, bool duplicate)
 {
     struct label labels[BATCH_LABELS_MAX];
     struct batch part = *batch;
-    bool mixed = !slice_equals(first, cf_app_name(app));
+    bool mixed;
     double lost;
     part.app = cf_app_name(app);
     part.guid = cf_app_part(app, CF_GUID);
+    part.goes_on = note_app(apps, part.app, &mixed);
     if (batch->sender != NULL)
         batch->sender->describe(batch->sender, app, &part);
     size_t count = cf_app_labels(app, part.cf_labels, labels);
+    part.identity_count = count;
     for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */
         labels[count++] = part.labels[i];
     part.labels = labels;
@@ -482,12 +522,13 @@ static void process_parts(struct intake *intake, unsigned slot, const struct bat
 {
     struct slice rest = batch->body;
     struct batch part = *batch;
-    struct cf_app app, first = {0};
-    for (bool is_first = true; cut_part(intake, &rest, &part.body, &app); is_first = false) {
-        if (is_first)
-            first = app;
+    struct batch_apps apps = {0};
+    struct cf_app app;
+    while (cut_part(intake, &batch->origin, &rest, &part.body, &app)) {
+        if (batch->sender != NULL)
+            cf_app_bind(&app, batch->sender->organization, batch->sender->space);
         part.received = part.body.length; /* an agent does not compress */
-        process_part(intake, slot, &part, &app, cf_app_name(&first), duplicate);
+        process_part(intake, slot, &part, &app, &apps, duplicate);
     }
 }
 
@@ -506,18 +547,19 @@ static bool has_times(const struct batch *batch)
     return true;
 }
 
-/* What names a batch; false if nothing does. */
-static bool find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
+/* What names a batch, and where it is remembered; NULL if nothing names it. */
+static struct dedup *find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
 {
     const struct origin *origin = &batch->origin;
     struct slice user = batch->sender != NULL ? batch->sender->user : batch->app;
-    if (origin->id.length > 0)
+    if (origin->id.length > 0) {
         *id = batch_id_of(batch->app, origin->drain, origin->id);
-    else if (origin->is_named_by_content && has_times(batch))
-        *id = batch_id_of_content(intake->dedup, user, batch->body);
-    else
-        return false;
-    return true;
+        return intake->dedup;
+    }
+    if (!origin->is_named_by_content || !has_times(batch))
+        return NULL;
+    *id = batch_id_of_content(intake->contents, user, batch->body);
+    return intake->contents;
 }
 
 /* A batch that is not known; returns what it says was lost. */
@@ -553,9 +595,10 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
         count_refused(intake, slot, batch, batch->refused);
         return BATCH_REFUSED;
     }
-    if (!find_id(intake, batch, &id))
+    struct dedup *dedup = find_id(intake, batch, &id);
+    if (dedup == NULL)
         return process_new(intake, slot, batch, &lost);
-    switch (dedup_claim(intake->dedup, id, batch->now)) {
+    switch (dedup_claim(dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
         return BATCH_IN_PROGRESS;
     case CLAIM_TAKEN:
@@ -564,6 +607,6 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
         break;
     }
     enum batch_result result = process_new(intake, slot, batch, &lost);
-    dedup_taken(intake->dedup, id, batch->now, lost);
+    dedup_taken(dedup, id, batch->now, lost);
     return result;
 }

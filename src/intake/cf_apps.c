@@ -192,6 +192,21 @@ void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf
     app->length = (uint16_t)guid.length;
 }
 
+void cf_app_bind(struct cf_app *app, struct slice organization, struct slice space)
+{
+    struct cf_app before = *app;
+    struct slice names[3], bound[] = {organization, space};
+    if (app->is_tagged)
+        return;
+    for (int i = 0; i < 3; i++) {
+        names[i] = cf_app_part(&before, (enum cf_app_part)(CF_ORGANIZATION + i));
+        if (i < 2 && names[i].length > 0 && makes(bound[i], names[i]))
+            names[i] = bound[i];
+    }
+    if (!add_names(app, names))
+        *app = before;
+}
+
 /* ---- labels ---- */
 
 size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX])

@@ -66,6 +66,17 @@ enum frame_result cf_frame_next(struct slice *body, struct slice *message)
     return FRAME_MESSAGE;
 }
 
+enum frame_result cf_frame_whole(struct slice *body, struct slice *message)
+{
+    if (body->length == 0 || body->at[0] != '<')
+        return cf_frame_next(body, message);
+    *message = *body;
+    *body = slice_after(*body, body->length);
+    if (message->at[message->length - 1] == '\n')
+        message->length--;
+    return FRAME_MESSAGE;
+}
+
 bool cf_frame_is_first(struct slice body)
 {
     struct slice message;

@@ -188,7 +188,8 @@ static void count_messages_and_bytes(const struct ledger *ledger, const struct l
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
 {
     bool taken = !batch->duplicate && !batch->foreign && !batch->refused;
-    const double batches[] = {taken, batch->duplicate, batch->foreign, batch->refused};
+    double begun = !batch->goes_on;
+    const double batches[] = {taken * begun, batch->duplicate * begun, batch->foreign * begun, batch->refused * begun};
     count_messages_and_bytes(ledger, batch, batches);
     if (batch->foreign || batch->refused)
         return;

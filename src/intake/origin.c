@@ -102,6 +102,7 @@ struct origin origin_of(const struct origin_headers *headers)
         .sender = sender->name,
         .shape = sender->shape,
         .is_cloud_foundry = sender->is_sender == is_cloud_foundry,
+        .is_one_message = sender->is_sender == is_cloud_foundry && headers->one_message,
         .drain_token = headers->drain_token,
         .announces_messages = headers->message_count.length > 0,
         .messages = read_number(headers->message_count),

@@ -27,12 +27,18 @@ static int64_t line_time(struct recorder *recorder)
 
 /* ---- processes ---- */
 
+/* Are what a family starts apps and processes of this platform? */
+static bool starts_here(const struct recorder *recorder, int id)
+{
+    return families[id]->cloud_foundry == (recorder->context->cf != NULL);
+}
+
 static void record_zeros(struct recorder *recorder, struct slice process, entity_id entity)
 {
     if (!entities_wants_zeros(recorder->settings.entities, entity, ENTITY_FAMILY_ZEROS, recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++)
-        if (families[id]->start_process != NULL)
+        if (families[id]->start_process != NULL && starts_here(recorder, id))
             families[id]->start_process(process, recorder->context, &recorder->output);
 }
 
@@ -44,7 +50,7 @@ void recorder_start_app(struct recorder *recorder)
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
         recorder_line(recorder, &nothing, PROCIDS_MAX, (enum family_id)id);
-        if (families[id]->start_app != NULL)
+        if (families[id]->start_app != NULL && starts_here(recorder, id))
             families[id]->start_app(recorder->context, &recorder->output);
     }
 }

@@ -552,6 +552,16 @@ bool accounts_covers(const struct account *account, struct slice organization, s
                              is_or_any(drain->space, space));
 }
 
+struct slice accounts_organization(const struct account *account)
+{
+    return slice_of(account->drain == NULL || account->drain->organization == NULL ? "" : account->drain->organization);
+}
+
+struct slice accounts_space(const struct account *account)
+{
+    return slice_of(account->drain == NULL || account->drain->space == NULL ? "" : account->drain->space);
+}
+
 enum config_platform accounts_platform(const struct account *account)
 {
     return account->drain == NULL ? CONFIG_PLATFORM_BY_REQUEST : account->drain->platform;

@@ -57,12 +57,14 @@ struct ticket {
 static struct origin origin_of_request(const struct post *post)
 {
     h2o_req_t *request = post->request;
+    char text[16];
     static const enum origin_platform platforms[] = {[CONFIG_PLATFORM_BY_REQUEST] = PLATFORM_BY_REQUEST,
                                                      [CONFIG_PLATFORM_HEROKU] = PLATFORM_HEROKU,
                                                      [CONFIG_PLATFORM_CLOUD_FOUNDRY] = PLATFORM_CLOUD_FOUNDRY};
     return origin_of(&(struct origin_headers){
         .platform = platforms[accounts_platform(post->account)],
         .body = post->body,
+        .one_message = slice_equals(query_value(post->query, SLICE("body"), text, sizeof text), SLICE("message")),
         .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
         .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
         .request_id = request_header_named(request, SLICE("x-request-id")),
@@ -110,7 +112,11 @@ static bool take_body(const struct post *post)
     struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
-    const struct cf_sender sender = {{accounts_user(post->account), describe_app}, post};
+    const struct cf_sender sender = {{.user = accounts_user(post->account),
+                                      .organization = accounts_organization(post->account),
+                                      .space = accounts_space(post->account),
+                                      .describe = describe_app},
+                                     post};
     struct batch batch = {
         .body = post->body,
         .received = request->entity.len,

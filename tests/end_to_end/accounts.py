@@ -508,7 +508,7 @@ def mistakes_are_told_all_at_once(context):
     path = context.file("config.yaml", MISTAKES)
     want = [
         '3:10: drain "shop": app is empty',
-        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, shared, tokens, labels, router_by_process and addon_app',
+        '5:5: drain "shop": this key is not known; there is name, app, password, password_file, password_hash, shared, tokens, labels, router_by_process, addon_app, platform, organization, space and cf_labels',
         "6:11: this name stands in line 2 already",
         '8:14: drain "shop": the label job has a meaning already',
         '8:28: drain "shop": a label\'s value is empty',

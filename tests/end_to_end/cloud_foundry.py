@@ -71,7 +71,7 @@ def requests_of_real_agents(context):
             headers = {name: value for name, value in headers.items() if name in ("User-Agent", "Content-Type")}
             equal(server.request("POST", target, {**headers, **AUTH_DRAIN}, body).status, 204, "the status of a request of %s" % name)
             bodies.append(body)
-        check(len(bodies) > 3, "there are %d requests in %s", len(bodies), name)
+        check(bodies, "there are no requests in %s", name)
         page = server.page()
         apps = {labels["app"] for labels, _ in page.select("drain_exporter_messages_received_total")}
         for app in apps:
@@ -85,7 +85,7 @@ def requests_of_real_agents(context):
             post(server, body)
         again = server.page()
         equal(again.total("drain_exporter_messages_received_total"), 2 * received, "messages received of %s" % name)
-        for metric in ("cf_container_memory_bytes", "cf_router_requests_total", "cf_http_timer_seconds_count", "drain_exporter_messages_recognised_total"):
+        for metric in ("cf_router_requests_total", "cf_http_timer_seconds_count", "drain_exporter_messages_recognised_total"):
             equal(again.total(metric), page.total(metric), "%s of %s" % (metric, name))
 
 

@@ -97,9 +97,10 @@ def portrait(page, app):
             if ("app", app) in labels and not name.startswith(unlike)}
 
 
-def carry_everywhere(server, app, body, count):
-    """Carry a body in all ways; the ledgers must balance and the series be alike.  One of the ledgers."""
-    names = [carry(server, app, body, count, carrier, with_headers) for carrier, with_headers in itertools.product(CARRIERS, (True, False))]
+def carry_everywhere(server, app, body, count, of_url=(True, False)):
+    """Carry a body in all ways; the ledgers must balance and the series be alike.  One of the ledgers.
+    of_url: with Logplex's headers and without them its app is that of the URL."""
+    names = [carry(server, app, body, count, carrier, with_headers) for carrier, with_headers in itertools.product(CARRIERS, of_url)]
     page = server.page()
     books = {name: ledger(page, name) for name in names}
     for name, book in books.items():
@@ -107,10 +108,22 @@ def carry_everywhere(server, app, body, count):
         equal(book["duplicate"], 0, "duplicates of %s" % name)
         if ".logplex" in name:
             equal(page.value("drain_exporter_count_mismatches_total", app=name), 0, "count mismatches of %s" % name)
-        alike = names[0] if name.endswith(".logplex") else names[1]
+        alike = names[of_url.index(name.endswith(".logplex"))]
         difference = set(portrait(page, name).items()) ^ set(portrait(page, alike).items())
         check(not difference, "%s and %s differ: %.300r", name, alike, sorted(difference))
     return books[names[0]]
+
+
+def carry_from_cloud_foundry(server, body, count):
+    """Carry a body of Cloud Foundry, whose messages say of which app they are: posted in all ways it counts once."""
+    before = server.page()
+    for arguments in CARRIERS.values():
+        server.post(app="nobody", **arguments(body))
+    after = server.page()
+    for name, expected in (("received", count * len(CARRIERS)), ("duplicate", count * (len(CARRIERS) - 1)), ("malformed", 0)):
+        metric = "drain_exporter_messages_%s_total" % name
+        equal(after.total(metric) - before.total(metric), expected, "messages %s of Cloud Foundry" % name)
+    equal(after.total("drain_exporter_messages_received_total", app="nobody"), 0, "messages of the app of the URL")
 
 
 @test
@@ -119,7 +132,10 @@ def captured_frames(context):
     for name, body in samples("frames-*.txt").items():
         count = UNCOUNTED[name] if name in UNCOUNTED else walk(body)
         check(count > 0, "%s is empty", name)
-        book = carry_everywhere(server, name, body, count)
+        of_cloud_foundry = name.startswith("frames-cf-")
+        if of_cloud_foundry:
+            carry_from_cloud_foundry(server, body, count)
+        book = carry_everywhere(server, name, body, count, (True,) if of_cloud_foundry else (True, False))
         if not name.startswith("frames-bad-"):
             equal(book["malformed"], 0, "malformed messages of %s" % name)
             equal(server.page().total("drain_exporter_frames_repaired_total", app=name + ".plain.logplex"), 0, "repaired frames of %s" % name)
@@ -138,7 +154,7 @@ def captured_lines(context):
     server = context.server(SCRAPE_INTERVAL="60s")  # as above
     seen = set()
     for name, text in samples("*.txt").items():
-        if name.startswith("frames-"):
+        if name.startswith(("frames-", "cf-real-")):
             continue
         lines = [each for each in text.split(b"\n") if each]
         if name == "cloudfoundry-rfc5424":  # whole messages
@@ -147,7 +163,10 @@ def captured_lines(context):
             check(name in AUTHORS, "sample %s is new: say who writes it", name)
             appname, procid, family = AUTHORS[name]
             body = b"".join(line(each, appname, procid, "2026-02-03T04:05:06.5+00:00") for each in lines)
-        book = carry_everywhere(server, name, body, len(lines))
+        of_cloud_foundry = name.startswith("cloudfoundry-")
+        if of_cloud_foundry:
+            carry_from_cloud_foundry(server, body, len(lines))
+        book = carry_everywhere(server, name, body, len(lines), (True,) if of_cloud_foundry else (True, False))
         equal(book["malformed"], 0, "malformed messages of %s" % name)
         if family is not None:
             recognised = server.page().value("drain_exporter_messages_recognised_total", app=name + ".plain.logplex", family=family)

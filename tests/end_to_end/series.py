@@ -229,7 +229,7 @@ def known_counters_start_at_zero(context):
         equal(zeros("heroku_router_error_lines_total", "code", app=app, at="warning"), {"H27", "H28"}, "warnings")
         equal(zeros("heroku_router_error_lines_total", "code", app=app, at="info"), {"H80", "H81", "H82", "H83"}, "notices")
         check({"release", "deploy", "scale", "config_set", "rollback"} <= zeros("heroku_api_events_total", "event", app=app), "events of the API of %s", app)
-        check({"L10", "L12", "L13"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
+        check({"L10", "L12", "L13", "LGR"} == zeros("drain_exporter_upstream_lost_messages_total", "code", app=app), "losses of %s", app)
         check({"header", "pairs"} <= zeros("drain_exporter_messages_malformed_total", "reason", app=app), "malformed messages of %s", app)
     # The web dyno, seen only by a line about its state; and the app, as an H14 names no dyno.
     check({"H10", "H12", "H27", "H80"} <= zeros("heroku_router_errors", "code", app="told", process="web.1"), "router errors of web.1")

@@ -1,13 +1,14 @@
 #include "fuzz.h"
+#include "intake/cf_frame.h"
 #include "intake/frame.h"
 
 /* Messages lie inside the body, in order, without overlap, and the reading ends. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_all(const uint8_t *data, size_t size, enum frame_result (*next)(struct slice *, struct slice *))
 {
     struct slice body = {(const char *)data, size}, message;
     const char *end = (const char *)data;
     size_t left = size;
-    while (frame_next(&body, &message) != FRAME_END) {
+    while (next(&body, &message) != FRAME_END) {
         REQUIRE(body.length < left);
         REQUIRE(message.at >= end && message.at + message.length <= body.at);
         REQUIRE(body.at + body.length == (const char *)data + size);
@@ -15,6 +16,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         end = message.at + message.length;
     }
     REQUIRE(body.length == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice body, message;
+    read_all(data, size, frame_next);
+    read_all(data, size, cf_frame_next);
+    read_all(data, size, cf_frame_whole);
 
     /* Right counts: what is framed comes back, whatever its bytes are, but for one newline at its end. */
     if (size > 0 && size < 100000) {

@@ -912,7 +912,7 @@ static void describe_cf(const struct batch_sender *sender, const struct cf_app *
     part->refused = slice_equals(cf_app_name(app), SLICE("acme/prod/nobodys")) ? REFUSED_UNLISTED : REFUSED_NOT;
     part->cf_labels = CF_LABELS_NAMES;
 }
-static const struct batch_sender sender = {{"drain", 5}, describe_cf};
+static const struct batch_sender sender = {.user = {"drain", 5}, .describe = describe_cf};
 
 static enum batch_result take_cf(const char *body)
 {
@@ -960,6 +960,37 @@ static void cf_again(void **state)
     has("drain_exporter_messages_malformed_total{app=\"acme/prod/again\",reason=\"header\"} 2");
 }
 
+/* Fixed labels that no entry has any more end with a reload; an app's own names are no such labels. */
+static void cf_reloaded(void **state)
+{
+    (void)state;
+    take_cf(CF("kept", "g8", "0", MEMORY("1")));
+    entities_allow_labels(entities, NULL, 0, now);
+    now += 2 * 60 * 1000; /* longer than the grace */
+    has("cf_container_memory_bytes{app=\"acme/prod/kept\",app_name=\"kept\",instance_index=\"0\",organization_name="
+        "\"acme\",process_type=\"web\",space_name=\"prod\"} 1");
+}
+
+/* However many bodies without an id come between, a batch with one is known when it is sent again. */
+static void cf_bodies_are_many(void **state)
+{
+    (void)state;
+    struct batch batch = batch_of("<14>1 2022-12-07T15:54:57.5+00:00 host app web.1 - x\n");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    assert_int_equal(take(batch), BATCH_TAKEN);
+    for (int i = 0; i < 100000; i++) {
+        char body[200];
+        snprintf(body, sizeof body, "<14>1 2022-12-07T15:54:57.%06d+00:00 acme.prod.many g9 [APP/PROC/WEB/0] - - x\n",
+                 i);
+        assert_int_equal(take_cf(body), BATCH_TAKEN);
+    }
+    batch = batch_of("<14>1 2022-12-07T15:54:57.5+00:00 host app web.1 - x\n");
+    headers.drain_token = SLICE("d.1");
+    headers.frame_id = SLICE("F1");
+    assert_int_equal(take(batch), BATCH_DUPLICATE);
+}
+
 static void cf_foreign(void **state)
 {
     (void)state;
@@ -978,6 +1009,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(cf_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(cf_again, setup, teardown),
         cmocka_unit_test_setup_teardown(cf_foreign, setup, teardown),
+        cmocka_unit_test_setup_teardown(cf_reloaded, setup, teardown),
+        cmocka_unit_test_setup_teardown(cf_bodies_are_many, setup, teardown),
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),

@@ -136,13 +136,34 @@ static void bounds(void **state)
     has_labels(&app, CF_LABELS_NAMES, "");
 }
 
+/* A password that is bound to names tells what HOSTNAME cannot. */
+static void bound(void **state)
+{
+    (void)state;
+    struct cf_app app = find("acme.prod.shop", "b-1", "- hello");
+    cf_app_bind(&app, SLICE(""), SLICE(""));
+    is_named(&app, "acme/prod/shop");
+    cf_app_bind(&app, SLICE("other"), SLICE("pr_od"));
+    is_named(&app, "acme/pr_od/shop");
+    cf_app_bind(&app, SLICE("ac_me"), SLICE("prod"));
+    is_named(&app, "ac_me/pr_od/shop");
+    assert_slice(cf_app_part(&app, CF_ORGANIZATION), "ac_me");
+    assert_slice(cf_app_part(&app, CF_GUID), "b-1");
+    /* tags are not bent, nor is what has no names */
+    app =
+        find("acme.prod.shop", "b-2", "[tags@47450 app_name=\"shop\" organization_name=\"acme\" space_name=\"prod\"] ");
+    cf_app_bind(&app, SLICE("ac_me"), SLICE(""));
+    is_named(&app, "acme/prod/shop");
+    app = find("h", "b-3", "- hello");
+    cf_app_bind(&app, SLICE("___"), SLICE("___"));
+    is_named(&app, "b-3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_tags),
-        cmocka_unit_test(by_hostname),
-        cmocka_unit_test(remembered),
-        cmocka_unit_test(bounds),
+        cmocka_unit_test(by_tags), cmocka_unit_test(by_hostname), cmocka_unit_test(remembered),
+        cmocka_unit_test(bounds),  cmocka_unit_test(bound),
     };
     return cmocka_run_group_tests_name("cf_apps", tests, setup, teardown);
 }

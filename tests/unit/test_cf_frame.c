@@ -87,11 +87,26 @@ static void hostile(void **state)
     free(body);
 }
 
+/* A body that is one message holds no other, not even one that an app forges. */
+static void whole(void **state)
+{
+    (void)state;
+    struct slice message, body = guarded(SLICE(HEAD "- hello\n" HEAD "- forged\n"));
+    assert_int_equal(cf_frame_whole(&body, &message), FRAME_MESSAGE);
+    assert_slice(message, HEAD "- hello\n" HEAD "- forged");
+    assert_int_equal(cf_frame_whole(&body, &message), FRAME_END);
+    body = guarded(SLICE("9 <1>1 abc\n9 <1>1 def\n"));
+    assert_int_equal(cf_frame_whole(&body, &message), FRAME_MESSAGE);
+    assert_slice(message, "<1>1 abc");
+    body = guarded(SLICE(""));
+    assert_int_equal(cf_frame_whole(&body, &message), FRAME_END);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages), cmocka_unit_test(newlines), cmocka_unit_test(counts),
-        cmocka_unit_test(first),    cmocka_unit_test(hostile),
+        cmocka_unit_test(first),    cmocka_unit_test(hostile),  cmocka_unit_test(whole),
     };
     return cmocka_run_group_tests_name("cf_frame", tests, NULL, NULL);
 }

@@ -1,0 +1,158 @@
+"""Cloud Foundry's drains: what its agents send arrives once, under the app that each message is of."""
+import collections
+import glob
+import os
+import re
+import signal
+
+from harness import test
+from support.checks import check, equal
+from support.exporter import AUTH_DRAIN
+from support.exposition import ledger, ledgers
+from support.http_client import basic
+from support.lines import ingest, gauge, logplex
+from support.waiting import wait_for
+
+REQUESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples", "requests")
+MESSAGE = re.compile(rb"^<-?\d+>1 \d{4}-\S+ (\S+) ", re.M)
+
+Request = collections.namedtuple("Request", "target headers body")
+
+
+def captured(name):
+    """The requests of a file: each a line '>>> request', its head, an empty line, its body."""
+    with open(os.path.join(REQUESTS, name + ".txt"), "rb") as source:
+        _, *texts = source.read().split(b">>> request\n")
+    requests = []
+    for text in texts:
+        head, body = text.split(b"\n\n", 1)
+        first, *fields = head.decode().split("\n")
+        headers = dict(field.split(": ", 1) for field in fields)
+        body = body[:int(headers.pop("Content-Length"))]
+        headers.pop("Host")
+        requests.append(Request(first.split(" ")[1], {**headers, **AUTH_DRAIN}, body))
+    return requests
+
+
+def send(server, request):
+    equal(server.request("POST", request.target, request.headers, request.body).status, 204, "the status")
+
+
+def message(app, value, index=0, time="2026-02-03T04:05:06.123456+00:00", tags=True, organization="acme"):
+    data = '[gauge@47450 name="memory" value="%d" unit="bytes"]' % value
+    if tags:
+        data += '[tags@47450 app_name="%s" instance_id="%d" organization_name="%s" process_type="web" space_name="prod"]' % (app, index, organization)
+    hostname = re.sub("[^-.A-Za-z0-9]", "", "%s.prod.%s" % (organization, app))
+    return ("<14>1 %s %s guid-of-%s [%d] - %s \n" % (time, hostname, app, index, data)).encode()
+
+
+def post(server, body, headers=AUTH_DRAIN, target="/drain"):
+    send(server, Request(target, {"Content-Type": "text/plain", "User-Agent": "fasthttp", **headers}, body))
+
+
+@test
+def what_agents_send(context):
+    """Captured from the agents' own code, each request twice, as after an answer that got lost."""
+    names = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(REQUESTS, "cf-real-*.txt")))
+    check(len(names) >= 3, "there are no captured requests in %s", REQUESTS)
+    for name in names:
+        server = context.server()
+        sent = collections.Counter()
+        requests = captured(name)
+        for request in requests:
+            hosts = MESSAGE.findall(request.body)
+            check(hosts and (len(hosts) == 1 or "batch" in name), "%d messages in a request of %s", len(hosts), name)
+            sent.update(host.decode().replace(".", "/") for host in hosts)
+        for request in requests:
+            send(server, request)
+            send(server, request)
+        page = server.page()
+        books = ledgers(page)
+        equal({app: book["received"] for app, book in books.items()}, {app: 2 * count for app, count in sent.items()}, "messages of %s" % name)
+        for app, count in sent.items():
+            equal((books[app]["duplicate"], books[app]["malformed"]), (count, 0), "duplicate and malformed messages of %s in %s" % (app, name))
+        for family, mark in (("cf_router", rb" \[RTR/"), ("cf_log_loss", rb" \[LGR/"), ("cf_container", rb"@47450 name=\"(cpu|memory|disk|r?t?x_bytes)\"")):
+            lines = sum(len(re.findall(mark, request.body)) for request in requests)
+            count = page.total("drain_exporter_messages_recognised_total", family=family)
+            check(count == lines > 0 or count > lines > 0 and family == "cf_container", "%d messages of %s in %s, not %d", count, family, name, lines)
+
+
+@test
+def one_path_for_both_platforms(context):
+    server = context.server()
+    server.post(ingest([gauge("g", 1)]), "shop", logplex(1))
+    post(server, message("shop", 7))
+    body = message("cart", 8)
+    post(server, b"%d %s" % (len(body), body))
+    page = server.page()
+    equal(page.value("g", app="shop", process="web.1"), 1, "a Heroku app's gauge")
+    equal([page.total("cf_container_memory_bytes", app="acme/prod/" + app) for app in ("shop", "cart")], [7, 8], "memory, without a count and with one")
+    equal(ledger(page, "acme/prod/cart")["recognised"], 1, "recognised messages")
+
+
+@test
+def a_body_that_is_one_message(context):
+    """Of an https:// drain each body is one message; if its URL says so, nothing in it is another one."""
+    server = context.server()
+    printed = message("shop", 1)[:-1] + b"what the app prints\n" + message("victim", 2)
+    post(server, printed, target="/drain?drain-data=all&body=message")
+    page = server.page()
+    equal({app: book["received"] for app, book in ledgers(page).items()}, {"acme/prod/shop": 1}, "messages of a body that is one")
+    post(server, printed.replace(b"123456", b"123457"))
+    equal({app: book["received"] for app, book in ledgers(server.page()).items()}, {"acme/prod/shop": 2, "acme/prod/victim": 1}, "messages of a batch")
+    equal(server.page().value("drain_exporter_messages_mixed_total", app="acme/prod/victim"), 1, "messages of another app than the first")
+
+
+@test
+def apps_in_turn(context):
+    """A batch of an aggregate drain has many apps in turn: it counts once for each, and as one in which apps are mixed."""
+    server = context.server()
+    post(server, b"".join(message("app-%d" % (i % 5), i, index=i // 5) for i in range(50)))
+    page = server.page()
+    for app in range(5):
+        name = "acme/prod/app-%d" % app
+        equal(ledger(page, name)["recognised"], 10, "messages of %s" % name)
+        equal([page.value("cf_container_memory_bytes", app=name, app_name="app-%d" % app, organization_name="acme", space_name="prod",
+                          process_type="web", instance_index=str(i)) for i in range(10)], [app + 5 * i for i in range(10)], "memory of %s" % name)
+        equal(page.value("drain_exporter_messages_mixed_total", app=name), 0 if app == 0 else 10, "messages of another app than the first")
+        equal(page.value("drain_exporter_batches_total", app=name, result="taken"), 1, "batches of %s" % name)
+    equal(page.total("drain_exporter_body_bytes_total", stage="decoded"), sum(len(message("app-%d" % (i % 5), i, index=i // 5)) for i in range(50)), "bytes")
+
+
+@test
+def names_without_tags(context):
+    """HOSTNAME lacks what is no letter, digit or "-": once tags have said the name it is known."""
+    server = context.server()
+    post(server, message("my_shop", 1, tags=False))
+    equal(ledger(server.page(), "acme/prod/myshop")["received"], 1, "messages by HOSTNAME")
+    post(server, message("my_shop", 2) + message("my_shop", 3, tags=False, time="2026-02-03T04:05:07+00:00"))
+    page = server.page()
+    equal((ledger(page, "acme/prod/my_shop")["received"], ledger(page, "acme/prod/myshop")["received"]), (2, 1), "messages once tags were seen")
+
+
+@test
+def a_password_of_one_space(context):
+    config = "drains:\n- {name: acme, password: of-acme, organization: ac_me, space: prod}\n"
+    server = context.server(CONFIG=config)
+    theirs = {"Authorization": basic("acme", "of-acme")}
+    post(server, message("shop", 1, organization="ac_me"), theirs)
+    post(server, message("evil", 2, organization="evil") + message("shop", 3, organization="ac_me", index=1), theirs)
+    post(server, message("bare", 4, organization="ac_me", tags=False), theirs)
+    page = server.page()
+    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 1, "foreign messages")
+    equal(page.total("cf_container_memory_bytes", app="ac_me/prod/shop"), 4, "memory")
+    equal(page.total("cf_container_memory_bytes", app="ac_me/prod/bare"), 4, "memory of an app whose names only HOSTNAME tells")
+    equal([labels for labels, _ in page.select("cf_container_memory_bytes") if "evil" in labels["app"]], [], "series of another organization")
+
+
+@test
+def a_reload_keeps_the_series(context):
+    path = context.file("config.yaml", "drains:\n- {name: shop, app: shop, password: x, labels: {team: a}}\n")
+    server = context.server(CONFIG_FILE=path)
+    post(server, message("shop", 1))
+    with open(path, "w") as file:
+        file.write("drains:\n- {name: shop, app: shop, password: x, labels: {team: b}}\n")
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: "reload: " in server.log(), "the reload")
+    post(server, message("cart", 2))
+    wait_for(lambda: server.page().total("cf_container_memory_bytes") == 3, "the series from before and after")
