@@ -147,35 +147,28 @@ struct labels {
     struct slice process; /* empty for a one-off dyno */
 };
 
-static struct labels labels_of_dyno(const struct line *line, struct slice app, struct slice source_of_line)
+/* What is not used is left as it is: to clear it cost each line something. */
+static void read_labels(const struct line *line, const struct family_context *context, struct slice source_of_line,
+                        struct labels *labels)
 {
-    struct process process = {0};
-    process_read(line->procid, &process);
     struct label source = {SLICE("source"), source_of_line};
-    struct label by_type = {SLICE("process_type"), process.type};
-    struct label by_process = {SLICE("process"), line->procid};
-    return (struct labels){.of_type = {{SLICE("app"), app}, by_type, source},
-                           .of_process = {{SLICE("app"), app}, process.one_off ? by_type : by_process, source},
-                           .of_process_count = 3,
-                           .process = process.one_off ? (struct slice){0} : line->procid};
-}
-
-static struct labels labels_of(const struct line *line, const struct family_context *context,
-                               struct slice source_of_line)
-{
-    if (context->cf == NULL)
-        return labels_of_dyno(line, context->app, source_of_line);
-    struct cf_process process = cf_process_of(line, context);
-    struct label app = {SLICE("app"), context->app}, source = {SLICE("source"), source_of_line};
-    struct label by_type = {SLICE("process_type"), process.type};
-    return (struct labels){.of_type = {app, by_type, source},
-                           .of_process = {app,
-                                          {SLICE("process"), process.name},
-                                          source,
-                                          by_type,
-                                          {SLICE("instance_index"), context->cf->instance}},
-                           .of_process_count = 5,
-                           .process = process.name};
+    struct process process = {0};
+    labels->of_type[0] = labels->of_process[0] = (struct label){SLICE("app"), context->app};
+    labels->of_type[2] = labels->of_process[2] = source;
+    labels->of_process_count = 3;
+    if (context->cf != NULL) {
+        struct cf_process of_line = cf_process_of(line, context);
+        labels->process = of_line.name;
+        labels->of_type[1] = labels->of_process[3] = (struct label){SLICE("process_type"), of_line.type};
+        labels->of_process[1] = (struct label){SLICE("process"), of_line.name};
+        labels->of_process[4] = (struct label){SLICE("instance_index"), context->cf->instance};
+        labels->of_process_count = 5;
+        return;
+    }
+    process_read(line->procid, &process);
+    labels->process = process.one_off ? (struct slice){0} : line->procid;
+    labels->of_type[1] = (struct label){SLICE("process_type"), process.type};
+    labels->of_process[1] = process.one_off ? labels->of_type[1] : (struct label){SLICE("process"), line->procid};
 }
 
 /* ---- memory: the counted series that the batch's lines speak of ---- */
@@ -355,7 +348,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     struct keyvalue pair;
     while (!pairs.has_source && keyvalue_next(&ahead, &pair))
         read_source(&pairs, &pair);
-    struct labels labels = labels_of(line, context, pairs.source);
+    struct labels labels;
+    read_labels(line, context, pairs.source, &labels);
     for (; pairs.count > 0; collect(&pairs, &reader, has_legacy))
         for (unsigned i = 0; i < pairs.count; i++)
             record_pair(&pairs.list[i], &labels, context, output);
