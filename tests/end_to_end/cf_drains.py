@@ -1,37 +1,17 @@
-"""Cloud Foundry's drains: what its agents send arrives once, under the app that each message is of."""
+"""Cloud Foundry's drains: each message is of the app that it names, and of none that its sender may not speak for."""
 import collections
-import glob
-import os
 import re
 import signal
 
 from harness import test
-from support.checks import check, equal
+from support.checks import equal
 from support.exporter import AUTH_DRAIN
 from support.exposition import ledger, ledgers
 from support.http_client import basic
 from support.lines import ingest, gauge, logplex
 from support.waiting import wait_for
 
-REQUESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "samples", "requests")
-MESSAGE = re.compile(rb"^<-?\d+>1 \d{4}-\S+ (\S+) ", re.M)
-
 Request = collections.namedtuple("Request", "target headers body")
-
-
-def captured(name):
-    """The requests of a file: each a line '>>> request', its head, an empty line, its body."""
-    with open(os.path.join(REQUESTS, name + ".txt"), "rb") as source:
-        _, *texts = source.read().split(b">>> request\n")
-    requests = []
-    for text in texts:
-        head, body = text.split(b"\n\n", 1)
-        first, *fields = head.decode().split("\n")
-        headers = dict(field.split(": ", 1) for field in fields)
-        body = body[:int(headers.pop("Content-Length"))]
-        headers.pop("Host")
-        requests.append(Request(first.split(" ")[1], {**headers, **AUTH_DRAIN}, body))
-    return requests
 
 
 def send(server, request):
@@ -48,33 +28,6 @@ def message(app, value, index=0, time="2026-02-03T04:05:06.123456+00:00", tags=T
 
 def post(server, body, headers=AUTH_DRAIN, target="/drain"):
     send(server, Request(target, {"Content-Type": "text/plain", "User-Agent": "fasthttp", **headers}, body))
-
-
-@test
-def what_agents_send(context):
-    """Captured from the agents' own code, each request twice, as after an answer that got lost."""
-    names = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(REQUESTS, "cf-real-*.txt")))
-    check(len(names) >= 3, "there are no captured requests in %s", REQUESTS)
-    for name in names:
-        server = context.server()
-        sent = collections.Counter()
-        requests = captured(name)
-        for request in requests:
-            hosts = MESSAGE.findall(request.body)
-            check(hosts and (len(hosts) == 1 or "batch" in name), "%d messages in a request of %s", len(hosts), name)
-            sent.update(host.decode().replace(".", "/") for host in hosts)
-        for request in requests:
-            send(server, request)
-            send(server, request)
-        page = server.page()
-        books = ledgers(page)
-        equal({app: book["received"] for app, book in books.items()}, {app: 2 * count for app, count in sent.items()}, "messages of %s" % name)
-        for app, count in sent.items():
-            equal((books[app]["duplicate"], books[app]["malformed"]), (count, 0), "duplicate and malformed messages of %s in %s" % (app, name))
-        for family, mark in (("cf_router", rb" \[RTR/"), ("cf_log_loss", rb" \[LGR/"), ("cf_container", rb"@47450 name=\"(cpu|memory|disk|r?t?x_bytes)\"")):
-            lines = sum(len(re.findall(mark, request.body)) for request in requests)
-            count = page.total("drain_exporter_messages_recognised_total", family=family)
-            check(count == lines > 0 or count > lines > 0 and family == "cf_container", "%d messages of %s in %s, not %d", count, family, name, lines)
 
 
 @test
