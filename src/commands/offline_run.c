@@ -1,6 +1,7 @@
 #include "commands/offline_run.h"
 
 #include "base/clock.h"
+#include "intake/cf_frame.h"
 
 enum { BATCH_BYTES = 256 * 1024 };
 
@@ -28,7 +29,10 @@ size_t offline_run_next(struct offline_run *run, struct batch_observer *observer
     batch.received = run->body.length;
     batch.time = clock_wall();
     batch.observer = observer;
-    batch.origin = (struct origin){.sender = "log", .shape = log_input_shape(log_input_form(input))};
+    enum syslog_shape shape = log_input_shape(log_input_form(input));
+    batch.origin = (struct origin){.sender = "log",
+                                   .shape = shape,
+                                   .is_cloud_foundry = shape == SYSLOG_RFC5424 && cf_frame_is_first(batch.body)};
     if (count > 0 || !run->taken)
         batch_process(run->offline.pipeline.intake, 0, &batch);
     run->taken = true;
