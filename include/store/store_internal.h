@@ -23,7 +23,8 @@ struct group {
     _Atomic(struct group *) next_in_bucket;
     _Atomic(struct group *) next_of_app; /* in its app's list: see group_list_of() */
     struct series *known; /* its series that the maintenance thread has met, linked by next; that thread's own */
-    bool has_removed;     /* of them, some are gone and have still to be cut out; likewise */
+    bool has_removed;     /* of them, some are gone and have still to be cut out; likewise, as the next */
+    struct group *next_to_cut;
     struct stored_metric *metric;
     entity_id app;
     bool chosen;           /* the app chose the name; otherwise it is ours */

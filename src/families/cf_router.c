@@ -56,6 +56,7 @@ static const struct metric other_error = {.name = ERRORS, .help = ERRORS_HELP, .
 /* ---- reading ---- */
 
 struct router_line {
+    struct slice host; /* that the client asked for */
     struct slice method;
     struct slice status;
     struct slice request_bytes;
@@ -130,6 +131,7 @@ static bool read_fields(struct slice text, struct router_line *line)
     text = slice_after(text, host.length);
     if (host.length == 0 || !skip(&text, SLICE(" - [")))
         return false;
+    line->host = host;
     text = slice_after(text, slice_index(text, ']'));
     if (!skip(&text, SLICE("] \"")))
         return false;
@@ -244,6 +246,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     struct router_line fields;
     if (!read_fields(line->message, &fields))
         return verdict_malformed(MALFORMED_PAIRS);
+    if (output->route != NULL)
+        output->route(output, fields.host);
     struct request request = {context, output, cf_process_of(line, context).type};
     struct label labels[] = {{SLICE("method"), http_method_of(fields.method)},
                              {SLICE("status"), http_status_of(fields.status)}};

@@ -242,7 +242,11 @@ static bool is_selected(const struct page_writer *writer, const struct store_ser
     case PAGE_SELF:
         return view->maker != NULL && view->maker->self;
     case PAGE_REPORTED:
-        return view->maker != NULL ? view->maker->of_rule : !writer->is_reserved;
+        /* A timer or an event of an app on Cloud Foundry has a descriptor of ours, but a name that is made of the
+         * app's. */
+        if (view->maker != NULL)
+            return view->maker->of_rule || slice_starts_with(writer->metric->name, SLICE("cf_app_"));
+        return !writer->is_reserved;
     case PAGE_PROCESS:
         for (unsigned i = 0; i < selection->scope.count; i++)
             if (selection->processes[i] != ENTITY_NONE && entity_is_of(view->entity, selection->processes[i]))

@@ -306,10 +306,15 @@ static bool is_removed(const struct series *series)
 }
 
 /* A series is about to be freed: its group is to cut it out before that. */
-static void note_removed(struct series *series)
+static void note_removed(struct series *series, struct group **to_cut)
 {
+    struct group *group = series->group;
     series->next = (struct series *)((uintptr_t)series->next | SERIES_REMOVED);
-    series->group->has_removed = true;
+    if (group->has_removed)
+        return;
+    group->has_removed = true;
+    group->next_to_cut = *to_cut;
+    *to_cut = group;
 }
 
 /* The first series from this one on that is not removed. */
@@ -323,8 +328,6 @@ static struct series *first_kept(struct series *series)
 /* Cut out of a group what was removed, and let walks go on behind it. */
 static void cut_removed(struct store *store, struct group *group)
 {
-    if (!group->has_removed)
-        return;
     group->has_removed = false;
     for (struct store_walk *walk = store->walks; walk != NULL; walk = walk->next)
         if (walk->handle == group->metric && walk->ahead != NULL)
@@ -339,7 +342,6 @@ static void sweep_groups(struct store *store, unsigned slot, struct stored_metri
     for (struct group *group = atomic_load_explicit(&metric->groups, memory_order_acquire); group != NULL;) {
         struct group *next = atomic_load_explicit(&group->next, memory_order_acquire);
         long none = 0;
-        cut_removed(store, group);
         if (epoch_reserve(&store->epochs, slot, 1) &&
             atomic_compare_exchange_strong_explicit(&group->series, &none, -1, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
@@ -356,6 +358,7 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
 {
     adopt_new(metric); /* or the next sweep does */
     size_t kept = 0;
+    struct group *to_cut = NULL;
     for (size_t i = 0; i < metric->known_count; i++) {
         struct series *series = metric->known[i];
         /* The value and the series.  If memory is short they stay until the next sweep; so do groups and metrics. */
@@ -367,13 +370,16 @@ static void sweep_metric(struct store *store, unsigned slot, struct stored_metri
         LIST_CUT(bucket_of(&store->buckets, series->hash), series, next_in_bucket);
         buckets_release(&store->buckets, series->hash);
         atomic_fetch_add_explicit(&store->expired, 1, memory_order_relaxed);
-        note_removed(series);
+        note_removed(series, &to_cut);
         count_release(&series->group->series);
         epoch_retire(&store->epochs, slot, series, sizeof *series, series_free);
         count_release(&metric->series);
         note_removal(store, metric, kept);
     }
     metric->known_count = kept;
+    /* Not by the metric's list of groups: one that is being made may have series before it stands there. */
+    for (; to_cut != NULL; to_cut = to_cut->next_to_cut)
+        cut_removed(store, to_cut);
     sweep_groups(store, slot, metric);
     /* After a peak the list is given back as well. */
     if (kept < metric->known_capacity / 4) {

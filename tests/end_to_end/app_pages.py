@@ -8,6 +8,7 @@ from harness import test
 from pages import filled
 from scraping import Prometheus
 from support.checks import check, equal
+from support.cloud_foundry import HEADERS, App
 from support.exporter import AUTH_METRICS, METRICS_PASSWORD
 from support.exposition import Page
 from support.lines import gauge, ingest, line, router_error
@@ -263,3 +264,27 @@ def page_of_one_app_costs_what_it_shows(context):
     for target in ("/v1/apps/small/metrics", "/singleTargetMetrics/small/web.1", "/promregatorMetrics"):
         part = fastest(server, target)
         check(context.sanitizer is not None or part < whole / 5, "%s takes %.1f ms, the whole %.1f ms", target, part * 1e3, whole * 1e3)
+
+
+@test
+def pages_of_cloud_foundry(context):
+    server = context.server()
+    shop, dev = App(), App(guid="6460bea4-c300-46a2-a6c2-3aa2fb271c86", space="dev")
+    for app, number in ((shop, 1), (dev, 2)):
+        body = b"".join(app.gauge(index, "run-%d" % index, name, 10 * number + index, unit) for index in (0, 1) for name, unit in (("memory", "bytes"), ("depth", "")))
+        body += app.of_instance("RTR/1", 0, "run-0", text='%s.example.com - [2026-02-03T04:05:06.000000000Z] "GET / HTTP/1.1" 200 0 12 "-" "curl" "10.0.0.1:1" "10.0.0.2:2" '
+                                'response_time:0.01 gorouter_time:0.0001 app_index:"0"' % app.space)
+        server.post(body, None, HEADERS)
+    for target in ("acme/prod/shop", shop.guid, "prod.example.com", "acme%2Fprod%2Fshop"):
+        one = page(server, "/v1/apps/%s/metrics" % target)
+        equal(apps(one), {"acme/prod/shop"}, "the apps on the page of %s" % target)
+        equal(sorted(value for _, value in one.select("cf_container_memory_bytes")), [10, 11], "memory of its instances")
+        check(one.select("cf_router_requests_total"), "no requests on the page of %s", target)
+    equal(page(server, "/v2/apps/%s/only-app-metrics" % dev.guid).names() - {"cf_app_depth"}, set(), "what else stands beside what the app reports")
+    path = "/singleTargetMetrics/%s/1" % dev.guid
+    found = {element["labels"]["__metrics_path__"]: element["labels"] for element in discover(server)[:-1]}
+    equal(sorted(found), sorted("/singleTargetMetrics/%s/%d" % (app.guid, index) for app in (shop, dev) for index in (0, 1)), "the targets")
+    equal(found[path], {"__metrics_path__": path, PREFIX + "path": path, PREFIX + "orgName": "acme", PREFIX + "spaceName": "dev", PREFIX + "applicationName": "shop",
+                        PREFIX + "applicationId": dev.guid, PREFIX + "instanceNumber": "1", PREFIX + "instanceId": dev.guid + ":1"}, "the labels of an instance")
+    equal([value for _, value in page(server, path).select("cf_container_memory_bytes")], [21], "memory of one instance")
+    equal(get(server, "/singleTargetMetrics/%s/2" % dev.guid).status, 404, "an instance that there is not")
