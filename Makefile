@@ -111,6 +111,11 @@ conformance: build ## the conformance cases
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
+ATTACK_REQUESTS ?= 1000000
+.PHONY: attack
+attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
+	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
