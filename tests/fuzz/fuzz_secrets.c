@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buffer document = {0}, mistakes = {0};
     write_document(&document, (struct slice){(const char *)data, size});
-    struct slice text = {document.at, document.length};
+    struct slice text = {size > 0 ? document.at : "", document.length};
     struct configuration *file = configuration_parse(text, "CONFIG", PASSWORDS_WITH_SHARED, &mistakes);
     REQUIRE((file == NULL) == (mistakes.length > 0));
     if (holds((struct slice){mistakes.at, mistakes.length}, SECRET))
