@@ -338,8 +338,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};
-    const char *body = batch->body.length > 0 ? batch->body.at : ""; /* an empty one may be nowhere */
-    run->hashes = (struct scan_ahead){body, body + batch->body.length, NULL};
+    run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     procids_start(&run->procids);

@@ -4,6 +4,8 @@
  * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
 #include <stdio.h>
 #include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/gzip.h"
@@ -82,7 +84,7 @@ static bool take_body(const struct post *post)
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
     struct batch batch = {
-        .body = post->body,
+        .body = post->body.length > 0 ? post->body : SLICE(""), /* which may be at no address */
         .received = request->entity.len,
         .app = app,
         .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
@@ -345,7 +347,9 @@ static bool wait_for_password(const struct post *post, struct verification *veri
     }
     ticket->of_verifier.done = on_verified;
     ticket->worker = worker;
-    if (!verifier_submit(worker->server->verifier, verification, &ticket->of_verifier)) {
+    struct address source = address_subscriber(&connection_of(post->request)->client);
+    if (!verifier_submit(worker->server->verifier, verification, XXH3_64bits(&source, sizeof source),
+                         &ticket->of_verifier)) {
         free(ticket);
         return false;
     }
