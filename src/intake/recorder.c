@@ -27,12 +27,18 @@ static int64_t line_time(struct recorder *recorder)
 
 /* ---- processes ---- */
 
+/* Are what a family starts apps and processes of this platform? */
+static bool starts_here(const struct recorder *recorder, int id)
+{
+    return families[id]->cloud_foundry == (recorder->context->cf != NULL);
+}
+
 static void record_zeros(struct recorder *recorder, struct slice process, entity_id entity)
 {
     if (!entities_wants_zeros(recorder->settings.entities, entity, ENTITY_FAMILY_ZEROS, recorder->batch.now))
         return;
     for (int id = 0; id < FAMILY_COUNT; id++)
-        if (families[id]->start_process != NULL)
+        if (families[id]->start_process != NULL && starts_here(recorder, id))
             families[id]->start_process(process, recorder->context, &recorder->output);
 }
 
@@ -44,7 +50,7 @@ void recorder_start_app(struct recorder *recorder)
         return;
     for (int id = 0; id < FAMILY_COUNT; id++) {
         recorder_line(recorder, &nothing, PROCIDS_MAX, (enum family_id)id);
-        if (families[id]->start_app != NULL)
+        if (families[id]->start_app != NULL && starts_here(recorder, id))
             families[id]->start_app(recorder->context, &recorder->output);
     }
 }
@@ -167,7 +173,7 @@ static bool is_reserved(const struct identity *identity)
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
  * the app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
 static size_t add_fixed_labels(const struct recorder *recorder, const struct sample *sample,
-                               struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX])
+                               struct label all[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX])
 {
     const struct metric *metric = sample->metric;
     bool chosen = metric_is_chosen(metric);
@@ -191,7 +197,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     bool self = sample->metric != NULL && sample->metric->self;
     if (recorder->batch.label_count == 0 || self || sample->label_count > IDENTITY_LABELS_MAX)
         return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
-    struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX];
+    struct label all[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX];
     size_t count = add_fixed_labels(recorder, sample, all);
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }
