@@ -215,6 +215,9 @@ void client_begin_request(struct connection *connection, const struct request_he
 /* May a request of this role be looked at, by who its client is?  As routes_admit(). */
 enum admission client_admit(struct connection *connection, enum http_role role, struct response *response);
 
+/* The address of who sends the present request, as a hash; of IPv6 its /64. */
+uint64_t client_source(const struct connection *connection);
+
 /* The credentials of a request were right. */
 void client_succeeded(struct connection *connection);
 

@@ -4,8 +4,6 @@
  * while another thread takes the same batch (a sender that gave up waiting sends it again on another connection). */
 #include <stdio.h>
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/gzip.h"
@@ -378,8 +376,7 @@ static bool wait_for_password(const struct post *post, struct verification *veri
     }
     ticket->of_verifier.done = on_verified;
     ticket->worker = worker;
-    struct address source = address_subscriber(&connection_of(post->request)->client);
-    if (!verifier_submit(worker->server->verifier, verification, XXH3_64bits(&source, sizeof source),
+    if (!verifier_submit(worker->server->verifier, verification, client_source(connection_of(post->request)),
                          &ticket->of_verifier)) {
         free(ticket);
         return false;
