@@ -114,6 +114,11 @@ alerts: ## each alert of docker/prometheus fires when it should and is silent wh
 end-to-end: build ## the program and a real Prometheus
 	$(Q)tests/end_to_end/run --program $(BUILD)/drain_exporter $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
+ATTACK_REQUESTS ?= 1000000
+.PHONY: attack
+attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
+	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
@@ -212,7 +217,7 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 	$(Q)for target in $(FUZZ_TARGETS); do $(BUILD)/replay_$$target tests/fuzz/corpus/$$target || exit 1; done
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
-FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
+FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
 FUZZ_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
 $(BUILD)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
@@ -221,7 +226,11 @@ $(BUILD)/fuzz/objects/%.o: %.c
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
--include $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
+# This one needs all of the program but its commands.
+FUZZ_SERVER_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(filter-out $(MODULE_SOURCES) src/main.c src/commands/%,$(SOURCES)))
+$(BUILD)/fuzz/fuzz_server: $(FUZZ_SERVER_OBJECTS)
+
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_SERVER_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECONDS (60) for each target
 	$(Q)for target in $(FUZZ_TARGETS); do \

@@ -63,18 +63,19 @@ struct connection {
     h2o_linklist_t link; /* among the worker's; first */
     struct worker *worker;
     h2o_socket_t *socket;
-    uint64_t changed;       /* when a request was last begun or answered */
-    uint64_t requests;      /* that reached a handler */
-    uint64_t requests_seen; /* by the last check */
-    uint64_t partial_since; /* when a check first found the present request incomplete; 0: it did not */
-    bool responding;        /* a response is being prepared or sent */
-    bool waiting;           /* for something without which there can be no response */
-    bool authenticated;     /* it has sent a password that was right; until then it is a stranger's */
-    bool inside;            /* it came in by METRICS_LISTEN_ADDRESS */
-    bool reserved;          /* it took a reserved place: for one request, which may not be a batch */
-    bool ended;             /* it was shut down, and libh2o has not noticed yet */
-    bool admitted;          /* the present request was let in before its body */
-    SSL_CTX *tls;           /* a reference; NULL: none */
+    uint64_t changed;         /* when a request was last begun or answered */
+    uint64_t requests;        /* that reached a handler */
+    uint64_t requests_seen;   /* by the last check */
+    uint64_t partial_since;   /* when a check first found the present request incomplete; 0: it did not */
+    bool responding;          /* a response is being prepared or sent */
+    bool waiting;             /* for something without which there can be no response */
+    bool authenticated;       /* it has sent a password that was right; until then it is a stranger's */
+    bool inside;              /* it came in by METRICS_LISTEN_ADDRESS */
+    bool reserved;            /* it took a reserved place: for one request, which may not be a batch */
+    bool ended;               /* it was shut down, and libh2o has not noticed yet */
+    bool admitted;            /* the present request was let in before its body */
+    struct scrape_hold *page; /* that it is being sent; NULL: none */
+    SSL_CTX *tls;             /* a reference; NULL: none */
     struct trust trust;
     bool certified;   /* it has a certificate of TLS_CLIENT_CA_FILE */
     bool counted;     /* among the connections of its peer's address */
@@ -213,6 +214,9 @@ void client_begin_request(struct connection *connection, const struct request_he
 
 /* May a request of this role be looked at, by who its client is?  As routes_admit(). */
 enum admission client_admit(struct connection *connection, enum http_role role, struct response *response);
+
+/* The address of who sends the present request, as a hash; of IPv6 its /64. */
+uint64_t client_source(const struct connection *connection);
 
 /* The credentials of a request were right. */
 void client_succeeded(struct connection *connection);

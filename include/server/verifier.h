@@ -3,12 +3,13 @@
  * and all sixteen are told.
  *
  * ORDER   One at a time.  Users take turns, so that nobody who guesses at one user's password delays another user.  Of
- *         one user that password comes first that most requests wait for, then the one that has waited longest: many
- *         connections with one password are a sender, and many passwords are guesses.  Decoys, who stand for names
+ *         one user addresses take turns; of the passwords of others than the last one that comes first that most
+ * requests wait for, then the one that has waited longest: many connections with one password are a sender, and many
+ *         passwords are guesses.  Decoys, who stand for names
  *         that nobody has, have their turn if no user has: inventing names delays nobody by more than one verification.
- * BOUNDS  At most 16 passwords of a user and 1024 in all wait.  After a wrong one the next password of that user waits
- *         until half a second has passed since that one was begun, so that guessing takes only so much of the machine.
- *         A limit on who may guess how often belongs in verifier_submit(). */
+ * BOUNDS  At most 16 passwords of a user, 4 of them from one address, and 1024 in all wait.  After a wrong one the next
+ * password of that user waits until half a second has passed since that one was begun, so that guessing takes only so
+ * much of the machine. A limit on who may guess how often belongs in verifier_submit(). */
 #ifndef VERIFIER_H
 #define VERIFIER_H
 
@@ -29,9 +30,10 @@ struct verifier_ticket {
     struct verifier_ticket *next; /* the verifier's */
 };
 
-/* Have it verified.  It becomes the verifier's, also on failure.  False if too many wait or memory is short.  Any
- * thread. */
-bool verifier_submit(struct verifier *verifier, struct verification *verification, struct verifier_ticket *ticket);
+/* Have it verified; source is the address that it comes from, as a hash.  It becomes the verifier's, also on failure.
+ * False if too many wait or memory is short.  Any thread. */
+bool verifier_submit(struct verifier *verifier, struct verification *verification, uint64_t source,
+                     struct verifier_ticket *ticket);
 
 /* Wait no longer.  False if it is too late: done was called, or is about to be.  Any thread. */
 bool verifier_cancel(struct verifier *verifier, struct verifier_ticket *ticket);

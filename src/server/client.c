@@ -1,4 +1,7 @@
 /* Who is at the other end of a connection, and what that address may do. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "server/http_internal.h"
 #include "server/proxy_header.h"
@@ -144,6 +147,12 @@ enum admission client_admit(struct connection *connection, enum http_role role, 
 }
 
 /* ---- credentials ---- */
+
+uint64_t client_source(const struct connection *connection)
+{
+    struct address source = address_subscriber(&connection->client);
+    return XXH3_64bits(&source, sizeof source);
+}
 
 void client_succeeded(struct connection *connection)
 {

@@ -30,6 +30,8 @@ static void unlink_node(h2o_linklist_t *node)
 
 static struct slice waiting_of(const struct gate *gate)
 {
+    if (gate->waiting.length == gate->waiting_from)
+        return SLICE(""); /* it may never have held anything */
     return (struct slice){gate->waiting.at + gate->waiting_from, gate->waiting.length - gate->waiting_from};
 }
 

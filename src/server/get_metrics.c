@@ -12,6 +12,8 @@
 
 enum {
     SCRAPES_MAX = 16, /* that wait or are being sent, for each worker */
+    STALLED = 100,    /* milliseconds after which a piece that is not taken makes place for others */
+    TRIES_MAX = 50,   /* to begin a page while all pages hold too much: those given up are gone after a few */
 };
 
 /* What was asked of the maintenance thread; it outlives the request of HTTP. */
@@ -34,7 +36,10 @@ struct scrape_hold {
     struct worker *worker;
     struct connection *connection;
     const char *path; /* as it is counted */
+    uint64_t since;   /* when piece was given to libh2o, milliseconds */
     bool started;     /* the response */
+    bool displaced;   /* it is not counted any more */
+    unsigned tries;   /* that have failed */
 };
 
 enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
@@ -102,7 +107,8 @@ static void end_scrape(struct scrape_hold *hold, bool complete)
 static void on_scrape_gone(void *memory)
 {
     struct scrape_hold *hold = memory;
-    hold->worker->scrapes--;
+    hold->worker->scrapes -= !hold->displaced;
+    hold->connection->page = NULL;
     hold->connection->responding = false;
     hold->connection->changed = clock_monotonic();
     end_scrape(hold, false);
@@ -143,9 +149,52 @@ static void start_response(struct scrape_hold *hold)
     h2o_start_response(request, &hold->generator);
 }
 
+/* Give up the page whose piece has not been taken for longest; false if each goes on. */
+static bool displace_page(struct worker *worker)
+{
+    struct scrape_hold *chosen = NULL;
+    for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
+        struct scrape_hold *hold = H2O_STRUCT_FROM_MEMBER(struct connection, link, at)->page;
+        if (hold != NULL && hold->piece != NULL && !hold->displaced && (chosen == NULL || hold->since < chosen->since))
+            chosen = hold;
+    }
+    if (chosen == NULL || clock_monotonic() - chosen->since < STALLED)
+        return false;
+    chosen->displaced = true;
+    worker->scrapes--;
+    worker_end_connection(chosen->connection);
+    return true;
+}
+
+/* All pages hold too much for a further one: give up one that nobody reads, and ask again. */
+static bool try_again(struct scrape_hold *hold)
+{
+    const struct page_request *refused = &hold->scrape->page_request;
+    if (!refused->busy || hold->started || hold->tries++ == TRIES_MAX)
+        return false;
+    if (!displace_page(hold->worker) && hold->tries == 1)
+        return false;
+    struct scrape *scrape = calloc(1, sizeof *scrape);
+    if (scrape == NULL)
+        return false;
+    scrape->page_request = (struct page_request){.selection = refused->selection,
+                                                 .gzip = refused->gzip,
+                                                 .scraper = refused->scraper,
+                                                 .deliver = on_piece,
+                                                 .release = on_release};
+    scrape->worker = hold->worker;
+    end_scrape(hold, false);
+    scrape->hold = hold;
+    hold->scrape = scrape;
+    ask(scrape);
+    return true;
+}
+
 /* There is no piece. */
 static void refuse(struct scrape_hold *hold)
 {
+    if (try_again(hold))
+        return;
     bool busy = hold->scrape->page_request.busy;
     end_scrape(hold, false);
     if (hold->started) /* the scraper sees that the page has no end */
@@ -162,6 +211,7 @@ static void send_piece(struct scrape_hold *hold)
     struct page_piece *piece = hold->scrape->piece;
     hold->scrape->has_come = false;
     hold->piece = piece;
+    hold->since = clock_monotonic();
     if (piece == NULL) {
         refuse(hold);
         return;
@@ -261,7 +311,8 @@ void get_self_page(h2o_req_t *request, struct slice query)
 void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection)
 {
     struct worker *worker = worker_of(request);
-    struct scrape *scrape = worker->scrapes < SCRAPES_MAX ? calloc(1, sizeof *scrape) : NULL;
+    bool has_place = worker->scrapes < SCRAPES_MAX || displace_page(worker);
+    struct scrape *scrape = has_place ? calloc(1, sizeof *scrape) : NULL;
     if (scrape == NULL) {
         response_send_text(request, path, 503, "Service Unavailable", "too many scrapes at a time\n");
         return;
@@ -274,6 +325,7 @@ void get_metrics_respond(h2o_req_t *request, const char *path, const struct page
                                  .connection = connection_of(request),
                                  .path = path};
     hold->connection->responding = true;
+    hold->connection->page = hold;
     worker->scrapes++;
     scrape->page_request.selection = *selection;
     scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));

@@ -142,7 +142,8 @@ static bool wait_for_password(struct asking *asking, struct verification *verifi
     ticket->of_verifier.done = on_verified;
     ticket->worker = asking->worker;
     ticket->asking = asking; /* the answer is read on this thread, so not before all is set */
-    if (!verifier_submit(asking->worker->server->verifier, verification, &ticket->of_verifier)) {
+    if (!verifier_submit(asking->worker->server->verifier, verification, client_source(asking->connection),
+                         &ticket->of_verifier)) {
         free(ticket);
         return false;
     }

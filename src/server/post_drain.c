@@ -118,7 +118,7 @@ static bool take_body(const struct post *post)
                                       .describe = describe_app},
                                      post};
     struct batch batch = {
-        .body = post->body,
+        .body = post->body.length > 0 ? post->body : SLICE(""), /* which may be at no address */
         .received = request->entity.len,
         .app = app,
         .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
@@ -382,7 +382,8 @@ static bool wait_for_password(const struct post *post, struct verification *veri
     }
     ticket->of_verifier.done = on_verified;
     ticket->worker = worker;
-    if (!verifier_submit(worker->server->verifier, verification, &ticket->of_verifier)) {
+    if (!verifier_submit(worker->server->verifier, verification, client_source(connection_of(post->request)),
+                         &ticket->of_verifier)) {
         free(ticket);
         return false;
     }

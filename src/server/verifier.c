@@ -10,6 +10,7 @@
 enum {
     JOBS_MAX = 1024,
     USER_JOBS_MAX = 16,
+    SOURCE_JOBS_MAX = 4, /* of these */
     PAUSE = 500, /* milliseconds from the beginning of a verification that failed to the next one of that user */
 };
 
@@ -19,6 +20,7 @@ struct job {
     struct verification *verification;
     struct verifier_ticket *tickets;
     unsigned waiting; /* tickets */
+    uint64_t source;  /* of the first of them */
 };
 
 struct user {
@@ -27,7 +29,8 @@ struct user {
     bool is_decoy;
     struct job *jobs;
     unsigned job_count;
-    uint64_t not_before; /* when the next one may be begun, milliseconds of the monotonic clock */
+    uint64_t last_source; /* of the job that was run last */
+    uint64_t not_before;  /* when the next one may be begun, milliseconds of the monotonic clock */
 };
 
 struct verifier {
@@ -115,11 +118,17 @@ static void forget_users(struct verifier *verifier, uint64_t now)
 
 /* ---- the thread ---- */
 
+static bool is_better(const struct user *user, const struct job *job, const struct job *best)
+{
+    bool was_last = job->source == user->last_source, best_was_last = best->source == user->last_source;
+    return was_last != best_was_last ? best_was_last : job->waiting > best->waiting;
+}
+
 static struct job *best_job(const struct user *user)
 {
     struct job *best = user->jobs;
     for (struct job *job = user->jobs; job != NULL; job = job->next)
-        if (job->waiting > best->waiting)
+        if (is_better(user, job, best))
             best = job;
     return best;
 }
@@ -160,6 +169,7 @@ static void run_job(struct verifier *verifier, struct user *user)
     const struct account *user_account = user->account, *account = NULL;
     bool is_decoy = user->is_decoy;
     unlink_job(verifier, user, job);
+    user->last_source = job->source;
     move_to_end(verifier, user);
     pthread_mutex_unlock(&verifier->lock);
     uint64_t begun = clock_monotonic();
@@ -256,16 +266,26 @@ static bool join_job(struct verifier *verifier, const struct user *user, const s
     return job != NULL;
 }
 
+static unsigned count_of(const struct user *user, uint64_t source)
+{
+    unsigned count = 0;
+    for (const struct job *job = user->jobs; job != NULL; job = job->next)
+        count += job->source == source;
+    return count;
+}
+
 /* Make a job of it; false if there are too many.  With the lock held. */
-static bool add_job(struct verifier *verifier, struct user *user, struct verification *verification,
+static bool add_job(struct verifier *verifier, struct user *user, struct verification *verification, uint64_t source,
                     struct verifier_ticket *ticket)
 {
-    if (verifier->job_count >= JOBS_MAX || user->job_count >= USER_JOBS_MAX)
+    if (verifier->job_count >= JOBS_MAX || user->job_count >= USER_JOBS_MAX ||
+        count_of(user, source) >= SOURCE_JOBS_MAX)
         return false;
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL)
         return false;
     job->verification = verification;
+    job->source = source;
     add_ticket(job, ticket);
     struct job **end = &user->jobs;
     while (*end != NULL)
@@ -277,12 +297,13 @@ static bool add_job(struct verifier *verifier, struct user *user, struct verific
     return true;
 }
 
-bool verifier_submit(struct verifier *verifier, struct verification *verification, struct verifier_ticket *ticket)
+bool verifier_submit(struct verifier *verifier, struct verification *verification, uint64_t source,
+                     struct verifier_ticket *ticket)
 {
     pthread_mutex_lock(&verifier->lock);
     struct user *user = find_user(verifier, verification_user(verification), verification_is_of_decoy(verification));
     bool joined = user != NULL && join_job(verifier, user, verification, ticket);
-    bool added = user != NULL && !joined && add_job(verifier, user, verification, ticket);
+    bool added = user != NULL && !joined && add_job(verifier, user, verification, source, ticket);
     pthread_mutex_unlock(&verifier->lock);
     if (!added)
         verification_free(verification);

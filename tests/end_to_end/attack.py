@@ -9,8 +9,10 @@ import subprocess
 import time
 
 from harness import in_threads, test
+from siege import siege
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, Exporter
+from support.hostile import ambiguous_requests
 from support.http_client import basic
 from support.lines import gauge, ingest
 from support.ports import free_port
@@ -198,6 +200,27 @@ def input_memory_is_bounded(context):
     equal(page.total("drain_exporter_batches_total"), 17, "batches taken")
 
 
+@test
+def unread_pages_shut_no_scraper_out(context):
+    """Who has the password of metrics and does not read makes place for who does."""
+    server = context.server(WORKERS=2)
+    for batch in range(20):
+        server.post(ingest([gauge("g_%d_%d" % (batch, i), 1, label="x" * 250) for i in range(200)]), "app")
+    for batch in range(24):
+        server.post(b"".join(ingest([gauge("h_%d" % i, 1, batch=batch, line=line, label="x" * 250) for i in range(50)]) for line in range(20)), "other")
+    unread = []
+    try:
+        for _ in range(60):
+            unread.append(Raw(server))
+            unread[-1].send(METRICS)
+        # They are given up once they have not read for a moment.
+        wait_for(lambda: all(server.request("GET", "/metrics", AUTH_METRICS).status == 200 for _ in range(10)), "scrapes beside unread pages", 5)
+    finally:
+        for raw in unread:
+            raw.close()
+    check(len(server.scrape().body) > 6 << 20, "the page is so small that it need not be read")
+
+
 # ---- smuggling ----
 
 @test
@@ -206,14 +229,7 @@ def ambiguous_requests_are_refused(context):
     server = context.server()
     start = "POST /drain?app_name=outer HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n" % AUTH_DRAIN["Authorization"]
     hidden = head_of("POST", "/drain?app_name=smuggled", {**AUTH_DRAIN, "Content-Length": "0"}).decode()
-    cases = [start + header + "\r\n\r\n0\r\n\r\n" for header in (
-        "Content-Length: 5\r\n \nTransfer-Encoding: chunked", "Content-Length: 5\r\n 5", "Content-Length: 5\r\n\tX: y", "Content-Length: 5\nTransfer-Encoding: chunked",
-        "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5", "Content-Length: +5", "Content-Length: 0x5", "Content-Length: 5\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nContent-Length: 5", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked, identity",
-        "Transfer-Encoding:\x0bchunked", "Transfer-Encoding : chunked", "Content-Length : 5", "X: y\rContent-Length: 5", "Host: y\r\nContent-Length: 5", "X: y\n\nContent-Length: 5")]
-    cases += [start + "Transfer-Encoding: chunked\r\n\r\n" + chunks for chunks in (
-        "0x5\r\nabcde\r\n0\r\n\r\n", "5\nabcde\r\n0\r\n\r\n", "5\r\nabcde\n0\r\n\r\n", "5 5\r\nabcde\r\n0\r\n\r\n", "+5\r\nabcde\r\n0\r\n\r\n", "5\r\nabcdefg\r\n0\r\n\r\n", "0\r\nT: x\n\n", "5;a\nb\r\nabcde\r\n0\r\n\r\n")]
-    cases += ["POST /drain HTTP/1.1\r\nAuthorization: %s\r\nContent-Length: 0\r\n\r\n" % AUTH_DRAIN["Authorization"]]
+    cases = ambiguous_requests(start)
     for case in cases:
         with Raw(server, timeout=5) as raw:
             raw.send(case + hidden)
@@ -457,3 +473,30 @@ def tls_follows_its_files(context):
             raise Failure("%r is spoken" % (raw.socket.cipher(),))
     except (ssl.SSLError, ConnectionError):
         pass
+
+
+# ---- all at once ----
+
+def besiege(context, plan):
+    """A short part of make attack: see tests/siege/siege.py."""
+    cert, key = certificate(context)
+    figures = siege.siege(context.program, context.folder, plan, 6, tls=(cert, key, client(cert)), sanitizer=context.sanitizer)
+    check(figures["total"] > 1000, "only %d hostile requests", figures["total"])
+
+
+@test
+def the_honest_are_served_during_all_attacks(context):
+    """At the default limits."""
+    besiege(context, siege.PLANS[0])
+
+
+@test
+def the_honest_are_served_during_all_attacks_on_little(context):
+    """With half a GiB, TLS, and a log that nobody reads."""
+    besiege(context, siege.PLANS[1])
+
+
+@test
+def the_honest_are_served_during_all_attacks_on_a_proxy(context):
+    """Behind a balancer that speaks PROXY, for attackers and honest clients alike."""
+    besiege(context, siege.PLANS[2])

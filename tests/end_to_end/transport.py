@@ -7,6 +7,8 @@ import subprocess
 import time
 
 from harness import Skip, in_threads, test
+from support import certificates
+from support.certificates import client
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS
 from support.lines import gauge, ingest
@@ -150,20 +152,7 @@ def readers_that_do_not_read(context):
 def certificate(context, days=2):
     if shutil.which("openssl") is None:
         raise Skip("there is no openssl")
-    cert, key = os.path.join(context.folder, "cert.pem"), os.path.join(context.folder, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
-    return cert, key
-
-
-def client(cert, lowest=ssl.TLSVersion.TLSv1_2, highest=ssl.TLSVersion.MAXIMUM_SUPPORTED, alpn=()):
-    tls = ssl.create_default_context(cafile=cert)
-    tls.check_hostname = False
-    tls.set_ciphers("ALL:@SECLEVEL=0")
-    tls.minimum_version, tls.maximum_version = lowest, highest
-    if alpn:
-        tls.set_alpn_protocols(list(alpn))
-    return tls
+    return certificates.certificate(context.folder, days)
 
 
 @test

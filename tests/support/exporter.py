@@ -48,7 +48,7 @@ class Exporter(Server):
 
     def scrape(self, headers=None):
         answer = self.request("GET", "/metrics", {**AUTH_METRICS, **(headers or {})})
-        check(answer.status == 200, "GET /metrics answered %d", answer.status)
+        check(answer.status == 200, "GET /metrics answered %d: %r", answer.status, answer.body[:60])
         if answer.header("content-encoding") == "gzip":
             answer.body = gzip.decompress(answer.body)
         return answer

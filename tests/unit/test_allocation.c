@@ -613,7 +613,7 @@ static bool verify(struct accounts *accounts, struct verifier *verifier)
     assert_true(result == ACCOUNTS_PENDING || result == ACCOUNTS_NO_MEMORY);
     struct verified verified = {
         .ticket.done = on_verified, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    if (result != ACCOUNTS_PENDING || !verifier_submit(verifier, verification, &verified.ticket))
+    if (result != ACCOUNTS_PENDING || !verifier_submit(verifier, verification, 0, &verified.ticket))
         return false;
     pthread_mutex_lock(&verified.lock);
     while (!verified.is_done)

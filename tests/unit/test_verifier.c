@@ -71,12 +71,19 @@ static enum accounts_result look(const char *pair, struct verification **verific
     return accounts_check(accounts, (struct slice){header, (size_t)length}, &account, verification);
 }
 
-static bool submit(struct waiter *waiter, const char *pair)
+static bool submit_from(uint64_t source, struct waiter *waiter, const char *pair)
 {
     struct verification *verification;
     assert_int_equal(look(pair, &verification), ACCOUNTS_PENDING);
     *waiter = (struct waiter){.ticket.done = on_done};
-    return verifier_submit(verifier, verification, &waiter->ticket);
+    return verifier_submit(verifier, verification, source, &waiter->ticket);
+}
+
+/* Each from an address of its own. */
+static bool submit(struct waiter *waiter, const char *pair)
+{
+    static uint64_t source = 1000;
+    return submit_from(source++, waiter, pair);
 }
 
 /* Let the verifier be busy until open_gate(): the first answer. */
@@ -86,7 +93,7 @@ static void close_gate(struct waiter *waiter)
     assert_int_equal(look("gate:secret", &verification), ACCOUNTS_PENDING);
     *waiter = (struct waiter){.ticket.done = on_done_at_gate};
     gate_is_open = false;
-    assert_true(verifier_submit(verifier, verification, &waiter->ticket));
+    assert_true(verifier_submit(verifier, verification, 1, &waiter->ticket));
     wait_for_answers(1);
 }
 
@@ -157,6 +164,31 @@ static void users_take_turns(void **state)
     assert_int_equal(one_again.result, ACCOUNTS_ALLOWED);
     assert_int_equal(two.result, ACCOUNTS_ALLOWED);
     assert_int_equal(guesses[0].result, ACCOUNTS_DENIED);
+}
+
+/* Who guesses from one address holds up nobody at another one, however many connections have one of the guesses. */
+static void addresses_take_turns(void **state)
+{
+    (void)state;
+    struct waiter gate, guesses[4], popular[8], more, one;
+    char pair[32];
+    close_gate(&gate);
+    for (int i = 0; i < 4; i++) {
+        sprintf(pair, "one:guess-%d", i);
+        assert_true(submit_from(1, &guesses[i], pair));
+    }
+    for (int i = 0; i < 8; i++)
+        assert_true(submit_from(1, &popular[i], "one:guess-1"));
+    assert_false(submit_from(1, &more, "one:guess-4"));
+    assert_true(submit_from(2, &one, "one:secret"));
+    open_gate();
+    wait_for_answers(11); /* the gate, nine with a guess, one */
+    assert_int_equal(one.position, 11);
+    assert_int_equal(one.result, ACCOUNTS_ALLOWED);
+    for (int i = 0; i < 4; i++)
+        verifier_cancel(verifier, &guesses[i].ticket);
+    verifier_stop(verifier); /* so that none is told later */
+    verifier = NULL;
 }
 
 /* All names that nobody has share few turns, which come after those of users. */
@@ -251,7 +283,7 @@ static void *submit_often(void *argument)
         struct verification *verification;
         waiter->ticket.done = on_done;
         bool waits = look("two:secret", &verification) == ACCOUNTS_PENDING &&
-                     verifier_submit(verifier, verification, &waiter->ticket) &&
+                     verifier_submit(verifier, verification, 1, &waiter->ticket) &&
                      !(i % 2 == 0 && verifier_cancel(verifier, &waiter->ticket));
         pthread_mutex_lock(&lock);
         while (waits && waiter->position == 0)
@@ -279,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_verification_for_all, start, stop),
         cmocka_unit_test_setup_teardown(users_take_turns, start, stop),
+        cmocka_unit_test_setup_teardown(addresses_take_turns, start, stop),
         cmocka_unit_test_setup_teardown(strangers_come_last, start, stop),
         cmocka_unit_test_setup_teardown(guesses_are_bounded, start, stop),
         cmocka_unit_test_setup_teardown(cancelling, start, stop),
