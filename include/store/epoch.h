@@ -58,6 +58,18 @@ bool epoch_reserve(struct epochs *epochs, unsigned slot, size_t count);
  * about how many bytes that frees, below 2^31; see epoch_should_quiesce().  Inside only, and after epoch_reserve(). */
 void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item));
 
+/* The same for a block of EPOCH_BLOCK bytes that malloc() gave: when nobody can hold it, the slot keeps it, and
+ * epoch_take_block() gives it again.  To free it and to ask for another one took 250 instructions. */
+enum { EPOCH_BLOCK = 32 };
+void epoch_retire_block(struct epochs *epochs, unsigned slot, void *block);
+
+/* Another such block, which the caller may free(), retire or give back; NULL if memory is short.  This slot's thread.
+ */
+void *epoch_take_block(struct epochs *epochs, unsigned slot);
+
+/* Give back a block that nobody else has seen. */
+void epoch_give_block(struct epochs *epochs, unsigned slot, void *block);
+
 /* Has the slot retired so much, since it entered, that it should leave and enter again? */
 bool epoch_should_quiesce(const struct epochs *epochs, unsigned slot);
 

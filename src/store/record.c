@@ -182,9 +182,38 @@ static bool adds(const struct store *store, const struct series *series, const s
            !is_level_of_two(store, series, report, old->time, update->time);
 }
 
+_Static_assert(sizeof(struct value) == EPOCH_BLOCK, "a plain value is a block");
+
+/* A copy of a plain value: most values are one, and are replaced by one. */
+static struct value *copy_plain(struct store *store, unsigned slot, const struct value *value)
+{
+    struct value *copied = epoch_take_block(&store->epochs, slot);
+    if (copied != NULL)
+        *copied =
+            (struct value){.time = value->time, .seen = value->seen, .number = value->number, .type = value->type};
+    return copied;
+}
+
+/* Retire a value that was replaced, or drop one that nobody has seen. */
+static void retire_value(struct store *store, unsigned slot, struct value *value)
+{
+    if (value_is_plain(value))
+        epoch_retire_block(&store->epochs, slot, value);
+    else
+        epoch_retire(&store->epochs, slot, value, value_bytes(value), free);
+}
+
+static void drop_value(struct store *store, unsigned slot, struct value *value)
+{
+    if (value_is_plain(value))
+        epoch_give_block(&store->epochs, slot, value);
+    else
+        free(value);
+}
+
 /* Make the value that follows an old one.  over: that counts no more. */
-static enum store_result make_next(const struct store *store, const struct series *series, const struct value *old,
-                                   bool over, const struct report *report, struct value **next)
+static enum store_result make_next(struct store *store, unsigned slot, const struct series *series,
+                                   const struct value *old, bool over, const struct report *report, struct value **next)
 {
     const struct value *update = report->update;
     bool added = !over && adds(store, series, old, report);
@@ -198,8 +227,11 @@ static enum store_result make_next(const struct store *store, const struct serie
     if (!over && !added && update->time < old->time)
         return STORE_OUTDATED;
     bool continues = !over && value_continues(old, update);
-    bool too_large;
-    *next = value_merge(added || continues ? old : NULL, update, &too_large);
+    bool too_large = false;
+    if (value_is_plain(update) && !added)
+        *next = copy_plain(store, slot, update);
+    else
+        *next = value_merge(added || continues ? old : NULL, update, &too_large);
     if (*next == NULL)
         return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
     return STORE_RECORDED;
@@ -241,7 +273,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
             return STORE_OUTDATED;
         }
         struct value *next;
-        enum store_result result = make_next(store, series, old, over, report, &next);
+        enum store_result result = make_next(store, slot, series, old, over, report, &next);
         if (result != STORE_RECORDED)
             return result;
         long more = added_weight(series, old, next);
@@ -249,11 +281,11 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                      ? limits_check_growth(store, series->group, series_account(series), (unsigned)more)
                      : STORE_CREATED;
         if (result != STORE_CREATED) {
-            free(next);
+            drop_value(store, slot, next);
             return result;
         }
         if (more > 0 && !limits_take(store, series->group, series_account(series), (unsigned)more)) {
-            free(next);
+            drop_value(store, slot, next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
             if (present == old)
                 return STORE_FULL;
@@ -266,12 +298,12 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                                                     memory_order_acquire)) {
             if (more < 0)
                 limits_charge(store, series->group, series_account(series), more);
-            epoch_retire(&store->epochs, slot, old, value_bytes(old), free);
+            retire_value(store, slot, old);
             return STORE_RECORDED;
         }
         if (more > 0)
             limits_charge(store, series->group, series_account(series), -more);
-        free(next);
+        drop_value(store, slot, next);
         old = expected;
     }
 }
