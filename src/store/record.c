@@ -308,10 +308,33 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
     }
 }
 
+bool store_report_again(struct store *store, unsigned slot, struct series *series, struct slice labels,
+                        const struct metric *metric, struct value *update, const struct store_terms *terms,
+                        enum store_result *result)
+{
+    if (!slice_equals(series_labels(series), labels) || !takes_reports(series, metric) ||
+        !epoch_reserve(&store->epochs, slot, 1))
+        return false;
+    update->seen = terms->now;
+    struct report report = {update, metric, terms, false};
+    bool dead = false;
+    *result = replace_value(store, slot, series, &report, &dead);
+    return !dead;
+}
+
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms)
 {
+    struct series *series;
+    return store_report(store, slot, identity, metric, update, incremental, terms, &series);
+}
+
+enum store_result store_report(struct store *store, unsigned slot, const struct identity *identity,
+                               const struct metric *metric, struct value *update, bool incremental,
+                               const struct store_terms *terms, struct series **found)
+{
+    *found = NULL;
     if ((incremental || update->type == VALUE_EXTERNAL_COUNTER) && !value_is_fit(update, incremental))
         return STORE_UNFIT;
     update->seen = terms->now;
@@ -330,8 +353,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                 return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
             struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
-            if (result == STORE_CREATED)
+            if (result == STORE_CREATED) {
+                *found = birth.created;
                 return result;
+            }
             free(first);
             if (result != STORE_RECORDED)
                 return result;
@@ -341,8 +366,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
         } else {
             bool dead = false;
             enum store_result result = replace_value(store, slot, series, &report, &dead);
-            if (!dead)
+            if (!dead) {
+                *found = result == STORE_RECORDED ? series : NULL;
                 return result;
+            }
         }
     }
 }
