@@ -78,6 +78,7 @@ struct recorder {
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
     unsigned values_until_quiesce;   /* 0: as soon as there is need */
+    unsigned reports;                /* in series that were known; see record_again() */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
 };
 

@@ -535,6 +535,9 @@ __attribute__((noinline)) static void record_anew(struct recorder *recorder, con
     quiesce_if_needed(recorder);
 }
 
+/* Numbers that replace others are small: that there are many is soon enough seen at each of these. */
+enum { REPORTS_A_LOOK = 32 };
+
 /* Record a sample in the series that its slot has; false, with nothing done, if it cannot be. */
 static bool record_again(struct recorder *recorder, const struct sample *sample, const struct label_text *text,
                          const struct cached_report *slot)
@@ -546,8 +549,12 @@ static bool record_again(struct recorder *recorder, const struct sample *sample,
     if (!store_report_again(settings->store, settings->slot, slot->series, (struct slice){text->text, text->length},
                             sample->metric, sample->value, &terms, &result))
         return false;
-    count_result(recorder, sample, result);
-    quiesce_if_needed(recorder);
+    if (result == STORE_RECORDED)
+        recorder->tally.recorded++;
+    else
+        count_result(recorder, sample, result);
+    if (++recorder->reports % REPORTS_A_LOOK == 0)
+        quiesce_if_needed(recorder);
     return true;
 }
 

@@ -3,14 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Something unlinked, to be released when no thread can hold it. */
-struct retired {
-    void *item;
-    void (*release)(void *item); /* NULL: keep the block */
-    uint32_t size;
-    uint32_t epoch; /* the low half of the one that it was retired at */
-};
-
 /* What a slot may have retired (bytes, these records included) before epoch_should_quiesce() says so. */
 enum { QUIESCE_BYTES = 4 << 20 };
 
@@ -21,21 +13,6 @@ enum { BLOCKS_MAX = 0 };
 #else
 enum { BLOCKS_MAX = 4096 };
 #endif
-
-struct block {
-    struct block *next;
-};
-
-struct epoch_slot {
-    _Alignas(64) atomic_uint_least64_t epoch; /* 0: outside */
-    struct retired *retired;                  /* oldest first; only the slot's thread touches these seven */
-    size_t retired_count;
-    size_t stamped_count; /* those of them that have their epoch */
-    size_t retired_capacity;
-    size_t retired_size;  /* the sizes of all of them */
-    struct block *blocks; /* to be used again */
-    unsigned block_count;
-};
 
 /* See FENCES. */
 static void full_fence(void)
@@ -63,7 +40,7 @@ bool epochs_start(struct epochs *epochs, unsigned slot_count)
 
 /* ---- blocks ---- */
 
-static void keep_block(struct epoch_slot *own, struct block *block)
+static void keep_block(struct epoch_slot *own, struct epoch_block *block)
 {
     if (own->block_count >= BLOCKS_MAX) {
         free(block);
@@ -74,17 +51,6 @@ static void keep_block(struct epoch_slot *own, struct block *block)
     own->block_count++;
 }
 
-void *epoch_take_block(struct epochs *epochs, unsigned slot)
-{
-    struct epoch_slot *own = &epochs->slots[slot];
-    struct block *block = own->blocks;
-    if (block == NULL)
-        return malloc(EPOCH_BLOCK);
-    own->blocks = block->next;
-    own->block_count--;
-    return block;
-}
-
 void epoch_give_block(struct epochs *epochs, unsigned slot, void *block)
 {
     keep_block(&epochs->slots[slot], block);
@@ -92,7 +58,7 @@ void epoch_give_block(struct epochs *epochs, unsigned slot, void *block)
 
 /* ---- epochs ---- */
 
-static void release_one(struct epoch_slot *own, const struct retired *retired)
+static void release_one(struct epoch_slot *own, const struct epoch_retired *retired)
 {
     if (retired->release == NULL)
         keep_block(own, retired->item);
@@ -107,7 +73,7 @@ void epochs_stop(struct epochs *epochs)
         for (size_t j = 0; j < slot->retired_count; j++)
             release_one(slot, &slot->retired[j]);
         free(slot->retired);
-        for (struct block *block = slot->blocks, *next; block != NULL; block = next) {
+        for (struct epoch_block *block = slot->blocks, *next; block != NULL; block = next) {
             next = block->next;
             free(block);
         }
@@ -180,31 +146,16 @@ void epoch_leave(struct epochs *epochs, unsigned slot)
     release_old(epochs, own);
 }
 
-bool epoch_reserve(struct epochs *epochs, unsigned slot, size_t count)
+bool epoch_grow(struct epochs *epochs, unsigned slot)
 {
     struct epoch_slot *own = &epochs->slots[slot];
-    if (own->retired_count + count <= own->retired_capacity)
-        return true;
     size_t capacity = own->retired_capacity == 0 ? 64 : own->retired_capacity * 2;
-    struct retired *larger = realloc(own->retired, capacity * sizeof *larger);
+    struct epoch_retired *larger = realloc(own->retired, capacity * sizeof *larger);
     if (larger == NULL)
         return false;
     own->retired = larger;
     own->retired_capacity = capacity;
     return true;
-}
-
-void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item))
-{
-    struct epoch_slot *own = &epochs->slots[slot];
-    size += sizeof(struct retired);
-    own->retired[own->retired_count++] = (struct retired){.item = item, .release = release, .size = (uint32_t)size};
-    own->retired_size += size;
-}
-
-void epoch_retire_block(struct epochs *epochs, unsigned slot, void *block)
-{
-    epoch_retire(epochs, slot, block, EPOCH_BLOCK, NULL);
 }
 
 bool epoch_should_quiesce(const struct epochs *epochs, unsigned slot)

@@ -308,6 +308,26 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
     }
 }
 
+/* Replace a plain value that counts by one of its type.  CREATED: another thread was faster. */
+static enum store_result replace_plain(struct store *store, unsigned slot, struct series *series, struct value *old,
+                                       const struct value *update)
+{
+    if (update->time < old->time)
+        return STORE_OUTDATED;
+    struct value *next = copy_plain(store, slot, update);
+    if (next == NULL)
+        return STORE_NO_MEMORY;
+    struct value *expected = old;
+    /* As in replace_value(). */
+    if (!atomic_compare_exchange_strong_explicit(&series->value, &expected, next, memory_order_acq_rel,
+                                                 memory_order_relaxed)) {
+        epoch_give_block(&store->epochs, slot, next);
+        return STORE_CREATED;
+    }
+    epoch_retire_block(&store->epochs, slot, old);
+    return STORE_RECORDED;
+}
+
 bool store_report_again(struct store *store, unsigned slot, struct series *series, struct slice labels,
                         const struct metric *metric, struct value *update, const struct store_terms *terms,
                         enum store_result *result)
@@ -316,6 +336,13 @@ bool store_report_again(struct store *store, unsigned slot, struct series *serie
         !epoch_reserve(&store->epochs, slot, 1))
         return false;
     update->seen = terms->now;
+    /* The short way of most samples: a number takes the place of a number. */
+    struct value *old = atomic_load_explicit(&series->value, memory_order_acquire);
+    if (old != &store_dead_value && old->type == update->type && !series_has_outlived(store, series, old, terms->now)) {
+        *result = replace_plain(store, slot, series, old, update);
+        if (*result != STORE_CREATED)
+            return true;
+    }
     struct report report = {update, metric, terms, false};
     bool dead = false;
     *result = replace_value(store, slot, series, &report, &dead);
