@@ -42,7 +42,7 @@ bool epochs_start(struct epochs *epochs, unsigned slot_count)
 
 static void keep_block(struct epoch_slot *own, struct epoch_block *block)
 {
-    if (own->block_count >= BLOCKS_MAX) {
+    if (own->block_count == BLOCKS_MAX) {
         free(block);
         return;
     }
