@@ -135,7 +135,8 @@ struct batch offline_batch(const struct offline *offline, const char *app)
                           .label_count = entry->label_count,
                           .rules = offline->configuration->rules,
                           .router_by_process = entry->router_by_process,
-                          .addon_app = entry->addon_app};
+                          .addon_app = entry->addon_app,
+                          .cf_labels = entry->cf_labels};
 }
 
 void offline_close(struct offline *offline)

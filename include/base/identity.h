@@ -19,7 +19,10 @@ enum {
     IDENTITY_TEXT_MAX = 4096,  /* bytes of the whole text */
 };
 
-enum { FIXED_LABELS_MAX = 8 }; /* labels that the configuration sets on all series of an app */
+enum {
+    FIXED_LABELS_MAX = 8,  /* labels that the configuration sets on all series of an app */
+    BATCH_LABELS_MAX = 14, /* these, and those that tell whose a series of Cloud Foundry is */
+};
 
 struct label {
     struct slice name;

@@ -7,8 +7,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* What is less important than level is not written.  Before any thread is started. */
 void log_set_level(enum log_level level);
 
-/* Write "time level message", without ever waiting: a line that stderr cannot take at once is not written.  Nor are more
- * than 20 lines in a second of one format.  How many were left out is told on a later line. */
+/* Write "time level message", without ever waiting: a line that stderr cannot take at once is not written.  Nor are
+ * more than 20 lines in a second of one format.  How many were left out is told on a later line. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* How many lines were left out since this was last asked. */

@@ -15,6 +15,7 @@
 #define CONFIGURATION_H
 
 #include "base/buffer.h"
+#include "base/cf_labels.h"
 #include "base/identity.h"
 #include "config/secret.h"
 #include "config/settings.h"
@@ -23,6 +24,8 @@
 enum {
     CONFIGURATION_SIZE_MAX = 1 << 20,
     CONFIGURATION_DRAINS_MAX = 1000,
+    CONFIGURATION_SCRAPES_MAX = 1000,
+    CONFIGURATION_SCRAPE_APPS_MAX = 1000,
     CONFIGURATION_APP_MAX = 256,
     CONFIGURATION_LABELS_MAX = 2048, /* bytes of all labels of a drain: they are part of each of its series */
 };
@@ -33,6 +36,9 @@ enum configuration_passwords {
     PASSWORDS_WITH_SHARED,    /* there is: no entry may have its name, nor need any have a password */
     PASSWORDS_UNKNOWN,        /* nobody posts, or the text is only checked: either may be, and no file is opened */
 };
+
+/* Who sends: what the request shows, or what the configuration says. */
+enum config_platform { CONFIG_PLATFORM_BY_REQUEST, CONFIG_PLATFORM_HEROKU, CONFIG_PLATFORM_CLOUD_FOUNDRY };
 
 /* One entry of "drains".  All texts are owned by the configuration and hold no NUL; none is empty. */
 struct config_drain {
@@ -48,13 +54,32 @@ struct config_drain {
     bool router_by_process;      /* see struct family_context, as of addon_app */
     bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
     bool addon_app;
+    enum config_platform platform;
+    char *organization; /* of Cloud Foundry: its messages must be of this one; NULL: any */
+    char *space;        /* NULL: any; never without an organization */
+    enum cf_labels cf_labels;
+    bool says_cf_labels;         /* if not, CF_LABELS does */
     _Atomic int64_t *last_batch; /* when one of its app arrived last, microseconds since 1970; 0: never.  Not the
                                     configuration's; NULL: nobody keeps it */
 };
 
+/* One entry of "scrapes": who may read the pages of some apps. */
+struct config_scrape {
+    struct config_drain user; /* name and password; it has nothing else */
+    char **apps;              /* their names; or: */
+    size_t app_count;
+    char *organization; /* of Cloud Foundry: all of its apps; NULL: none */
+    char *space;        /* of these, only those of this space; NULL: all */
+};
+
+/* May the entry read the pages of the app of this name? */
+bool config_scrape_sees(const struct config_scrape *scrape, const char *app);
+
 struct configuration {
     struct config_drain *drains;
     size_t drain_count;
+    struct config_scrape *scrapes;
+    size_t scrape_count;
     struct config_drain others; /* what is said of apps without an entry */
     bool only_listed_apps;      /* users without an app post only for apps of entries */
     struct rules *rules;        /* a reference; NULL: there are none */

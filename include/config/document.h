@@ -36,6 +36,7 @@ struct document_reader {
     struct locations names;
     struct locations apps; /* of entries without a password */
     struct locations tokens;
+    struct locations scrapes; /* names */
     struct locations rules;
     struct locations metrics;
     struct rule *rule_list; /* as far as they are good */
@@ -95,14 +96,18 @@ void config_read_truth(struct document_reader *reader, const yaml_node_t *node, 
 /* A copy with a NUL at its end; NULL if memory is short, which is noted. */
 char *config_keep(struct document_reader *reader, struct slice text);
 
+/* The name of an organization or a space of Cloud Foundry, a copy as of config_keep(); NULL if it is none, which is
+ * noted. */
+char *config_read_app_part(struct document_reader *reader, const yaml_node_t *value, const char *what);
+
 /* An array of zeros, likewise. */
 void *config_allocate(struct document_reader *reader, size_t count, size_t size);
 
 /* The value of a key of a mapping; NULL if it has none. */
 const yaml_node_t *config_value(struct document_reader *reader, const yaml_node_t *mapping, const char *name);
 
-/* An array of zeros for the items of a list, as many as *count says, with so many bytes each; NULL, with a mistake noted,
- * if it is no list or does not have least to most items.  what: what they are, in the plural. */
+/* An array of zeros for the items of a list, as many as *count says, with so many bytes each; NULL, with a mistake
+ * noted, if it is no list or does not have least to most items.  what: what they are, in the plural. */
 void *config_allocate_list(struct document_reader *reader, const yaml_node_t *node, const char *what, size_t least,
                            size_t most, size_t size, size_t *count);
 
@@ -136,5 +141,16 @@ bool config_read_label_name(struct document_reader *reader, const yaml_node_t *k
 
 void config_read_drains(struct document_reader *reader, void *none, const yaml_node_t *node);
 void config_read_rules(struct document_reader *reader, void *none, const yaml_node_t *node);
+void config_read_scrapes(struct document_reader *reader, void *none, const yaml_node_t *node);
+
+/* ---- users and their passwords, of several sections (drains_section.c) ---- */
+
+/* The user of a request, one that names can have; empty, with a mistake, if it is none. */
+struct slice config_read_user(struct document_reader *reader, const yaml_node_t *value);
+
+/* into: the struct config_drain that has the password. */
+void config_read_password(struct document_reader *reader, void *into, const yaml_node_t *value);
+void config_read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value);
+void config_read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value);
 
 #endif

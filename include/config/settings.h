@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/address.h"
+#include "base/cf_labels.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -60,6 +61,7 @@ struct settings {
     uint64_t max_new_apps; /* 0: no bound */
     bool only_listed_apps;
     bool leave_out_self_drain;
+    enum cf_labels cf_labels;
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;

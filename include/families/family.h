@@ -9,11 +9,17 @@
 #include "base/sample.h"
 #include "base/scan.h"
 
-/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of other lines, of all. */
-#define FAMILIES_OF_NUMBERED(X)          \
-    X(FAMILY_DYNO, dyno)                 \
-    X(FAMILY_POSTGRES_LOG, postgres_log) \
-    X(FAMILY_L2MET, l2met)
+/* In the order in which they are asked: those of lines whose procid ends in a digit (web.1), of those whose procid is
+ * in brackets ([APP/PROC/WEB/0]), of other lines, of all. */
+#define FAMILIES_OF_NUMBERED(X) \
+    X(FAMILY_DYNO, dyno)        \
+    X(FAMILY_POSTGRES_LOG, postgres_log)
+#define FAMILIES_OF_BRACKETED(X)         \
+    X(FAMILY_CF_ROUTER, cf_router)       \
+    X(FAMILY_CF_CONTAINER, cf_container) \
+    X(FAMILY_CF_APP, cf_app)             \
+    X(FAMILY_CF_INSTANCE, cf_instance)   \
+    X(FAMILY_CF_LOG_LOSS, cf_log_loss)
 #define FAMILIES_OF_NAMED(X)       \
     X(FAMILY_ROUTER, router)       \
     X(FAMILY_POSTGRES, postgres)   \
@@ -23,10 +29,11 @@
     X(FAMILY_ADDON, addon)         \
     X(FAMILY_API, api)
 #define FAMILIES_OF_ANY(X)               \
+    X(FAMILY_L2MET, l2met)               \
     X(FAMILY_INGEST, ingest)             \
     X(FAMILY_METRICS_JSON, metrics_json) \
     X(FAMILY_RULES, rules)
-#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
+#define FAMILIES(X) FAMILIES_OF_NUMBERED(X) FAMILIES_OF_BRACKETED(X) FAMILIES_OF_NAMED(X) FAMILIES_OF_ANY(X)
 
 enum family_id {
 #define X(id, name) id,
@@ -35,26 +42,27 @@ enum family_id {
         FAMILY_COUNT
 };
 
-/* The log system's own codes for losses: Logplex's output buffer, log-shuttle's buffer, log-shuttle's deliveries. */
-enum logplex_code { LOGPLEX_L10, LOGPLEX_L12, LOGPLEX_L13, LOGPLEX_CODES };
+/* The log systems' own codes for losses: Logplex's output buffer, log-shuttle's buffer, log-shuttle's deliveries; Cloud
+ * Foundry's agents. */
+enum logplex_code { LOGPLEX_L10, LOGPLEX_L12, LOGPLEX_L13, LOGPLEX_LGR, LOGPLEX_CODES };
 
 /* The longest message that a family reads, in bytes.  Heroku cuts at 10,000. */
 enum { FAMILY_MESSAGE_MAX = 64 * 1024 };
 
 /* What a family needs beside the line.  One for each batch. */
 struct family_context {
-    void *const *states;        /* for each family_id, what this thread has for it: see families_open() */
-    struct slice app;           /* the app of the drain, empty if it is unknown */
-    struct slice drain_token;   /* of the request, empty if it has none */
-    struct slice host;          /* of the request: the host that the drain posts to; empty if it is unknown */
-    struct slice ingest_prefix; /* what a line of the ingest family starts with, its final space included */
-    const struct rules *rules;  /* of the batch, see rules.h; NULL: there are none */
+    void *const *states;         /* for each family_id, what this thread has for it: see families_open() */
+    struct slice app;            /* the app of the drain, empty if it is unknown */
+    struct slice drain_token;    /* of the request, empty if it has none */
+    struct slice host;           /* of the request: the host that the drain posts to; empty if it is unknown */
+    struct slice ingest_prefix;  /* what a line of the ingest family starts with, its final space included */
+    const struct rules *rules;   /* of the batch, see rules.h; NULL: there are none */
     const struct cf_message *cf; /* of the line that is read, see cf_message.h; NULL: it is not of Cloud Foundry */
     bool cf_instance_labels;     /* series of an instance have the labels index and instance_id, as Promfetcher's */
-    struct scan_ahead *hashes;  /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
-    bool leave_out_self_drain;  /* router lines about the requests that bring this drain's batches count nowhere */
-    bool router_by_process;     /* the router's series have the label process as well */
-    bool addon_app;             /* add-ons' series have the label app as well */
+    struct scan_ahead *hashes;   /* the next "#" in the batch, for l2met; NULL: it looks in each line alone */
+    bool leave_out_self_drain;   /* router lines about the requests that bring this drain's batches count nowhere */
+    bool router_by_process;      /* the router's series have the label process as well */
+    bool addon_app;              /* add-ons' series have the label app as well */
 
     /* What the lines of the batch say beside samples; 0 at first. */
     double self_drain;          /* router lines about such requests */
@@ -142,7 +150,8 @@ extern const struct family *const families[FAMILY_COUNT];
 /* The families that hear the author of a line: a bit for each; never 0. */
 unsigned families_hearing(const struct line *line);
 
-/* Of these families the one that owns a line, or FAMILY_COUNT. */
+/* Of these families the one that owns a line, or FAMILY_COUNT.  No line of a Cloud Foundry batch is one of Heroku's
+ * platform, whatever author it names. */
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context);
 
 /* The family that owns a line, or FAMILY_COUNT. */

@@ -36,7 +36,9 @@ struct rules_reader {
     struct rule_matcher *side_matcher; /* of all others */
     struct json *json;
     const struct rules *rules; /* of the batch; NULL: there are none */
-    struct slice app;
+    struct slice app;          /* of the line */
+    struct slice instance;     /* on Cloud Foundry: the index of the instance that the line is about */
+    bool is_cf;                /* the line is of Cloud Foundry */
     struct rule_value *values; /* of all fields of all scopes */
     size_t value_capacity;
     struct rule_scope_reading *scopes;

@@ -3,7 +3,9 @@
 #ifndef BATCH_H
 #define BATCH_H
 
+#include "base/cf_labels.h"
 #include "families/rules.h"
+#include "intake/cf_apps.h"
 #include "intake/origin.h"
 #include "intake/recorder.h"
 #include "intake/refusals.h"
@@ -42,24 +44,36 @@ struct batch_observer {
     void (*on_verdict)(struct batch_observer *observer, const struct batch_judgement *judgement);
 };
 
+struct batch;
+
+/* Who posts a batch whose messages say whose they are, and may be of several apps. */
+struct batch_sender {
+    struct slice user; /* whose password let the batch in */
+    /* What is said of one app, in part: from foreign to addon_app, and cf_labels; all 0 and NULL at first. */
+    void (*describe)(const struct batch_sender *sender, const struct cf_app *app, struct batch *part);
+};
+
 /* A batch as it was posted.  Slices are views that must be valid during batch_process(). */
 struct batch {
     struct slice body;           /* decompressed */
     size_t received;             /* its size before decompression, in bytes */
     struct slice app;            /* whose batch it is; empty: unknown */
+    struct slice guid;           /* of that app; empty: it has none */
     bool foreign;                /* the sender may not speak for the app: only counted */
     enum refusal refused;        /* its app is turned away: only counted; or NOT */
     _Atomic int64_t *last_batch; /* of the app, to be set to time; NULL: it is not configured, see ledger.h */
     const struct label *labels;  /* of all series that it makes, beside those of the families; may be NULL */
-    size_t label_count;          /* at most FIXED_LABELS_MAX */
+    size_t label_count;          /* at most BATCH_LABELS_MAX */
     const struct rules *rules;   /* for its lines; may be NULL */
     bool router_by_process;      /* see struct family_context; so for the next one */
     bool addon_app;
-    struct origin origin;            /* who sent it */
-    struct slice host;               /* Host: our name, as the sender knows us; empty: unknown */
-    int64_t time;                    /* of arrival by the wall clock, which may go back; microseconds since 1970 */
-    uint64_t now;                    /* of arrival by the monotonic clock, milliseconds */
-    struct batch_observer *observer; /* NULL: nobody */
+    enum cf_labels cf_labels;
+    const struct batch_sender *sender; /* NULL: all of these fields are right for all of Cloud Foundry's apps */
+    struct origin origin;              /* who sent it */
+    struct slice host;                 /* Host: our name, as the sender knows us; empty: unknown */
+    int64_t time;                      /* of arrival by the wall clock, which may go back; microseconds since 1970 */
+    uint64_t now;                      /* of arrival by the monotonic clock, milliseconds */
+    struct batch_observer *observer;   /* NULL: nobody */
 };
 
 enum batch_result {

@@ -18,6 +18,12 @@ struct batch_id {
     uint64_t low;
 };
 
+/* The id of a batch that nothing names, from the user who posts it and the bytes that it holds.  For batches whose
+ * messages all have times, in microseconds, said by who saw them happen: two that are equal byte for byte would hold
+ * messages of the same microsecond and the same text, cut at the same places.  They are one batch, sent again.  Nobody
+ * can make another user's batch seem to be known: the user is part of the id, and the hash has a secret of ours. */
+struct batch_id batch_id_of_content(const struct dedup *dedup, struct slice user, struct slice body);
+
 /* The id of a batch from what names it: the app, its drain, the sender's own id for it. */
 struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice id);
 

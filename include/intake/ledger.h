@@ -18,6 +18,7 @@ extern const struct metric ledger_messages_ignored;
 extern const struct metric ledger_messages_malformed; /* a cell for each malformation */
 extern const struct metric ledger_messages_duplicate;
 extern const struct metric ledger_messages_foreign;
+extern const struct metric ledger_messages_mixed;
 extern const struct metric ledger_messages_refused; /* a cell for each refusal */
 extern const struct metric ledger_upstream_lost;    /* a cell for each logplex_code */
 extern const struct metric ledger_frames_repaired;
@@ -73,6 +74,7 @@ struct ledger_messages {
     double repaired;
     double mismatched; /* 1: the batch held more or fewer messages than its header says */
     double self_drain;
+    double mixed; /* of another app than the first message of their batch */
     double lost[LOGPLEX_CODES];
     double lag; /* seconds from the first line's time to its arrival; -1: no line has a time */
 };

@@ -6,6 +6,10 @@
  *     User-Agent: log-shuttle/0.18 (...)      log-shuttle, also that of Private Spaces: RFC 5424 in full; the batch is
  *     X-Request-Id: 1c2d...                   named by the request id
  *
+ *     no such header, and a body that begins       Cloud Foundry: each message says whose it is; nothing names the
+ * batch,
+ *     "<14>1 2026-... [APP/PROC/WEB/0] - ..."      so what it holds does
+ *
  * Pure: no I/O, no allocation. */
 #ifndef ORIGIN_H
 #define ORIGIN_H
@@ -13,8 +17,13 @@
 #include "families/family.h"
 #include "intake/syslog.h"
 
-/* The headers that show who sent it; empty if the request does not have them. */
+/* What a configuration says of who sends, in place of what the request shows. */
+enum origin_platform { PLATFORM_BY_REQUEST, PLATFORM_HEROKU, PLATFORM_CLOUD_FOUNDRY };
+
+/* What shows who sent it: headers, empty if the request does not have them, and the body. */
 struct origin_headers {
+    enum origin_platform platform;
+    struct slice body;
     struct slice drain_token;   /* Logplex-Drain-Token */
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */
@@ -29,8 +38,10 @@ struct origin_headers {
 struct origin {
     const char *sender;       /* a constant: "logplex" */
     enum syslog_shape shape;  /* of its messages */
+    bool is_cloud_foundry;    /* each message says whose it is; the body is split by cf_frame.h */
     struct slice drain_token; /* which drain of the app it is; empty: unknown */
-    /* A batch that is sent again has the same id, of the same drain.  Empty id: it has none. */
+    /* A batch that is sent again has the same id, of the same drain.  Empty id: nothing but what it holds names it. */
+    bool is_named_by_content; /* the id is empty, and a repeated body is the same batch: see dedup.h */
     struct slice drain;
     struct slice id;
     bool announces_messages;

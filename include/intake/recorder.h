@@ -29,7 +29,7 @@ struct recorder_settings {
 struct recorder_batch {
     struct slice app;
     const struct label *labels; /* of all its series; they win over labels of these names */
-    size_t label_count;         /* at most FIXED_LABELS_MAX */
+    size_t label_count;         /* at most BATCH_LABELS_MAX */
     entity_id entity;           /* of the series that have app and labels; NONE: there are too many apps */
     struct label ledger_app;    /* the label app of metrics of ours */
     int64_t time;               /* of arrival, see arrival_clock.h; no line is later */

@@ -1,4 +1,5 @@
-/* Who fetches pages regularly, and up to which time all of them have been shown what there was.
+/* Who fetches pages (of one selection, see audiences.h) regularly, and up to which time all of them have been shown
+ * what there was.
  *
  * Prometheus cannot see the increase of a series that it meets with its value: it needs the 0 before.  So a newborn
  * counter stands on the page as 0 until each scraper has had a page with it, and for a scrape interval at least, since

@@ -44,6 +44,14 @@ struct verification;
 enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
                                     const struct account **account, struct verification **verification);
 
+/* The same for who wants to read pages: an entry of "scrapes" is let in.  account_scrape() tells which. */
+enum accounts_result accounts_check_scrape(struct accounts *accounts, struct slice authorization,
+                                           const struct account **account, struct verification **verification);
+const struct config_scrape *account_scrape(const struct account *account);
+
+/* Is there any such entry? */
+bool accounts_have_scrapes(const struct accounts *accounts);
+
 /* Verify and remember; never PENDING.  On ALLOWED, *account is set.  Any thread, as the next ones. */
 enum accounts_result verification_run(struct verification *verification, const struct account **account);
 
@@ -71,6 +79,16 @@ struct slice accounts_app(const struct accounts *accounts, const struct account 
  * app can have this name; with ONLY_LISTED_APPS also if no entry has it, or the entry has other tokens. */
 enum refusal accounts_refusal(const struct accounts *accounts, const struct account *account, struct slice app,
                               struct slice token);
+
+/* The user's name.  Valid as long as the accounts. */
+struct slice accounts_user(const struct account *account);
+
+/* Is this app of Cloud Foundry, whose messages the account posts, one that the account is bound to: by its app, by its
+ * organization, or by that and its space?  One that is not bound may post for any. */
+bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app);
+
+/* Who sends, as the account's entry says. */
+enum config_platform accounts_platform(const struct account *account);
 
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
  * shared.  False is also logged, once a minute for each app. */

@@ -41,7 +41,7 @@ struct http_settings {
     uint64_t idle_timeout;
     const char *tls_cert_file; /* NULL: no TLS */
     const char *tls_key_file;
-    const char *tls_ciphers; /* NULL: all that are good */
+    const char *tls_ciphers;        /* NULL: all that are good */
     const char *tls_client_ca_file; /* NULL: clients are not asked for certificates */
     bool needs_certificate[HTTP_ROLES];
     /* These must live until http_close(). */

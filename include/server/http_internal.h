@@ -9,6 +9,7 @@
  *   response.c   what goes back, and is counted
  *   post_drain.c, get_metrics.c, get_health.c   a file for each route
  *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
+ *   page_access.c                               who may read these
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
  *
@@ -92,8 +93,9 @@ struct worker {
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t hand_offs; /* connections, and the order to stop */
     h2o_multithread_receiver_t pages;
-    h2o_multithread_receiver_t verified; /* passwords */
-    uint64_t next_check;                 /* milliseconds of the monotonic clock */
+    h2o_multithread_receiver_t verified;         /* passwords of who posts */
+    h2o_multithread_receiver_t verified_scrapes; /* of who reads pages of apps */
+    uint64_t next_check;                         /* milliseconds of the monotonic clock */
     h2o_linklist_t connections;
     h2o_linklist_t handed_on; /* gates that libh2o sets the callback of */
     h2o_linklist_t bodies;    /* gates, in the order in which their bodies began */
@@ -257,11 +259,25 @@ route_handler get_app_page, get_target_page, get_self_page, get_discovery;
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""
 
-/* Has the request the password that reads everything?  If not, it is answered. */
-bool get_metrics_authorize(h2o_req_t *request, const char *path);
-
 /* Answer with the page of a selection; path: as it is counted. */
 void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection);
+
+/* What somebody may read: the apps of this entry, or, if it is NULL, everything. */
+struct page_access {
+    const struct config_scrape *scrape;
+};
+bool page_access_sees(const struct page_access *access, const struct directory_app *app);
+
+/* Hand the request to handler, now or later, if its password is right, and answer it if not.  path: as it is counted.
+ * access is valid during the call. */
+typedef void page_handler(h2o_req_t *request, struct slice query, const struct page_access *access);
+void page_access_check(h2o_req_t *request, struct slice query, const char *path, page_handler *handler);
+
+/* As get_metrics_admit(), for pages of apps. */
+enum admission page_access_admit(struct connection *connection, struct slice authorization);
+
+/* Passwords were verified for requests that wait. */
+void page_access_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
 
 /* Pages have come for requests that wait. */
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);

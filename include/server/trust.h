@@ -1,6 +1,6 @@
 /* What a connection has shown already: the Authorization header that let its last batch in, so that the next one with
- * the same bytes costs a comparison in place of two decodings and digests, which were a fifth of a request of few lines.
- * The text itself is kept, as no digest is as certain; it is wiped when the connection ends. */
+ * the same bytes costs a comparison in place of two decodings and digests, which were a fifth of a request of few
+ * lines. The text itself is kept, as no digest is as certain; it is wiped when the connection ends. */
 #ifndef TRUST_H
 #define TRUST_H
 

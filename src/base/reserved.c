@@ -22,6 +22,11 @@ static const struct reservation metric_prefixes[] = {
     {NAME("drain_exporter_"), APPS | UNLABELLED | RULES},
     {NAME("process_"), UNLABELLED | RULES}, /* Prometheus' own names for what a process needs have no labels */
     {NAME("l2met_"), RULES},
+    {NAME("cf_app_"), RULES},
+    {NAME("cf_container_"), APPS | UNLABELLED | RULES},
+    {NAME("cf_http_"), APPS | UNLABELLED | RULES},
+    {NAME("cf_instance_"), APPS | UNLABELLED | RULES},
+    {NAME("cf_router_"), APPS | UNLABELLED | RULES},
     /* Prometheus writes these itself, about each scrape and each alert. */
     {NAME("scrape_"), APPS | UNLABELLED | RULES},
     {NAME("ALERTS"), APPS | UNLABELLED | RULES},
@@ -30,9 +35,10 @@ static const struct reservation metric_prefixes[] = {
 /* Labels that say whose a series is, or what it counts: another value would mix series up.  Prometheus sets the last
  * two itself, and has its own use for le and quantile. */
 static const struct reservation labels[] = {
-    {NAME("app"), RULES | DRAINS}, {NAME("process"), RULES | DRAINS},  {NAME("process_type"), RULES | DRAINS},
-    {NAME("le"), RULES | DRAINS},  {NAME("quantile"), RULES | DRAINS}, {NAME("addon"), DRAINS},
-    {NAME("source"), DRAINS},      {NAME("instance"), DRAINS},         {NAME("job"), DRAINS},
+    {NAME("app"), RULES | DRAINS},    {NAME("process"), RULES | DRAINS},  {NAME("process_type"), RULES | DRAINS},
+    {NAME("le"), RULES | DRAINS},     {NAME("quantile"), RULES | DRAINS}, {NAME("addon"), DRAINS},
+    {NAME("source"), DRAINS},         {NAME("instance"), DRAINS},         {NAME("job"), DRAINS},
+    {NAME("instance_index"), DRAINS},
 };
 
 bool reserved_metric(struct slice name, enum reserved_from who)

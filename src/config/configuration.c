@@ -17,7 +17,8 @@ bool configuration_is_app(struct slice name)
 
 /* ---- the document ---- */
 
-static const struct config_key sections[] = {{"drains", config_read_drains}, {"rules", config_read_rules}};
+static const struct config_key sections[] = {
+    {"drains", config_read_drains}, {"rules", config_read_rules}, {"scrapes", config_read_scrapes}};
 enum { SECTION_COUNT = sizeof sections / sizeof sections[0] };
 
 static void read_document(struct document_reader *reader)
@@ -26,7 +27,7 @@ static void read_document(struct document_reader *reader)
     if (root == NULL)
         return;
     if (config_is_kind(reader, root, YAML_MAPPING_NODE, "the configuration"))
-        config_read_mapping(reader, root, sections, SECTION_COUNT, "drains and rules", NULL);
+        config_read_mapping(reader, root, sections, SECTION_COUNT, "drains, rules and scrapes", NULL);
     if (reader->passwords == PASSWORDS_WITHOUT_SHARED && !reader->has_password && reader->mistake_count == 0)
         config_note(reader, NULL, "no drain has a password, and PASSWORD_DRAIN is not set");
     config_close_document(reader);
@@ -97,6 +98,10 @@ static void complete(struct configuration *configuration, const struct settings 
     for (size_t i = 0; i < configuration->drain_count; i++)
         if (!configuration->drains[i].says_router_by_process)
             configuration->drains[i].router_by_process = settings->router_by_process;
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        if (!configuration->drains[i].says_cf_labels)
+            configuration->drains[i].cf_labels = settings->cf_labels;
+    configuration->others.cf_labels = settings->cf_labels;
 }
 
 bool configuration_load(const struct settings *settings, struct configuration **configuration, struct buffer *mistakes)
@@ -122,6 +127,9 @@ void configuration_forget_passwords(struct configuration *configuration)
     for (size_t i = 0; i < configuration->drain_count; i++)
         if (configuration->drains[i].password != NULL)
             explicit_bzero(configuration->drains[i].password, strlen(configuration->drains[i].password));
+    for (size_t i = 0; i < configuration->scrape_count; i++)
+        if (configuration->scrapes[i].user.password != NULL)
+            explicit_bzero(configuration->scrapes[i].user.password, strlen(configuration->scrapes[i].user.password));
 }
 
 static void free_secret(char *secret)
@@ -135,6 +143,8 @@ static void free_drain(struct config_drain *drain)
 {
     free(drain->name);
     free(drain->app);
+    free(drain->organization);
+    free(drain->space);
     free_secret(drain->password);
     free_secret(drain->password_hash);
     for (size_t i = 0; i < drain->token_count; i++)
@@ -146,6 +156,16 @@ static void free_drain(struct config_drain *drain)
     }
 }
 
+static void free_scrape(struct config_scrape *scrape)
+{
+    free_drain(&scrape->user);
+    for (size_t i = 0; i < scrape->app_count; i++)
+        free(scrape->apps[i]);
+    free(scrape->apps);
+    free(scrape->organization);
+    free(scrape->space);
+}
+
 void configuration_free(struct configuration *configuration)
 {
     if (configuration == NULL)
@@ -153,6 +173,9 @@ void configuration_free(struct configuration *configuration)
     for (size_t i = 0; i < configuration->drain_count; i++)
         free_drain(&configuration->drains[i]);
     free(configuration->drains);
+    for (size_t i = 0; i < configuration->scrape_count; i++)
+        free_scrape(&configuration->scrapes[i]);
+    free(configuration->scrapes);
     rules_unref(configuration->rules);
     free(configuration);
 }

@@ -81,6 +81,7 @@ void config_free_reader(struct document_reader *reader)
     free(reader->names.list);
     free(reader->apps.list);
     free(reader->tokens.list);
+    free(reader->scrapes.list);
     free(reader->rules.list);
     free(reader->metrics.list);
 }
@@ -364,6 +365,17 @@ char *config_keep(struct document_reader *reader, struct slice text)
     if (copy == NULL)
         reader->no_memory = true;
     return copy;
+}
+
+char *config_read_app_part(struct document_reader *reader, const yaml_node_t *value, const char *what)
+{
+    struct slice name;
+    if (!config_read_text(reader, value, what, CONFIGURATION_APP_MAX, &name))
+        return NULL;
+    if (slice_index(name, '/') == name.length)
+        return config_keep(reader, name);
+    config_note(reader, &value->start_mark, "%s holds a '/', which ends it in the name of an app", what);
+    return NULL;
 }
 
 static size_t find_key(const struct config_key *keys, size_t count, struct slice name)

@@ -7,17 +7,27 @@
 
 /* ---- a drain ---- */
 
-static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
+struct slice config_read_user(struct document_reader *reader, const yaml_node_t *value)
 {
-    struct config_drain *drain = into;
     struct slice name;
     if (!config_read_text(reader, value, "name", USER_MAX, &name))
-        return;
+        return (struct slice){"", 0};
     if (config_has_control(name))
         config_note(reader, &value->start_mark, "name holds a control character");
     else if (slice_index(name, ':') < name.length)
         config_note(reader, &value->start_mark, "name holds a ':', which ends the user in a request");
-    else if (reader->passwords == PASSWORDS_WITH_SHARED && slice_equals(name, SLICE(SHARED_USER)))
+    else
+        return name;
+    return (struct slice){"", 0};
+}
+
+static void read_name(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice name = config_read_user(reader, value);
+    if (name.length == 0)
+        return;
+    if (reader->passwords == PASSWORDS_WITH_SHARED && slice_equals(name, SLICE(SHARED_USER)))
         config_note(reader, &value->start_mark, "this name is the user of PASSWORD_DRAIN");
     else {
         drain->name = config_keep(reader, name);
@@ -37,7 +47,7 @@ static void read_app(struct document_reader *reader, void *into, const yaml_node
         drain->app = config_keep(reader, app);
 }
 
-static void read_password(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice password;
@@ -45,7 +55,7 @@ static void read_password(struct document_reader *reader, void *into, const yaml
         drain->password = config_keep(reader, password);
 }
 
-static void read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice path;
@@ -73,7 +83,7 @@ static void read_password_file(struct document_reader *reader, void *into, const
     explicit_bzero(secret, sizeof secret);
 }
 
-static void read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value)
+void config_read_password_hash(struct document_reader *reader, void *into, const yaml_node_t *value)
 {
     struct config_drain *drain = into;
     struct slice text;
@@ -180,6 +190,39 @@ static void read_addon_app(struct document_reader *reader, void *into, const yam
     config_read_truth(reader, value, "addon_app", &((struct config_drain *)into)->addon_app);
 }
 
+static void read_platform(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice text;
+    if (!config_read_text(reader, value, "platform", 16, &text))
+        return;
+    if (slice_equals(text, SLICE("heroku")))
+        drain->platform = CONFIG_PLATFORM_HEROKU;
+    else if (slice_equals(text, SLICE("cloudfoundry")))
+        drain->platform = CONFIG_PLATFORM_CLOUD_FOUNDRY;
+    else
+        config_note(reader, &value->start_mark, "platform is neither heroku nor cloudfoundry");
+}
+
+static void read_organization(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    ((struct config_drain *)into)->organization = config_read_app_part(reader, value, "organization");
+}
+
+static void read_space(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    ((struct config_drain *)into)->space = config_read_app_part(reader, value, "space");
+}
+
+static void read_cf_labels(struct document_reader *reader, void *into, const yaml_node_t *value)
+{
+    struct config_drain *drain = into;
+    struct slice text;
+    drain->says_cf_labels = true;
+    if (config_read_text(reader, value, "cf_labels", 16, &text) && !cf_labels_read(text, &drain->cf_labels))
+        config_note(reader, &value->start_mark, "cf_labels is none of none, names and promfetcher");
+}
+
 enum {
     NAME,
     APP,
@@ -191,19 +234,27 @@ enum {
     LABELS,
     ROUTER_BY_PROCESS,
     ADDON_APP,
+    PLATFORM,
+    ORGANIZATION,
+    SPACE,
+    CF_LABELS,
     KEY_COUNT,
 };
 static const struct config_key drain_keys[KEY_COUNT] = {
     [NAME] = {"name", read_name},
     [APP] = {"app", read_app},
-    [PASSWORD] = {"password", read_password},
-    [PASSWORD_FILE] = {"password_file", read_password_file},
-    [PASSWORD_HASH] = {"password_hash", read_password_hash},
+    [PASSWORD] = {"password", config_read_password},
+    [PASSWORD_FILE] = {"password_file", config_read_password_file},
+    [PASSWORD_HASH] = {"password_hash", config_read_password_hash},
     [SHARED] = {"shared", read_shared},
     [TOKENS] = {"tokens", read_tokens},
     [LABELS] = {"labels", read_labels},
     [ROUTER_BY_PROCESS] = {"router_by_process", read_router_by_process},
     [ADDON_APP] = {"addon_app", read_addon_app},
+    [PLATFORM] = {"platform", read_platform},
+    [ORGANIZATION] = {"organization", read_organization},
+    [SPACE] = {"space", read_space},
+    [CF_LABELS] = {"cf_labels", read_cf_labels},
 };
 
 /* What one key alone cannot tell.  seen: the keys that the entry has, right or wrong.  Whether it has a password. */
@@ -224,6 +275,12 @@ static bool check_drain(struct document_reader *reader, const yaml_node_t *node,
     else if (!(seen & 1U << APP) && seen & 1U << SHARED)
         config_note(reader, &config_value(reader, node, "shared")->start_mark,
                     "shared is about an app, and there is none");
+    if (seen & 1U << SPACE && !(seen & 1U << ORGANIZATION))
+        config_note(reader, &config_value(reader, node, "space")->start_mark,
+                    "there is a space, but no organization that it is in");
+    if (seen & 1U << ORGANIZATION && passwords == 0)
+        config_note(reader, &config_value(reader, node, "organization")->start_mark,
+                    "organization binds a password, and there is none");
     return passwords != 0;
 }
 
@@ -237,7 +294,7 @@ static bool read_drain(struct document_reader *reader, struct config_drain *drai
         reader->entry = config_text(name);
     unsigned seen = config_read_mapping(reader, node, drain_keys, KEY_COUNT,
                                         "name, app, password, password_file, password_hash, shared, tokens, labels, "
-                                        "router_by_process and addon_app",
+                                        "router_by_process, addon_app, platform, organization, space and cf_labels",
                                         drain);
     bool has_password = check_drain(reader, node, seen);
     const yaml_node_t *app = config_value(reader, node, "app");

@@ -29,8 +29,8 @@ static void read_metric_name(struct document_reader *reader, struct rule_reading
                     "a metric's name must be letters, digits, \"_\" and \":\", and not start with a digit");
     else if (reserved_metric(name, RESERVED_FROM_RULES))
         config_note(reader, &value->start_mark,
-                    "a metric's name cannot be up, nor start with heroku_, drain_exporter_, process_, l2met_, scrape_ "
-                    "or ALERTS");
+                    "a metric's name cannot be up, nor start with heroku_, drain_exporter_, process_, l2met_, "
+                    "cf_app_, cf_container_, cf_http_, cf_instance_, cf_router_, scrape_ or ALERTS");
     else {
         metric->action = action;
         metric->name = config_keep(reader, name);

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL };
+enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
 
 struct setting {
     const char *variable;
@@ -83,6 +83,10 @@ static const struct setting settings[] = {
      "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
      "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"CF_LABELS", CF, AT(cf_labels), "names", 0, 0,
+     "labels of Cloud Foundry's series beside app: none, names (organization_name, space_name, app_name) or "
+     "promfetcher "
+     "(also the GUIDs, and index and instance_id); an entry of drains may say otherwise"},
     {"ROUTER_BY_PROCESS", SWITCH, AT(router_by_process), "false", 0, 0,
      "whether requests are counted by dyno (web.1) and not only by process type; an entry of drains may say otherwise"},
     {"LEAVE_OUT_SELF_DRAIN", SWITCH, AT(leave_out_self_drain), "false", 0, 0,
@@ -261,6 +265,9 @@ static bool set_value(struct settings *config, const struct setting *setting, co
             }
         }
         return error_set(error, "%s is not error, warn, info or debug", setting->variable);
+    case CF:
+        return cf_labels_read(slice_of(text), member_of(config, setting)) ||
+               error_set(error, "%s is not none, names or promfetcher", setting->variable);
     }
     return false;
 }
@@ -666,6 +673,9 @@ void settings_print(const struct settings *config, FILE *out)
             break;
         case SWITCH:
             text = switch_names[*(const bool *)member];
+            break;
+        case CF:
+            text = cf_labels_name(*(const enum cf_labels *)member);
             break;
         case LEVEL:
             text = level_names[*(const enum log_level *)member];

@@ -12,12 +12,16 @@ const struct family *const families[FAMILY_COUNT] = {
 
 unsigned families_hearing(const struct line *line)
 {
-    bool numbered = line->procid.length > 0 && slice_is_digit(line->procid.at[line->procid.length - 1]);
+    struct slice procid = line->procid;
+    bool numbered = procid.length > 0 && slice_is_digit(procid.at[procid.length - 1]);
+    bool bracketed = procid.length > 0 && procid.at[0] == '[';
     unsigned hearing = 0;
 #define X(id, name)                                               \
     if (name##_family.hears == NULL || name##_family.hears(line)) \
         hearing |= 1u << id;
-    if (numbered) {
+    if (bracketed) {
+        FAMILIES_OF_BRACKETED(X)
+    } else if (numbered) {
         FAMILIES_OF_NUMBERED(X)
     } else {
         FAMILIES_OF_NAMED(X)
@@ -32,8 +36,15 @@ static bool owns(enum family_id id, const struct line *line, const struct family
     return families[id]->owns == NULL || families[id]->owns(line, context);
 }
 
+/* What Heroku's platform says. */
+#define X(id, name) | 1u << id
+enum { OF_HEROKU = 0 FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) };
+#undef X
+
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context)
 {
+    if (context->cf != NULL)
+        hearing &= ~(unsigned)OF_HEROKU;
     for (; hearing != 0; hearing &= hearing - 1) {
         enum family_id id = (enum family_id)__builtin_ctz(hearing);
         if (owns(id, line, context))

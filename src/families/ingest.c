@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "base/process.h"
+#include "families/cf_series.h"
 
 enum { QUANTILES_MAX = 256 };
 
@@ -481,6 +482,13 @@ static bool read_tag(const cJSON *item, char digits[32], struct slice *text)
     return true;
 }
 
+/* On Cloud Foundry, first what else tells its instance: the app's own tags win. */
+static void add_instance(const struct cf_message *cf, struct labels *labels)
+{
+    labels->list[labels->count++] = (struct label){SLICE("process_type"), cf->process_type};
+    labels->list[labels->count++] = (struct label){SLICE("instance_index"), cf->instance};
+}
+
 /* The tags and behind them, so that they win, app and process. */
 static bool read_labels(const cJSON *tags, const struct line *line, const struct family_context *context,
                         struct labels *labels)
@@ -488,6 +496,8 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
     labels->count = 0;
     if (is_present(tags) && !cJSON_IsObject(tags) && !(cJSON_IsArray(tags) && tags->child == NULL))
         return false;
+    if (context->cf != NULL)
+        add_instance(context->cf, labels);
     for (const cJSON *tag = is_present(tags) ? tags->child : NULL; tag != NULL; tag = tag->next) {
         struct slice name = slice_of(tag->string);
         /* Also if we do not know the app: a tag must not name another one. */
@@ -677,6 +687,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
 
     /* native_json writes a single metric without a list around it. */
     const cJSON *element = cJSON_IsArray(document) ? document->child : document;
+    struct line copy;
+    line = cf_line_of_process(line, context, &copy);
     for (; element != NULL; element = element->next) {
         enum sample_rejection rejection = read_metric(element, line, context, output);
         if (rejection != ACCEPTED)

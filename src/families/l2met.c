@@ -6,6 +6,7 @@
 
 #include "base/keyvalue.h"
 #include "base/process.h"
+#include "families/cf_series.h"
 
 enum {
     NAME_BYTES_MAX = 128,
@@ -75,13 +76,15 @@ static bool may_have_pairs(struct slice text, struct scan_ahead *hashes)
 static bool hears(const struct line *line)
 {
     struct process process;
+    if (cf_is_author(line))
+        return cf_is_printed(line);
     return slice_equals(line->appname, SLICE("app")) && process_read(line->procid, &process) &&
            !slice_equals(process.type, SLICE("postgres")); /* the log of a database server: SQL */
 }
 
 static bool owns(const struct line *line, const struct family_context *context)
 {
-    return may_have_pairs(line->message, context->hashes) &&
+    return may_have_pairs(line->message, context->hashes) && (context->cf != NULL || !cf_is_author(line)) &&
            !slice_starts_with(line->message, SLICE("{")); /* JSON: there are texts in it, no pairs */
 }
 
@@ -138,11 +141,12 @@ static struct slice name_of(enum kind kind, struct slice name, enum unit unit, c
 /* The line's labels, for two kinds of samples. */
 struct labels {
     struct label of_type[3];
-    struct label of_process[3];
+    struct label of_process[5]; /* on Cloud Foundry; else 3 */
+    size_t of_process_count;
     struct slice process; /* empty for a one-off dyno */
 };
 
-static struct labels labels_of(const struct line *line, struct slice app, struct slice source_of_line)
+static struct labels labels_of_dyno(const struct line *line, struct slice app, struct slice source_of_line)
 {
     struct process process = {0};
     process_read(line->procid, &process);
@@ -151,7 +155,26 @@ static struct labels labels_of(const struct line *line, struct slice app, struct
     struct label by_process = {SLICE("process"), line->procid};
     return (struct labels){.of_type = {{SLICE("app"), app}, by_type, source},
                            .of_process = {{SLICE("app"), app}, process.one_off ? by_type : by_process, source},
+                           .of_process_count = 3,
                            .process = process.one_off ? (struct slice){0} : line->procid};
+}
+
+static struct labels labels_of(const struct line *line, const struct family_context *context,
+                               struct slice source_of_line)
+{
+    if (context->cf == NULL)
+        return labels_of_dyno(line, context->app, source_of_line);
+    struct cf_process process = cf_process_of(line, context);
+    struct label app = {SLICE("app"), context->app}, source = {SLICE("source"), source_of_line};
+    struct label by_type = {SLICE("process_type"), process.type};
+    return (struct labels){.of_type = {app, by_type, source},
+                           .of_process = {app,
+                                          {SLICE("process"), process.name},
+                                          source,
+                                          by_type,
+                                          {SLICE("instance_index"), context->cf->instance}},
+                           .of_process_count = 5,
+                           .process = process.name};
 }
 
 /* ---- memory: the counted series that the batch's lines speak of ---- */
@@ -243,7 +266,7 @@ static void record_level(const struct measurement *measurement, const struct lab
     struct sample sample = {.namespace = SLICE("l2met"),
                             .name = name_of(KIND_SAMPLE, measurement->name, measurement->quantity.unit, text),
                             .labels = labels->of_process,
-                            .label_count = COUNT(labels->of_process),
+                            .label_count = labels->of_process_count,
                             .labels_of_line = true,
                             .process = labels->process,
                             .name_limited = true,
@@ -338,7 +361,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     struct keyvalue pair;
     while (!pairs.has_source && keyvalue_next(&ahead, &pair))
         read_source(&pairs, &pair);
-    struct labels labels = labels_of(line, context->app, pairs.source);
+    struct labels labels = labels_of(line, context, pairs.source);
     for (; pairs.count > 0; collect(&pairs, &reader, has_legacy))
         for (unsigned i = 0; i < pairs.count; i++)
             record_pair(&pairs.list[i], &labels, context, output);

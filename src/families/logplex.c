@@ -2,7 +2,8 @@
 
 #include "base/number.h"
 
-static const struct slice codes[LOGPLEX_CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
+enum { CODES = LOGPLEX_L13 + 1 };
+static const struct slice codes[CODES] = {{"L10", 3}, {"L12", 3}, {"L13", 3}};
 
 static bool hears(const struct line *line)
 {
@@ -43,9 +44,9 @@ static enum verdict read_line(const struct line *line, struct family_context *co
         return VERDICT_NOT_A_METRIC;
     struct slice rest = slice_after(line->message, start.length);
     unsigned code = 0;
-    while (code < LOGPLEX_CODES && !slice_starts_with(rest, codes[code]))
+    while (code < CODES && !slice_starts_with(rest, codes[code]))
         code++;
-    if (code == LOGPLEX_CODES)
+    if (code == CODES)
         return VERDICT_NOT_A_METRIC;
     size_t colon = slice_index(rest, ':');
     if (rest.length - colon < 2)

@@ -5,6 +5,7 @@
 #include "base/keyvalue.h"
 #include "base/process.h"
 #include "base/scan.h"
+#include "families/http_labels.h"
 
 /* ---- metrics ---- */
 
@@ -82,11 +83,9 @@ static const struct metric connect_duration =
 
 /* ---- memory: the series that the batch's lines speak of ---- */
 
-static const struct slice methods[] = {{"GET", 3},  {"POST", 4},    {"PUT", 3},     {"PATCH", 5}, {"DELETE", 6},
-                                       {"HEAD", 4}, {"OPTIONS", 7}, {"CONNECT", 7}, {"TRACE", 5}, {"other", 5}};
 static const struct slice protocols[] = {{"http1.1", 7}, {"http2.0", 7}, {"http1.0", 7}, {"http3.0", 7},
                                          {"https", 5},   {"http", 4},    {"other", 5}};
-enum { METHODS = COUNT(methods), PROTOCOLS = COUNT(protocols) };
+enum { PROTOCOLS = COUNT(protocols) };
 
 struct dyno_series {
     struct slice dyno;
@@ -405,20 +404,6 @@ static void start_process(struct slice name, struct family_context *context, str
 
 /* ---- requests ---- */
 
-static unsigned index_of(struct slice text, const struct slice *names, unsigned count)
-{
-    unsigned i = 0;
-    while (i < count - 1 && !slice_equals(names[i], text))
-        i++;
-    return i;
-}
-
-static bool is_status(struct slice text)
-{
-    return text.length == 3 && text.at[0] >= '1' && text.at[0] <= '5' && slice_is_digit(text.at[1]) &&
-           slice_is_digit(text.at[2]);
-}
-
 /* The dyno that requests went to: as the line says, which may be empty or none; and what it is, its type is empty if
  * it is none. */
 struct target {
@@ -456,7 +441,7 @@ static struct series *find_series(const struct metric *metric, const struct labe
 /* A status as a number; 0 if there is none, 1 if it is none that we count as such. */
 static unsigned number_of_status(struct slice text)
 {
-    if (!is_status(text))
+    if (!http_is_status(text))
         return text.length > 0;
     return (unsigned)(text.at[0] - '0') * 100 + (unsigned)(text.at[1] - '0') * 10 + (unsigned)(text.at[2] - '0');
 }
@@ -465,14 +450,14 @@ static void count_request(const struct router_line *line, unsigned status, struc
                           struct sample_output *output)
 {
     bool by_process = context->router_by_process;
-    unsigned method = index_of(line->method, methods, METHODS);
-    unsigned key = status * METHODS + method, slot = key;
+    unsigned method = http_index_of(line->method, http_methods, HTTP_METHODS);
+    unsigned key = status * HTTP_METHODS + method, slot = key;
     if (by_process && line->dyno.length > 0)
-        slot += (unsigned char)line->dyno.at[line->dyno.length - 1] * METHODS;
+        slot += (unsigned char)line->dyno.at[line->dyno.length - 1] * HTTP_METHODS;
     struct request_series *series = &router_of(context)->requests[slot % REQUEST_SLOTS];
     if (series->requests == NULL || series->key != key || (by_process && !slice_equals(series->dyno, line->dyno))) {
         struct label labels[] = {{SLICE("app"), context->app},
-                                 {SLICE("method"), methods[method]},
+                                 {SLICE("method"), http_methods[method]},
                                  {SLICE("status"), status == 1 ? SLICE("other") : line->status}};
         series->key = key;
         series->dyno = line->dyno;
@@ -489,11 +474,11 @@ static void count_protocol(const struct router_line *line, struct family_context
     static const struct slice tls_values[] = {{"true", 4}, {"false", 5}, {"", 0}};
     if (line->protocol.length == 0)
         return;
-    unsigned protocol = index_of(line->protocol, protocols, PROTOCOLS);
+    unsigned protocol = http_index_of(line->protocol, protocols, PROTOCOLS);
     struct slice told = line->tls;
     if (told.length == 0)
         told = protocol == 4 ? tls_values[0] : protocol == 5 ? tls_values[1] : told;
-    unsigned tls = index_of(told, tls_values, COUNT(tls_values));
+    unsigned tls = http_index_of(told, tls_values, COUNT(tls_values));
     struct series **slot = &router_of(context)->protocols[protocol][tls];
     if (*slot == NULL) {
         struct label labels[] = {

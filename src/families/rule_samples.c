@@ -3,7 +3,7 @@
 #include "families/rule_line.h"
 
 enum {
-    ALL_LABELS = RULE_LABELS_MAX + 3,
+    ALL_LABELS = RULE_LABELS_MAX + 4,
     STATUS_DIGITS = 3,
 };
 
@@ -146,9 +146,11 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
         return;
     const struct process *process = process_of(reader);
     bool of_process = metric->with & RULE_WITH_PROCESS && process != NULL && !process->one_off;
-    bool of_type = process != NULL && (metric->with & RULE_WITH_PROCESS_TYPE || process->one_off);
+    bool of_type = process != NULL && (metric->with & RULE_WITH_PROCESS_TYPE || process->one_off || reader->is_cf);
     labels[sample->label_count++] = (struct label){SLICE("process"), of_process ? reader->line->procid : none};
     labels[sample->label_count++] = (struct label){SLICE("process_type"), of_type ? process->type : none};
+    if (reader->is_cf)
+        labels[sample->label_count++] = (struct label){SLICE("instance_index"), of_process ? reader->instance : none};
     if (of_process)
         sample->process = reader->line->procid;
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scan.h"
+#include "families/cf_series.h"
 #include "families/rule_line.h"
 
 enum { PROCESS_MAX = 128 }; /* bytes of a procid that a rule can be for */
@@ -72,7 +73,6 @@ static void begin_batch(struct family_context *context)
         log_write(LOG_WARN, "a batch is read without the rules: " ERROR_NO_MEMORY);
     }
     reader->rules = context->rules;
-    reader->app = context->app;
     reader->taken_count = reader->unread_count = 0;
 }
 
@@ -187,9 +187,12 @@ static bool owns(const struct line *line, const struct family_context *context)
     return context->rules != NULL && line->appname.length > 0;
 }
 
-static void start_line(struct rules_reader *reader, const struct line *line)
+static void start_line(struct rules_reader *reader, const struct line *line, const struct family_context *context)
 {
     reader->line = line;
+    reader->app = context->app;
+    reader->instance = context->cf == NULL ? (struct slice){"", 0} : context->cf->instance;
+    reader->is_cf = context->cf != NULL;
     reader->number++;
     reader->process_read = false;
 }
@@ -202,7 +205,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     reader->taken_count = reader->unread_count = 0;
     if (line->message.length > RULE_LINE_MAX)
         return verdict;
-    start_line(reader, line);
+    struct line copy;
+    start_line(reader, cf_line_of_process(line, context, &copy), context);
     const struct rule_head *heads = rules->index.heads;
     uint64_t head = rule_index_head(line->message);
     struct rule_candidates candidates = rule_index_find(&rules->index, line->message, reader->found);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "intake/arrival_clock.h"
+#include "intake/cf_frame.h"
 #include "intake/dedup.h"
 #include "intake/frame.h"
 #include "intake/ledger.h"
@@ -19,6 +20,7 @@ struct intake {
     struct store *store;
     struct intake_settings settings;
     struct dedup *dedup;
+    struct cf_apps *cf_apps;
     struct overflow_names *overflow_names;
     struct readers *readers; /* for each slot */
     struct arrival_clock clock;
@@ -46,9 +48,11 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
     intake->dedup = dedup_create();
+    intake->cf_apps = cf_apps_create();
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);
-    bool complete = intake->dedup != NULL && intake->overflow_names != NULL && intake->readers != NULL;
+    bool complete =
+        intake->dedup != NULL && intake->cf_apps != NULL && intake->overflow_names != NULL && intake->readers != NULL;
     for (unsigned i = 0; complete && i < settings->slots; i++)
         complete = open_readers(&intake->readers[i]);
     if (complete)
@@ -65,6 +69,7 @@ void intake_free(struct intake *intake)
         close_readers(&intake->readers[i]);
     free(intake->readers);
     dedup_free(intake->dedup);
+    cf_apps_free(intake->cf_apps);
     overflow_names_free(intake->overflow_names);
     pthread_mutex_destroy(&intake->clock.lock);
     free(intake);
@@ -79,6 +84,7 @@ struct batch_run {
     unsigned procid; /* of the line that is read now */
     struct log_volume volume;
     struct scan_ahead hashes;
+    struct cf_message cf; /* of that line, if it is of Cloud Foundry */
     double messages;
     struct ledger_messages tally;
 };
@@ -163,6 +169,8 @@ static void take_message(struct batch_run *run, struct slice message)
     struct line line = {0};
     bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
     find_procid(run, &line);
+    if (run->context.cf != NULL && !cf_message_read(&line, &run->cf))
+        run->cf = (struct cf_message){0};
     if (message.length == 0) {
         conclude(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
     } else if (message.length > FAMILY_MESSAGE_MAX) {
@@ -173,7 +181,13 @@ static void take_message(struct batch_run *run, struct slice message)
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
         take_line(run, message, &line, has_header);
     }
-    log_volume_add(&run->volume, run->procid, message.length);
+    if (run->context.cf == NULL) /* what Heroku's dynos log */
+        log_volume_add(&run->volume, run->procid, message.length);
+}
+
+static enum frame_result next_message(const struct origin *origin, struct slice *body, struct slice *message)
+{
+    return origin->is_cloud_foundry ? cf_frame_next(body, message) : frame_next(body, message);
 }
 
 static void take_messages(struct batch_run *run)
@@ -181,7 +195,7 @@ static void take_messages(struct batch_run *run)
     struct slice body = run->batch->body;
     struct slice message;
     enum frame_result frame;
-    while ((frame = frame_next(&body, &message)) != FRAME_END) {
+    while ((frame = next_message(&run->batch->origin, &body, &message)) != FRAME_END) {
         run->messages++;
         run->tally.repaired += frame == FRAME_REPAIRED;
         take_message(run, message);
@@ -253,7 +267,7 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     struct slice body = batch->body;
     struct slice message;
     double messages = 0;
-    for (; frame_next(&body, &message) != FRAME_END; messages++)
+    for (; next_message(&batch->origin, &body, &message) != FRAME_END; messages++)
         read_again(message, batch->origin.shape, &context);
     double more = dedup_raise_lost(intake->dedup, id, context.lost[LOGPLEX_L10]);
     store_enter(intake->store, slot);
@@ -264,11 +278,11 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     store_leave(intake->store, slot);
 }
 
-static double number_of_messages(struct slice body)
+static double number_of_messages(const struct batch *batch)
 {
-    struct slice message;
+    struct slice body = batch->body, message;
     double messages = 0;
-    while (frame_next(&body, &message) != FRAME_END)
+    while (next_message(&batch->origin, &body, &message) != FRAME_END)
         messages++;
     return messages;
 }
@@ -276,9 +290,11 @@ static double number_of_messages(struct slice body)
 /* A batch of a sender that may not speak for the app. */
 static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
 {
-    double messages = number_of_messages(batch->body);
+    double messages = number_of_messages(batch);
     store_enter(intake->store, slot);
-    struct ledger ledger = open_ledger(intake, slot, batch);
+    /* Whoever may say any name could fill the table of apps. */
+    struct ledger ledger = batch->origin.is_cloud_foundry ? ledger_of_others(intake->store, slot, batch->now)
+                                                          : open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_FOREIGN, messages);
     /* Nothing, but as zeros: what an app's ledger has must be born together. */
     ledger_count_messages(&ledger, &(struct ledger_messages){.lag = -1});
@@ -289,7 +305,7 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
 /* A batch of an app that is turned away. */
 static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, enum refusal reason)
 {
-    double messages = number_of_messages(batch->body);
+    double messages = number_of_messages(batch);
     struct batch others = *batch;
     others.last_batch = NULL;
     refusals_say(&intake->refusals, reason, batch->app, batch->now);
@@ -327,6 +343,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
         .now = batch->now};
     if (settings->directory != NULL)
         directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
+    if (settings->directory != NULL && batch->guid.length > 0)
+        directory_learn_guid(settings->directory, recorder_batch.entity, batch->guid, batch->now);
     run->batch = batch;
     run->context = (struct family_context){.app = batch->app,
                                            .drain_token = batch->origin.drain_token,
@@ -339,6 +357,11 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};
     run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
+    run->cf = (struct cf_message){0};
+    if (batch->origin.is_cloud_foundry) {
+        run->context.cf = &run->cf;
+        run->context.cf_instance_labels = batch->cf_labels == CF_LABELS_PROMFETCHER;
+    }
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     procids_start(&run->procids);
@@ -347,8 +370,9 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     recorder_start(&run->recorder, &recorder_settings, &recorder_batch, &run->context, &run->procids);
 }
 
-/* TAKEN, or REFUSED. */
-static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
+/* TAKEN, or REFUSED.  mixed: the app is another than that of the batch's first message. */
+static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch, bool mixed,
+                                  double *lost)
 {
     struct batch_run run;
     *lost = 0;
@@ -365,6 +389,7 @@ static enum batch_result take_new(struct intake *intake, unsigned slot, const st
     recorder_look_at_clock(&run.recorder); /* what is counted now is as new as the page that shows it first */
     ledger.terms.now = run.recorder.batch.now;
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
+    run.tally.mixed = mixed ? run.messages : 0;
     count_messages(&ledger, &run);
     ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, ledger.terms.now);
     store_leave(intake->store, slot);
@@ -372,31 +397,173 @@ static enum batch_result take_new(struct intake *intake, unsigned slot, const st
     return BATCH_TAKEN;
 }
 
-enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+/* ---- Cloud Foundry: each message says whose it is ---- */
+
+/* What tells messages of one app from those of another, as it is written. */
+struct author {
+    struct slice guid, hostname, organization, space, name;
+    bool is_tagged;
+};
+
+static struct author author_of(const struct line *line, const struct cf_message *message)
+{
+    return (struct author){message->app_id, line->hostname, message->organization,
+                           message->space,  message->name,  message->tags.length > 0};
+}
+
+static bool is_same(const struct author *a, const struct author *b)
+{
+    if (!slice_equals(a->guid, b->guid))
+        return false;
+    if (!b->is_tagged)
+        return a->is_tagged || slice_equals(a->hostname, b->hostname);
+    return a->is_tagged && slice_equals(a->organization, b->organization) && slice_equals(a->space, b->space) &&
+           slice_equals(a->name, b->name);
+}
+
+/* Cut off the start of rest what is of one app: a part of the batch, mostly all of it.  A message that does not say
+ * whose it is is of the app of the others around it.  False if nothing is left. */
+static bool cut_part(struct intake *intake, struct slice *rest, struct slice *part, struct cf_app *app)
+{
+    struct author author = {0};
+    struct slice before = *rest, begin = *rest, text;
+    bool is_known = false, is_any = false;
+    for (; cf_frame_next(rest, &text) != FRAME_END; before = *rest, is_any = true) {
+        struct line line;
+        struct cf_message message;
+        if (text.length > FAMILY_MESSAGE_MAX || !syslog_parse(text, SYSLOG_RFC5424, &line) ||
+            !cf_message_read(&line, &message))
+            continue;
+        struct author of = author_of(&line, &message);
+        if (is_known && !is_same(&author, &of)) {
+            *rest = before;
+            break;
+        }
+        if (is_known)
+            continue;
+        author = of;
+        is_known = true;
+        cf_apps_find(intake->cf_apps, &line, &message, app);
+    }
+    if (!is_known)
+        *app = (struct cf_app){0};
+    *part = (struct slice){begin.at, (size_t)(rest->at - begin.at)};
+    return is_any;
+}
+
+/* Process a part, which a duplicate is, too. */
+static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, const struct cf_app *app,
+                         const struct slice first, bool duplicate)
+{
+    struct label labels[BATCH_LABELS_MAX];
+    struct batch part = *batch;
+    bool mixed = !slice_equals(first, cf_app_name(app));
+    double lost;
+    part.app = cf_app_name(app);
+    part.guid = cf_app_part(app, CF_GUID);
+    if (batch->sender != NULL)
+        batch->sender->describe(batch->sender, app, &part);
+    size_t count = cf_app_labels(app, part.cf_labels, labels);
+    for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */
+        labels[count++] = part.labels[i];
+    part.labels = labels;
+    part.label_count = count;
+    if (part.foreign)
+        count_foreign(intake, slot, &part);
+    else if (part.refused != REFUSED_NOT)
+        count_refused(intake, slot, &part, part.refused);
+    else if (duplicate)
+        take_duplicate(intake, slot, &part, (struct batch_id){0});
+    else
+        take_new(intake, slot, &part, mixed, &lost);
+}
+
+static void process_parts(struct intake *intake, unsigned slot, const struct batch *batch, bool duplicate)
+{
+    struct slice rest = batch->body;
+    struct batch part = *batch;
+    struct cf_app app, first = {0};
+    for (bool is_first = true; cut_part(intake, &rest, &part.body, &app); is_first = false) {
+        if (is_first)
+            first = app;
+        part.received = part.body.length; /* an agent does not compress */
+        process_part(intake, slot, &part, &app, cf_app_name(&first), duplicate);
+    }
+}
+
+/* ---- any batch ---- */
+
+/* Has each message a time?  Two batches without may be equal and yet not the same. */
+static bool has_times(const struct batch *batch)
+{
+    struct slice body = batch->body, message;
+    while (next_message(&batch->origin, &body, &message) != FRAME_END) {
+        struct line line;
+        int64_t time;
+        if (!syslog_parse(message, batch->origin.shape, &line) || !syslog_time(line.timestamp, &time))
+            return false;
+    }
+    return true;
+}
+
+/* What names a batch; false if nothing does. */
+static bool find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
 {
     const struct origin *origin = &batch->origin;
+    struct slice user = batch->sender != NULL ? batch->sender->user : batch->app;
+    if (origin->id.length > 0)
+        *id = batch_id_of(batch->app, origin->drain, origin->id);
+    else if (origin->is_named_by_content && has_times(batch))
+        *id = batch_id_of_content(intake->dedup, user, batch->body);
+    else
+        return false;
+    return true;
+}
+
+/* A batch that is not known; returns what it says was lost. */
+static enum batch_result process_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
+{
+    *lost = 0;
+    if (!batch->origin.is_cloud_foundry)
+        return take_new(intake, slot, batch, false, lost);
+    process_parts(intake, slot, batch, false);
+    return BATCH_TAKEN;
+}
+
+static enum batch_result process_duplicate(struct intake *intake, unsigned slot, const struct batch *batch,
+                                           struct batch_id id)
+{
+    if (batch->origin.is_cloud_foundry)
+        process_parts(intake, slot, batch, true);
+    else
+        take_duplicate(intake, slot, batch, id);
+    return BATCH_DUPLICATE;
+}
+
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    struct batch_id id;
     double lost;
-    if (batch->foreign) {
+    bool by_message = batch->origin.is_cloud_foundry;
+    if (batch->foreign && !by_message) {
         count_foreign(intake, slot, batch);
         return BATCH_FOREIGN;
     }
-    if (batch->refused != REFUSED_NOT) {
+    if (batch->refused != REFUSED_NOT && !by_message) {
         count_refused(intake, slot, batch, batch->refused);
         return BATCH_REFUSED;
     }
-    if (origin->id.length == 0)
-        return take_new(intake, slot, batch, &lost);
-    struct batch_id id = batch_id_of(batch->app, origin->drain, origin->id);
+    if (!find_id(intake, batch, &id))
+        return process_new(intake, slot, batch, &lost);
     switch (dedup_claim(intake->dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
         return BATCH_IN_PROGRESS;
     case CLAIM_TAKEN:
-        take_duplicate(intake, slot, batch, id);
-        return BATCH_DUPLICATE;
+        return process_duplicate(intake, slot, batch, id);
     case CLAIM_NEW:
         break;
     }
-    enum batch_result result = take_new(intake, slot, batch, &lost);
+    enum batch_result result = process_new(intake, slot, batch, &lost);
     dedup_taken(intake->dedup, id, batch->now, lost);
     return result;
 }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -20,6 +21,7 @@ struct entry {
 };
 
 struct dedup {
+    uint64_t secret;              /* of ids of content */
     pthread_mutex_t locks[LOCKS]; /* a set is guarded by the lock of its number modulo LOCKS */
     struct entry sets[SETS][WAYS];
 };
@@ -29,6 +31,8 @@ struct dedup *dedup_create(void)
     struct dedup *dedup = calloc(1, sizeof *dedup);
     if (dedup == NULL)
         return NULL;
+    if (getrandom(&dedup->secret, sizeof dedup->secret, GRND_NONBLOCK) != sizeof dedup->secret)
+        dedup->secret = (uintptr_t)dedup; /* still not the same everywhere */
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&dedup->locks[i], NULL);
     return dedup;
@@ -51,6 +55,13 @@ struct batch_id batch_id_of(struct slice app, struct slice drain, struct slice i
     for (int i = 0; i < 3; i++)
         hashes[i] = XXH3_128bits(parts[i].at, parts[i].length);
     XXH128_hash_t hash = XXH3_128bits(hashes, sizeof hashes);
+    return (struct batch_id){hash.high64, hash.low64};
+}
+
+struct batch_id batch_id_of_content(const struct dedup *dedup, struct slice user, struct slice body)
+{
+    uint64_t seed = XXH3_64bits_withSeed(user.at, user.length, dedup->secret);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(body.at, body.length, seed);
     return (struct batch_id){hash.high64, hash.low64};
 }
 

@@ -37,7 +37,7 @@ static const char *const refusal_labels[] = {
 #undef X
 };
 
-static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13"};
+static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13", "LGR"};
 static const char *const batch_labels[] = {"taken", "duplicate", "foreign", "refused"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
@@ -52,7 +52,9 @@ const struct metric ledger_messages_malformed = SELF_COUNTERS(
 const struct metric ledger_messages_duplicate =
     SELF_COUNTER("messages_duplicate_total", "Messages of batches that had been taken before.");
 const struct metric ledger_messages_foreign =
-    SELF_COUNTER("messages_foreign_total", "Messages that the shared user posted for an app with a user of its own.");
+    SELF_COUNTER("messages_foreign_total", "Messages whose sender may not speak for their app.");
+const struct metric ledger_messages_mixed = SELF_COUNTER(
+    "messages_mixed_total", "Messages of Cloud Foundry of another app than the first message of their batch.");
 const struct metric ledger_messages_refused = SELF_COUNTERS(
     "messages_refused_total", "Messages of apps that are turned away, by reason.", "reason", refusal_labels);
 const struct metric ledger_upstream_lost =
@@ -212,6 +214,7 @@ void ledger_count_messages(const struct ledger *ledger, const struct ledger_mess
     count_one(ledger, &ledger_frames_repaired, messages->repaired);
     count_one(ledger, &ledger_count_mismatches, messages->mismatched);
     count_one(ledger, &ledger_self_drain, messages->self_drain);
+    count_one(ledger, &ledger_messages_mixed, messages->mixed);
     count_cells(ledger, &ledger_upstream_lost, messages->lost);
     count_lag(ledger, messages->lag);
 }

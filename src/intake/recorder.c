@@ -167,7 +167,7 @@ static bool is_reserved(const struct identity *identity)
 /* Put the fixed labels and the sample's into all.  Of one name the later one counts: a fixed label wins over one that
  * the app chose, and what tells our series apart wins over a fixed label.  Returns how many there are. */
 static size_t add_fixed_labels(const struct recorder *recorder, const struct sample *sample,
-                               struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX])
+                               struct label all[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX])
 {
     const struct metric *metric = sample->metric;
     bool chosen = metric_is_chosen(metric);
@@ -191,7 +191,7 @@ enum identity_result recorder_identity(const struct recorder *recorder, const st
     bool self = sample->metric != NULL && sample->metric->self;
     if (recorder->batch.label_count == 0 || self || sample->label_count > IDENTITY_LABELS_MAX)
         return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
-    struct label all[IDENTITY_LABELS_MAX + FIXED_LABELS_MAX];
+    struct label all[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX];
     size_t count = add_fixed_labels(recorder, sample, all);
     return identity_build(identity, sample->namespace, sample->name, all, count);
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/gzip.h"
-#include "output/scrapers.h"
+#include "output/audiences.h"
 #include "output/self_gauges.h"
 
 /* A page that is being written and read. */
@@ -38,8 +38,7 @@ struct maintenance {
     struct page_request *waiting; /* for a page to be begun */
     struct page *pages;
     struct buffer plain; /* what is compressed next */
-    struct scrapers scrapers;
-    uint64_t all_saw;
+    struct audiences audiences;
     struct page_result last_result;
     double last_duration;
     double last_size;
@@ -87,22 +86,6 @@ static void record_gauges(struct maintenance *maintenance, uint64_t now)
 
 /* ---- pages ---- */
 
-/* A batch notes when it began, and what it creates is to be seen a little later: for that long a page does not count as
- * one that has shown a series.  Milliseconds; of a short scrape interval, a 16th. */
-enum { BATCH_TIME = 1000 };
-
-/* What was born by then has been seen by all who scrape.  It never goes back, or a counter would fall to 0 again. */
-static uint64_t all_saw(struct maintenance *maintenance, uint64_t now)
-{
-    uint64_t margin = maintenance->scrapers.interval / 16;
-    uint64_t seen = scrapers_all_saw(&maintenance->scrapers, now);
-    margin = margin < BATCH_TIME ? margin : BATCH_TIME;
-    seen = seen > margin ? seen - margin : 0;
-    if (seen > maintenance->all_saw)
-        maintenance->all_saw = seen;
-    return maintenance->all_saw;
-}
-
 /* Give a page what it is written with, NULL if memory was short, and count what that holds.  False, with all of it
  * freed, if one is missing. */
 static bool set_writers(struct page *page, struct page_writer *writer, struct gzip_writer *compressor)
@@ -144,6 +127,11 @@ enum { COMPRESSION = 1 };
 /* Milliseconds for which a request waits for others at most. */
 enum { SHARING_MAX = 1000 };
 
+static bool shows_ourselves(const struct page *page)
+{
+    return page->selection.kind == PAGE_ALL || page->selection.kind == PAGE_SELF;
+}
+
 /* Begin a page for what the request asks; NULL if memory is short. */
 static struct page *begin_page(struct maintenance *maintenance, const struct page_request *request)
 {
@@ -158,13 +146,15 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     page->now = clock_monotonic();
     store_note_page(store);
     store_enter(store, slot);
-    record_gauges(maintenance, page->now);
-    struct page_writer *writer = page_begin(&(struct page_terms){.store = store,
-                                                                 .slot = slot,
-                                                                 .now = page->now,
-                                                                 .all_saw = all_saw(maintenance, page->now),
-                                                                 .encoder = &text_encoder,
-                                                                 .selection = page->selection});
+    if (shows_ourselves(page))
+        record_gauges(maintenance, page->now);
+    struct page_writer *writer = page_begin(
+        &(struct page_terms){.store = store,
+                             .slot = slot,
+                             .now = page->now,
+                             .all_saw = audiences_all_saw(&maintenance->audiences, &page->selection, page->now),
+                             .encoder = &text_encoder,
+                             .selection = page->selection});
     store_leave(store, slot);
     bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
     page->micros = clock_monotonic_micros() - start;
@@ -361,7 +351,7 @@ static void end_request(struct maintenance *maintenance, struct page_request *re
     struct page *page = request->page;
     if (page != NULL) {
         if (request->complete)
-            scrapers_note(&maintenance->scrapers, request->scraper, page->now);
+            audiences_note(&maintenance->audiences, &page->selection, request->scraper, page->now);
         take_off(&page->readers, request);
         drop_taken(page);
     }
@@ -555,7 +545,7 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
     if (maintenance == NULL)
         return NULL;
     maintenance->settings = *settings;
-    maintenance->scrapers.interval = settings->scrape_interval;
+    audiences_start(&maintenance->audiences, settings->scrape_interval);
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;
@@ -604,5 +594,6 @@ void maintenance_stop(struct maintenance *maintenance)
         free_page(page);
     }
     buffer_free(&maintenance->plain);
+    audiences_end(&maintenance->audiences);
     free(maintenance);
 }

@@ -26,9 +26,10 @@ struct memory {
 };
 
 struct account {
-    const struct config_drain *drain; /* NULL: the shared user */
-    bool is_decoy;                    /* nobody's; with the hash of drain, which lets nobody in */
-    struct auth_realm realm;          /* of its passwords; empty if it has a hash */
+    const struct config_drain *drain;   /* NULL: the shared user */
+    const struct config_scrape *scrape; /* who reads pages, then drain is its user; else NULL */
+    bool is_decoy;                      /* nobody's; with the hash of drain, which lets nobody in */
+    struct auth_realm realm;            /* of its passwords; empty if it has a hash */
     struct memory memory;
     atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
@@ -53,6 +54,7 @@ struct accounts {
     struct index apps;  /* of entries that the shared user may post for: without a password, or shared */
     struct index bound; /* apps of entries with a password */
     struct index tokens;
+    struct index scrapers;
     /* If there is a user with a hash, who is denied waits as long as for a hash, or the time would tell which names
      * there are.  In a decoy's turn: a wrong password is verified under the one that its name falls to. */
     struct account decoys[DECOYS];
@@ -123,13 +125,15 @@ static bool allocate(struct accounts *accounts)
     size_t tokens = 0;
     for (size_t i = 0; i < drains; i++)
         tokens += accounts->file->drains[i].token_count;
-    accounts->accounts = calloc(drains + 1, sizeof accounts->accounts[0]);
+    size_t scrapes = accounts->file == NULL ? 0 : accounts->file->scrape_count;
+    accounts->accounts = calloc(drains + scrapes + 1, sizeof accounts->accounts[0]);
+    accounts->scrapers.entries = calloc(scrapes + 1, sizeof accounts->scrapers.entries[0]);
     accounts->users.entries = calloc(drains + 1, sizeof accounts->users.entries[0]);
     accounts->apps.entries = calloc(drains + 1, sizeof accounts->apps.entries[0]);
     accounts->bound.entries = calloc(drains + 1, sizeof accounts->bound.entries[0]);
     accounts->tokens.entries = calloc(tokens + 1, sizeof accounts->tokens.entries[0]);
     return accounts->accounts != NULL && accounts->users.entries != NULL && accounts->apps.entries != NULL &&
-           accounts->bound.entries != NULL && accounts->tokens.entries != NULL;
+           accounts->bound.entries != NULL && accounts->tokens.entries != NULL && accounts->scrapers.entries != NULL;
 }
 
 static struct account *add_account(struct accounts *accounts, const struct config_drain *drain)
@@ -156,6 +160,17 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         auth_allow(&account->realm, drain->name, drain->password);
     else if (previous != NULL)
         take_memory(account, find(&previous->users, name));
+}
+
+static void add_scrape(struct accounts *accounts, const struct config_scrape *scrape, struct accounts *previous)
+{
+    struct account *account = add_account(accounts, &scrape->user);
+    account->scrape = scrape;
+    add(&accounts->scrapers, slice_of(scrape->user.name), account);
+    if (scrape->user.password != NULL)
+        auth_allow(&account->realm, scrape->user.name, scrape->user.password);
+    else if (previous != NULL)
+        take_memory(account, find(&previous->scrapers, slice_of(scrape->user.name)));
 }
 
 /* Decoys have the hashes of users in turn, so that they take as long. */
@@ -191,6 +206,8 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct configu
     }
     for (size_t i = 0; file != NULL && i < file->drain_count; i++)
         add_drain(accounts, &file->drains[i], previous);
+    for (size_t i = 0; file != NULL && i < file->scrape_count; i++)
+        add_scrape(accounts, &file->scrapes[i], previous);
     if (shared->count > 0) {
         struct account *account = add_account(accounts, NULL);
         account->realm = *shared;
@@ -202,6 +219,7 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct configu
     sort(&accounts->apps);
     sort(&accounts->bound);
     sort(&accounts->tokens);
+    sort(&accounts->scrapers);
     if (file != NULL)
         configuration_forget_passwords(file);
     return accounts;
@@ -231,6 +249,7 @@ void accounts_unref(struct accounts *accounts)
     free(accounts->apps.entries);
     free(accounts->bound.entries);
     free(accounts->tokens.entries);
+    free(accounts->scrapers.entries);
     configuration_free(accounts->file);
     free(accounts);
 }
@@ -395,8 +414,9 @@ static enum accounts_result check_pair(struct accounts *accounts, struct account
     return known;
 }
 
-enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
-                                    const struct account **account, struct verification **verification)
+/* As accounts_check(), of these users. */
+static enum accounts_result check(struct accounts *accounts, const struct index *users, struct slice authorization,
+                                  const struct account **account, struct verification **verification)
 {
     struct auth_credentials credentials;
     *verification = NULL;
@@ -404,7 +424,7 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
         return ACCOUNTS_DENIED;
     enum accounts_result result = ACCOUNTS_DENIED;
     for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
-        struct account *found = find(&accounts->users, auth_user(credentials.pairs[i]));
+        struct account *found = find(users, auth_user(credentials.pairs[i]));
         enum accounts_result checked = check_pair(accounts, found, credentials.pairs[i], verification);
         if (checked == ACCOUNTS_ALLOWED)
             *account = found;
@@ -418,6 +438,28 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
         *verification = NULL;
     }
     return result;
+}
+
+enum accounts_result accounts_check(struct accounts *accounts, struct slice authorization,
+                                    const struct account **account, struct verification **verification)
+{
+    return check(accounts, &accounts->users, authorization, account, verification);
+}
+
+enum accounts_result accounts_check_scrape(struct accounts *accounts, struct slice authorization,
+                                           const struct account **account, struct verification **verification)
+{
+    return check(accounts, &accounts->scrapers, authorization, account, verification);
+}
+
+const struct config_scrape *account_scrape(const struct account *account)
+{
+    return account->scrape;
+}
+
+bool accounts_have_scrapes(const struct accounts *accounts)
+{
+    return accounts->scrapers.count > 0;
 }
 
 bool accounts_has_user(const struct accounts *accounts, struct slice name)
@@ -491,6 +533,28 @@ static void warn(struct account *account, uint64_t now)
                   " may not post for the app %s, which has the user %s: its batches are counted as "
                   "foreign; shared: true in that drain's entry allows them",
                   account->drain->app, account->drain->name);
+}
+
+struct slice accounts_user(const struct account *account)
+{
+    return account->drain == NULL ? SLICE(SHARED_USER) : slice_of(account->drain->name);
+}
+
+static bool is_or_any(const char *bound, struct slice text)
+{
+    return bound == NULL || slice_equals(slice_of(bound), text);
+}
+
+bool accounts_covers(const struct account *account, struct slice organization, struct slice space, struct slice app)
+{
+    const struct config_drain *drain = account->drain;
+    return drain == NULL || (is_or_any(drain->app, app) && is_or_any(drain->organization, organization) &&
+                             is_or_any(drain->space, space));
+}
+
+enum config_platform accounts_platform(const struct account *account)
+{
+    return account->drain == NULL ? CONFIG_PLATFORM_BY_REQUEST : account->drain->platform;
 }
 
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)

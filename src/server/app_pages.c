@@ -1,7 +1,7 @@
 /* Pages of one app or one instance, at the URLs of Promfetcher and Promregator:
  *
  *     /v1/apps/acme/prod/shop/metrics    /v1/apps/metrics?app=my-shop    /v2/apps/shop.example.com/only-app-metrics
- *     /singleTargetMetrics/6460bea4-c300-46a2-a6c2-3aa2fb271c86/0        /promregatorMetrics */
+ *     /singleTargetMetrics/6460bea4-c300-46a2-a6c2-3aa2fb271c86/0 */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -75,25 +75,30 @@ static bool read_wanted(struct slice path, struct slice query, struct wanted *wa
     return true;
 }
 
-void get_app_page(h2o_req_t *request, struct slice query)
+static const char app_path[] = "app", target_path[] = "target"; /* as they are counted */
+
+static void respond_app(h2o_req_t *request, struct slice query, const struct page_access *access)
 {
-    static const char name[] = "app";
-    if (!get_metrics_authorize(request, name))
-        return;
     struct wanted wanted;
     struct directory_app app;
     struct slice path = slice_after(request_path(request), sizeof "/v1/apps/" - 1);
     if (!read_wanted(path, query, &wanted))
-        response_send_text(request, name, 404, "Not Found", "not found: did you mean /v1/apps/APP/metrics?\n");
+        response_send_text(request, app_path, 404, "Not Found", "not found: did you mean /v1/apps/APP/metrics?\n");
     else if (wanted.text.length == 0)
-        response_send_text(request, name, 400, "Bad Request", "You must set app id or path\n");
-    else if (!find_app(worker_of(request)->server->modules.directory, wanted.text, wanted.is_route, &app))
-        response_send_text(request, name, 404, "Not Found",
+        response_send_text(request, app_path, 400, "Bad Request", "You must set app id or path\n");
+    else if (!find_app(worker_of(request)->server->modules.directory, wanted.text, wanted.is_route, &app) ||
+             !page_access_sees(access, &app))
+        response_send_text(request, app_path, 404, "Not Found",
                            "no such app: it has sent nothing lately, or its name, GUID or route is another one\n");
     else
         get_metrics_respond(
-            request, name,
+            request, app_path,
             &(struct page_selection){.kind = wanted.only_reported ? PAGE_REPORTED : PAGE_APP, .scope = app.scope});
+}
+
+void get_app_page(h2o_req_t *request, struct slice query)
+{
+    page_access_check(request, query, app_path, respond_app);
 }
 
 /* The process that an instance is: "0" is web.0, as in Cloud Foundry; else it is its name, "worker.1". */
@@ -108,12 +113,9 @@ static struct slice process_of(struct slice instance, char name[PROCESS_NAME_MAX
                           (size_t)snprintf(name, PROCESS_NAME_MAX, "web.%.*s", (int)instance.length, instance.at)};
 }
 
-void get_target_page(h2o_req_t *request, struct slice query)
+static void respond_target(h2o_req_t *request, struct slice query, const struct page_access *access)
 {
-    static const char name[] = "target";
     (void)query;
-    if (!get_metrics_authorize(request, name))
-        return;
     struct slice path = slice_after(request_path(request), sizeof "/singleTargetMetrics/" - 1);
     size_t slash = slice_index(path, '/');
     struct slice parts[] = {{path.at, slash}, slice_after(path, slash < path.length ? slash + 1 : slash)};
@@ -123,18 +125,17 @@ void get_target_page(h2o_req_t *request, struct slice query)
     struct directory *directory = worker_of(request)->server->modules.directory;
     struct directory_app app;
     struct page_selection selection = {.kind = PAGE_PROCESS};
-    if (find_app(directory, parts[0], false, &app) &&
+    if (find_app(directory, parts[0], false, &app) && page_access_sees(access, &app) &&
         directory_find_process(directory, &app, process_of(parts[1], process), clock_monotonic(),
                                selection.processes)) {
         selection.scope = app.scope;
-        get_metrics_respond(request, name, &selection);
+        get_metrics_respond(request, target_path, &selection);
     } else
-        response_send_text(request, name, 404, "Not Found", "no such instance: it has ended, or was never heard of\n");
+        response_send_text(request, target_path, 404, "Not Found",
+                           "no such instance: it has ended, or was never heard of\n");
 }
 
-void get_self_page(h2o_req_t *request, struct slice query)
+void get_target_page(h2o_req_t *request, struct slice query)
 {
-    (void)query;
-    if (get_metrics_authorize(request, "self"))
-        get_metrics_respond(request, "self", &(struct page_selection){.kind = PAGE_SELF});
+    page_access_check(request, query, target_path, respond_target);
 }

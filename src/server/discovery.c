@@ -153,7 +153,8 @@ static void write_self(struct element *element, const char *address, struct buff
     write_element(element, list);
 }
 
-static void write_targets(struct directory *directory, const char *address, bool by_app, struct buffer *list)
+static void write_targets(struct directory *directory, const struct page_access *access, const char *address,
+                          bool by_app, struct buffer *list)
 {
     struct element element;
     struct directory_app app;
@@ -161,14 +162,17 @@ static void write_targets(struct directory *directory, const char *address, bool
     char process[PROCESS_NAME_MAX + 1];
     uint64_t now = clock_monotonic();
     for (size_t position = 0; directory_next_app(directory, &position, now, &app);) {
+        if (!page_access_sees(access, &app))
+            continue;
         describe(&app, &described);
         if (by_app)
             write_app(&element, address, &described, list);
         for (size_t at = 0; !by_app && directory_next_process(directory, &app, &at, now, process);)
             write_process(&element, address, &described, process, list);
     }
-    write_self(&element, address, list);
-    buffer_append(list, SLICE("]\n"));
+    if (access->scrape == NULL)
+        write_self(&element, address, list);
+    buffer_append(list, list->length == 0 ? SLICE("[]\n") : SLICE("]\n"));
     buffer_append(list, (struct slice){"", 1});
 }
 
@@ -190,21 +194,25 @@ static bool read_address(h2o_req_t *request, char address[ADDRESS_MAX])
     return true;
 }
 
-void get_discovery(h2o_req_t *request, struct slice query)
+static void respond(h2o_req_t *request, struct slice query, const struct page_access *access)
 {
     char address[ADDRESS_MAX], by_text[8];
-    if (!get_metrics_authorize(request, name))
-        return;
     if (!read_address(request, address)) {
         response_send_text(request, name, 400, "Bad Request", "the header Host has no name that targets could have\n");
         return;
     }
     struct slice by = query_value(query, SLICE("by"), by_text, sizeof by_text);
     struct buffer list = {0};
-    write_targets(worker_of(request)->server->modules.directory, address, slice_equals(by, SLICE("app")), &list);
+    write_targets(worker_of(request)->server->modules.directory, access, address, slice_equals(by, SLICE("app")),
+                  &list);
     if (list.failed)
         response_send_text(request, name, 503, "Service Unavailable", "out of memory\n");
     else
         response_send(request, &(struct response){name, 200, "OK", "application/json", list.at, NULL, NULL});
     buffer_free(&list);
+}
+
+void get_discovery(h2o_req_t *request, struct slice query)
+{
+    page_access_check(request, query, name, respond);
 }

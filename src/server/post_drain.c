@@ -54,9 +54,15 @@ struct ticket {
 
 /* ---- the batch ---- */
 
-static struct origin origin_of_request(h2o_req_t *request)
+static struct origin origin_of_request(const struct post *post)
 {
+    h2o_req_t *request = post->request;
+    static const enum origin_platform platforms[] = {[CONFIG_PLATFORM_BY_REQUEST] = PLATFORM_BY_REQUEST,
+                                                     [CONFIG_PLATFORM_HEROKU] = PLATFORM_HEROKU,
+                                                     [CONFIG_PLATFORM_CLOUD_FOUNDRY] = PLATFORM_CLOUD_FOUNDRY};
     return origin_of(&(struct origin_headers){
+        .platform = platforms[accounts_platform(post->account)],
+        .body = post->body,
         .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
         .frame_id = request_header_named(request, SLICE("logplex-frame-id")),
         .request_id = request_header_named(request, SLICE("x-request-id")),
@@ -68,6 +74,29 @@ static struct origin origin_of_request(h2o_req_t *request)
     });
 }
 
+/* Who sends a batch whose messages say whose they are. */
+struct cf_sender {
+    struct batch_sender sender; /* first */
+    const struct post *post;
+};
+
+static void describe_app(const struct batch_sender *of, const struct cf_app *app, struct batch *part)
+{
+    const struct post *post = ((const struct cf_sender *)of)->post;
+    struct slice app_name = cf_app_name(app);
+    const struct config_drain *entry = accounts_entry(post->accounts, post->account, app_name);
+    part->foreign =
+        !accounts_covers(post->account, cf_app_part(app, CF_ORGANIZATION), cf_app_part(app, CF_SPACE), app_name) ||
+        !accounts_speaks_for(post->accounts, post->account, app_name, part->now);
+    part->refused = accounts_refusal(post->accounts, post->account, app_name, SLICE(""));
+    part->last_batch = accounts_last_batch(post->accounts, app_name);
+    part->labels = entry->labels;
+    part->label_count = entry->label_count;
+    part->router_by_process = entry->router_by_process;
+    part->addon_app = entry->addon_app;
+    part->cf_labels = entry->cf_labels;
+}
+
 /* False if another thread is taking the same batch: the answer to the second one must not come before that is done. */
 static bool take_body(const struct post *post)
 {
@@ -77,10 +106,11 @@ static bool take_body(const struct post *post)
     struct slice url_app = query_value(post->query, SLICE("app_name"), app_text, sizeof app_text);
     if (url_app.length == 0)
         url_app = query_value(post->query, SLICE("app"), app_text, sizeof app_text);
-    struct origin origin = origin_of_request(request);
+    struct origin origin = origin_of_request(post);
     struct slice app = accounts_app(post->accounts, post->account, url_app, origin.drain_token);
     uint64_t now = clock_monotonic();
     const struct config_drain *entry = accounts_entry(post->accounts, post->account, app);
+    const struct cf_sender sender = {{accounts_user(post->account), describe_app}, post};
     struct batch batch = {
         .body = post->body,
         .received = request->entity.len,
@@ -93,6 +123,7 @@ static bool take_body(const struct post *post)
         .rules = post->rules,
         .router_by_process = entry->router_by_process,
         .addon_app = entry->addon_app,
+        .sender = &sender.sender,
         .origin = origin,
         .host = request_host(request),
         .time = clock_wall(),

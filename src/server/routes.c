@@ -56,13 +56,13 @@ static const struct route {
 } routes[] = {
     {"/drain", "drain", "POST", OUTSIDE, HTTP_DRAIN, DRAIN_CHALLENGE, post_drain_admit, post_drain},
     {"/metrics", "metrics", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_metrics},
-    {"/v1/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
-    {"/v2/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_app_page},
+    {"/v1/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_app_page},
+    {"/v2/apps/", "app", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_app_page},
     {"/singleTargetMetrics/", "target", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
      get_target_page},
     {"/promregatorMetrics", "self", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
      get_self_page},
-    {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_discovery},
+    {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_discovery},
     {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
 };
 

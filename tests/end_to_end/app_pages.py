@@ -1,11 +1,17 @@
 """Pages of one app and of one instance, and the list of them, at the URLs of Promfetcher and Promregator."""
 import json
+import signal
+import time
 
+from accounts import HASH, HASHED_PASSWORD
 from harness import test
+from pages import filled
+from scraping import Prometheus
 from support.checks import check, equal
-from support.exporter import AUTH_METRICS
+from support.exporter import AUTH_METRICS, METRICS_PASSWORD
 from support.exposition import Page
 from support.lines import gauge, ingest, line, router_error
+from support.http_client import basic
 from support.waiting import wait_for
 
 RULES = """
@@ -126,3 +132,134 @@ def dynos_that_end_leave_discovery(context):
     wait_for(lambda: len(discover(server)) == 6, "the dyno that was scaled away leaves the list", 10)
     equal(get(server, "/singleTargetMetrics/shop/web.2").status, 404, "the page of a dyno that is gone")
     equal(get(server, "/singleTargetMetrics/shop/web.1").status, 200, "the page of the one beside it")
+
+
+SCRAPES = """
+scrapes:
+  - {name: shop, password: shop-Pass.7, apps: [shop, nobody]}
+  - {name: acme, password_hash: '%s', organization: acme}
+  - {name: prod, password: prod-Pass.8, organization: acme, space: prod}
+""" % HASH
+
+
+def get_as(server, user, password, target):
+    return server.request("GET", target, {"Authorization": basic(user, password)})
+
+
+@test
+def scrape_credentials(context):
+    path = context.file("config.yaml", SCRAPES)
+    server = context.server(CONFIG_FILE=path)
+    for app in ("shop", "blog", "acme/prod/shop", "acme/dev/shop", "acme2/prod/shop"):
+        server.post(ingest([gauge("depth", 3)]) + runtime("web.1"), app)
+    users = {"shop": ("shop-Pass.7", {"shop"}), "acme": (HASHED_PASSWORD, {"acme/prod/shop", "acme/dev/shop"}), "prod": ("prod-Pass.8", {"acme/prod/shop"})}
+    for user, (password, own) in users.items():
+        for app in ("shop", "blog", "acme/prod/shop", "acme/dev/shop", "acme2/prod/shop"):
+            for target in ("/v1/apps/%s/metrics", "/v2/apps/metrics?app=%s", "/v1/apps/%s/only-app-metrics"):
+                answer = get_as(server, user, password, target % app)
+                equal(answer.status, 200 if app in own else 404, "%s of %s" % (target % app, user))
+            answer = get_as(server, user, password, "/singleTargetMetrics/%s/web.1" % app.replace("/", "%2F"))
+            equal(answer.status, 200 if app in own else 404, "an instance of %s as %s" % (app, user))
+        for target in ("/discovery", "/discovery?by=app"):
+            elements = json.loads(get_as(server, user, password, target).body)
+            names = ["/".join(filter(None, (labels.get(PREFIX + part) for part in ("orgName", "spaceName", "applicationName"))))
+                     for labels in (element["labels"] for element in elements)]
+            equal(set(names), own, "the apps in %s of %s" % (target, user))
+        for target in ("/metrics", "/promregatorMetrics"):
+            equal(get_as(server, user, password, target).status, 401, "%s as %s" % (target, user))
+        for target in ("/discovery", "/v1/apps/shop/metrics"):
+            equal(get_as(server, user, "wrong-Password", target).status, 401, "a wrong password of %s" % user)
+        equal(server.request("POST", "/drain", {"Authorization": basic(user, password)}, b"").status, 401, "POST /drain as %s" % user)
+    equal(get_as(server, "nobody", "x", "/discovery").status, 401, "an unknown user")
+    page(server, "/v1/apps/blog/metrics")
+    with open(path, "w") as file:
+        file.write(SCRAPES.replace("shop-Pass.7", "shop-Pass.9").replace("apps: [shop, nobody]", "apps: [blog]"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: get_as(server, "shop", "shop-Pass.9", "/v1/apps/blog/metrics").status == 200, "the configuration is read again", 10)
+    equal(get_as(server, "shop", "shop-Pass.7", "/v1/apps/shop/metrics").status, 401, "the old password")
+    equal(get_as(server, "shop", "shop-Pass.9", "/v1/apps/shop/metrics").status, 404, "an app that is not its own any more")
+    equal(get_as(server, "acme", HASHED_PASSWORD, "/v1/apps/acme/prod/shop/metrics").status, 200, "a hash that stays")
+
+
+@test
+def list_without_targets(context):
+    server = context.server(CONFIG=SCRAPES)
+    equal(get_as(server, "shop", "shop-Pass.7", "/discovery").body, b"[]\n", "the list of who sees no app that lives")
+    equal(len(discover(server)), 1, "the list of who sees all")
+
+
+# As the documentation of Promregator recommends it.
+RELABEL = {"instanceId": ("instance", "cf_instance_id"), "orgName": ("org_name",), "spaceName": ("space_name",), "applicationName": ("app_name",),
+           "instanceNumber": ("cf_instance_number",)}
+
+
+def discovered(server, name="instances", target="/discovery"):
+    """A job of Prometheus that scrapes what we list."""
+    auth = {"username": "metrics", "password": METRICS_PASSWORD}
+    return {"job_name": name, "basic_auth": auth,
+            "http_sd_configs": [{"url": "http://%s:%d%s" % (server.host, server.port, target), "basic_auth": auth, "refresh_interval": "1s"}],
+            "relabel_configs": [{"source_labels": [PREFIX + source], "target_label": wanted} for source, targets in RELABEL.items() for wanted in targets]}
+
+
+@test
+def prometheus_discovers_dynos(context):
+    """The targets follow the formation, and no dyno's numbers stand under another one's name."""
+    server = context.server(SCRAPE_INTERVAL="1s")
+    numbers = {}
+
+    def speak(app, *dynos):
+        for dyno in dynos:
+            numbers[app, dyno] = len(numbers) + 1
+            server.post(ingest([gauge("depth", numbers[app, dyno])], procid=dyno) + runtime(dyno), app)
+
+    def seen(job="instances"):
+        return {(labels["app"], labels["process"]): value for labels, value in prometheus.query('depth{job="%s"}' % job)}
+
+    def follows(wanted, what):
+        wait_for(lambda: seen() == wanted or check(False, "it sees %r", seen()), what, 30, 0.2)
+
+    speak("shop", "web.1", "web.2")
+    speak("blog", "web.1")
+    prometheus = Prometheus(context, {}, more=[discovered(server), discovered(server, "apps", "/discovery?by=app")])
+    follows(numbers, "all dynos are scraped")
+    labels = prometheus.query('depth{job="instances",app="shop",process="web.2"}')[0][0]
+    equal({name: labels.get(name) for name in ("instance", "cf_instance_id", "app_name", "cf_instance_number", "org_name")},
+          {"instance": "shop:web.2", "cf_instance_id": "shop:web.2", "app_name": "shop", "cf_instance_number": "2", "org_name": None}, "the labels of a dyno")
+    wait_for(lambda: seen("apps") == numbers, "the same by apps", 30, 0.2)
+    prometheus.await_number('count(drain_exporter_messages_received_total{job="instances"})', 2)
+    speak("shop", "web.3", "worker.1")
+    follows(numbers, "new dynos are scraped")
+    server.post(line("Scaled to web@2:Standard-1X worker@0:Standard-1X by user me@example.com", "app", "api"), "shop")
+    living = {key: value for key, value in numbers.items() if key not in (("shop", "web.3"), ("shop", "worker.1"))}
+    follows(living, "dynos that were scaled away have left")
+    equal(prometheus.number('count(up{job="instances"} == 1)'), 4, "targets that are up")
+    server.post(line("State changed from up to crashed", "heroku", "web.2"), "shop")
+    server.post(line("Process exited with status 1", "heroku", "web.2"), "shop")
+    del living["shop", "web.2"]
+    follows(living, "what a dyno that crashed has reported is gone")
+    server.post(line("State changed from crashed to starting", "heroku", "web.2") + line("State changed from starting to up", "heroku", "web.2"), "shop")
+    speak("shop", "web.2")
+    living["shop", "web.2"] = numbers["shop", "web.2"]
+    follows(living, "its next instance is scraped")
+
+
+def fastest(server, target):
+    """Seconds that the fastest of some requests takes."""
+    times = []
+    for _ in range(7):
+        start = time.monotonic()
+        equal(get(server, target).status, 200, "the status of %s" % target)
+        times.append(time.monotonic() - start)
+    return min(times)
+
+
+@test
+def page_of_one_app_costs_what_it_shows(context):
+    """Beside 50,000 series of another app a small app's page costs a fraction of the whole."""
+    server = filled(context)
+    server.post(ingest([gauge("depth", 3)]) + runtime("web.1"), "small")
+    equal(page(server, "/v1/apps/small/only-app-metrics").value("depth", app="small", process="web.1"), 3, "its gauge")
+    whole = fastest(server, "/metrics")
+    for target in ("/v1/apps/small/metrics", "/singleTargetMetrics/small/web.1", "/promregatorMetrics"):
+        part = fastest(server, target)
+        check(context.sanitizer is not None or part < whole / 5, "%s takes %.1f ms, the whole %.1f ms", target, part * 1e3, whole * 1e3)

@@ -6,6 +6,7 @@ import subprocess
 
 from harness import Skip, test
 from support.checks import check, equal
+from support.cloud_foundry import HEADERS, App
 from support.lines import line, router_error
 from support.ports import free_port
 from support.processes import Process, run_to_end
@@ -84,6 +85,20 @@ def platform_metrics_are_documented(context):
     server.post(router_error("H12") + router_error("H10", "") + websocket + dyno_lines() + addon_line("postgres") + addon_line("redis") + addon_line("pgbouncer")
                 + b"".join(line(text, "app", "api") for text in api) + line("[RED] [9-1]  sql_error_code = 28000 FATAL:  x", "app", "postgres.1105947"), "app")
     compare(shown_metrics(server.page().text, "heroku"), documented_metrics("platform metrics"))
+
+
+@test
+def cloud_foundry_metrics_are_documented(context):
+    """The same for what Cloud Foundry says; what its cells call the measures of containers is looked up in the source."""
+    server, app = context.server(SCRAPE_INTERVAL="60s", CF_LABELS="none"), App()
+    measures = re.findall(r'\{NAME\("(\w+)"\), CF_(GAUGE|COUNTER)', source_of("cf_container"))
+    check(len(measures) >= 13, "%d measures of containers were found", len(measures))
+    messages = [app.gauge(0, "i", name, 1, "") for name, kind in measures if kind == "GAUGE"]
+    messages += [app.of_instance("0", 0, "i", '[counter@47450 name="%s" total="1" delta="1"]' % name) for name, kind in measures if kind == "COUNTER"]
+    messages += [app.message("0", '[timer@47450 name="http" start="0" stop="1"]', tags=' process_type="web" instance_id="0" method="GET" status_code="200"'),
+                 app.of_instance("0", 0, "i", '[event@47450 title="t" body="b"]'), app.created(0, "i"), app.request(), app.request(status=502, error="endpoint_failure (x)")]
+    server.post(b"".join(messages), None, HEADERS)
+    compare(shown_metrics(server.page().text, "cf"), documented_metrics("cloud foundry metrics"))
 
 
 @test

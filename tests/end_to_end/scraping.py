@@ -18,16 +18,16 @@ from support.waiting import patient, wait_for
 
 
 class Prometheus:
-    """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}."""
+    """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}, and more of them as the configuration has them."""
 
-    def __init__(self, context, jobs, interval="1s"):
+    def __init__(self, context, jobs, interval="1s", more=()):
         program = shutil.which("prometheus")
         if program is None:
             raise Skip("there is no prometheus")
         self.port = free_port()
         config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": [
             {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
-             "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()]}
+             "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()] + list(more)}
         path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
         self.log = os.path.join(context.folder, "prometheus.log")
         self.process = Process([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),

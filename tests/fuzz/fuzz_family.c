@@ -1,8 +1,11 @@
 /* Lines of every author, to the families that claim them.  Each line of the input is a message; its first byte chooses
- * who wrote it, from 'a' on.  What the families hand on must be as sample.h says. */
+ * who wrote it, from 'a' on.  In a message of Cloud Foundry's, structured data may stand before the text.  What the
+ * families hand on must be as sample.h says. */
 #include <math.h>
 
 #include "base/process.h"
+#include "base/structured_data.h"
+#include "families/cf_message.h"
 #include "families/family.h"
 #include "fuzz.h"
 
@@ -10,10 +13,27 @@ static const struct {
     const char *appname;
     const char *procid;
 } authors[] = {
-    {"heroku", "router"},    {"app", "heroku-postgres"}, {"app", "heroku-redis"},     {"app", "heroku-pgbouncer"},
-    {"app", "heroku-kafka"}, {"app", "heroku-router"},   {"app", "postgres.1105947"}, {"app", "api"},
-    {"heroku", "api"},       {"app", "web.1"},           {"app", "run.1234"},         {"heroku", "web.1"},
-    {"heroku", "run.1234"},  {"heroku", "logplex"},      {"app", "postgres.1"},
+    {"heroku", "router"},
+    {"app", "heroku-postgres"},
+    {"app", "heroku-redis"},
+    {"app", "heroku-pgbouncer"},
+    {"app", "heroku-kafka"},
+    {"app", "heroku-router"},
+    {"app", "postgres.1105947"},
+    {"app", "api"},
+    {"heroku", "api"},
+    {"app", "web.1"},
+    {"app", "run.1234"},
+    {"heroku", "web.1"},
+    {"heroku", "run.1234"},
+    {"heroku", "logplex"},
+    {"app", "postgres.1"},
+    {"guid", "[RTR/1]"},
+    {"guid", "[0]"},
+    {"guid", "[APP/PROC/WEB/0]"},
+    {"guid", "[CELL/0]"},
+    {"guid", "[API/1]"},
+    {"guid", "[LGR/]"},
 };
 enum { AUTHOR_COUNT = sizeof authors / sizeof authors[0] };
 
@@ -65,6 +85,12 @@ static void check_label_names(const struct sample *sample)
     }
 }
 
+/* A metric whose name and tags an app on Cloud Foundry has chosen. */
+static bool is_own_metric(const struct sample *sample)
+{
+    return metric_is_chosen(sample->metric) && slice_equals(sample->namespace, SLICE("cf_app"));
+}
+
 static void check_l2met(const struct sample *sample)
 {
     REQUIRE(metric_is_chosen(sample->metric) && slice_equals(sample->namespace, SLICE("l2met")) &&
@@ -77,13 +103,19 @@ static void check_name(const struct sample *sample)
 {
     REQUIRE(slice_equals(sample->name, slice_of(sample->metric->name)) && sample->namespace.length == 0);
     for (size_t i = 0; i < sample->label_count; i++)
-        REQUIRE(is_plain(sample->labels[i].value));
+        REQUIRE(is_plain(sample->labels[i].value) || sample->transient ||
+                slice_equals(sample->labels[i].name, SLICE("app")));
 }
 
 static void check_counted(const struct sample *sample)
 {
     REQUIRE(sample->cell < sample->metric->cells && sample->metric->cells <= METRIC_CELLS_MAX);
-    REQUIRE(isfinite(sample->amount) && sample->label_count <= LABELS_MAX);
+    REQUIRE(isfinite(sample->amount));
+    if (is_own_metric(sample)) {
+        REQUIRE(sample->name_limited && sample->transient && sample->label_count <= IDENTITY_LABELS_MAX);
+        return;
+    }
+    REQUIRE(sample->label_count <= LABELS_MAX);
     for (size_t i = 0; i < sample->label_count; i++)
         REQUIRE(sample->labels[i].value.length <= VALUE_KEPT);
     if (sample->metric->chosen)
@@ -99,8 +131,8 @@ static struct kept *keep(struct checker *checker, const struct sample *sample)
         return NULL;
     struct kept *kept = &checker->kept[checker->count++];
     kept->metric = sample->metric;
-    kept->label_count = sample->label_count;
-    for (size_t i = 0; i < sample->label_count; i++) {
+    kept->label_count = sample->transient ? 0 : sample->label_count;
+    for (size_t i = 0; i < kept->label_count; i++) {
         kept->labels[i] = sample->labels[i];
         if (sample->labels[i].value.length > 0)
             memcpy(kept->copies[i], sample->labels[i].value.at, sample->labels[i].value.length);
@@ -127,7 +159,7 @@ static void record(struct sample_output *output, const struct sample *sample)
     REQUIRE(sample->process.length == 0 || process_is_type(sample->process) ||
             process_read(sample->process, &(struct process){0}));
     if (sample->metric != NULL && sample->metric->cells > 0) {
-        REQUIRE(result == IDENTITY_OK);
+        REQUIRE(result == IDENTITY_OK || is_own_metric(sample));
         check_counted(sample);
         keep(checker, sample);
         return;
@@ -136,8 +168,11 @@ static void record(struct sample_output *output, const struct sample *sample)
     REQUIRE(!sample->of_position || (sample->no_expiry && sample->process.length > 0));
     if (checker->family == FAMILY_L2MET)
         check_l2met(sample);
+    else if (checker->family == FAMILY_CF_APP)
+        REQUIRE(is_own_metric(sample) && sample->name_limited);
     else if (checker->family != FAMILY_INGEST)
-        REQUIRE(sample->metric != NULL && (result != IDENTITY_OK || memcmp(identity.text, "heroku_", 7) == 0));
+        REQUIRE(sample->metric != NULL && (result != IDENTITY_OK || memcmp(identity.text, "heroku_", 7) == 0 ||
+                                           memcmp(identity.text, "cf_", 3) == 0));
 }
 
 static void reject(struct sample_output *output, enum sample_rejection reason)
@@ -181,7 +216,7 @@ static bool restart(struct sample_output *output, struct slice process)
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice text)
 {
     (void)output;
-    REQUIRE(process_read(process, &(struct process){0}));
+    REQUIRE(process_read(process, &(struct process){0}) || process_is_type(process));
     return text.length % 3 == 0 ? INSTANCE_SAME : text.length % 3 == 1 ? INSTANCE_NEXT : INSTANCE_FORMER;
 }
 
@@ -199,12 +234,29 @@ __attribute__((noinline)) static void overwrite_stack(void)
     __asm__ volatile("" : : "r"(bytes) : "memory"); /* or it would be left out */
 }
 
+/* Cut the structured data off the start of a message of Cloud Foundry's, and read it. */
+static void read_data(struct line *line, struct cf_message *cf, struct family_context *context)
+{
+    struct slice rest = line->message, id, parameters;
+    context->cf = NULL;
+    if (line->procid.at[0] != '[')
+        return;
+    while (structured_data_next(&rest, &id, &parameters))
+        ;
+    line->structured_data = (struct slice){line->message.at, line->message.length - rest.length};
+    line->message = rest.length > 0 ? slice_after(rest, rest.at[0] == ' ') : rest;
+    REQUIRE(cf_message_read(line, cf));
+    context->cf = cf;
+}
+
 static void read_message(struct checker *checker, struct family_context *context, struct slice text)
 {
+    struct cf_message cf;
     size_t author = (size_t)(unsigned char)(text.at[0] - 'a') % AUTHOR_COUNT;
     struct line line = {.appname = slice_of(authors[author].appname),
                         .procid = slice_of(authors[author].procid),
                         .message = slice_after(text, 1)};
+    read_data(&line, &cf, context);
     checker->family = family_of(&line, context);
     if (checker->family == FAMILY_COUNT)
         return;
@@ -236,6 +288,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct family_context context = {.app = SLICE("my-app"),
                                      .router_by_process = (options & 1) != 0,
                                      .addon_app = (options & 2) != 0,
+                                     .cf_instance_labels = (options & 4) != 0,
                                      .drain_token = SLICE("d.ours"),
                                      .host = SLICE("drain.example.com"),
                                      .states = states,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "families/cf_message.h"
 
 struct slice guarded(struct slice text)
 {
@@ -91,14 +92,14 @@ static void reject(struct sample_output *output, enum sample_rejection reason)
 
 /* A found series is the sample itself, kept to be written when it is added to. */
 static struct sample found[64];
-static struct label found_labels[64][5];
+static struct label found_labels[64][12];
 static char found_names[64][256]; /* a name is valid during the call only */
 static size_t found_count;
 
 static struct series *find(struct sample_output *output, const struct sample *sample)
 {
     (void)output;
-    assert_true(found_count < 64 && sample->label_count <= 5);
+    assert_true(found_count < 64 && sample->label_count <= 12);
     found[found_count] = *sample;
     memcpy(found_labels[found_count], sample->labels, sample->label_count * sizeof sample->labels[0]);
     found[found_count].labels = found_labels[found_count];
@@ -176,7 +177,7 @@ static void start_context(struct family_context *context)
             assert_true(families_open(states));
         context->states = states;
     }
-    context->app = SLICE("my-app");
+    context->app = context->cf == NULL ? SLICE("my-app") : SLICE("acme/prod/shop");
     context->drain_token = SLICE("d.ours");
     context->host = SLICE("drain.example.com");
     context->ingest_prefix = SLICE("crates-io-heroku-metrics:ingest ");
@@ -184,15 +185,20 @@ static void start_context(struct family_context *context)
     memset(context->lost, 0, sizeof context->lost);
 }
 
-enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message)
+static enum verdict read_any(struct recording *recording, const struct line *line)
 {
     start_context(&recording->context);
-    struct line line = {.appname = slice_of(appname), .procid = slice_of(procid), .message = message};
     recording_start(recording);
-    enum family_id family = family_of(&line, &recording->context);
+    enum family_id family = family_of(line, &recording->context);
     if (family == FAMILY_COUNT)
         return VERDICT_NOT_A_METRIC;
-    return families[family]->read(&line, &recording->context, &recording->output);
+    return families[family]->read(line, &recording->context, &recording->output);
+}
+
+enum verdict read_message(struct recording *recording, const char *appname, const char *procid, struct slice message)
+{
+    struct line line = {.appname = slice_of(appname), .procid = slice_of(procid), .message = message};
+    return read_any(recording, &line);
 }
 
 enum verdict read_line(struct recording *recording, const char *appname, const char *procid, const char *message)
@@ -202,14 +208,38 @@ enum verdict read_line(struct recording *recording, const char *appname, const c
 
 struct recording recorded;
 
-void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
-                const char *expected)
+static void check_read(const char *message, enum verdict got, enum verdict verdict, const char *expected)
 {
-    enum verdict got = read_line(&recorded, appname, procid, message);
     if (got != verdict)
         fail_msg("%s: verdict %d, not %d", message, (int)got, (int)verdict);
     if (strcmp(recorded.text, expected) != 0)
         fail_msg("%s\n gave\n%s not\n%s", message, recorded.text, expected);
+}
+
+void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
+                const char *expected)
+{
+    check_read(message, read_line(&recorded, appname, procid, message), verdict, expected);
+}
+
+enum verdict read_cf(const char *procid, const char *data, const char *message)
+{
+    struct line line = {.appname = SLICE("guid"),
+                        .procid = slice_of(procid),
+                        .structured_data = slice_of(data),
+                        .message = guarded(slice_of(message))};
+    struct cf_message cf;
+    assert_true(cf_message_read(&line, &cf));
+    recorded.context.cf = &cf;
+    enum verdict verdict = read_any(&recorded, &line);
+    recorded.context.cf = NULL;
+    return verdict;
+}
+
+void check_cf(const char *procid, const char *data, const char *message, enum verdict verdict, const char *expected)
+{
+    enum verdict got = read_cf(procid, data, message);
+    check_read(message[0] != '\0' ? message : data, got, verdict, expected);
 }
 
 void check_gauges(const char *procid, const char *message, const char *namespace, const char *labels,

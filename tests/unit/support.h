@@ -48,6 +48,10 @@ extern struct recording recorded;
 void check_line(const char *appname, const char *procid, const char *message, enum verdict verdict,
                 const char *expected);
 
+/* The same for a message of Cloud Foundry's with this structured data, of the app acme/prod/shop. */
+enum verdict read_cf(const char *procid, const char *data, const char *message); /* into recorded */
+void check_cf(const char *procid, const char *data, const char *message, enum verdict verdict, const char *expected);
+
 /* The same for lines whose samples are gauges with the same labels: expected is "key number, key number". */
 void check_gauges(const char *procid, const char *message, const char *namespace, const char *labels,
                   const char *expected);

@@ -896,9 +896,88 @@ static void configured_later(void **state)
     has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670428500");
 }
 
+/* ---- Cloud Foundry ---- */
+
+#define CF(app, guid, index, data)                                                                                  \
+    "<14>1 2022-12-07T15:54:57.5+00:00 acme.prod." app " " guid " [" index "] - " data "[tags@47450 app_id=\"" guid \
+    "\" app_name=\"" app "\" instance_id=\"" index                                                                  \
+    "\" organization_name=\"acme\" process_type=\"web\" space_name=\"prod\"] \n"
+#define MEMORY(value) "[gauge@47450 name=\"memory\" value=\"" value "\" unit=\"bytes\"]"
+
+/* What is said of the apps of a batch. */
+static void describe_cf(const struct batch_sender *sender, const struct cf_app *app, struct batch *part)
+{
+    (void)sender;
+    part->foreign = slice_equals(cf_app_name(app), SLICE("acme/prod/hers"));
+    part->refused = slice_equals(cf_app_name(app), SLICE("acme/prod/nobodys")) ? REFUSED_UNLISTED : REFUSED_NOT;
+    part->cf_labels = CF_LABELS_NAMES;
+}
+static const struct batch_sender sender = {{"drain", 5}, describe_cf};
+
+static enum batch_result take_cf(const char *body)
+{
+    struct batch batch = batch_of(body);
+    headers.content_type = SLICE("text/plain");
+    headers.body = batch.body;
+    batch.sender = &sender;
+    return take(batch);
+}
+
+static void cf_parts(void **state)
+{
+    (void)state;
+    assert_int_equal(take_cf(CF("shop", "g1", "0", MEMORY("1")) CF("shop", "g1", "1", MEMORY("2"))
+                                 CF("blog", "g2", "0", MEMORY("3")) CF("shop", "g1", "0", MEMORY("4"))),
+                     BATCH_TAKEN);
+    has("cf_container_memory_bytes{app=\"acme/prod/shop\",app_name=\"shop\",instance_index=\"0\",organization_name="
+        "\"acme\",process_type=\"web\",space_name=\"prod\"} 4");
+    has("cf_container_memory_bytes{app=\"acme/prod/shop\",app_name=\"shop\",instance_index=\"1\",organization_name="
+        "\"acme\",process_type=\"web\",space_name=\"prod\"} 2");
+    has("cf_container_memory_bytes{app=\"acme/prod/blog\",app_name=\"blog\",instance_index=\"0\",organization_name="
+        "\"acme\",process_type=\"web\",space_name=\"prod\"} 3");
+    has("drain_exporter_messages_received_total{app=\"acme/prod/shop\"} 3");
+    has("drain_exporter_messages_received_total{app=\"acme/prod/blog\"} 1");
+    has("drain_exporter_messages_mixed_total{app=\"acme/prod/shop\"} 0");
+    has("drain_exporter_messages_mixed_total{app=\"acme/prod/blog\"} 1");
+}
+
+static void cf_again(void **state)
+{
+    (void)state;
+    static const char body[] = CF("again", "g3", "0", MEMORY("1")) CF("other", "g4", "0", MEMORY("3"));
+    assert_int_equal(take_cf(body), BATCH_TAKEN);
+    assert_int_equal(take_cf(body), BATCH_DUPLICATE);
+    has("drain_exporter_messages_received_total{app=\"acme/prod/again\"} 2");
+    has("drain_exporter_messages_duplicate_total{app=\"acme/prod/again\"} 1");
+    has("drain_exporter_messages_duplicate_total{app=\"acme/prod/other\"} 1");
+    has("drain_exporter_batches_total{app=\"acme/prod/other\",result=\"duplicate\"} 1");
+    /* a message without a time: nothing tells that it is the same */
+    static const char line[] = CF("again", "g3", "0", MEMORY("1"));
+    char timeless[1000];
+    snprintf(timeless, sizeof timeless, "%zu %s13 what is this\n", strlen(line), line);
+    assert_int_equal(take_cf(timeless), BATCH_TAKEN);
+    assert_int_equal(take_cf(timeless), BATCH_TAKEN);
+    has("drain_exporter_messages_malformed_total{app=\"acme/prod/again\",reason=\"header\"} 2");
+}
+
+static void cf_foreign(void **state)
+{
+    (void)state;
+    take_cf(CF("mine", "g5", "0", MEMORY("1")) CF("hers", "g6", "0", MEMORY("2"))
+                CF("nobodys", "g7", "0", MEMORY("3")));
+    has("drain_exporter_messages_received_total{app=\"acme/prod/mine\"} 1");
+    has("drain_exporter_messages_foreign_total{app=\"__other__\"} 1");
+    has("drain_exporter_messages_refused_total{app=\"__other__\",reason=\"unlisted\"} 1");
+    has_not("acme/prod/hers");
+    has_not("acme/prod/nobodys");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(cf_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(cf_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(cf_foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(ledger, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),

@@ -74,6 +74,36 @@ static void valid(void **state)
     configuration_free(NULL);
 }
 
+/* Whose pages an entry of scrapes may read. */
+static void scrapes(void **state)
+{
+    (void)state;
+    struct configuration *file = parse_valid("scrapes:\n"
+                                             "- {name: shop, password: s3cret, apps: [my-shop, a/b/c]}\n"
+                                             "- {name: acme, password: s3cret, organization: acme}\n"
+                                             "- {name: prod, password: s3cret, organization: acme, space: prod}\n");
+    static const struct {
+        const char *app;
+        bool seen[3];
+    } apps[] = {
+        {"my-shop", {true, false, false}},           {"a/b/c", {true, false, false}},
+        {"my-shop2", {false, false, false}},         {"acme/prod/x", {false, true, true}},
+        {"acme/prod/", {false, true, true}},         {"acme/prod", {false, true, false}},
+        {"acme/dev/x", {false, true, false}},        {"acme", {false, false, false}},
+        {"acme2/prod/x", {false, false, false}},     {"prod/acme/x", {false, false, false}},
+        {"acme/production/x", {false, true, false}}, {"", {false, false, false}},
+    };
+    assert_int_equal(file->scrape_count, 3);
+    assert_string_equal(file->scrapes[0].user.name, "shop");
+    for (size_t i = 0; i < sizeof apps / sizeof apps[0]; i++)
+        for (int j = 0; j < 3; j++)
+            if (config_scrape_sees(&file->scrapes[j], apps[i].app) != apps[i].seen[j])
+                fail_msg("%s and %s", file->scrapes[j].user.name, apps[i].app);
+    configuration_forget_passwords(file);
+    assert_string_equal(file->scrapes[0].user.password, "");
+    configuration_free(file);
+}
+
 #define DRAIN "drains:\n- name: a\n  app: a\n"
 #define HASH \
     "$6$LpisupEmsSHNqISj$t7tatIYF5BUWzyOJG08LgJz9ZegZKMmVf3Ho3Z.TKZdW.CiYQ.o5bO0jaAMhKzoOBcZhORnbcClLFJ0oTWz2V."
@@ -98,12 +128,12 @@ static const struct {
     {DRAIN "  password: !s3cret x\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
     {DRAIN "  password: !!int 5\n", ":4:13: drain \"a\": password has a tag; there are none here\n"},
     /* keys */
-    {"drain: []\n", ":1:1: this key is not known; there is drains and rules\n"},
+    {"drain: []\n", ":1:1: this key is not known; there is drains, rules and scrapes\n"},
     {"drains: []\ndrains: []\n", ":2:1: drains is given twice\n"},
-    {"[a]: []\n", ":1:1: this key is not known; there is drains and rules\n"},
+    {"[a]: []\n", ":1:1: this key is not known; there is drains, rules and scrapes\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
      ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
-     "tokens, labels, router_by_process and addon_app\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     "tokens, labels, router_by_process, addon_app, platform, organization, space and cf_labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
@@ -121,6 +151,28 @@ static const struct {
      ":1:17: name is longer than 64 bytes\n"},
     {"drains:\n- {name: a, app: a}\n- {name: a, app: b}\n- {name: a, app: c}\n",
      ":3:10: this name stands in line 2 already\nCONFIG:4:10: this name stands in line 3 already\n"},
+    /* scrapes */
+    {"scrapes: {}", ":1:10: scrapes must be a list\n"},
+    {"scrapes: [x, {}]",
+     ":1:11: a scrape must be a mapping\nCONFIG:1:14: a scrape has no name\nCONFIG:1:14: there are neither apps nor an "
+     "organization, so it is not known what may be read\nCONFIG:1:14: there is no password, password_file or "
+     "password_hash\n"},
+    {"scrapes: [{name: metrics, password: x, apps: [a]}]",
+     ":1:18: scrape \"metrics\": this name is the user of PASSWORD_METRICS\n"},
+    {"scrapes: [{name: a, password: x, apps: []}]", ":1:40: scrape \"a\": there must be 1 to 1000 apps\n"},
+    {"scrapes: [{name: a, password: x, password_hash: '" HASH "', organization: o, apps: [a]}]",
+     ":1:11: scrape \"a\": there may be apps or an organization, not both\nCONFIG:1:11: scrape \"a\": there may be one "
+     "of "
+     "password, password_file and password_hash, not several\n"},
+    {"scrapes: [{name: a, password: x, organization: o/s}]",
+     ":1:48: scrape \"a\": organization holds a '/', which ends it in the name of an app\n"},
+    {"scrapes: [{name: a, password: x, apps: [a], space: s}]",
+     ":1:52: scrape \"a\": there is a space, but no organization that it is of\n"},
+    {"scrapes: [{name: a, password: x, apps: [a]}, {name: a, password: y, organization: o}]",
+     ":1:53: this name stands in line 1 already\n"},
+    {"scrapes: [{name: a, password: x, apps: [a], tokens: [t]}]",
+     ":1:45: scrape \"a\": this key is not known; there is name, password, password_file, password_hash, apps, "
+     "organization and space\n"},
     /* apps */
     {"drains: [{name: a, app: ''}]", ":1:25: drain \"a\": app is empty\n"},
     {"drains: [{name: a, app: __other__}]", ":1:25: drain \"a\": app starts with \"__\"\n"},
@@ -249,7 +301,8 @@ static const struct {
      ":1:58: rule \"r\": a metric's name must be letters, digits, \"_\" and \":\", and not start with "
      "a digit\n"},
     {METRIC("counter: heroku_x"), ":1:58: rule \"r\": a metric's name cannot be up, nor start with heroku_, "
-                                  "drain_exporter_, process_, l2met_, scrape_ or ALERTS\n"},
+                                  "drain_exporter_, process_, l2met_, cf_app_, cf_container_, cf_http_, cf_instance_, "
+                                  "cf_router_, scrape_ or ALERTS\n"},
     {METRIC("gauge: g"), ":1:48: rule \"r\": there is no value\n"},
     {METRIC("total: g, value: 5"), ":1:66: rule \"r\": value of a total must be $NAME: what the app has counted\n"},
     {METRIC("total: g, value: $b"), ":1:66: rule \"r\": the expression has no group (?<b>...)\n"},
@@ -740,13 +793,21 @@ static void no_copy_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid),           cmocka_unit_test(mistakes),
-        cmocka_unit_test(rule_mistakes),   cmocka_unit_test(rule_bounds),
-        cmocka_unit_test(bounds),          cmocka_unit_test(many),
-        cmocka_unit_test(shared_user),     cmocka_unit_test(cuts),
-        cmocka_unit_test(files),           cmocka_unit_test(unknown_passwords),
-        cmocka_unit_test(loading),         cmocka_unit_test(telling),
-        cmocka_unit_test(reserved_names),  cmocka_unit_test(options),
+        cmocka_unit_test(scrapes),
+        cmocka_unit_test(valid),
+        cmocka_unit_test(mistakes),
+        cmocka_unit_test(rule_mistakes),
+        cmocka_unit_test(rule_bounds),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(many),
+        cmocka_unit_test(shared_user),
+        cmocka_unit_test(cuts),
+        cmocka_unit_test(files),
+        cmocka_unit_test(unknown_passwords),
+        cmocka_unit_test(loading),
+        cmocka_unit_test(telling),
+        cmocka_unit_test(reserved_names),
+        cmocka_unit_test(options),
         cmocka_unit_test(no_copy_is_left),
     };
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);

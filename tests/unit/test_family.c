@@ -9,7 +9,7 @@
 
 /* ---- the table ---- */
 
-/* Names of the platform's metrics start with heroku_, which no app may choose. */
+/* Names of a platform's metrics start with its name, which no app may choose. */
 static void rows(void **state)
 {
     (void)state;
@@ -18,7 +18,8 @@ static void rows(void **state)
         assert_true(family->read != NULL);
         assert_int_equal(family->create_state == NULL, family->free_state == NULL);
         for (size_t i = 0; i < FAMILY_PREFIXES_MAX && family->prefixes[i] != NULL; i++)
-            assert_true(id == FAMILY_L2MET || slice_starts_with(slice_of(family->prefixes[i]), SLICE("heroku_")));
+            assert_true(id == FAMILY_L2MET || slice_starts_with(slice_of(family->prefixes[i]), SLICE("heroku_")) ||
+                        slice_starts_with(slice_of(family->prefixes[i]), SLICE("cf_")));
     }
     void *states[FAMILY_COUNT];
     assert_true(families_open(states));

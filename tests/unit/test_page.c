@@ -7,6 +7,7 @@
 static struct entities *entities;
 static struct store *store;
 static uint64_t all_saw;
+static struct page_selection selection;
 
 static int setup(void **state)
 {
@@ -15,6 +16,7 @@ static int setup(void **state)
     store = store_create(&(struct store_settings){.max_series = 10000, .slots = 1, .entities = entities});
     store_enter(store, 0);
     all_saw = UINT64_MAX;
+    selection = (struct page_selection){.kind = PAGE_ALL};
     return 0;
 }
 
@@ -56,7 +58,8 @@ static void put_words(const char *name, enum value_type type, double number, uin
 static const struct page_terms *terms(void)
 {
     static struct page_terms all;
-    all = (struct page_terms){.store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder};
+    all = (struct page_terms){
+        .store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder, .selection = selection};
     return &all;
 }
 
@@ -371,6 +374,80 @@ static void types_that_change_between_pieces(void **state)
                                        "m_sum{n=\"3\"} 0\nm_count{n=\"3\"} 1\nm{n=\"4\"} 4\nm{n=\"5\"} 5\n");
 }
 
+/* A series of an app; entity: it, or one of its processes. */
+static void put_of(const char *name, entity_id app, entity_id entity, const char *label, const struct metric *metric)
+{
+    struct identity identity;
+    struct label labels[] = {{SLICE("l"), slice_of(label)}};
+    struct store_terms terms = {.now = 1, .app = app, .entity = entity, .exempt = metric != NULL && metric->self};
+    struct value value = {.type = VALUE_GAUGE, .number = 7};
+    identity_build(&identity, SLICE(""), slice_of(name), labels, 1);
+    assert_int_equal(store_update(store, 0, &identity, metric, &value, false, &terms), STORE_CREATED);
+}
+
+#define OURS(name) "# HELP " name " h\n# TYPE " name " gauge\n"
+
+static void selections(void **state)
+{
+    (void)state;
+    static const struct metric platform = {.name = "heroku_x", .help = "h", .type = METRIC_GAUGE};
+    static const struct metric rule = {.name = "by_rule", .help = "h", .type = METRIC_GAUGE, .of_rule = true};
+    static const struct metric self = {.name = "drain_exporter_x", .help = "h", .type = METRIC_GAUGE, .self = true};
+    entity_id shop = entities_app(entities, SLICE("shop"), NULL, 0, 1),
+              blog = entities_app(entities, SLICE("blog"), NULL, 0, 1),
+              other = entities_app(entities, SLICE("o"), NULL, 0, 1);
+    entity_id web = entities_process(entities, shop, SLICE("web.1"), 1),
+              second = entities_process(entities, shop, SLICE("web.2"), 1);
+    put_of("depth", shop, web, "shop web.1", NULL);
+    put_of("depth", shop, second, "shop web.2", NULL);
+    put_of("depth", blog, blog, "blog", NULL);
+    put_of("by_rule", shop, shop, "shop", &rule);
+    put_of("heroku_x", shop, entities_position(entities, web), "shop web.1", &platform);
+    put_of("heroku_x", blog, blog, "blog", &platform);
+    put_of("heroku_addon_kind_x", shop, shop, "shop", NULL);
+    put_of("drain_exporter_x", shop, shop, "shop", &self);
+    selection = (struct page_selection){.kind = PAGE_APP, .scope = {{shop}, 1}};
+    assert_page(OURS("by_rule") "by_rule{l=\"shop\"} 7\n" HEADER(
+        "depth", "gauge") "depth{l=\"shop web.1\"} 7\ndepth{l=\"shop web.2\"} "
+                          "7\n" HEADER("heroku_addon_kind_x", "gauge") "heroku_addon_kind_x{l=\"shop\"} "
+                                                                       "7\n" OURS("heroku_x") "heroku_x{l="
+                                                                                              "\"shop "
+                                                                                              "web.1\"} "
+                                                                                              "7\n");
+    selection.kind = PAGE_REPORTED;
+    assert_page(OURS("by_rule") "by_rule{l=\"shop\"} 7\n" HEADER(
+        "depth", "gauge") "depth{l=\"shop web.1\"} 7\ndepth{l=\"shop web.2\"} 7\n");
+    selection = (struct page_selection){.kind = PAGE_PROCESS, .scope = {{shop}, 1}, .processes = {web}};
+    assert_page(
+        HEADER("depth", "gauge") "depth{l=\"shop web.1\"} 7\n" OURS("heroku_x") "heroku_x{l=\"shop web.1\"} 7\n");
+    selection.processes[0] = ENTITY_NONE;
+    assert_page("");
+    selection = (struct page_selection){.kind = PAGE_APP, .scope = {{blog, other}, 2}};
+    assert_page(HEADER("depth", "gauge") "depth{l=\"blog\"} 7\n" OURS("heroku_x") "heroku_x{l=\"blog\"} 7\n");
+    selection = (struct page_selection){.kind = PAGE_APP};
+    assert_page("");
+    selection.kind = PAGE_SELF;
+    assert_page(OURS("drain_exporter_x") "drain_exporter_x{l=\"shop\"} 7\n");
+}
+
+static void equal_selections(void **state)
+{
+    (void)state;
+    const struct page_selection all[] = {
+        {.kind = PAGE_ALL},
+        {.kind = PAGE_SELF},
+        {.kind = PAGE_APP, .scope = {{256}, 1}},
+        {.kind = PAGE_APP, .scope = {{512}, 1}},
+        {.kind = PAGE_APP, .scope = {{256, 512}, 2}},
+        {.kind = PAGE_REPORTED, .scope = {{256}, 1}},
+        {.kind = PAGE_PROCESS, .scope = {{256}, 1}, .processes = {1}},
+        {.kind = PAGE_PROCESS, .scope = {{256}, 1}, .processes = {2}},
+    };
+    for (size_t i = 0; i < COUNT(all); i++)
+        for (size_t j = 0; j < COUNT(all); j++)
+            assert_int_equal(page_selection_equals(&all[i], &all[j]), i == j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +459,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(siblings_of_siblings, setup, teardown),
         cmocka_unit_test_setup_teardown(siblings_of_a_summary, setup, teardown),
         cmocka_unit_test_setup_teardown(newborn, setup, teardown),
+        cmocka_unit_test_setup_teardown(selections, setup, teardown),
+        cmocka_unit_test(equal_selections),
         cmocka_unit_test_setup_teardown(sweeping_between_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(types_that_change_between_pieces, setup, teardown),
     };

@@ -1,0 +1,211 @@
+#include "intake/cf_apps.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/structured_data.h"
+
+enum { WAYS = 4, SETS = CF_APPS_MAX / WAYS };
+
+struct cf_apps {
+    pthread_mutex_t lock; /* guards the rest */
+    struct set {
+        unsigned next; /* whose place a new one takes */
+        struct cf_app *apps[WAYS];
+    } sets[SETS];
+};
+
+struct cf_apps *cf_apps_create(void)
+{
+    struct cf_apps *apps = calloc(1, sizeof *apps);
+    if (apps != NULL)
+        pthread_mutex_init(&apps->lock, NULL);
+    return apps;
+}
+
+void cf_apps_free(struct cf_apps *apps)
+{
+    if (apps == NULL)
+        return;
+    for (int set = 0; set < SETS; set++)
+        for (int way = 0; way < WAYS; way++)
+            free(apps->sets[set].apps[way]);
+    pthread_mutex_destroy(&apps->lock);
+    free(apps);
+}
+
+/* ---- what a message says ---- */
+
+static void add_part(struct cf_app *app, enum cf_app_part part, struct slice value, size_t *at, size_t end)
+{
+    value.length = value.length < end - *at ? value.length : end - *at;
+    app->starts[part] = (uint16_t)*at;
+    app->lengths[part] = (uint16_t)value.length;
+    memcpy(app->text + *at, value.at, value.length);
+    *at += value.length;
+}
+
+/* Write "organization/space/app".  False if a part is missing or holds a "/", which would make it another app's, or
+ * they are too long together. */
+static bool add_names(struct cf_app *app, const struct slice names[3])
+{
+    size_t at = 0, length = names[0].length + 1 + names[1].length + 1 + names[2].length;
+    if (length > CF_APP_MAX)
+        return false;
+    for (int i = 0; i < 3; i++)
+        if (names[i].length == 0 || slice_index(names[i], '/') < names[i].length)
+            return false;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0)
+            app->text[at++] = '/';
+        add_part(app, (enum cf_app_part)(CF_ORGANIZATION + i), names[i], &at, CF_APP_MAX);
+    }
+    app->length = (uint16_t)length;
+    return true;
+}
+
+static void add_ids(struct cf_app *app, const struct cf_message *message)
+{
+    const struct slice ids[] = {message->organization_id, message->space_id, message->app_id};
+    for (size_t i = 0; i < 3; i++) {
+        char text[CF_GUID_MAX];
+        size_t at = CF_APP_MAX + i * CF_GUID_MAX;
+        add_part(app, (enum cf_app_part)(CF_ORGANIZATION_ID + i), structured_data_unescape(ids[i], text, sizeof text),
+                 &at, at + CF_GUID_MAX);
+    }
+}
+
+static bool add_tags(struct cf_app *app, const struct cf_message *message)
+{
+    char texts[3][CF_APP_MAX];
+    const struct slice names[] = {structured_data_unescape(message->organization, texts[0], CF_APP_MAX),
+                                  structured_data_unescape(message->space, texts[1], CF_APP_MAX),
+                                  structured_data_unescape(message->name, texts[2], CF_APP_MAX)};
+    return add_names(app, names);
+}
+
+/* "acme.prod.shop". */
+static bool add_hostname(struct cf_app *app, struct slice hostname)
+{
+    struct slice names[3];
+    for (int i = 0; i < 3; i++) {
+        names[i] = (struct slice){hostname.at, slice_index(hostname, '.')};
+        hostname = slice_after(hostname, names[i].length + (names[i].length < hostname.length));
+    }
+    return hostname.length == 0 && add_names(app, names);
+}
+
+/* ---- HOSTNAME ---- */
+
+/* Is this the part of a HOSTNAME that the agents make of a name?  A blank becomes "-", only letters, digits and "-" are
+ * kept, 63 bytes at most, and no "-" at the end. */
+static bool makes(struct slice name, struct slice part)
+{
+    enum { PART_MAX = 63 };
+    char made[PART_MAX];
+    size_t length = 0;
+    for (size_t i = 0; i < name.length && length < PART_MAX; i++) {
+        char byte = name.at[i] == ' ' ? '-' : name.at[i];
+        bool is_kept =
+            slice_is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-';
+        if (is_kept)
+            made[length++] = byte;
+    }
+    while (length > 0 && made[length - 1] == '-')
+        length--;
+    return slice_equals((struct slice){made, length}, part);
+}
+
+/* Do the names of the app make this HOSTNAME? */
+static bool makes_hostname(const struct cf_app *app, struct slice hostname)
+{
+    for (int part = CF_ORGANIZATION; part <= CF_NAME; part++) {
+        struct slice text = {hostname.at, slice_index(hostname, '.')};
+        hostname = slice_after(hostname, text.length + (text.length < hostname.length));
+        if (!makes(cf_app_part(app, (enum cf_app_part)part), text))
+            return false;
+    }
+    return hostname.length == 0;
+}
+
+/* ---- what was said before ---- */
+
+static struct set *set_of(struct cf_apps *apps, struct slice guid)
+{
+    return &apps->sets[XXH3_64bits(guid.at, guid.length) % SETS];
+}
+
+static struct cf_app **find(struct set *set, struct slice guid)
+{
+    for (int way = 0; way < WAYS; way++)
+        if (set->apps[way] != NULL && slice_equals(cf_app_part(set->apps[way], CF_GUID), guid))
+            return &set->apps[way];
+    return NULL;
+}
+
+static void learn(struct cf_apps *apps, const struct cf_app *app)
+{
+    struct slice guid = cf_app_part(app, CF_GUID);
+    if (guid.length == 0)
+        return;
+    pthread_mutex_lock(&apps->lock);
+    struct set *set = set_of(apps, guid);
+    struct cf_app **known = find(set, guid);
+    if (known == NULL)
+        known = &set->apps[set->next++ % WAYS];
+    if (*known == NULL)
+        *known = malloc(sizeof **known);
+    if (*known != NULL)
+        **known = *app;
+    pthread_mutex_unlock(&apps->lock);
+}
+
+static bool recall(struct cf_apps *apps, struct slice guid, struct slice hostname, struct cf_app *app)
+{
+    pthread_mutex_lock(&apps->lock);
+    struct cf_app **known = find(set_of(apps, guid), guid);
+    bool fits = known != NULL && makes_hostname(*known, hostname);
+    if (fits)
+        *app = **known;
+    pthread_mutex_unlock(&apps->lock);
+    return fits;
+}
+
+void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app)
+{
+    *app = (struct cf_app){0};
+    add_ids(app, message);
+    struct slice guid = cf_app_part(app, CF_GUID);
+    if (add_tags(app, message)) {
+        app->is_tagged = true;
+        if (makes_hostname(app, line->hostname))
+            learn(apps, app);
+        return;
+    }
+    if (message->tags.length == 0 && recall(apps, guid, line->hostname, app))
+        return;
+    if (add_hostname(app, line->hostname))
+        return;
+    memcpy(app->text, guid.at, guid.length); /* which stands further behind */
+    app->length = (uint16_t)guid.length;
+}
+
+/* ---- labels ---- */
+
+size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX])
+{
+    static const struct slice names[CF_APP_PARTS] = {
+        [CF_ORGANIZATION] = {"organization_name", 17},  [CF_SPACE] = {"space_name", 10}, [CF_NAME] = {"app_name", 8},
+        [CF_ORGANIZATION_ID] = {"organization_id", 15}, [CF_SPACE_ID] = {"space_id", 8}, [CF_GUID] = {"app_id", 6}};
+    size_t count = 0;
+    if (which == CF_LABELS_NONE || !app->is_tagged)
+        return 0;
+    for (int part = 0; part < (which == CF_LABELS_NAMES ? CF_ORGANIZATION_ID : CF_APP_PARTS); part++) {
+        struct slice value = cf_app_part(app, (enum cf_app_part)part);
+        if (value.length > 0)
+            labels[count++] = (struct label){names[part], value};
+    }
+    return count;
+}

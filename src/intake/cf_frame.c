@@ -1,0 +1,81 @@
+#include "intake/cf_frame.h"
+
+#include "families/family.h"
+#include "intake/syslog.h"
+
+enum {
+    PRIORITY_MAX = 9,   /* bytes of "<-191>1 " and one more */
+    TIMESTAMP_MAX = 40, /* bytes; of Cloud Foundry 32 at most */
+};
+
+/* Does "<PRI>1 timestamp " stand here? */
+static bool starts_message(struct slice text)
+{
+    size_t at = slice_index((struct slice){text.at, text.length < PRIORITY_MAX ? text.length : PRIORITY_MAX}, ' ');
+    if (text.length == 0 || text.at[0] != '<' || at < 4 || at >= text.length || text.at[at - 1] != '1' ||
+        text.at[at - 2] != '>')
+        return false;
+    for (size_t i = text.at[1] == '-' ? 2 : 1; i < at - 2; i++)
+        if (!slice_is_digit(text.at[i]))
+            return false;
+    struct slice timestamp = slice_after(text, at + 1);
+    timestamp.length = timestamp.length < TIMESTAMP_MAX ? timestamp.length : TIMESTAMP_MAX;
+    timestamp.length = slice_index(timestamp, ' ');
+    int64_t time;
+    return syslog_time(timestamp, &time);
+}
+
+/* Is there, in place of structured data, an element that does not close, "[tags@47450 a=\"b"?  Then it is taken for
+ * text. */
+static bool is_unclosed(const struct line *line)
+{
+    struct slice text = line->message;
+    unsigned blanks = 0; /* behind APPNAME, PROCID and MSGID; one more if something was cut */
+    for (const char *at = line->appname.at + line->appname.length; at < text.at && blanks <= 3; at++)
+        blanks += *at == ' ';
+    text.length = slice_index(text, ' ');
+    return blanks == 3 && text.length > 0 && text.at[0] == '[' && slice_index(text, '@') < text.length;
+}
+
+/* How long the header and the structured data are that body starts with; 0: it has no header. */
+static size_t head_length(struct slice body)
+{
+    struct line line;
+    struct slice text = {body.at, body.length < FAMILY_MESSAGE_MAX ? body.length : FAMILY_MESSAGE_MAX};
+    if (!starts_message(text) || !syslog_parse(text, SYSLOG_RFC5424, &line))
+        return 0;
+    /* An element that does not close takes all that was looked at, or each of many would be followed by a long look. */
+    return is_unclosed(&line) ? text.length : (size_t)(line.message.at - text.at);
+}
+
+enum frame_result cf_frame_next(struct slice *body, struct slice *message)
+{
+    while (body->length > 0 && (body->at[0] == '\n' || body->at[0] == '\r' || body->at[0] == ' '))
+        *body = slice_after(*body, 1);
+    if (body->length == 0 || body->at[0] != '<')
+        return frame_next(body, message); /* the end; or a count, or a line of something else */
+    size_t end = head_length(*body);
+    do {
+        end += slice_index(slice_after(*body, end), '\n');
+        end += end < body->length;
+    } while (end < body->length && !starts_message(slice_after(*body, end)));
+    *message = (struct slice){body->at, end};
+    *body = slice_after(*body, end);
+    if (message->at[end - 1] == '\n')
+        message->length--;
+    return FRAME_MESSAGE;
+}
+
+bool cf_frame_is_first(struct slice body)
+{
+    struct slice message;
+    struct line line;
+    if (body.length > FAMILY_MESSAGE_MAX) /* enough to see it */
+        body.length = FAMILY_MESSAGE_MAX;
+    size_t count = 0;
+    while (count < body.length && slice_is_digit(body.at[count]))
+        count++;
+    message = slice_after(body, count > 0 && count < body.length && body.at[count] == ' ' ? count + 1 : 0);
+    return starts_message(message) && syslog_parse(message, SYSLOG_RFC5424, &line) && line.procid.length > 2 &&
+           line.procid.at[0] == '[' && line.procid.at[line.procid.length - 1] == ']';
+}

@@ -1,0 +1,97 @@
+/* Bodies of Cloud Foundry, cut into messages. */
+#include "intake/cf_frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "support.h"
+
+#define HEAD "<14>1 2026-02-03T04:05:06.123456+00:00 acme.prod.shop 3517892b [0] - "
+#define TAGS "[tags@47450 a=\"b\"]"
+
+static const char *const nothing[] = {NULL};
+
+static void expect(const char *body, const char *const messages[])
+{
+    struct slice rest = slice_of(body), message;
+    for (int i = 0; messages[i] != NULL; i++) {
+        assert_int_equal(cf_frame_next(&rest, &message), FRAME_MESSAGE);
+        char text[2000];
+        snprintf(text, sizeof text, "%.*s", (int)message.length, message.at);
+        assert_string_equal(text, messages[i]);
+    }
+    assert_int_equal(cf_frame_next(&rest, &message), FRAME_END);
+}
+#define EXPECT(body, ...) expect(body, (const char *const[]){__VA_ARGS__, NULL})
+
+static void messages(void **state)
+{
+    (void)state;
+    expect("", nothing);
+    expect("\n \r\n", nothing);
+    EXPECT(HEAD "- a\n" HEAD "- b\n", HEAD "- a", HEAD "- b");
+    EXPECT(HEAD "- a", HEAD "- a");
+    EXPECT(HEAD TAGS " \n" HEAD TAGS " \n", HEAD TAGS " ", HEAD TAGS " ");
+    EXPECT("no header\n" HEAD "- a\n", "no header", HEAD "- a");
+    EXPECT("<14>1 nothing of the kind\nmore\n" HEAD "- a\n", "<14>1 nothing of the kind\nmore", HEAD "- a");
+}
+
+static void newlines(void **state)
+{
+    (void)state;
+    /* in what an app prints */
+    EXPECT(HEAD "- a\nb\n\n<14> c\n" HEAD "- d\n", HEAD "- a\nb\n\n<14> c", HEAD "- d");
+    EXPECT(HEAD "- a\n<14>1 yesterday b\n", HEAD "- a\n<14>1 yesterday b");
+    /* in a value, also what looks like a message there */
+    EXPECT(HEAD "[tags@47450 f=\"1\n2\n" HEAD "\\\"]\n\"] \n" HEAD "- a\n",
+           HEAD "[tags@47450 f=\"1\n2\n" HEAD "\\\"]\n\"] ", HEAD "- a");
+}
+
+static void counts(void **state)
+{
+    (void)state;
+    char body[1000];
+    snprintf(body, sizeof body, "%zu %s%zu %s", strlen(HEAD "- a\nb\n"), HEAD "- a\nb\n", strlen(HEAD "- c\n"),
+             HEAD "- c\n");
+    EXPECT(body, HEAD "- a\nb", HEAD "- c");
+}
+
+static void first(void **state)
+{
+    (void)state;
+    assert_true(cf_frame_is_first(SLICE(HEAD "- a\n")));
+    assert_true(cf_frame_is_first(SLICE("80 " HEAD "- a\n")));
+    assert_true(cf_frame_is_first(SLICE("<-1>1 2026-02-03T04:05:06Z h a [APP/PROC/WEB/0] - - a\n")));
+    assert_false(cf_frame_is_first(SLICE("<14>1 2026-02-03T04:05:06Z host app web.1 - hello\n")));
+    assert_false(cf_frame_is_first(SLICE("70 <174>1 2012-07-22T00:06:26+00:00 host erlang console - Hi\n")));
+    assert_false(cf_frame_is_first(SLICE("<14>1 yesterday h a [0] - - a\n")));
+    assert_false(cf_frame_is_first(SLICE("hello [0]\n")));
+    assert_false(cf_frame_is_first(SLICE("")));
+}
+
+/* Elements that do not close, one in each of many messages, cost no more than the bytes that they are. */
+static void hostile(void **state)
+{
+    (void)state;
+    static const char line[] = "<14>1 2026-02-03T04:05:06Z h a - - [a@1 b=\"\n";
+    enum { SIZE = 8 << 20 };
+    char *body = malloc(SIZE);
+    assert_non_null(body);
+    for (size_t i = 0; i < SIZE; i++)
+        body[i] = line[i % (sizeof line - 1)];
+    struct slice rest = {body, SIZE}, message;
+    size_t frames = 0;
+    while (cf_frame_next(&rest, &message) != FRAME_END)
+        frames++;
+    assert_true(frames >= 1 && frames <= SIZE / 60000);
+    free(body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages), cmocka_unit_test(newlines), cmocka_unit_test(counts),
+        cmocka_unit_test(first),    cmocka_unit_test(hostile),
+    };
+    return cmocka_run_group_tests_name("cf_frame", tests, NULL, NULL);
+}
