@@ -73,6 +73,7 @@ struct cached_report {
 
 /* All 0 before the first series_cache_begin(). */
 struct series_cache {
+    uint64_t seed; /* so that nobody can choose fixed labels that are taken for others */
     uint64_t generation;
     uint64_t removals;
     struct cached_series slots[SERIES_CACHE_SLOTS];
@@ -80,14 +81,14 @@ struct series_cache {
     struct cached_report reports[REPORT_SLOTS];
 };
 
-/* NULL if memory is short; free() it. */
+/* NULL if memory is short, or without randomness; free() it. */
 struct series_cache *series_cache_create(void);
 
 /* The store was entered, perhaps again.  removals: what store_removals() has said since. */
 void series_cache_begin(struct series_cache *cache, uint64_t removals);
 
 /* What tells fixed labels apart, which are no part of a sample. */
-uint64_t series_cache_fixed(const struct label *labels, size_t count);
+uint64_t series_cache_fixed(const struct series_cache *cache, const struct label *labels, size_t count);
 
 /* The slot of a counted sample; NULL if it cannot have one.  If the slot's series is NULL, find the series in the store
  * and hand it to series_cache_keep(). */

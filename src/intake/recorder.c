@@ -612,7 +612,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .route = route};
     recorder->settings = *settings;
     recorder->batch = *batch;
-    recorder->fixed = series_cache_fixed(batch->labels, batch->label_count);
+    recorder->fixed = series_cache_fixed(settings->series, batch->labels, batch->label_count);
     recorder->context = context;
     recorder->procids = procids;
     recorder->started = clock_monotonic();

@@ -1,6 +1,7 @@
 #include "intake/series_cache.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -9,7 +10,12 @@
 
 struct series_cache *series_cache_create(void)
 {
-    return calloc(1, sizeof(struct series_cache)); /* pages that no series is kept in are not used */
+    struct series_cache *cache = calloc(1, sizeof *cache); /* pages that no series is kept in are not used */
+    if (cache != NULL && getrandom(&cache->seed, sizeof cache->seed, 0) != sizeof cache->seed) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
 }
 
 void series_cache_begin(struct series_cache *cache, uint64_t removals)
@@ -18,9 +24,9 @@ void series_cache_begin(struct series_cache *cache, uint64_t removals)
     cache->removals = removals;
 }
 
-uint64_t series_cache_fixed(const struct label *labels, size_t count)
+uint64_t series_cache_fixed(const struct series_cache *cache, const struct label *labels, size_t count)
 {
-    uint64_t hash = count;
+    uint64_t hash = cache->seed + count;
     for (size_t i = 0; i < count; i++) {
         hash = XXH3_64bits_withSeed(labels[i].name.at, labels[i].name.length, hash);
         hash = XXH3_64bits_withSeed(labels[i].value.at, labels[i].value.length, hash);

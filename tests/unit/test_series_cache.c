@@ -167,12 +167,12 @@ static void fixed_labels(void **state)
     struct label eu = {SLICE("region"), SLICE("eu")}, us = {SLICE("region"), SLICE("us")};
     struct sample sample = sample_of(&hits, labels, 1);
     series_cache_begin(&cache, ++removals);
-    fixed = series_cache_fixed(&eu, 1);
+    fixed = series_cache_fixed(&cache, &eu, 1);
     keep(&sample, &series);
     assert_ptr_equal(find(&sample), &series);
-    fixed = series_cache_fixed(&us, 1);
+    fixed = series_cache_fixed(&cache, &us, 1);
     assert_null(find(&sample));
-    assert_int_not_equal(series_cache_fixed(&eu, 1), series_cache_fixed(&eu, 0));
+    assert_int_not_equal(series_cache_fixed(&cache, &eu, 1), series_cache_fixed(&cache, &eu, 0));
     fixed = 0;
 }
 
