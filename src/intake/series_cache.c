@@ -149,7 +149,7 @@ struct label_text *series_cache_labels(struct series_cache *cache, const struct 
     size_t length;
     if (sample->label_count > LABEL_TEXT_LABELS)
         return NULL;
-    uint64_t hash = hash_values(sample, fixed, &length);
+    uint64_t hash = hash_values(sample, 0, &length); /* without fixed, so that counts of instructions repeat */
     if (length > LABEL_TEXT_VALUES)
         return NULL;
     struct label_text *kept = &cache->label_texts[hash % LABEL_TEXT_SLOTS];
