@@ -61,9 +61,10 @@ enum identity_result {
 enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
                                     const struct label *labels, size_t count);
 
-/* Build the identity of namespace_name with the labels of another one, as identity_build() does from the labels
- * themselves.  The other one's text must be IDENTITY_NAME_MAX bytes shorter than it could be. */
-enum identity_result identity_rename(struct identity *identity, const struct identity *other, struct slice namespace,
+/* Build the identity of namespace_name with labels that were written out before (identity_labels() of another one), as
+ * identity_build() does from the labels themselves.  labels: at most IDENTITY_TEXT_MAX - IDENTITY_NAME_MAX bytes, and no
+ * part of identity. */
+enum identity_result identity_rename(struct identity *identity, struct slice labels, struct slice namespace,
                                      struct slice name);
 
 /* Is this a label name that a metric may not set because the label is ours: is it, made legal, the name given? */

@@ -25,7 +25,8 @@ struct sample {
     struct slice process; /* the process that the series ends with ("web.1"); empty: it ends with the app */
     bool of_position;     /* it is of the position of that process in the formation: it stays when the process ends */
     bool transient;       /* label values are valid during the call only, also those of a counted sample */
-    bool labels_of_line;  /* the array of labels stays as it is while the line is read: samples with it have the same */
+    bool labels_of_line;  /* the array of labels stays as it is while the line is read: samples with it have the same;
+                             and their names are constants */
     bool no_expiry;       /* the series lives as long as its entity; else for the family's lifetime after a sample */
     bool name_limited;    /* the app may choose only so many names of this kind */
 };

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum value_type {
-    VALUE_COUNTER,
+    VALUE_COUNTER, /* these two are plain, see value_is_plain() */
     VALUE_GAUGE,
     VALUE_SET, /* shown as a gauge: how many members it has */
     VALUE_HISTOGRAM,
@@ -42,6 +42,12 @@ struct value {
      * external counter: what was last reported; if that falls, number goes on from what it has */
     union value_word words[];
 };
+
+/* Is it nothing but a number? */
+static inline bool value_is_plain(const struct value *value)
+{
+    return value->type <= VALUE_GAUGE;
+}
 
 /* The quantiles that a sketch is shown with. */
 enum { VALUE_SKETCH_QUANTILES = 5 };

@@ -48,13 +48,13 @@ struct recorder_tally {
     double processes_refused; /* of which the batch spoke, and for which there is no entity */
 };
 
-/* The labels that the line's last reported sample had, written out in one of the identities.  A line has up to 30
- * samples with the same labels: to build their text for each took a quarter of the time of such lines. */
+/* The labels that the line's last reported sample had.  A line has up to 30 samples with the same labels: to build
+ * their text for each took a quarter of the time of such lines. */
 struct recorder_labels {
     const struct label *labels; /* NULL: none that the next sample may have as well */
     size_t count;
-    bool app_chose;    /* the name */
-    unsigned identity; /* in which */
+    bool app_chose;          /* the name */
+    struct label_text *text; /* NULL: it cannot be kept */
 };
 
 /* A batch's way to the store.  Only output, tally and batch are for others to see. */
@@ -78,8 +78,8 @@ struct recorder {
     unsigned entity_count;           /* entities that are used */
     unsigned waited;                 /* milliseconds, up to RECORDER_WAIT_MAX */
     unsigned values_until_quiesce;   /* 0: as soon as there is need */
+    unsigned reports;                /* in series that were known; see record_again() */
     entity_id entities[PROCIDS_MAX]; /* those of processes, by the number of the procid; NONE: not looked up yet */
-    struct identity identities[2];   /* of the last sample and of this one, in turn; not cleared */
 };
 
 /* Begin a batch; context and procids must be valid for as long as the recorder is used. */

@@ -40,7 +40,7 @@
  * HOLDING: A series that is unlinked is counted (removals) before it is retired, so before fence U of epoch.h.  A
  * recorder that enters, and reads the same count after its fence R as before it found a series, either comes before U,
  * and then what it holds is not freed until it leaves; or after U, and then it would see another count.  So it may hold
- * counted series while it is outside, and use them if the count has not changed.
+ * series while it is outside, and use them if the count has not changed.
  *
  * MEMORY: Lists are changed at the head by recorders and elsewhere by the maintenance thread alone, so no unlinking can
  * meet another (list.h).  What is unlinked or replaced is freed when no thread can hold it (epoch.h). */
@@ -150,6 +150,19 @@ enum store_result store_count(struct store *store, unsigned slot, const struct i
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms);
+
+/* The same; and if it is RECORDED or CREATED, *series is in which, else NULL. */
+enum store_result store_report(struct store *store, unsigned slot, const struct identity *identity,
+                               const struct metric *metric, struct value *update, bool incremental,
+                               const struct store_terms *terms, struct series **series);
+
+/* A reported series that was found inside may be held outside as counted ones are.  Record an absolute plain value in
+ * it, if these are its labels, as store_update() does, without its identity; its name must be the one that it was
+ * found by.  Of terms, now and entity count.  Returns false, with nothing done, if it must be found again.  Inside
+ * only. */
+bool store_report_again(struct store *store, unsigned slot, struct series *series, struct slice labels,
+                        const struct metric *metric, struct value *update, const struct store_terms *terms,
+                        enum store_result *result);
 
 /* Of the labels of a series that is refused, the one that has had the most values in the series of its metric and app,
  * but app: the one to blame.  A part of identity; empty if there is none.  Inside only. */

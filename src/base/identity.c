@@ -174,10 +174,9 @@ static bool write_name(struct identity *identity, struct slice namespace, struct
     return true;
 }
 
-enum identity_result identity_rename(struct identity *identity, const struct identity *other, struct slice namespace,
+enum identity_result identity_rename(struct identity *identity, struct slice labels, struct slice namespace,
                                      struct slice name)
 {
-    struct slice labels = identity_labels(other);
     if (!write_name(identity, namespace, name))
         return IDENTITY_BAD_NAME;
     memcpy(identity->text + identity->name_length, labels.at, labels.length);

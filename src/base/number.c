@@ -10,16 +10,38 @@
 /* Integers below this are exact in a double, so their digits are the shortest text. */
 #define EXACT_INTEGERS 9007199254740992.0
 
+/* "00" to "99": two digits for one division, which is most of what a number costs. */
+static const char pairs[] = "00010203040506070809"
+                            "10111213141516171819"
+                            "20212223242526272829"
+                            "30313233343536373839"
+                            "40414243444546474849"
+                            "50515253545556575859"
+                            "60616263646566676869"
+                            "70717273747576777879"
+                            "80818283848586878889"
+                            "90919293949596979899";
+
+static size_t count_digits(uint64_t integer)
+{
+    size_t count = 1;
+    for (; integer >= 10000; integer /= 10000)
+        count += 4;
+    return count + (integer >= 10) + (integer >= 100) + (integer >= 1000);
+}
+
 static size_t spell_integer(uint64_t integer, char *out)
 {
-    char digits[20];
-    size_t length = 0;
-    do {
-        digits[length++] = (char)('0' + integer % 10);
-        integer /= 10;
-    } while (integer > 0);
-    for (size_t i = 0; i < length; i++)
-        out[i] = digits[length - 1 - i];
+    size_t length = count_digits(integer);
+    char *at = out + length;
+    for (; integer >= 100; integer /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (integer % 100), 2);
+    }
+    if (integer >= 10)
+        memcpy(out, pairs + 2 * integer, 2);
+    else
+        *out = (char)('0' + integer);
     return length;
 }
 
@@ -40,8 +62,11 @@ static size_t spell_decimals(double number, char *out)
         size_t length = spell_integer(units / power, out);
         out[length] = '.';
         uint64_t fraction = units % power;
-        for (size_t i = k; i > 0; i--, fraction /= 10)
-            out[length + i] = (char)('0' + fraction % 10);
+        size_t i = k;
+        for (; i > 1; i -= 2, fraction /= 100)
+            memcpy(out + length + i - 1, pairs + 2 * (fraction % 100), 2);
+        if (i == 1)
+            out[length + 1] = (char)('0' + fraction);
         return length + 1 + k;
     }
     return 0;

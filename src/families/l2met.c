@@ -108,12 +108,11 @@ static size_t read_kind(struct slice key, bool has_legacy, enum kind *kind)
 
 static bool is_name(struct slice text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        char byte = text.at[i];
-        if (!slice_is_digit(byte) && !(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') && byte != '.' &&
-            byte != ':' && byte != '_' && byte != '-')
+    static const bool allowed[256] = {['0' ... '9'] = true, ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['.'] = true,
+                                      [':'] = true,         ['_'] = true,         ['-'] = true};
+    for (size_t i = 0; i < text.length; i++)
+        if (!allowed[(unsigned char)text.at[i]])
             return false;
-    }
     return text.length > 0 && text.length <= NAME_BYTES_MAX;
 }
 
@@ -233,14 +232,20 @@ static struct known_series find_series(const struct measurement *measurement, co
                                  .source = labels->of_type[2].value};
 }
 
-/* The series that the pair is counted in; its series is NULL if it was refused. */
+/* The series that the pair is counted in; its series is NULL if it was refused.  NULL if the name was rejected. */
 static const struct known_series *lookup(const struct measurement *measurement, const struct labels *labels,
                                          const struct family_context *context, struct sample_output *output)
 {
     struct known_series *all = context->states[FAMILY_L2MET];
     struct known_series *known = &all[XXH3_64bits(measurement->name.at, measurement->name.length) % KNOWN_SLOTS];
-    if (known->series == NULL || known->generation != output->generation || !is_of(known, measurement, labels))
-        *known = find_series(measurement, labels, output);
+    if (known->series != NULL && known->generation == output->generation && is_of(known, measurement, labels))
+        return known;
+    /* What is known has such a name: to look at each of its bytes again took 100 instructions. */
+    if (!is_name(measurement->name)) {
+        output->reject(output, REJECTED_NAME);
+        return NULL;
+    }
+    *known = find_series(measurement, labels, output);
     return known;
 }
 
@@ -266,11 +271,14 @@ static void record(const struct measurement *measurement, const struct labels *l
                    const struct family_context *context, struct sample_output *output)
 {
     if (measurement->kind == KIND_SAMPLE) {
-        record_level(measurement, labels, output);
+        if (is_name(measurement->name))
+            record_level(measurement, labels, output);
+        else
+            output->reject(output, REJECTED_NAME);
         return;
     }
     const struct known_series *known = lookup(measurement, labels, context, output);
-    if (known->series == NULL)
+    if (known == NULL || known->series == NULL)
         return;
     if (measurement->kind == KIND_COUNT)
         output->add(output, known->series, 0, measurement->quantity.number);
@@ -324,11 +332,9 @@ static void record_pair(const struct pair *pair, const struct labels *labels, co
     struct quantity *quantity = &measurement.quantity;
     if (pair->kind == KIND_UNIQUE)
         return;
-    if (!is_name(pair->name))
-        output->reject(output, REJECTED_NAME);
-    else if ((!pair->bare && !keyvalue_quantity(pair->value, quantity)) ||
-             (pair->kind != KIND_SAMPLE && quantity->number < 0))
-        output->reject(output, REJECTED_VALUE);
+    if ((!pair->bare && !keyvalue_quantity(pair->value, quantity)) ||
+        (pair->kind != KIND_SAMPLE && quantity->number < 0))
+        output->reject(output, is_name(pair->name) ? REJECTED_VALUE : REJECTED_NAME);
     else
         record(&measurement, labels, context, output);
 }

@@ -231,26 +231,34 @@ static bool identify(struct recorder *recorder, const struct sample *sample, str
     return accept(recorder, sample, identity, recorder_identity(recorder, sample, identity));
 }
 
-/* Of a longer one, the labels may not fit behind another name. */
-enum { WRITTEN_LABELS_MAX = IDENTITY_TEXT_MAX - 2 * IDENTITY_NAME_MAX };
-
-/* The same for a reported sample, with the label text of the one before it if they have the same labels.  NULL if it
- * has no identity that we accept. */
-static const struct identity *identify_reported(struct recorder *recorder, const struct sample *sample)
+/* The text of the labels of a reported sample, which the one before it mostly had as well; or where to keep it.  NULL
+ * if it cannot be kept. */
+static struct label_text *label_text_of(struct recorder *recorder, const struct sample *sample)
 {
-    struct recorder_labels *written = &recorder->written;
-    const struct identity *last = &recorder->identities[written->identity];
-    struct identity *identity = &recorder->identities[!written->identity];
-    bool app_chose = sample->metric == NULL;
-    enum identity_result result;
-    if (written->labels == sample->labels && written->count == sample->label_count && written->app_chose == app_chose)
-        result = identity_rename(identity, last, sample->namespace, sample->name);
-    else
-        result = recorder_identity(recorder, sample, identity);
-    bool kept = result == IDENTITY_OK && sample->labels_of_line && identity->length <= WRITTEN_LABELS_MAX;
-    *written =
-        (struct recorder_labels){kept ? sample->labels : NULL, sample->label_count, app_chose, !written->identity};
-    return accept(recorder, sample, identity, result) ? identity : NULL;
+    struct recorder_labels *last = &recorder->written;
+    bool app_chose = metric_is_chosen(sample->metric);
+    if (last->labels == sample->labels && last->count == sample->label_count && last->app_chose == app_chose)
+        return last->text;
+    *last = (struct recorder_labels){sample->labels, sample->label_count, app_chose,
+                                     series_cache_labels(recorder->settings.series, sample, recorder->fixed)};
+    return last->text;
+}
+
+/* Build the identity of a reported sample whose labels have this text (may be NULL), which is kept there if it is
+ * missing; false if it has none that we accept. */
+static bool identify_reported(struct recorder *recorder, const struct sample *sample, struct label_text *text,
+                              struct identity *identity)
+{
+    if (text != NULL && text->length > 0) {
+        struct slice labels = {text->text, text->length};
+        return accept(recorder, sample, identity, identity_rename(identity, labels, sample->namespace, sample->name));
+    }
+    if (!identify(recorder, sample, identity))
+        return false;
+    struct slice labels = identity_labels(identity);
+    if (text != NULL && labels.length > 0 && labels.length <= LABEL_TEXT_MAX)
+        series_cache_keep_labels(text, sample, recorder->fixed, labels);
+    return true;
 }
 
 static bool is_counted(const struct sample *sample)
@@ -504,24 +512,76 @@ static enum store_result update_overflow(struct recorder *recorder, const struct
                         true, terms);
 }
 
-static void record_value(struct recorder *recorder, const struct sample *sample)
+static void quiesce_if_needed(struct recorder *recorder)
 {
-    const struct identity *identity = identify_reported(recorder, sample);
-    if (identity == NULL)
-        return;
-    struct store *store = recorder->settings.store;
-    unsigned slot = recorder->settings.slot;
-    struct store_terms terms = terms_of(recorder, sample);
-    sample->value->time = line_time(recorder);
-    enum store_result result =
-        store_update(store, slot, identity, sample->metric, sample->value, sample->incremental, &terms);
-    if (is_over_bounds(result))
-        result = update_overflow(recorder, sample, result, identity, &terms);
-    count_result(recorder, sample, result);
     if (recorder->values_until_quiesce > 0)
         recorder->values_until_quiesce--;
-    else if (store_should_quiesce(store, slot))
+    else if (store_should_quiesce(recorder->settings.store, recorder->settings.slot))
         quiesce(recorder);
+}
+
+/* Record a sample by its identity; the series is kept in slot, if that is not NULL. */
+__attribute__((noinline)) static void record_anew(struct recorder *recorder, const struct sample *sample,
+                                                  struct label_text *text, struct cached_report *slot)
+{
+    struct identity identity;
+    if (!identify_reported(recorder, sample, text, &identity))
+        return;
+    struct store *store = recorder->settings.store;
+    struct store_terms terms = terms_of(recorder, sample);
+    struct series *series;
+    sample->value->time = line_time(recorder);
+    enum store_result result = store_report(store, recorder->settings.slot, &identity, sample->metric, sample->value,
+                                            sample->incremental, &terms, &series);
+    if (slot != NULL && series != NULL)
+        series_cache_keep_report(recorder->settings.series, slot, sample, text, series);
+    if (is_over_bounds(result))
+        result = update_overflow(recorder, sample, result, &identity, &terms);
+    count_result(recorder, sample, result);
+    quiesce_if_needed(recorder);
+}
+
+/* Numbers that replace others are small: that there are many is soon enough seen at each of these. */
+enum { REPORTS_A_LOOK = 32 };
+
+/* Record a sample in the series that its slot has; false, with nothing done, if it cannot be. */
+static bool record_again(struct recorder *recorder, const struct sample *sample, const struct label_text *text,
+                         const struct cached_report *slot)
+{
+    const struct recorder_settings *settings = &recorder->settings;
+    struct store_terms terms = {.now = recorder->batch.now, .entity = entity_of(recorder, sample->process)};
+    enum store_result result;
+    sample->value->time = line_time(recorder);
+    if (!store_report_again(settings->store, settings->slot, slot->series, (struct slice){text->text, text->length},
+                            sample->metric, sample->value, &terms, &result))
+        return false;
+    if (result == STORE_RECORDED)
+        recorder->tally.recorded++;
+    else
+        count_result(recorder, sample, result);
+    if (++recorder->reports % REPORTS_A_LOOK == 0)
+        quiesce_if_needed(recorder);
+    return true;
+}
+
+/* May the series of a sample be kept, and found without its identity?  Rules decide anew which names an app may choose.
+ */
+static bool is_kept(const struct recorder *recorder, const struct sample *sample)
+{
+    return value_is_plain(sample->value) && !sample->incremental && !sample->of_position &&
+           (recorder->context->rules == NULL || !metric_is_chosen(sample->metric));
+}
+
+static void record_value(struct recorder *recorder, const struct sample *sample)
+{
+    struct label_text *text = sample->labels_of_line ? label_text_of(recorder, sample) : NULL;
+    struct cached_report *slot = NULL;
+    if (text != NULL && is_kept(recorder, sample) && text->length > 0) {
+        slot = series_cache_find_report(recorder->settings.series, sample, text);
+        if (slot != NULL && slot->series != NULL && record_again(recorder, sample, text, slot))
+            return;
+    }
+    record_anew(recorder, sample, text, slot);
 }
 
 static void record(struct sample_output *output, const struct sample *sample)
@@ -558,7 +618,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .route = route};
     recorder->settings = *settings;
     recorder->batch = *batch;
-    recorder->fixed = series_cache_fixed(batch->labels, batch->label_count);
+    recorder->fixed = series_cache_fixed(settings->series, batch->labels, batch->label_count);
     recorder->context = context;
     recorder->procids = procids;
     recorder->started = clock_monotonic();

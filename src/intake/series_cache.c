@@ -1,6 +1,7 @@
 #include "intake/series_cache.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -9,7 +10,12 @@
 
 struct series_cache *series_cache_create(void)
 {
-    return calloc(1, sizeof(struct series_cache)); /* pages that no series is kept in are not used */
+    struct series_cache *cache = calloc(1, sizeof *cache); /* pages that no series is kept in are not used */
+    if (cache != NULL && getrandom(&cache->seed, sizeof cache->seed, 0) != sizeof cache->seed) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
 }
 
 void series_cache_begin(struct series_cache *cache, uint64_t removals)
@@ -18,9 +24,9 @@ void series_cache_begin(struct series_cache *cache, uint64_t removals)
     cache->removals = removals;
 }
 
-uint64_t series_cache_fixed(const struct label *labels, size_t count)
+uint64_t series_cache_fixed(const struct series_cache *cache, const struct label *labels, size_t count)
 {
-    uint64_t hash = count;
+    uint64_t hash = cache->seed + count;
     for (size_t i = 0; i < count; i++) {
         hash = XXH3_64bits_withSeed(labels[i].name.at, labels[i].name.length, hash);
         hash = XXH3_64bits_withSeed(labels[i].value.at, labels[i].value.length, hash);
@@ -48,21 +54,27 @@ static uint64_t ends_of(struct slice text)
     return first;
 }
 
+/* 32 bits for the values of a sample's labels, and the length of all of them. */
+static inline uint64_t hash_values(const struct sample *sample, uint64_t hash, size_t *length)
+{
+    *length = 0;
+    for (size_t i = 0; i < sample->label_count; i++) {
+        struct slice value = sample->labels[i].value;
+        *length += value.length;
+        hash = (hash ^ ends_of(value) ^ value.length) * MULTIPLIER;
+        hash ^= hash >> 32;
+    }
+    return hash * MULTIPLIER >> 32;
+}
+
 /* The first of the two slots that a sample may have; NULL if it may have none. */
 static struct cached_series *slots_of(struct series_cache *cache, const struct sample *sample)
 {
     if (sample->label_count > SERIES_CACHE_LABELS || sample->metric->chosen)
         return NULL;
-    uint64_t hash = (uintptr_t)sample->metric;
-    size_t length = 0;
-    for (size_t i = 0; i < sample->label_count; i++) {
-        struct slice value = sample->labels[i].value;
-        length += value.length;
-        hash = (hash ^ ends_of(value) ^ value.length) * MULTIPLIER;
-        hash ^= hash >> 32;
-    }
-    hash *= MULTIPLIER;
-    return length > SERIES_CACHE_TEXT ? NULL : &cache->slots[(hash >> 32) % SERIES_CACHE_SLOTS & ~UINT64_C(1)];
+    size_t length;
+    uint64_t hash = hash_values(sample, (uintptr_t)sample->metric, &length);
+    return length > SERIES_CACHE_TEXT ? NULL : &cache->slots[hash % SERIES_CACHE_SLOTS & ~UINT64_C(1)];
 }
 
 /* Is the slot's series that of the sample? */
@@ -113,4 +125,98 @@ void series_cache_keep(struct series_cache *cache, struct cached_series *slot, c
             memcpy(text, value.at, value.length);
         text += value.length;
     }
+}
+
+/* ---- reported series ---- */
+
+static bool has_labels(const struct label_text *kept, const struct sample *sample, uint64_t fixed)
+{
+    const char *value = kept->values;
+    if (kept->length == 0 || kept->label_count != sample->label_count || kept->fixed != fixed ||
+        kept->chosen != metric_is_chosen(sample->metric))
+        return false;
+    for (size_t i = 0; i < sample->label_count; value += kept->lengths[i], i++) {
+        /* Names are constants, so that they need not be read. */
+        if (kept->names[i].at != sample->labels[i].name.at || kept->names[i].length != sample->labels[i].name.length ||
+            !slice_equals((struct slice){value, kept->lengths[i]}, sample->labels[i].value))
+            return false;
+    }
+    return true;
+}
+
+struct label_text *series_cache_labels(struct series_cache *cache, const struct sample *sample, uint64_t fixed)
+{
+    size_t length;
+    if (sample->label_count > LABEL_TEXT_LABELS)
+        return NULL;
+    uint64_t hash = hash_values(sample, 0, &length); /* without fixed, so that counts of instructions repeat */
+    if (length > LABEL_TEXT_VALUES)
+        return NULL;
+    struct label_text *kept = &cache->label_texts[hash % LABEL_TEXT_SLOTS];
+    if (!has_labels(kept, sample, fixed))
+        kept->length = 0;
+    return kept;
+}
+
+void series_cache_keep_labels(struct label_text *kept, const struct sample *sample, uint64_t fixed, struct slice text)
+{
+    char *value = kept->values;
+    kept->hash = XXH3_64bits(text.at, text.length);
+    kept->fixed = fixed;
+    kept->chosen = metric_is_chosen(sample->metric);
+    kept->label_count = (uint16_t)sample->label_count;
+    for (size_t i = 0; i < sample->label_count; i++) {
+        const struct label *label = &sample->labels[i];
+        kept->names[i] = label->name;
+        kept->lengths[i] = (uint16_t)label->value.length;
+        if (label->value.length > 0)
+            memcpy(value, label->value.at, label->value.length);
+        value += label->value.length;
+    }
+    kept->length = (uint16_t)text.length;
+    memcpy(kept->text, text.at, text.length);
+}
+
+static bool is_report_of(const struct cached_report *slot, const struct sample *sample, const struct label_text *labels)
+{
+    struct slice namespace = {slot->text, slot->namespace_length};
+    struct slice name = {slot->text + slot->namespace_length, slot->name_length};
+    return slot->metric == sample->metric && slot->labels == labels->hash && slice_equals(name, sample->name) &&
+           slice_equals(namespace, sample->namespace);
+}
+
+struct cached_report *series_cache_find_report(struct series_cache *cache, const struct sample *sample,
+                                               const struct label_text *labels)
+{
+    if (sample->name.length + sample->namespace.length > REPORT_TEXT)
+        return NULL;
+    uint64_t hash = ((uintptr_t)sample->metric ^ ends_of(sample->name) ^ sample->name.length) * MULTIPLIER;
+    hash = (hash ^ hash >> 32 ^ labels->hash) * MULTIPLIER;
+    struct cached_report *slots = &cache->reports[(hash >> 32) % REPORT_SLOTS & ~UINT64_C(1)];
+    for (unsigned i = 0; i < 2; i++) {
+        struct cached_report *slot = &slots[i];
+        if (slot->series == NULL || !is_report_of(slot, sample, labels) ||
+            (slot->generation != cache->generation && slot->removals != cache->removals))
+            continue;
+        slot->generation = cache->generation;
+        return slot;
+    }
+    struct cached_report *older = &slots[slots[1].generation < slots[0].generation];
+    older->series = NULL;
+    return older;
+}
+
+void series_cache_keep_report(const struct series_cache *cache, struct cached_report *slot, const struct sample *sample,
+                              const struct label_text *labels, struct series *series)
+{
+    slot->series = series;
+    slot->metric = sample->metric;
+    slot->generation = cache->generation;
+    slot->removals = cache->removals;
+    slot->labels = labels->hash;
+    slot->namespace_length = (uint16_t)sample->namespace.length;
+    slot->name_length = (uint16_t)sample->name.length;
+    if (sample->namespace.length > 0)
+        memcpy(slot->text, sample->namespace.at, sample->namespace.length);
+    memcpy(slot->text + sample->namespace.length, sample->name.at, sample->name.length);
 }

@@ -5,6 +5,14 @@
 /* "<PRI>1 ": the priority has one to three digits; Cloud Foundry writes "<-1>" for an unknown type. */
 static bool skip_priority(struct slice *text)
 {
+    enum { USUAL_MAX = 7 }; /* "<190>1 ", or a digit less: 20 instructions less than below */
+    if (text->length >= USUAL_MAX && text->at[0] == '<' && slice_is_digit(text->at[1]) && slice_is_digit(text->at[2])) {
+        size_t digits = 2 + slice_is_digit(text->at[3]);
+        if (memcmp(text->at + 1 + digits, ">1 ", 3) == 0) {
+            *text = slice_after(*text, 1 + digits + 3);
+            return true;
+        }
+    }
     size_t i = 0;
     if (i == text->length || text->at[i++] != '<')
         return false;
@@ -187,6 +195,15 @@ static bool read_fraction(struct slice timestamp, size_t *at, int64_t *microseco
         return true;
     size_t first = *at + 1, end = first;
     int64_t number = 0;
+    if (timestamp.length > first + FRACTION_DIGITS && !slice_is_digit(timestamp.at[first + FRACTION_DIGITS])) {
+        number = read_digits(timestamp.at + first, FRACTION_DIGITS);
+        if (number >= 0) { /* what nearly all senders write */
+            *at = first + FRACTION_DIGITS;
+            *microseconds = number;
+            return true;
+        }
+        number = 0;
+    }
     for (; end < timestamp.length && slice_is_digit(timestamp.at[end]); end++)
         if (end < first + FRACTION_DIGITS)
             number = number * 10 + (timestamp.at[end] - '0');

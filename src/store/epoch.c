@@ -3,25 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Something unlinked, to be released when no thread can hold it. */
-struct retired {
-    void *item;
-    void (*release)(void *item);
-    uint32_t size;
-    uint32_t epoch; /* the low half of the one that it was retired at */
-};
-
 /* What a slot may have retired (bytes, these records included) before epoch_should_quiesce() says so. */
 enum { QUIESCE_BYTES = 4 << 20 };
 
-struct epoch_slot {
-    _Alignas(64) atomic_uint_least64_t epoch; /* 0: outside */
-    struct retired *retired;                  /* oldest first; only the slot's thread touches these five */
-    size_t retired_count;
-    size_t stamped_count; /* those of them that have their epoch */
-    size_t retired_capacity;
-    size_t retired_size; /* the sizes of all of them */
-};
+/* Blocks that a slot keeps at most: what a batch of 100 KB of the densest lines replaces.  None where memory is looked
+ * after, or a use after its end would not be seen. */
+#ifdef __SANITIZE_ADDRESS__
+enum { BLOCKS_MAX = 0 };
+#else
+enum { BLOCKS_MAX = 4096 };
+#endif
 
 /* See FENCES. */
 static void full_fence(void)
@@ -47,13 +38,45 @@ bool epochs_start(struct epochs *epochs, unsigned slot_count)
     return true;
 }
 
+/* ---- blocks ---- */
+
+static void keep_block(struct epoch_slot *own, struct epoch_block *block)
+{
+    if (own->block_count == BLOCKS_MAX) {
+        free(block);
+        return;
+    }
+    block->next = own->blocks;
+    own->blocks = block;
+    own->block_count++;
+}
+
+void epoch_give_block(struct epochs *epochs, unsigned slot, void *block)
+{
+    keep_block(&epochs->slots[slot], block);
+}
+
+/* ---- epochs ---- */
+
+static void release_one(struct epoch_slot *own, const struct epoch_retired *retired)
+{
+    if (retired->release == NULL)
+        keep_block(own, retired->item);
+    else
+        retired->release(retired->item);
+}
+
 void epochs_stop(struct epochs *epochs)
 {
     for (unsigned i = 0; i < epochs->slot_count; i++) {
         struct epoch_slot *slot = &epochs->slots[i];
         for (size_t j = 0; j < slot->retired_count; j++)
-            slot->retired[j].release(slot->retired[j].item);
+            release_one(slot, &slot->retired[j]);
         free(slot->retired);
+        for (struct epoch_block *block = slot->blocks, *next; block != NULL; block = next) {
+            next = block->next;
+            free(block);
+        }
     }
     free(epochs->slots);
 }
@@ -96,7 +119,7 @@ static void release_old(struct epochs *epochs, struct epoch_slot *own)
     /* The difference of low halves is not larger than the true one, so nothing is released too early. */
     for (; count < own->retired_count && epoch - own->retired[count].epoch >= 2; count++) {
         own->retired_size -= own->retired[count].size;
-        own->retired[count].release(own->retired[count].item);
+        release_one(own, &own->retired[count]);
     }
     if (count == 0)
         return;
@@ -123,26 +146,16 @@ void epoch_leave(struct epochs *epochs, unsigned slot)
     release_old(epochs, own);
 }
 
-bool epoch_reserve(struct epochs *epochs, unsigned slot, size_t count)
+bool epoch_grow(struct epochs *epochs, unsigned slot)
 {
     struct epoch_slot *own = &epochs->slots[slot];
-    if (own->retired_count + count <= own->retired_capacity)
-        return true;
     size_t capacity = own->retired_capacity == 0 ? 64 : own->retired_capacity * 2;
-    struct retired *larger = realloc(own->retired, capacity * sizeof *larger);
+    struct epoch_retired *larger = realloc(own->retired, capacity * sizeof *larger);
     if (larger == NULL)
         return false;
     own->retired = larger;
     own->retired_capacity = capacity;
     return true;
-}
-
-void epoch_retire(struct epochs *epochs, unsigned slot, void *item, size_t size, void (*release)(void *item))
-{
-    struct epoch_slot *own = &epochs->slots[slot];
-    size += sizeof(struct retired);
-    own->retired[own->retired_count++] = (struct retired){.item = item, .release = release, .size = (uint32_t)size};
-    own->retired_size += size;
 }
 
 bool epoch_should_quiesce(const struct epochs *epochs, unsigned slot)

@@ -182,9 +182,38 @@ static bool adds(const struct store *store, const struct series *series, const s
            !is_level_of_two(store, series, report, old->time, update->time);
 }
 
+_Static_assert(sizeof(struct value) == EPOCH_BLOCK, "a plain value is a block");
+
+/* A copy of a plain value: most values are one, and are replaced by one. */
+static struct value *copy_plain(struct store *store, unsigned slot, const struct value *value)
+{
+    struct value *copied = epoch_take_block(&store->epochs, slot);
+    if (copied != NULL)
+        *copied =
+            (struct value){.time = value->time, .seen = value->seen, .number = value->number, .type = value->type};
+    return copied;
+}
+
+/* Retire a value that was replaced, or drop one that nobody has seen. */
+static void retire_value(struct store *store, unsigned slot, struct value *value)
+{
+    if (value_is_plain(value))
+        epoch_retire_block(&store->epochs, slot, value);
+    else
+        epoch_retire(&store->epochs, slot, value, value_bytes(value), free);
+}
+
+static void drop_value(struct store *store, unsigned slot, struct value *value)
+{
+    if (value_is_plain(value))
+        epoch_give_block(&store->epochs, slot, value);
+    else
+        free(value);
+}
+
 /* Make the value that follows an old one.  over: that counts no more. */
-static enum store_result make_next(const struct store *store, const struct series *series, const struct value *old,
-                                   bool over, const struct report *report, struct value **next)
+static enum store_result make_next(struct store *store, unsigned slot, const struct series *series,
+                                   const struct value *old, bool over, const struct report *report, struct value **next)
 {
     const struct value *update = report->update;
     bool added = !over && adds(store, series, old, report);
@@ -198,8 +227,11 @@ static enum store_result make_next(const struct store *store, const struct serie
     if (!over && !added && update->time < old->time)
         return STORE_OUTDATED;
     bool continues = !over && value_continues(old, update);
-    bool too_large;
-    *next = value_merge(added || continues ? old : NULL, update, &too_large);
+    bool too_large = false;
+    if (value_is_plain(update) && !added)
+        *next = copy_plain(store, slot, update);
+    else
+        *next = value_merge(added || continues ? old : NULL, update, &too_large);
     if (*next == NULL)
         return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
     return STORE_RECORDED;
@@ -241,7 +273,7 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
             return STORE_OUTDATED;
         }
         struct value *next;
-        enum store_result result = make_next(store, series, old, over, report, &next);
+        enum store_result result = make_next(store, slot, series, old, over, report, &next);
         if (result != STORE_RECORDED)
             return result;
         long more = added_weight(series, old, next);
@@ -249,11 +281,11 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                      ? limits_check_growth(store, series->group, series_account(series), (unsigned)more)
                      : STORE_CREATED;
         if (result != STORE_CREATED) {
-            free(next);
+            drop_value(store, slot, next);
             return result;
         }
         if (more > 0 && !limits_take(store, series->group, series_account(series), (unsigned)more)) {
-            free(next);
+            drop_value(store, slot, next);
             struct value *present = atomic_load_explicit(&series->value, memory_order_acquire);
             if (present == old)
                 return STORE_FULL;
@@ -266,20 +298,70 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
                                                     memory_order_acquire)) {
             if (more < 0)
                 limits_charge(store, series->group, series_account(series), more);
-            epoch_retire(&store->epochs, slot, old, value_bytes(old), free);
+            retire_value(store, slot, old);
             return STORE_RECORDED;
         }
         if (more > 0)
             limits_charge(store, series->group, series_account(series), -more);
-        free(next);
+        drop_value(store, slot, next);
         old = expected;
     }
+}
+
+/* Replace a plain value that counts by one of its type.  CREATED: another thread was faster. */
+static enum store_result replace_plain(struct store *store, unsigned slot, struct series *series, struct value *old,
+                                       const struct value *update)
+{
+    if (update->time < old->time)
+        return STORE_OUTDATED;
+    struct value *next = copy_plain(store, slot, update);
+    if (next == NULL)
+        return STORE_NO_MEMORY;
+    struct value *expected = old;
+    /* As in replace_value(). */
+    if (!atomic_compare_exchange_strong_explicit(&series->value, &expected, next, memory_order_acq_rel,
+                                                 memory_order_relaxed)) {
+        epoch_give_block(&store->epochs, slot, next);
+        return STORE_CREATED;
+    }
+    epoch_retire_block(&store->epochs, slot, old);
+    return STORE_RECORDED;
+}
+
+bool store_report_again(struct store *store, unsigned slot, struct series *series, struct slice labels,
+                        const struct metric *metric, struct value *update, const struct store_terms *terms,
+                        enum store_result *result)
+{
+    if (!slice_equals(series_labels(series), labels) || !takes_reports(series, metric) ||
+        !epoch_reserve(&store->epochs, slot, 1))
+        return false;
+    update->seen = terms->now;
+    /* The short way of most samples: a number takes the place of a number. */
+    struct value *old = atomic_load_explicit(&series->value, memory_order_acquire);
+    if (old != &store_dead_value && old->type == update->type && !series_has_outlived(store, series, old, terms->now)) {
+        *result = replace_plain(store, slot, series, old, update);
+        if (*result != STORE_CREATED)
+            return true;
+    }
+    struct report report = {update, metric, terms, false};
+    bool dead = false;
+    *result = replace_value(store, slot, series, &report, &dead);
+    return !dead;
 }
 
 enum store_result store_update(struct store *store, unsigned slot, const struct identity *identity,
                                const struct metric *metric, struct value *update, bool incremental,
                                const struct store_terms *terms)
 {
+    struct series *series;
+    return store_report(store, slot, identity, metric, update, incremental, terms, &series);
+}
+
+enum store_result store_report(struct store *store, unsigned slot, const struct identity *identity,
+                               const struct metric *metric, struct value *update, bool incremental,
+                               const struct store_terms *terms, struct series **found)
+{
+    *found = NULL;
     if ((incremental || update->type == VALUE_EXTERNAL_COUNTER) && !value_is_fit(update, incremental))
         return STORE_UNFIT;
     update->seen = terms->now;
@@ -298,8 +380,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
                 return too_large ? STORE_TOO_LARGE : STORE_NO_MEMORY;
             struct birth birth = {.metric = metric, .value = first, .added_to = incremental};
             enum store_result result = series_create(store, bucket, identity, hash, &birth, terms);
-            if (result == STORE_CREATED)
+            if (result == STORE_CREATED) {
+                *found = birth.created;
                 return result;
+            }
             free(first);
             if (result != STORE_RECORDED)
                 return result;
@@ -309,8 +393,10 @@ enum store_result store_update(struct store *store, unsigned slot, const struct 
         } else {
             bool dead = false;
             enum store_result result = replace_value(store, slot, series, &report, &dead);
-            if (!dead)
+            if (!dead) {
+                *found = result == STORE_RECORDED ? series : NULL;
                 return result;
+            }
         }
     }
 }

@@ -106,12 +106,41 @@ static void quiescing(void **state)
     assert_int_equal(item, count + 2);
 }
 
+/* A block is not given again as long as a reader may hold it. */
+static void blocks(void **state)
+{
+    (void)state;
+    void *block = epoch_take_block(&epochs, 0);
+    assert_non_null(block);
+    epoch_give_block(&epochs, 0, block);
+    epoch_enter(&epochs, 1);
+    epoch_enter(&epochs, 0);
+    void *held = epoch_take_block(&epochs, 0);
+    assert_true(epoch_reserve(&epochs, 0, 1));
+    epoch_retire_block(&epochs, 0, held);
+    epoch_leave(&epochs, 0);
+    void *other = epoch_take_block(&epochs, 0);
+    assert_ptr_not_equal(other, held);
+    free(other);
+    epoch_leave(&epochs, 1);
+    enter_and_leave(0);
+    void *again = epoch_take_block(&epochs, 0);
+#ifndef __SANITIZE_ADDRESS__ /* there they are freed */
+    assert_ptr_equal(again, held);
+#endif
+    memset(again, 1, EPOCH_BLOCK);
+    free(again);
+    epoch_give_block(&epochs, 0, malloc(EPOCH_BLOCK));
+    epochs_stop(&epochs); /* frees what is kept */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(alone, setup),
         cmocka_unit_test_setup(reader, setup),
         cmocka_unit_test_setup(quiescing, setup),
+        cmocka_unit_test_setup(blocks, setup),
     };
     return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);
 }

@@ -275,6 +275,48 @@ static void labels_of_a_line(void **state)
     page_has("ns_a{app=\"next\",x=\"fixed\"} 5");
 }
 
+static void set_of_line(double number)
+{
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("x"), SLICE("1")}};
+    struct value value = {.type = VALUE_GAUGE, .number = number};
+    struct sample sample = {.name = SLICE("chosen"),
+                            .labels = labels,
+                            .label_count = 2,
+                            .value = &value,
+                            .process = SLICE("web.1"),
+                            .labels_of_line = true};
+    recorder.output.record(&recorder.output, &sample);
+}
+
+/* A reported series is kept over batches: late lines stay late, and what has left begins anew. */
+static void reported_over_batches(void **state)
+{
+    (void)state;
+    for (int batch = 1; batch <= 3; batch++) {
+        start();
+        set_of_line(batch);
+        set_of_line(batch + 0.5);
+        at("2022-12-07T15:54:50+00:00");
+        set_of_line(9);
+        assert_true(recorder.tally.recorded == 2);
+        assert_true(recorder.tally.outdated == 1);
+        end();
+        char expected[64];
+        snprintf(expected, sizeof expected, "chosen{app=\"a\",x=\"1\"} %d.5", batch);
+        page_has(expected);
+    }
+    now += 10 * MINUTE;
+    store_enter(store, MAINTENANCE);
+    store_sweep(store, MAINTENANCE, now);
+    store_leave(store, MAINTENANCE);
+    start();
+    at("2022-12-07T15:54:50+00:00");
+    set_of_line(7);
+    assert_true(recorder.tally.recorded == 1);
+    end();
+    page_has("chosen{app=\"a\",x=\"1\"} 7");
+}
+
 static void histograms(void **state)
 {
     (void)state;
@@ -560,6 +602,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
         cmocka_unit_test_setup_teardown(over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(reported_over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(rejected_samples, setup, teardown),

@@ -167,13 +167,100 @@ static void fixed_labels(void **state)
     struct label eu = {SLICE("region"), SLICE("eu")}, us = {SLICE("region"), SLICE("us")};
     struct sample sample = sample_of(&hits, labels, 1);
     series_cache_begin(&cache, ++removals);
-    fixed = series_cache_fixed(&eu, 1);
+    fixed = series_cache_fixed(&cache, &eu, 1);
     keep(&sample, &series);
     assert_ptr_equal(find(&sample), &series);
-    fixed = series_cache_fixed(&us, 1);
+    fixed = series_cache_fixed(&cache, &us, 1);
     assert_null(find(&sample));
-    assert_int_not_equal(series_cache_fixed(&eu, 1), series_cache_fixed(&eu, 0));
+    assert_int_not_equal(series_cache_fixed(&cache, &eu, 1), series_cache_fixed(&cache, &eu, 0));
     fixed = 0;
+}
+
+/* ---- reported series ---- */
+
+static const struct metric level = {.name = "level", .type = METRIC_GAUGE};
+
+/* A label text is found by the values, which are copied, and by the fixed labels. */
+static void label_texts(void **state)
+{
+    (void)state;
+    char a[] = "a";
+    struct label labels[] = {{SLICE("app"), {a, 1}}, {SLICE("process"), SLICE("web.1")}};
+    struct sample sample = sample_of(&level, labels, 2);
+    struct label_text *text = series_cache_labels(&cache, &sample, 7);
+    assert_int_equal(text->length, 0);
+    series_cache_keep_labels(text, &sample, 7, SLICE("app=a,process=web.1"));
+    text = series_cache_labels(&cache, &sample, 7);
+    assert_int_equal(text->length, 19);
+    assert_memory_equal(text->text, "app=a,process=web.1", 19);
+    a[0] = 'b';
+    assert_int_equal(series_cache_labels(&cache, &sample, 7)->length, 0);
+    a[0] = 'a';
+    text = series_cache_labels(&cache, &sample, 7);
+    series_cache_keep_labels(text, &sample, 7, SLICE("x"));
+    assert_int_equal(series_cache_labels(&cache, &sample, 8)->length, 0);
+    sample.metric = NULL; /* with fixed labels it would have another text */
+    assert_int_equal(series_cache_labels(&cache, &sample, 7)->length, 0);
+    sample.metric = &level;
+    labels[0].name = SLICE("source");
+    assert_int_equal(series_cache_labels(&cache, &sample, 7)->length, 0);
+    static char long_value[LABEL_TEXT_VALUES];
+    labels[1].value = (struct slice){long_value, sizeof long_value};
+    assert_null(series_cache_labels(&cache, &sample, 7));
+    sample.label_count = LABEL_TEXT_LABELS + 1;
+    assert_null(series_cache_labels(&cache, &sample, 7));
+}
+
+/* The processes of an app have a text each. */
+static void label_texts_of_processes(void **state)
+{
+    (void)state;
+    unsigned found = 0;
+    for (unsigned round = 0; round < 2; round++) {
+        for (char process = '1'; process <= '9'; process++) {
+            char name[] = {'w', 'e', 'b', '.', process};
+            struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("process"), {name, sizeof name}}};
+            struct sample sample = sample_of(&level, labels, 2);
+            struct label_text *text = series_cache_labels(&cache, &sample, 0);
+            found += text->length > 0;
+            series_cache_keep_labels(text, &sample, 0, (struct slice){name, sizeof name});
+        }
+    }
+    assert_in_range(found, 6, 9);
+}
+
+static struct series *find_report(const struct sample *sample, const struct label_text *labels)
+{
+    return series_cache_find_report(&cache, sample, labels)->series;
+}
+
+/* A report's series is found by metric, namespace, name and label text, until series are removed. */
+static void reports(void **state)
+{
+    (void)state;
+    struct series series;
+    struct label_text labels = {.hash = 1}, others = {.hash = 2};
+    struct sample sample = {.metric = &level, .namespace = SLICE("ns"), .name = SLICE("size")};
+    series_cache_begin(&cache, ++removals);
+    assert_null(find_report(&sample, &labels));
+    series_cache_keep_report(&cache, series_cache_find_report(&cache, &sample, &labels), &sample, &labels, &series);
+    assert_ptr_equal(find_report(&sample, &labels), &series);
+    assert_null(find_report(&sample, &others));
+    const struct sample different[] = {
+        {.metric = &hits, .namespace = SLICE("ns"), .name = SLICE("size")},
+        {.metric = &level, .namespace = SLICE("n"), .name = SLICE("ssize")},
+        {.metric = &level, .namespace = SLICE("ns"), .name = SLICE("sizes")},
+    };
+    for (size_t i = 0; i < COUNT(different); i++)
+        assert_ptr_not_equal(find_report(&different[i], &labels), &series);
+    series_cache_keep_report(&cache, series_cache_find_report(&cache, &sample, &labels), &sample, &labels, &series);
+    series_cache_begin(&cache, removals);
+    assert_ptr_equal(find_report(&sample, &labels), &series);
+    series_cache_begin(&cache, ++removals);
+    assert_null(find_report(&sample, &labels));
+    static char long_name[REPORT_TEXT];
+    sample.name = (struct slice){long_name, sizeof long_name};
+    assert_null(series_cache_find_report(&cache, &sample, &labels));
 }
 
 int main(void)
@@ -186,6 +273,9 @@ int main(void)
         cmocka_unit_test(values_end),
         cmocka_unit_test(over_batches),
         cmocka_unit_test(fixed_labels),
+        cmocka_unit_test(label_texts),
+        cmocka_unit_test(label_texts_of_processes),
+        cmocka_unit_test(reports),
     };
     return cmocka_run_group_tests_name("series_cache", tests, NULL, NULL);
 }

@@ -223,6 +223,50 @@ static void counted_again(void **state)
     assert_store("counted", "l=\"y\"=1/0/0 ");
 }
 
+/* The same for a reported series: what may be held is asked for its labels. */
+static void reported_again(void **state)
+{
+    (void)state;
+    struct identity identity = identify("m", "x");
+    struct store_terms terms = {.now = now, .lifetime = 500};
+    struct value value = {.type = VALUE_GAUGE, .number = 1, .time = 10};
+    struct slice labels = SLICE("l=\"x\"");
+    struct series *series, *none;
+    enum store_result result;
+    assert_int_equal(store_report(store, 0, &identity, NULL, &value, false, &terms, &series), STORE_CREATED);
+    store_leave(store, 0);
+    store_enter(store, 0);
+    value.number = 2;
+    assert_false(store_report_again(store, 0, series, SLICE("l=\"y\""), NULL, &value, &terms, &result));
+    assert_store("m", "l=\"x\"=1 ");
+    assert_true(store_report_again(store, 0, series, labels, NULL, &value, &terms, &result));
+    assert_int_equal(result, STORE_RECORDED);
+    assert_store("m", "l=\"x\"=2 ");
+    value.time = 9;
+    assert_true(store_report_again(store, 0, series, labels, NULL, &value, &terms, &result));
+    assert_int_equal(result, STORE_OUTDATED);
+    assert_int_equal(store_report(store, 0, &identity, NULL, &value, false, &terms, &none), STORE_OUTDATED);
+    assert_null(none);
+    /* A metric of ours takes the name over: the series gives way. */
+    static const struct metric ours = {.name = "m", .help = "", .type = METRIC_GAUGE};
+    assert_false(store_report_again(store, 0, series, labels, &ours, &value, &terms, &result));
+    value.time = 11;
+    assert_int_equal(store_report(store, 0, &identity, &ours, &value, false, &terms, &none), STORE_CREATED);
+    assert_ptr_not_equal(none, series);
+    assert_false(store_report_again(store, 0, series, labels, NULL, &value, &terms, &result));
+    /* One that is over its lifetime begins anew; one that was swept is dead. */
+    now += 500;
+    terms.now = now;
+    value.time = 5;
+    assert_true(store_report_again(store, 0, none, labels, &ours, &value, &terms, &result));
+    assert_int_equal(result, STORE_RECORDED);
+    uint64_t removals = store_removals(store);
+    now += 500;
+    store_sweep(store, 0, now);
+    assert_true(store_removals(store) > removals);
+    assert_false(store_report_again(store, 0, none, labels, &ours, &value, &terms, &result));
+}
+
 static void limit(void **state)
 {
     (void)state;
@@ -872,6 +916,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(counted_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(reported_again, setup, teardown),
         cmocka_unit_test_setup_teardown(limit, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds, setup_bounds, teardown_bounds),
         cmocka_unit_test_setup_teardown(limited_names, setup_bounds, teardown_bounds),
