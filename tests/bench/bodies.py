@@ -16,6 +16,7 @@ SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data",
 # store would rightly ignore what they report.
 TIME = "2026-01-15T12:00:00.123456+00:00"
 
+CF_GUID = "3517892b-f358-4da9-9282-e149eaa8dc96"
 HOSTS = ["www.example.com", "api.example.com", "my-app-4e56bf125d15.herokuapp.com"]
 ENDPOINTS = ["/", "/api/v1/crates", "/api/v1/crates/{crate_id}", "/api/v1/crates/{crate_id}/{version}",
              "/api/v1/crates/{crate_id}/{version}/download", "/api/v1/crates/{crate_id}/owners", "/api/v1/summary",
@@ -192,6 +193,35 @@ def families():
                                                    ("l2met", l2met_line), ("ingest", ingest_line))}
     bodies["mix"] = mixed_batch()
     return bodies
+
+
+# ---- Cloud Foundry, which counts no octets ----
+
+def cf_message(procid, instance, data, text):
+    tags = (f'[tags@47450 app_id="{CF_GUID}" app_name="shop" deployment="cf" index="f57b6394-c652-42ff-99b5-9fb25381e6e9" instance_id="{instance}" ip="10.52.32.70" '
+            f'job="diego-cell" organization_id="3d6d325e-6225-4c90-a291-48a64c46ef49" organization_name="acme" origin="rep" process_id="{CF_GUID}" '
+            f'process_instance_id="3cc31400-e841-407e-5a5b-65a{instance}" process_type="web" source_id="{CF_GUID}" space_id="9a1d0f5e-0000-4000-8000-000000000001" space_name="prod"]')
+    return f"<14>1 {TIME} acme.prod.shop {CF_GUID} [{procid}] - {data}{tags} {text}\n".encode()
+
+
+def cf_gauge_line(rng, number):
+    name, value, unit = (("memory", f"{rng.randrange(10**9):g}", "bytes"), ("cpu", f"{rng.uniform(0, 100):.4f}", "percentage"),
+                         ("disk", f"{rng.randrange(10**9):g}", "bytes"))[number % 3]
+    instance = number // 3 % 8
+    return cf_message(instance, instance, f'[gauge@47450 name="{name}" value="{value}" unit="{unit}"]', "")
+
+
+def cf_router_line(rng, number):
+    text = (f'{rng.choice(HOSTS)} - [2026-02-03T04:05:06.123456789Z] "GET {path(rng)} HTTP/1.1" {rng.choice([200, 200, 304, 404])} 0 {rng.randrange(100, 99999)} "-" '
+            f'"Mozilla/5.0 (X11; Linux x86_64)" "{address(rng)}:4070" "10.0.48.66:60815" x_forwarded_for:"{address(rng)}" x_forwarded_proto:"https" '
+            f'vcap_request_id:"{identifier(rng)}" response_time:{rng.uniform(0, 1):.6f} gorouter_time:0.000123 app_id:"{CF_GUID}" app_index:"{number % 8}" '
+            f'instance_id:"a" x_cf_routererror:"-"')
+    return cf_message("RTR/1", number % 8, "", text)
+
+
+def cloud_foundry():
+    """The same of Cloud Foundry.  Its senders repeat no body, so these are for the modules without HTTP."""
+    return {"cf-gauge": batch(cf_gauge_line), "cf-router": batch(cf_router_line)}
 
 
 # ---- rules ----

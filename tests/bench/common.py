@@ -11,7 +11,7 @@ from support.ports import free_port
 from support.processes import TICKS
 from support.server import Server
 
-FAMILIES = ["app", "router", "runtime", "addon", "postgres", "l2met", "ingest", "mix"]
+FAMILIES = ["app", "router", "runtime", "addon", "postgres", "l2met", "ingest", "mix", "cf-gauge", "cf-router"]
 SERIES = 100_000
 
 
@@ -87,7 +87,7 @@ class Bench:
         self.arguments = arguments
         self.directory = directory
         self.quick = arguments.quick
-        self.bodies = {name: self.write(name + ".body", body) for name, body in bodies.families().items()}
+        self.bodies = {name: self.write(name + ".body", body) for name, body in {**bodies.families(), **bodies.cloud_foundry()}.items()}
 
     def write(self, name, body):
         path = os.path.join(self.directory, name)

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "config/configuration.h"
 #include "intake/batch.h"
+#include "intake/cf_frame.h"
 #include "intake/frame.h"
 
 enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
@@ -27,6 +28,7 @@ enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER =
 struct job {
     struct intake *intake;
     struct slice body;
+    bool of_cloud_foundry;
     const struct rules *rules;
     unsigned app; /* the number of the one that posts */
     unsigned slot;
@@ -71,6 +73,11 @@ static void take(const struct job *job, unsigned long time)
         .time = clock_wall(),
         .now = clock_monotonic(),
     };
+    if (job->of_cloud_foundry) {
+        batch.origin = origin_of(&(struct origin_headers){.body = job->body});
+        batch.cf_labels = CF_LABELS_NAMES;
+        batch.origin.is_named_by_content = false; /* or the second one would be a duplicate */
+    }
     if (batch_process(job->intake, job->slot, &batch) != BATCH_TAKEN)
         abort();
 }
@@ -127,7 +134,8 @@ static unsigned long count_lines(struct slice body)
 {
     struct slice message;
     unsigned long count = 0;
-    while (frame_next(&body, &message) != FRAME_END)
+    bool of_cloud_foundry = cf_frame_is_first(body);
+    while ((of_cloud_foundry ? cf_frame_next(&body, &message) : frame_next(&body, &message)) != FRAME_END)
         count++;
     return count;
 }
@@ -172,6 +180,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < threads; i++)
         jobs[i] = (struct job){.intake = intake,
                                .body = body,
+                               .of_cloud_foundry = cf_frame_is_first(body),
                                .rules = file == NULL ? NULL : file->rules,
                                .app = apps,
                                .slot = i,
