@@ -95,7 +95,8 @@ struct slice accounts_space(const struct account *account);
 enum config_platform accounts_platform(const struct account *account);
 
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
- * shared.  False is also logged, once a minute for each app. */
+ * shared; this is also logged, once a minute for each app.  One that is bound to an organization may for
+ * "organization/space/app" alone, also if the batch is of Heroku, where the URL names the app. */
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app,
                          uint64_t now);
 

@@ -166,6 +166,9 @@ static inline struct slice series_labels(const struct series *series)
 bool count_hold(atomic_long *series);
 void count_release(atomic_long *series);
 
+/* Is there a metric of this name?  Inside the store. */
+bool stored_metric_is_known(const struct store *store, struct slice name);
+
 /* The metric of this name, held for one more series of metric, created if it is missing; NULL if memory is short. */
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric);
 

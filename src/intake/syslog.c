@@ -84,9 +84,10 @@ static struct slice cut_structured_data(struct slice *text)
         while (skip_element(&rest))
             ;
     struct slice data = {text->at, text->length - rest.length};
-    if (data.length == 0 || (rest.length > 0 && rest.at[0] != ' '))
+    bool ends_here = rest.length == 0 || (data.length > 1 && rest.at[0] == '\n'); /* there is no message behind it */
+    if (data.length == 0 || (!ends_here && rest.at[0] != ' '))
         return (struct slice){"", 0};
-    *text = rest.length > 0 ? slice_after(rest, 1) : rest;
+    *text = ends_here ? rest : slice_after(rest, 1);
     /* RFC 5424, 6.4: a message in UTF-8 may start with a byte order mark. */
     if (slice_starts_with(*text, SLICE("\xEF\xBB\xBF")))
         *text = slice_after(*text, 3);

@@ -567,9 +567,27 @@ enum config_platform accounts_platform(const struct account *account)
     return account->drain == NULL ? CONFIG_PLATFORM_BY_REQUEST : account->drain->platform;
 }
 
+/* Cut part and its "/" off the start of app. */
+static bool cut_part(struct slice *app, struct slice part)
+{
+    if (app->length <= part.length || !slice_starts_with(*app, part) || app->at[part.length] != '/')
+        return false;
+    *app = slice_after(*app, part.length + 1);
+    return true;
+}
+
+/* Is the app of the organization, and the space, that the account is bound to? */
+static bool is_within(const struct account *account, struct slice app)
+{
+    struct slice organization = accounts_organization(account), space = accounts_space(account);
+    return organization.length == 0 || (cut_part(&app, organization) && (space.length == 0 || cut_part(&app, space)));
+}
+
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
-    if (account->drain != NULL || find(&accounts->apps, app) != NULL)
+    if (account->drain != NULL)
+        return is_within(account, app);
+    if (find(&accounts->apps, app) != NULL)
         return true;
     struct account *bound = find(&accounts->bound, app);
     if (bound != NULL)

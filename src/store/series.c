@@ -102,6 +102,17 @@ void series_list_new(struct stored_metric *metric, struct series *newest, struct
         ;
 }
 
+/* May the first series of a metric be made?  What would be refused must leave no metric and group behind, even for a
+ * moment: an app can invent 50000 names in a batch, and to cut so many out of their lists takes seconds. */
+static enum store_result check_first(struct store *store, const struct identity *identity, const struct birth *birth,
+                                     unsigned weight, const struct store_terms *terms)
+{
+    if (terms->exempt || stored_metric_is_known(store, identity_name(identity)))
+        return STORE_CREATED;
+    struct group empty = {.app = terms->app, .chosen = metric_is_chosen(birth->metric)};
+    return limits_check(store, &empty, weight, terms);
+}
+
 enum store_result series_create(struct store *store, _Atomic(struct series *) *bucket, const struct identity *identity,
                                 uint32_t hash, struct birth *birth, const struct store_terms *terms)
 {
@@ -110,7 +121,10 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
      * the bound may be passed by one new series of each recording thread. */
     if (!terms->exempt && !limits_has_room(store, weight))
         return series_find(bucket, hash, identity) != NULL ? STORE_RECORDED : STORE_FULL;
-    enum store_result result = STORE_NO_MEMORY;
+    enum store_result result = check_first(store, identity, birth, weight, terms);
+    if (result != STORE_CREATED)
+        return result;
+    result = STORE_NO_MEMORY;
     struct stored_metric *metric = stored_metric_hold(store, identity_name(identity), birth->metric);
     if (metric == NULL)
         return STORE_NO_MEMORY;

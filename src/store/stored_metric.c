@@ -26,6 +26,16 @@ static void adopt_name(struct stored_metric *stored, const struct metric *metric
         atomic_store_explicit(&stored->metric, metric, memory_order_release);
 }
 
+bool stored_metric_is_known(const struct store *store, struct slice name)
+{
+    uint64_t hash = store_hash(store, name);
+    struct stored_metric *metric =
+        atomic_load_explicit(&store->metric_buckets[hash & store->metric_mask], memory_order_acquire);
+    while (metric != NULL && !(metric->hash == hash && slice_equals(stored_metric_name(metric), name)))
+        metric = atomic_load_explicit(&metric->next_in_bucket, memory_order_acquire);
+    return metric != NULL;
+}
+
 struct stored_metric *stored_metric_hold(struct store *store, struct slice name, const struct metric *metric)
 {
     uint64_t hash = store_hash(store, name);

@@ -8,7 +8,7 @@ from support.checks import equal
 from support.exporter import AUTH_DRAIN
 from support.exposition import ledger, ledgers
 from support.http_client import basic
-from support.lines import ingest, gauge, logplex
+from support.lines import gauge, ingest, line, logplex
 from support.waiting import wait_for
 
 Request = collections.namedtuple("Request", "target headers body")
@@ -110,6 +110,17 @@ def foreign_messages_teach_no_names(context):
     page = server.page()
     equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 1, "foreign messages")
     equal(ledger(page, "acme/prod/shop")["received"], 2, "messages of the app, whose name nobody else can change")
+
+
+@test
+def a_body_of_heroku_does_not_escape_the_binding(context):
+    config = "drains:\n- {name: evil, password: e, organization: evil, space: prod}\n"
+    server = context.server(CONFIG=config)
+    for app in ("acme/prod/shop", "evil/staging/shop", "evil", "shop", ""):
+        send(server, Request("/drain?app_name=" + app, {**logplex(1), "Authorization": basic("evil", "e")}, line("count#jobs=5")))
+    page = server.page()
+    equal(page.select("l2met_jobs_total"), [], "series of others")
+    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 5, "foreign messages")
 
 
 @test

@@ -235,6 +235,26 @@ static void shared_password(void **state)
     accounts_unref(accounts);
 }
 
+/* A password of an organization speaks for its apps alone, also where the URL names the app. */
+static void password_of_an_organization(void **state)
+{
+    (void)state;
+    struct accounts *accounts = make("shared",
+                                     "drains:\n"
+                                     "- {name: acme, password: one, organization: acme}\n"
+                                     "- {name: prod, password: two, organization: acme, space: prod}\n",
+                                     NULL);
+    assert_true(speaks(accounts, "acme:one", "acme/prod/shop"));
+    assert_true(speaks(accounts, "acme:one", "acme/staging/shop"));
+    assert_false(speaks(accounts, "acme:one", "acmes/prod/shop"));
+    assert_false(speaks(accounts, "acme:one", "acme"));
+    assert_false(speaks(accounts, "acme:one", ""));
+    assert_true(speaks(accounts, "prod:two", "acme/prod/shop"));
+    assert_false(speaks(accounts, "prod:two", "acme/staging/shop"));
+    assert_false(speaks(accounts, "prod:two", "acme/prod"));
+    accounts_unref(accounts);
+}
+
 static void last_batches(void **state)
 {
     (void)state;
@@ -476,17 +496,12 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passwords),
-        cmocka_unit_test(apps),
-        cmocka_unit_test(turned_away),
-        cmocka_unit_test(only_listed_apps),
-        cmocka_unit_test(shared_password),
-        cmocka_unit_test(last_batches),
-        cmocka_unit_test(kinds_of_hashes),
-        cmocka_unit_test(verified_once),
-        cmocka_unit_test(strangers_wait_too),
-        cmocka_unit_test(verifications),
-        cmocka_unit_test(reload),
+        cmocka_unit_test(passwords),       cmocka_unit_test(apps),
+        cmocka_unit_test(turned_away),     cmocka_unit_test(only_listed_apps),
+        cmocka_unit_test(shared_password), cmocka_unit_test(password_of_an_organization),
+        cmocka_unit_test(last_batches),    cmocka_unit_test(kinds_of_hashes),
+        cmocka_unit_test(verified_once),   cmocka_unit_test(strangers_wait_too),
+        cmocka_unit_test(verifications),   cmocka_unit_test(reload),
         cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);

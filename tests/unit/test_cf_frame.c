@@ -32,6 +32,7 @@ static void messages(void **state)
     EXPECT(HEAD "- a\n" HEAD "- b\n", HEAD "- a", HEAD "- b");
     EXPECT(HEAD "- a", HEAD "- a");
     EXPECT(HEAD TAGS " \n" HEAD TAGS " \n", HEAD TAGS " ", HEAD TAGS " ");
+    EXPECT(HEAD TAGS "\n" HEAD TAGS "\n" HEAD "-\n" HEAD "- a\n", HEAD TAGS, HEAD TAGS, HEAD "-", HEAD "- a");
     EXPECT("no header\n" HEAD "- a\n", "no header", HEAD "- a");
     EXPECT("<14>1 nothing of the kind\nmore\n" HEAD "- a\n", "<14>1 nothing of the kind\nmore", HEAD "- a");
 }

@@ -410,7 +410,11 @@ static void limited_names(void **state)
     assert_int_equal(put("y", 0, 0, &terms), STORE_CREATED);
     assert_int_equal(put("free", 0, 0, &free_terms), STORE_CREATED);
     assert_int_equal(put("z", 0, 0, &terms), STORE_CREATED);
+    struct store_usage before, after;
+    store_usage(store, &before);
     assert_int_equal(put("w", 0, 0, &terms), STORE_NAMES);
+    store_usage(store, &after);
+    assert_int_equal(after.metrics, before.metrics); /* nothing that a sweep would have to take away */
     assert_int_equal(put("z", 0, 1, &terms), STORE_CREATED);
     assert_int_equal(put("free2", 0, 0, &free_terms), STORE_CREATED);
     assert_int_equal(put("w", 0, 0, &b), STORE_CREATED);
