@@ -26,6 +26,7 @@ enum cf_app_part { CF_ORGANIZATION, CF_SPACE, CF_NAME, CF_ORGANIZATION_ID, CF_SP
 /* What is known of an app.  A plain value. */
 struct cf_app {
     bool is_tagged;                 /* its names were said by tags, now or before */
+    bool is_news;                   /* they were said now, and fit HOSTNAME: worth to be learned */
     uint16_t starts[CF_APP_PARTS];  /* in text */
     uint16_t lengths[CF_APP_PARTS]; /* 0: unknown */
     uint16_t length;                /* of organization/space/app, with which text begins; of the GUID if the names are
@@ -50,9 +51,14 @@ struct cf_apps;
 struct cf_apps *cf_apps_create(void); /* NULL if memory is short */
 void cf_apps_free(struct cf_apps *apps);
 
-/* Whose the message is, by its tags, else by what was said before of its GUID, else by HOSTNAME.  What tags say is
- * remembered; if memory is short it is not.  Any thread; a short lock. */
+/* Whose the message is, by its tags, else by what was learned before of its GUID, else by HOSTNAME.  Any thread; a
+ * short lock. */
 void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app);
+
+/* Remember what the tags of a message said, for the messages of its GUID that have none.  Only if its sender may speak
+ * for the app: otherwise anybody could rename the apps of others.  If memory is short it is not remembered.  Any
+ * thread; a short lock. */
+void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app);
 
 /* The app is known by HOSTNAME alone, and its password is bound to an organization, maybe to a space: may HOSTNAME mean
  * these?  Then the app is of them, as it could not be of one whose name merely looks alike there:

@@ -502,6 +502,8 @@ static void process_part(struct intake *intake, unsigned slot, const struct batc
     part.goes_on = note_app(apps, part.app, &mixed);
     if (batch->sender != NULL)
         batch->sender->describe(batch->sender, app, &part);
+    if (!part.foreign)
+        cf_apps_learn(intake->cf_apps, app);
     size_t count = cf_app_labels(app, part.cf_labels, labels);
     part.identity_count = count;
     for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */

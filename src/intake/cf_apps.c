@@ -145,10 +145,10 @@ static struct cf_app **find(struct set *set, struct slice guid)
     return NULL;
 }
 
-static void learn(struct cf_apps *apps, const struct cf_app *app)
+void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app)
 {
     struct slice guid = cf_app_part(app, CF_GUID);
-    if (guid.length == 0)
+    if (guid.length == 0 || !app->is_news)
         return;
     pthread_mutex_lock(&apps->lock);
     struct set *set = set_of(apps, guid);
@@ -157,8 +157,10 @@ static void learn(struct cf_apps *apps, const struct cf_app *app)
         known = &set->apps[set->next++ % WAYS];
     if (*known == NULL)
         *known = malloc(sizeof **known);
-    if (*known != NULL)
+    if (*known != NULL) {
         **known = *app;
+        (*known)->is_news = false;
+    }
     pthread_mutex_unlock(&apps->lock);
 }
 
@@ -180,8 +182,7 @@ void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf
     struct slice guid = cf_app_part(app, CF_GUID);
     if (add_tags(app, message)) {
         app->is_tagged = true;
-        if (makes_hostname(app, line->hostname))
-            learn(apps, app);
+        app->is_news = makes_hostname(app, line->hostname);
         return;
     }
     if (message->tags.length == 0 && recall(apps, guid, line->hostname, app))

@@ -99,6 +99,20 @@ def a_password_of_one_space(context):
 
 
 @test
+def foreign_messages_teach_no_names(context):
+    config = "drains:\n- {name: acme, password: a, organization: acme}\n- {name: evil, password: e, organization: evil}\n"
+    server = context.server(CONFIG=config)
+    acme, evil = ({"Authorization": basic(user, user[0])} for user in ("acme", "evil"))
+    bare = message("shop", 2, tags=False, time="2026-02-03T04:05:07+00:00")
+    post(server, message("shop", 1), acme)
+    post(server, message("shop", 5).replace(b'organization_name="acme"', b'organization_name="ac_me"'), evil)
+    post(server, bare, acme)
+    page = server.page()
+    equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 1, "foreign messages")
+    equal(ledger(page, "acme/prod/shop")["received"], 2, "messages of the app, whose name nobody else can change")
+
+
+@test
 def a_reload_keeps_the_series(context):
     path = context.file("config.yaml", "drains:\n- {name: shop, app: shop, password: x, labels: {team: a}}\n")
     server = context.server(CONFIG_FILE=path)

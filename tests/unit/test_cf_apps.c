@@ -27,6 +27,8 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool learns = true; /* the sender may speak for the app */
+
 static struct cf_app find(const char *hostname, const char *guid, const char *data)
 {
     char text[2000];
@@ -37,6 +39,8 @@ static struct cf_app find(const char *hostname, const char *guid, const char *da
     assert_true(syslog_parse(slice_of(text), SYSLOG_RFC5424, &line));
     assert_true(cf_message_read(&line, &message));
     cf_apps_find(apps, &line, &message, &app);
+    if (learns)
+        cf_apps_learn(apps, &app);
     return app;
 }
 
@@ -114,6 +118,16 @@ static void remembered(void **state)
     is_named(&app, "acme/prod/old");
 }
 
+static void not_learned(void **state)
+{
+    (void)state;
+    learns = false;
+    find("acme.prod.myshop", "not-learned", TAGS);
+    learns = true;
+    struct cf_app app = find("acme.prod.myshop", "not-learned", "- ");
+    is_named(&app, "acme/prod/myshop");
+}
+
 static void bounds(void **state)
 {
     (void)state;
@@ -163,7 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_tags), cmocka_unit_test(by_hostname), cmocka_unit_test(remembered),
-        cmocka_unit_test(bounds),  cmocka_unit_test(bound),
+        cmocka_unit_test(bounds),  cmocka_unit_test(not_learned), cmocka_unit_test(bound),
     };
     return cmocka_run_group_tests_name("cf_apps", tests, setup, teardown);
 }
