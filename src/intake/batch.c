@@ -302,8 +302,9 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
     double messages = number_of_messages(batch);
     store_enter(intake->store, slot);
     /* Whoever may say any name could fill the table of apps. */
-    struct ledger ledger = batch->origin.is_cloud_foundry ? ledger_of_others(intake->store, slot, batch->now)
-                                                          : open_ledger(intake, slot, batch);
+    bool any_name = batch->origin.is_cloud_foundry || (batch->sender != NULL && batch->sender->organization.length > 0);
+    struct ledger ledger =
+        any_name ? ledger_of_others(intake->store, slot, batch->now) : open_ledger(intake, slot, batch);
     count_batch(&ledger, batch, BATCH_FOREIGN, messages);
     /* Nothing, but as zeros: what an app's ledger has must be born together. */
     ledger_count_messages(&ledger, &(struct ledger_messages){.lag = -1});
