@@ -474,15 +474,18 @@ static bool list_metrics(struct page_writer *writer)
         if (views == NULL)
             return false;
     }
-    writer->metrics = malloc((count + 1) * sizeof *writer->metrics);
-    for (size_t i = 0; i < count && writer->metrics != NULL; i++)
+    writer->metrics = calloc(count + 1, sizeof *writer->metrics);
+    if (writer->metrics == NULL) {
+        free(views);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
         if (store_hold_metric(views[i].handle))
             writer->metrics[writer->metric_count++] = (struct listed){views[i], false};
     free(views);
-    if (writer->metric_count > 0)
-        qsort(writer->metrics, writer->metric_count, sizeof *writer->metrics, compare_names);
+    qsort(writer->metrics, writer->metric_count, sizeof *writer->metrics, compare_names);
     drop_repeated(writer);
-    return writer->metrics != NULL;
+    return true;
 }
 
 bool page_selection_equals(const struct page_selection *a, const struct page_selection *b)

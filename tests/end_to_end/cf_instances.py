@@ -1,5 +1,7 @@
 """The life of instances on Cloud Foundry, and of their series."""
+from app_pages import discovered
 from harness import test
+from scraping import Prometheus
 from support.checks import check, equal
 from support.cloud_foundry import HEADERS, App
 from support.waiting import wait_for
@@ -140,3 +142,43 @@ def losses_count_as_lost_upstream(context):
     equal(server.page().value("drain_exporter_upstream_lost_messages_total", app="acme/prod/shop", code="LGR"), 42, "lost messages")
     check(not server.page().select("drain_exporter_upstream_lost_messages_total", app="acme/prod/shop", code="L10")
           or server.page().value("drain_exporter_upstream_lost_messages_total", app="acme/prod/shop", code="L10") == 0, "something was lost by Logplex")
+
+
+@test
+def prometheus_follows_instances(context):
+    """http_sd_configs on /discovery, relabelled as Promregator's documentation shows: targets and series follow, and no instance's numbers mix."""
+    server, app = context.server(SCRAPE_INTERVAL="1s"), App()
+    numbers = {}
+
+    def speak(of, *instances):
+        for index, instance in instances:
+            numbers[of.guid, index] = len(numbers) + 1
+            post(server, of.created(index, instance), memory(of, index, instance, numbers[of.guid, index]))
+
+    def seen():
+        return {(labels["cf_instance_id"], labels["cf_instance_number"], labels["instance_index"]): value for labels, value in prometheus.query(MEMORY)}
+
+    def follows(of, indexes, what):
+        wanted = {("%s:%d" % (of.guid, index), str(index), str(index)): numbers[of.guid, index] for index in indexes}
+        wait_for(lambda: seen() == wanted or check(False, "it sees %r", seen()), what, 30, 0.2)
+
+    speak(app, (0, "i0"), (1, "i1"))
+    prometheus = Prometheus(context, {}, more=[discovered(server)])
+    follows(app, (0, 1), "both instances are scraped")
+    labels = prometheus.query(MEMORY + '{cf_instance_number="1"}')[0][0]
+    equal({name: labels.get(name) for name in ("instance", "org_name", "space_name", "app_name")},
+          {"instance": app.guid + ":1", "org_name": "acme", "space_name": "prod", "app_name": "shop"}, "the labels of an instance")
+    speak(app, (2, "i2"))
+    follows(app, (0, 1, 2), "scaled up")
+    post(server, app.api('Updated app with guid %s ({"instances"=>2})' % app.guid), app.destroyed(2, "i2"))
+    follows(app, (0, 1), "scaled down")
+    post(server, app.crashed(1, "i1"), app.destroyed(1, "i1"))
+    follows(app, (0,), "crashed")
+    numbers.pop((app.guid, 1))
+    numbers["?"] = 0
+    speak(app, (1, "j1"))
+    follows(app, (0, 1), "and replaced")
+    after = App(guid="6460bea4-c300-46a2-a6c2-3aa2fb271c86")
+    after.time = app.time
+    speak(after, (0, "k0"), (1, "k1"))
+    follows(after, (0, 1), "a blue-green deploy has taken over")
