@@ -66,8 +66,9 @@ bool verification_is_of_decoy(const struct verification *verification);
 
 void verification_free(struct verification *verification); /* NULL is harmless */
 
-/* Is there a user of this name?  Its name is no secret then. */
+/* Is there a user of this name: of drains, or of "scrapes"?  Its name is no secret then. */
 bool accounts_has_user(const struct accounts *accounts, struct slice name);
+bool accounts_has_scraper(const struct accounts *accounts, struct slice name);
 
 /* Whose app a batch is: that of the account, which no request can change, else the one that the URL names, else the one
  * that the drain token means, else the token itself.  Empty if there is none.  Parts of the arguments, cut off at one

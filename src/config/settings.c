@@ -30,10 +30,11 @@ static const struct setting settings[] = {
     {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0,
      "host:port, [address]:port or :port to listen on"},
     {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
-     "a second address, for /metrics and /health only; LISTEN_ADDRESS then serves /drain and /health"},
+     "a second address, for /metrics, the other pages and /health; LISTEN_ADDRESS then serves /drain and /health only"},
     {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
      "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
-    {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0, "the same for who may get /metrics"},
+    {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0,
+     "the same for who may get /metrics and the other pages"},
     {"TRUSTED_PROXIES", ADDRESSES, AT(trusted_proxies), NULL, 0, 0,
      "addresses of proxies and balancers in front; the client is then the right-most address of X-Forwarded-For that "
      "is "
@@ -49,7 +50,7 @@ static const struct setting settings[] = {
     {"PASSWORD_METRICS_PREVIOUS", SECRET, AT(password_metrics_previous), NULL, 0, 0,
      "a second password of metrics, valid while it is rotated"},
     {"TOKEN_METRICS", SECRET, AT(token_metrics), NULL, 0, 0,
-     "a bearer token that gets /metrics, beside the password or in its place"},
+     "a bearer token that gets /metrics and the other pages, beside the password or in its place"},
     {"TOKEN_METRICS_PREVIOUS", SECRET, AT(token_metrics_previous), NULL, 0, 0,
      "a second token, valid while it is rotated"},
     {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
@@ -122,7 +123,9 @@ static const struct setting settings[] = {
     {"TLS_CLIENT_CA_FILE", TEXT, AT(tls_client_ca_file), NULL, 0, 0,
      "authorities (PEM): TLS_CLIENT_PATHS need a certificate of one of them, beside the password"},
     {"TLS_CLIENT_PATHS", TEXT, AT(tls_client_paths), "/drain, /metrics", 0, 0,
-     "which paths need one; Heroku's drains have none, so /metrics alone suits them"},
+     "which paths need one; /metrics stands for the other pages too. Heroku's drains have none, so /metrics alone "
+     "suits "
+     "them"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
@@ -635,7 +638,7 @@ void settings_print_help(FILE *out)
 {
     fprintf(
         out,
-        "drain_exporter " VERSION ": takes Heroku log drains, serves Prometheus metrics.\n\n"
+        "drain_exporter " VERSION ": takes log drains of Heroku and Cloud Foundry, serves Prometheus metrics.\n\n"
         "  drain_exporter                  serve POST /drain, GET /metrics, GET /health\n"
         "  drain_exporter --check-config   check and print the settings, then exit\n"
         "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"

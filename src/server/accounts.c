@@ -467,6 +467,11 @@ bool accounts_has_user(const struct accounts *accounts, struct slice name)
     return find(&accounts->users, name) != NULL;
 }
 
+bool accounts_has_scraper(const struct accounts *accounts, struct slice name)
+{
+    return find(&accounts->scrapers, name) != NULL;
+}
+
 static struct slice cut(struct slice app)
 {
     const size_t most = CONFIGURATION_APP_MAX + 1; /* to see that it is too long */

@@ -165,10 +165,11 @@ void client_succeeded(struct connection *connection)
 
 static bool is_user(struct http_server *server, enum http_role role, struct slice name)
 {
-    if (role == HTTP_METRICS)
-        return slice_equals(name, SLICE(METRICS_USER));
+    if (role == HTTP_METRICS && slice_equals(name, SLICE(METRICS_USER)))
+        return true;
     pthread_rwlock_rdlock(&server->access_lock);
-    bool is_known = accounts_has_user(server->accounts, name);
+    bool is_known =
+        role == HTTP_METRICS ? accounts_has_scraper(server->accounts, name) : accounts_has_user(server->accounts, name);
     pthread_rwlock_unlock(&server->access_lock);
     return is_known;
 }

@@ -121,7 +121,9 @@ static bool take_body(const struct post *post)
         .body = post->body.length > 0 ? post->body : SLICE(""), /* which may be at no address */
         .received = request->entity.len,
         .app = app,
-        .foreign = !accounts_speaks_for(post->accounts, post->account, app, now),
+        /* Of Heroku's log: each message of Cloud Foundry is asked about.  No organization has an app of Heroku. */
+        .foreign =
+            sender.sender.organization.length > 0 || !accounts_speaks_for(post->accounts, post->account, app, now),
         .refused = accounts_refusal(post->accounts, post->account, app, origin.drain_token),
         .last_batch = accounts_last_batch(post->accounts, app),
         .labels = entry->labels,

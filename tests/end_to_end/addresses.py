@@ -187,6 +187,17 @@ def a_stale_password_is_found(context):
 
 
 @test
+def a_teams_stale_password_is_found(context):
+    """A user of "scrapes" is configured too: who sees some apps alone is named if its password is wrong."""
+    server = context.server(CONFIG="scrapes:\n  - {name: team, password: secret, apps: [shop]}\n")
+    for user in ("team", "someone"):
+        equal(status(server, head_of("GET", "/discovery", {"Authorization": basic(user, "old")})), 401, "the status of a wrong password")
+    wait_for(lambda: failures(server, "metrics", "team") == 1, "the team's failed log-in is counted by its name")
+    equal(failures(server, "metrics", "__other__"), 1, "failed log-ins of who is not configured")
+    wait_for(lambda: len(lines_about(server, "team", "metrics")) == 1, "the log tells of it")
+
+
+@test
 def failed_log_ins_name_the_client_behind_a_proxy(context):
     server = context.server(TRUSTED_PROXIES="127.0.0.1")
     stale = {"Authorization": basic("drain", "old"), "Content-Length": "1", "X-Forwarded-For": "203.0.113.7"}

@@ -57,6 +57,23 @@ def a_body_that_is_one_message(context):
 
 
 @test
+def a_bound_password_is_not_for_herokus_log(context):
+    """Who is bound to an organization cannot post for any app by writing as Heroku does and naming it in the URL or by a token."""
+    config = "drains:\n  - {name: acme, password: secret, organization: acme}\n"
+    server = context.server(CONFIG=config)
+    for target, token in (("/drain?app_name=other/prod/shop", None), ("/drain?app=victim", None), ("/drain", "d.victim"), ("/drain", None)):
+        headers = {**logplex(1), "Authorization": basic("acme", "secret")}
+        if token is None:
+            del headers["Logplex-Drain-Token"]
+        else:
+            headers["Logplex-Drain-Token"] = token
+        send(server, Request(target, headers, ingest([gauge("g", 1)])))
+    page = server.page()
+    equal(list(page.select("g")), [], "series of Heroku's log")
+    equal({app: book["foreign"] for app, book in ledgers(page).items()}, {"__other__": 4}, "foreign messages")
+
+
+@test
 def apps_in_turn(context):
     """A batch of an aggregate drain has many apps in turn: it counts once for each, and as one in which apps are mixed."""
     server = context.server()
