@@ -49,9 +49,17 @@ struct directory_app {
 
 enum directory_key { DIRECTORY_NAME, DIRECTORY_GUID, DIRECTORY_ROUTE };
 
-/* The app that is asked for by a name, a GUID or a route (host, maybe with a port).  False if there is none. */
+/* Who asks, if that is somebody who may not see all apps. */
+struct directory_viewer {
+    bool (*sees)(const void *who, const struct directory_app *app);
+    const void *who;
+};
+
+/* The app that is asked for by a name, a GUID or a route (host, maybe with a port).  False if there is none.  Apps of
+ * several organizations may claim one GUID or route: the newest of those that the viewer sees is found; NULL sees all.
+ */
 bool directory_find(struct directory *directory, enum directory_key key, struct slice text, uint64_t now,
-                    struct directory_app *app);
+                    const struct directory_viewer *viewer, struct directory_app *app);
 
 /* The process of this name, for each entity of the app; NONE: that has none that lives.  False if no entity has. */
 bool directory_find_process(struct directory *directory, const struct directory_app *app, struct slice name,

@@ -34,13 +34,20 @@ static struct slice host_of_route(struct slice route)
     return (struct slice){route.at, slice_index(route, '/')};
 }
 
-/* The app that is asked for by whatever this is. */
-static bool find_app(struct directory *directory, struct slice text, bool is_route, struct directory_app *app)
+static bool may_see(const void *access, const struct directory_app *app)
+{
+    return page_access_sees(access, app);
+}
+
+/* The app that is asked for by whatever this is, if who asks may see it. */
+static bool find_app(struct directory *directory, struct slice text, bool is_route, const struct page_access *access,
+                     struct directory_app *app)
 {
     uint64_t now = clock_monotonic();
-    return (!is_route && directory_find(directory, DIRECTORY_NAME, text, now, app)) ||
-           (!is_route && directory_find(directory, DIRECTORY_GUID, text, now, app)) ||
-           directory_find(directory, DIRECTORY_ROUTE, host_of_route(text), now, app);
+    const struct directory_viewer viewer = {may_see, access};
+    return (!is_route && directory_find(directory, DIRECTORY_NAME, text, now, &viewer, app)) ||
+           (!is_route && directory_find(directory, DIRECTORY_GUID, text, now, &viewer, app)) ||
+           directory_find(directory, DIRECTORY_ROUTE, host_of_route(text), now, &viewer, app);
 }
 
 /* Which app a request is about. */
@@ -86,8 +93,7 @@ static void respond_app(h2o_req_t *request, struct slice query, const struct pag
         response_send_text(request, app_path, 404, "Not Found", "not found: did you mean /v1/apps/APP/metrics?\n");
     else if (wanted.text.length == 0)
         response_send_text(request, app_path, 400, "Bad Request", "You must set app id or path\n");
-    else if (!find_app(worker_of(request)->server->modules.directory, wanted.text, wanted.is_route, &app) ||
-             !page_access_sees(access, &app))
+    else if (!find_app(worker_of(request)->server->modules.directory, wanted.text, wanted.is_route, access, &app))
         response_send_text(request, app_path, 404, "Not Found",
                            "no such app: it has sent nothing lately, or its name, GUID or route is another one\n");
     else
@@ -125,7 +131,7 @@ static void respond_target(h2o_req_t *request, struct slice query, const struct 
     struct directory *directory = worker_of(request)->server->modules.directory;
     struct directory_app app;
     struct page_selection selection = {.kind = PAGE_PROCESS};
-    if (find_app(directory, parts[0], false, &app) && page_access_sees(access, &app) &&
+    if (find_app(directory, parts[0], false, access, &app) &&
         directory_find_process(directory, &app, process_of(parts[1], process), clock_monotonic(),
                                selection.processes)) {
         selection.scope = app.scope;

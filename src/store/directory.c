@@ -169,11 +169,29 @@ static struct key **bucket_of_key(const struct directory *directory, enum direct
     return &directory->buckets[hash(directory, text, (uint64_t)kind << 32) % BUCKETS];
 }
 
-static struct key *find_key(const struct directory *directory, enum directory_key kind, struct slice text)
+/* This key or the next one in its bucket that is the text. */
+static struct key *next_key(struct key *key, enum directory_key kind, struct slice text)
 {
-    struct key *key = *bucket_of_key(directory, kind, text);
     while (key != NULL && !(key->kind == kind && slice_equals((struct slice){key->text, key->length}, text)))
         key = key->next_in_bucket;
+    return key;
+}
+
+/* "acme" of "acme/prod/shop"; empty for an app of Heroku. */
+static struct slice owner_of(const struct app_entry *app)
+{
+    struct slice name = slice_of(app->name);
+    size_t length = slice_index(name, '/');
+    return (struct slice){name.at, length < name.length ? length : 0};
+}
+
+/* The key that an app would share or take over: of an app of the same organization. */
+static struct key *find_key(const struct directory *directory, enum directory_key kind, struct slice text,
+                            const struct app_entry *app)
+{
+    struct key *key = next_key(*bucket_of_key(directory, kind, text), kind, text);
+    while (key != NULL && !slice_equals(owner_of(&directory->apps[key->app]), owner_of(app)))
+        key = next_key(key->next_in_bucket, kind, text);
     return key;
 }
 
@@ -208,7 +226,7 @@ static void remove_oldest(struct directory *directory, const struct app_entry *a
 
 static void add_key(struct directory *directory, struct app_entry *app, enum directory_key kind, struct slice text)
 {
-    struct key *key = find_key(directory, kind, text);
+    struct key *key = find_key(directory, kind, text, app);
     uint32_t number = (uint32_t)(app - directory->apps);
     if (key != NULL && key->app == number)
         return;
@@ -433,6 +451,14 @@ void directory_learn_route(struct directory *directory, entity_id app, struct sl
 
 /* ---- look up ---- */
 
+/* Is the app of this key the one that is found by it, for who sees all? */
+static bool is_newest(const struct directory *directory, const struct key *key)
+{
+    enum directory_key kind = (enum directory_key)key->kind;
+    struct slice text = {key->text, key->length};
+    return next_key(*bucket_of_key(directory, kind, text), kind, text) == key;
+}
+
 /* What is told of an app.  False if it does not live.  With the lock held. */
 static bool describe(const struct directory *directory, const struct app_entry *entry, uint64_t now,
                      struct directory_app *app)
@@ -447,30 +473,39 @@ static bool describe(const struct directory *directory, const struct app_entry *
     strcpy(app->name, entry->name);
     app->guid[0] = '\0';
     for (const struct key *key = entry->keys; key != NULL && app->guid[0] == '\0'; key = key->next_of_app)
-        if (key->kind == DIRECTORY_GUID) {
+        if (key->kind == DIRECTORY_GUID && is_newest(directory, key)) {
             memcpy(app->guid, key->text, key->length);
             app->guid[key->length] = '\0';
         }
     return true;
 }
 
-static const struct app_entry *find(const struct directory *directory, enum directory_key kind, struct slice text)
+static bool sees(const struct directory_viewer *viewer, const struct directory_app *app)
 {
-    if (kind == DIRECTORY_NAME)
-        return find_app(directory, text);
-    char host[DIRECTORY_HOST_MAX];
-    if (kind == DIRECTORY_ROUTE)
-        text = plain_host(text, host);
-    const struct key *key = find_key(directory, kind, text);
-    return key == NULL ? NULL : &directory->apps[key->app];
+    return viewer == NULL || viewer->sees(viewer->who, app);
+}
+
+/* Describe the newest app that has the key and may be seen.  With the lock held. */
+static bool find_by_key(const struct directory *directory, enum directory_key kind, struct slice text, uint64_t now,
+                        const struct directory_viewer *viewer, struct directory_app *app)
+{
+    struct key *key = next_key(*bucket_of_key(directory, kind, text), kind, text);
+    for (; key != NULL; key = next_key(key->next_in_bucket, kind, text))
+        if (describe(directory, &directory->apps[key->app], now, app) && sees(viewer, app))
+            return true;
+    return false;
 }
 
 bool directory_find(struct directory *directory, enum directory_key key, struct slice text, uint64_t now,
-                    struct directory_app *app)
+                    const struct directory_viewer *viewer, struct directory_app *app)
 {
+    char host[DIRECTORY_HOST_MAX];
+    if (key == DIRECTORY_ROUTE)
+        text = plain_host(text, host);
     pthread_mutex_lock(&directory->lock);
-    const struct app_entry *entry = find(directory, key, text);
-    bool found = entry != NULL && describe(directory, entry, now, app);
+    const struct app_entry *entry = key == DIRECTORY_NAME ? find_app(directory, text) : NULL;
+    bool found = key == DIRECTORY_NAME ? entry != NULL && describe(directory, entry, now, app) && sees(viewer, app)
+                                       : find_by_key(directory, key, text, now, viewer, app);
     pthread_mutex_unlock(&directory->lock);
     return found;
 }

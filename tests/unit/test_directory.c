@@ -46,7 +46,7 @@ static entity_id learn_process(entity_id app, const char *name)
 
 static bool find(enum directory_key key, const char *text)
 {
-    return directory_find(directory, key, slice_of(text), now, &found);
+    return directory_find(directory, key, slice_of(text), now, NULL, &found);
 }
 
 static void names_guids_and_routes(void **state)
@@ -114,6 +114,38 @@ static void routes_are_bounded_and_move(void **state)
     assert_string_equal(found.name, "app");
 }
 
+static bool is_of_acme(const void *who, const struct directory_app *app)
+{
+    return strncmp(app->name, who, strlen(who)) == 0;
+}
+
+/* Another organization can claim a GUID or a route, but takes it from nobody. */
+static void organizations_take_nothing_from_each_other(void **state)
+{
+    (void)state;
+    const struct directory_viewer acme = {is_of_acme, "acme/"}, evil = {is_of_acme, "evil/"}, none = {is_of_acme, "x/"};
+    entity_id shop = learn("acme/prod/shop"), thief = learn("evil/prod/shop");
+    directory_learn_guid(directory, shop, SLICE("guid"), now);
+    directory_learn_route(directory, shop, SLICE("host"), now);
+    directory_learn_guid(directory, thief, SLICE("guid"), now);
+    directory_learn_route(directory, thief, SLICE("host"), now);
+    static const enum directory_key kinds[] = {DIRECTORY_GUID, DIRECTORY_ROUTE};
+    for (int i = 0; i < 2; i++) {
+        struct slice text = i == 0 ? SLICE("guid") : SLICE("host");
+        assert_true(directory_find(directory, kinds[i], text, now, &acme, &found));
+        assert_string_equal(found.name, "acme/prod/shop");
+        assert_string_equal(found.guid, ""); /* by which another one would be found */
+        assert_true(directory_find(directory, kinds[i], text, now, &evil, &found));
+        assert_string_equal(found.name, "evil/prod/shop");
+        assert_false(directory_find(directory, kinds[i], text, now, &none, &found));
+    }
+    assert_false(directory_find(directory, DIRECTORY_NAME, SLICE("acme/prod/shop"), now, &evil, &found));
+    entity_id blue = learn("acme/prod/blue"); /* of the same organization: a route may move */
+    directory_learn_route(directory, blue, SLICE("host"), now);
+    assert_true(directory_find(directory, DIRECTORY_ROUTE, SLICE("host"), now, &acme, &found));
+    assert_string_equal(found.name, "acme/prod/blue");
+}
+
 static void what_is_too_long_is_not_learned(void **state)
 {
     (void)state;
@@ -122,12 +154,14 @@ static void what_is_too_long_is_not_learned(void **state)
     struct slice name = {text, DIRECTORY_NAME_MAX + 1};
     entity_id app = entities_app(entities, name, NULL, 0, now);
     directory_learn_app(directory, app, name, now);
-    assert_false(directory_find(directory, DIRECTORY_NAME, name, now, &found));
+    assert_false(directory_find(directory, DIRECTORY_NAME, name, now, NULL, &found));
     app = learn("app");
     directory_learn_guid(directory, app, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now);
     directory_learn_route(directory, app, (struct slice){text, DIRECTORY_HOST_MAX + 1}, now);
-    assert_false(directory_find(directory, DIRECTORY_GUID, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now, &found));
-    assert_false(directory_find(directory, DIRECTORY_ROUTE, (struct slice){text, DIRECTORY_HOST_MAX + 1}, now, &found));
+    assert_false(
+        directory_find(directory, DIRECTORY_GUID, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now, NULL, &found));
+    assert_false(
+        directory_find(directory, DIRECTORY_ROUTE, (struct slice){text, DIRECTORY_HOST_MAX + 1}, now, NULL, &found));
     directory_learn_app(directory, ENTITY_NONE, SLICE("none"), now);
     assert_false(find(DIRECTORY_NAME, "none"));
     directory_learn_route(directory, 12345 << 8, SLICE("unknown-app"), now);
@@ -218,7 +252,7 @@ static void *learn_much(void *which)
         directory_learn_route(directory, id, slice_of(name), now);
         size_t position = (size_t)i % 50;
         directory_next_app(directory, &position, now, &app);
-        directory_find(directory, DIRECTORY_ROUTE, slice_of(name), now, &app);
+        directory_find(directory, DIRECTORY_ROUTE, slice_of(name), now, NULL, &app);
     }
     return NULL;
 }
@@ -244,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_guids_and_routes, setup, teardown),
         cmocka_unit_test_setup_teardown(guids_that_follow_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(routes_are_bounded_and_move, setup, teardown),
+        cmocka_unit_test_setup_teardown(organizations_take_nothing_from_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_too_long_is_not_learned, setup, teardown),
         cmocka_unit_test_setup_teardown(processes_that_live, setup, teardown),
         cmocka_unit_test_setup_teardown(one_name_with_two_lists_of_labels, setup, teardown),
