@@ -1,6 +1,6 @@
 /* Which batches were taken lately.  A sender that got no answer in time sends a batch again under the same id.
  * Any number of threads; a short lock once or twice a batch.  Memory is fixed: the last 32,768 ids, and none longer
- * than five minutes, since a retry comes within seconds and some senders count their ids from 1 at each start. */
+ * than a lifetime. */
 #ifndef DEDUP_H
 #define DEDUP_H
 
@@ -10,7 +10,11 @@
 
 struct dedup;
 
-struct dedup *dedup_create(void); /* NULL if memory is short */
+/* Lifetimes, milliseconds.  Of ids of senders: a retry comes within seconds, and some senders count their ids from 1 at
+ * each start.  Of what batches hold: Cloud Foundry's agents try for an hour. */
+enum { DEDUP_IDS = 5 * 60 * 1000, DEDUP_CONTENTS = 60 * 60 * 1000 };
+
+struct dedup *dedup_create(uint64_t lifetime); /* NULL if memory is short */
 void dedup_free(struct dedup *dedup);
 
 struct batch_id {

@@ -51,8 +51,8 @@ struct intake *intake_create(struct store *store, const struct intake_settings *
     intake->store = store;
     intake->settings = *settings;
     pthread_mutex_init(&intake->clock.lock, NULL);
-    intake->dedup = dedup_create();
-    intake->contents = dedup_create();
+    intake->dedup = dedup_create(DEDUP_IDS);
+    intake->contents = dedup_create(DEDUP_CONTENTS);
     intake->cf_apps = cf_apps_create();
     intake->overflow_names = overflow_names_create();
     intake->readers = calloc(settings->slots, sizeof intake->readers[0]);

@@ -10,7 +10,6 @@ enum {
     SETS = 4096,
     WAYS = 8,
     LOCKS = 64,
-    LIFETIME = 5 * 60 * 1000,
 };
 
 struct entry {
@@ -21,18 +20,20 @@ struct entry {
 };
 
 struct dedup {
+    uint64_t lifetime;            /* of an id, milliseconds */
     uint64_t secret;              /* of ids of content */
     pthread_mutex_t locks[LOCKS]; /* a set is guarded by the lock of its number modulo LOCKS */
     struct entry sets[SETS][WAYS];
 };
 
-struct dedup *dedup_create(void)
+struct dedup *dedup_create(uint64_t lifetime)
 {
     struct dedup *dedup = calloc(1, sizeof *dedup);
     if (dedup == NULL)
         return NULL;
     if (getrandom(&dedup->secret, sizeof dedup->secret, GRND_NONBLOCK) != sizeof dedup->secret)
         dedup->secret = (uintptr_t)dedup; /* still not the same everywhere */
+    dedup->lifetime = lifetime;
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&dedup->locks[i], NULL);
     return dedup;
@@ -72,12 +73,12 @@ static bool is_entry_of(const struct entry *entry, struct batch_id id)
 
 /* The entry of an id, or else an empty one to fill: if need be the oldest, but none that is in progress.  NULL: there
  * is none. */
-static struct entry *find(struct entry *set, struct batch_id id, uint64_t now)
+static struct entry *find(const struct dedup *dedup, struct entry *set, struct batch_id id, uint64_t now)
 {
     struct entry *victim = NULL;
     for (int i = 0; i < WAYS; i++) {
         struct entry *entry = &set[i];
-        if (entry->state == CLAIM_TAKEN && entry->time + LIFETIME <= now)
+        if (entry->state == CLAIM_TAKEN && entry->time + dedup->lifetime <= now)
             entry->state = CLAIM_NEW;
         if (is_entry_of(entry, id))
             return entry;
@@ -103,7 +104,7 @@ static struct entry *lock_set(struct dedup *dedup, struct batch_id id, pthread_m
 enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now)
 {
     pthread_mutex_t *lock;
-    struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
+    struct entry *entry = find(dedup, lock_set(dedup, id, &lock), id, now);
     enum claim claim = entry == NULL ? CLAIM_NEW : entry->state;
     if (entry != NULL && claim == CLAIM_NEW)
         *entry = (struct entry){.id = id, .time = now, .state = CLAIM_IN_PROGRESS};
@@ -114,7 +115,7 @@ enum claim dedup_claim(struct dedup *dedup, struct batch_id id, uint64_t now)
 void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double lost)
 {
     pthread_mutex_t *lock;
-    struct entry *entry = find(lock_set(dedup, id, &lock), id, now);
+    struct entry *entry = find(dedup, lock_set(dedup, id, &lock), id, now);
     if (entry != NULL)
         *entry = (struct entry){id, now, lost, CLAIM_TAKEN};
     pthread_mutex_unlock(lock);

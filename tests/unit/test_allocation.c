@@ -81,7 +81,7 @@ static void line_patterns(void **state)
 
 static bool attempt_dedup(void)
 {
-    struct dedup *dedup = dedup_create();
+    struct dedup *dedup = dedup_create(DEDUP_IDS);
     dedup_free(dedup);
     return dedup != NULL;
 }

@@ -951,6 +951,9 @@ static void cf_again(void **state)
     has("drain_exporter_messages_duplicate_total{app=\"acme/prod/again\"} 1");
     has("drain_exporter_messages_duplicate_total{app=\"acme/prod/other\"} 1");
     has("drain_exporter_batches_total{app=\"acme/prod/other\",result=\"duplicate\"} 1");
+    now += 59 * 60 * 1000; /* agents try for an hour */
+    assert_int_equal(take_cf(body), BATCH_DUPLICATE);
+    now += 60 * 1000;
     /* a message without a time: nothing tells that it is the same */
     static const char line[] = CF("again", "g3", "0", MEMORY("1"));
     char timeless[1000];

@@ -12,7 +12,7 @@ static struct dedup *dedup;
 static int setup(void **state)
 {
     (void)state;
-    dedup = dedup_create();
+    dedup = dedup_create(DEDUP_IDS);
     assert_non_null(dedup);
     return 0;
 }
