@@ -17,8 +17,9 @@ void json_free(struct json *json);
  * does not fit in the memory. */
 const cJSON *json_read(struct json *json, struct slice text);
 
-/* Append a document that cJSON's structures make up, without blanks.  They may be of any memory: nothing of them is
- * freed.  False, with nothing appended, if it is longer than max, or memory is short (out->failed). */
+/* Append a document that cJSON's structures make up, without blanks; a byte of a text that is not UTF-8 becomes "?".
+ * They may be of any memory: nothing of them is freed.  False, with nothing appended, if it is longer than max, or
+ * memory is short (out->failed). */
 bool json_write(const cJSON *document, size_t max, struct buffer *out);
 
 #endif

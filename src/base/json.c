@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct json {
     size_t size;
     size_t used;
@@ -68,11 +70,23 @@ const cJSON *json_read(struct json *json, struct slice text)
 /* cJSON asks for so many bytes more than it needs. */
 enum { SPARE = 64 };
 
+/* cJSON writes the bytes of a text as they are. */
+static void replace_what_is_not_utf8(char *at)
+{
+    for (struct slice rest = slice_of(at); rest.length > 0;) {
+        size_t length = utf8_length(rest);
+        if (length == 0)
+            *(char *)rest.at = '?';
+        rest = slice_after(rest, length == 0 ? 1 : length);
+    }
+}
+
 bool json_write(const cJSON *document, size_t max, struct buffer *out)
 {
     char *at = buffer_reserve(out, max + SPARE);
     if (at == NULL || !cJSON_PrintPreallocated((cJSON *)document, at, (int)(max + SPARE), false))
         return false;
+    replace_what_is_not_utf8(at);
     out->length += strlen(at);
     return true;
 }
