@@ -297,6 +297,9 @@ static bool read_drain(struct document_reader *reader, struct config_drain *drai
                                         "router_by_process, addon_app, platform, organization, space and cf_labels",
                                         drain);
     bool has_password = check_drain(reader, node, seen);
+    if (seen & 1U << ORGANIZATION && drain->platform == CONFIG_PLATFORM_HEROKU)
+        config_note(reader, &config_value(reader, node, "organization")->start_mark,
+                    "Heroku has no organizations, so no batch would be of this one");
     const yaml_node_t *app = config_value(reader, node, "app");
     if ((!has_password || drain->shared) && drain->app != NULL)
         config_remember(reader, &reader->apps, config_text(app), &app->start_mark, NULL);

@@ -133,7 +133,8 @@ static const struct {
     {"[a]: []\n", ":1:1: this key is not known; there is drains, rules and scrapes\n"},
     {DRAIN "  s3cret: x\n  app: b\n",
      ":4:3: drain \"a\": this key is not known; there is name, app, password, password_file, password_hash, shared, "
-     "tokens, labels, router_by_process, addon_app, platform, organization, space and cf_labels\nCONFIG:5:3: drain \"a\": app is given twice\n"},
+     "tokens, labels, router_by_process, addon_app, platform, organization, space and cf_labels\nCONFIG:5:3: drain "
+     "\"a\": app is given twice\n"},
     {"drains: {}", ":1:9: drains must be a list\n"},
     {"drains:", ":1:8: drains has no value\n"},
     {"drains: [x, [], ~]", ":1:10: a drain must be a mapping\nCONFIG:1:13: a drain must be a mapping\nCONFIG:1:17: a "
@@ -186,6 +187,12 @@ static const struct {
      ":3:18: this app of a drain that is shared or has no password stands in line 2 already\n"},
     {"drains: [{name: a, password: s3cret, shared: true}]",
      ":1:46: drain \"a\": shared is about an app, and there is none\n"},
+    {DRAIN "  password: x\n  platform: heroku\n  organization: acme\n",
+     ":6:17: drain \"a\": Heroku has no organizations, so no batch would be of this one\n"},
+    {DRAIN "  password: x\n  platform: other\n  cf_labels: all\n  organization: a/b\n",
+     ":5:13: drain \"a\": platform is neither heroku nor cloudfoundry\nCONFIG:6:14: drain \"a\": cf_labels is none of "
+     "none, names "
+     "and promfetcher\nCONFIG:7:17: drain \"a\": organization holds a '/', which ends it in the name of an app\n"},
     {DRAIN "  shared: yes\n  router_by_process: 1\n  addon_app: [true]\n",
      ":4:11: drain \"a\": shared must be true or false\nCONFIG:5:22: drain \"a\": router_by_process must be true or "
      "false\nCONFIG:6:14: drain \"a\": addon_app must be text\n"},
