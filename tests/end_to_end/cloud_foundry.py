@@ -1,44 +1,25 @@
 """Drains of Cloud Foundry: what its agents sent when they were recorded, and a foundation of many apps."""
 import os
-import ssl
 import threading
 
-from app_pages import discovered
 from harness import test
 from ledger import SAMPLES
 from support.checks import check, equal
+from support.cloud_foundry import HEADERS, App
 from support.exporter import AUTH_DRAIN
-from support.exposition import Page
+from support.exposition import ledger, ledgers
 from support.http_client import basic
-from support.waiting import wait_for
 from transport import certificate, client
 
-HEADERS = {"Content-Type": "text/plain", "User-Agent": "fasthttp"}
+
+def labels_of(app, instance=None):
+    """The labels of the app's series, or of those of one instance."""
+    labels = {"app": "%s/%s/%s" % (app.organization, app.space, app.name), "organization_name": app.organization, "space_name": app.space, "app_name": app.name, "process_type": "web"}
+    return labels if instance is None else {**labels, "instance_index": str(instance)}
 
 
-class App:
-    """What the agents send of one app."""
-
-    def __init__(self, name, guid, organization="acme", space="prod"):
-        self.name, self.guid, self.organization, self.space = name, guid, organization, space
-        self.labels = {"app": "%s/%s/%s" % (organization, space, name), "organization_name": organization, "space_name": space, "app_name": name}
-
-    def message(self, procid, data="", text="", instance="0", second=0, process="web"):
-        tags = '[tags@47450 app_id="%s" app_name="%s" instance_id="%s" organization_name="%s" process_type="%s" space_name="%s" source_id="%s"]' % (
-            self.guid, self.name, instance, self.organization, process, self.space, self.guid)
-        return ("<14>1 2026-02-03T%02d:%02d:%02d.%06d+00:00 %s.%s.%s %s [%s] - %s%s %s\n" % (
-            second // 3600 % 24, second // 60 % 60, second % 60, second % 1000000, self.organization, self.space, self.name, self.guid, procid, data, tags, text)).encode()
-
-    def gauge(self, name, value, unit, instance="0", second=0):
-        return self.message(instance, '[gauge@47450 name="%s" value="%s" unit="%s"]' % (name, value, unit), "", instance, second)
-
-    def timer(self, name, nanoseconds, instance="0", second=0):
-        return self.message(instance, '[timer@47450 name="%s" start="1000" stop="%d"]' % (name, 1000 + nanoseconds), "", instance, second)
-
-    def request(self, status, second=0):
-        return self.message("RTR/1", "", 'shop.example.com - [2026-02-03T04:05:06.123456789Z] "GET / HTTP/1.1" %d 10 109 "-" "curl/7.43.0" "10.0.2.150:4070" '
-                            '"10.0.48.66:60815" x_forwarded_for:"198.51.100.120" x_forwarded_proto:"https" vcap_request_id:"v" response_time:0.250000 '
-                            'gorouter_time:0.000125 app_id:"%s" app_index:"0" instance_id:"a" x_cf_routererror:"-"' % (status, self.guid), "0", second)
+def memory(app, instance, value):
+    return app.gauge(instance, "i%d" % instance, "memory", value, "bytes")
 
 
 def post(server, body, status=204, auth=AUTH_DRAIN):
@@ -56,12 +37,6 @@ def recorded(name):
             yield lines[0].split(" ")[1], headers, body[:int(headers["Content-Length"])]
 
 
-def balanced(page, app):
-    """The ledger of an app: as many messages as became something."""
-    became = sum(page.total("drain_exporter_messages_%s_total" % name, app=app) for name in ("recognised", "ignored", "malformed", "duplicate", "foreign", "refused"))
-    equal(page.total("drain_exporter_messages_received_total", app=app), became, "the ledger of %s" % app)
-
-
 @test
 def requests_of_real_agents(context):
     for name in ("cf-real-https.txt", "cf-real-https-batch.txt", "cf-real-https-no-metadata.txt"):
@@ -73,10 +48,8 @@ def requests_of_real_agents(context):
             bodies.append(body)
         check(bodies, "there are no requests in %s", name)
         page = server.page()
-        apps = {labels["app"] for labels, _ in page.select("drain_exporter_messages_received_total")}
-        for app in apps:
-            balanced(page, app)
-            equal(page.total("drain_exporter_messages_malformed_total", app=app), 0, "malformed messages of %s in %s" % (app, name))
+        for app, book in ledgers(page).items():
+            equal(book["malformed"], 0, "malformed messages of %s in %s" % (app, name))
         received = page.total("drain_exporter_messages_received_total")
         repeated = len(bodies) - len(set(bodies))
         equal(page.total("drain_exporter_batches_total", result="duplicate") >= repeated, True, "batches known to be repeated in %s" % name)
@@ -95,14 +68,14 @@ APPS, INSTANCES, ROUNDS = 20, 5, 6
 def speak(server, apps, as_batches):
     """What the agents of a cell send of these apps: in batches, or each message alone.  Every third request is sent again, as if the answer had not come."""
     sent = 0
-    for second in range(ROUNDS):
+    for turn in range(ROUNDS):
         for app in apps:
             messages = []
-            for instance in map(str, range(INSTANCES)):
-                at = second * 100 + int(instance)
-                messages += [app.gauge("memory", "%d" % (1000 * second + int(instance)), "bytes", instance, at), app.timer("checkout", 250000000, instance, at),
-                             app.message("APP/PROC/WEB/" + instance, "", "hello\nworld count#jobs=2", instance, at)]
-            messages += [app.request(200, second * 100), app.request(503, second * 100 + 1)]
+            for instance in range(INSTANCES):
+                messages += [memory(app, instance, 1000 * turn + instance),
+                             app.of_instance(str(instance), instance, "i%d" % instance, '[timer@47450 name="checkout" start="1000" stop="250001000"]'),
+                             app.of_instance("APP/PROC/WEB/%d" % instance, instance, "i%d" % instance, text="hello\nworld count#jobs=2")]
+            messages += [app.request(status=200), app.request(status=503)]
             for body in [b"".join(messages)] if as_batches else messages:
                 for _ in range(2 if sent % 3 == 0 else 1):
                     post(server, body)
@@ -121,18 +94,16 @@ def totals_of_a_foundation(context):
         thread.join()
     page = server.page()
     for app in apps:
-        labels = {**app.labels, "process_type": "web"}
+        labels = labels_of(app)
         for instance in range(INSTANCES):
-            equal(page.value("cf_container_memory_bytes", instance_index=str(instance), **labels), 1000 * (ROUNDS - 1) + instance, "the memory of an instance")
-            equal(page.value("cf_app_checkout_seconds_count", instance_index=str(instance), **labels), ROUNDS, "checkouts of an instance")
+            equal(page.value("cf_container_memory_bytes", **labels_of(app, instance)), 1000 * (ROUNDS - 1) + instance, "the memory of an instance")
+            equal(page.value("cf_app_checkout_seconds_count", **labels_of(app, instance)), ROUNDS, "checkouts of an instance")
         for status in ("200", "503"):
             equal(page.value("cf_router_requests_total", method="GET", status=status, **labels), ROUNDS, "requests of an app")
         equal(page.value("cf_router_request_duration_seconds_sum", **labels), 0.25 * 2 * ROUNDS, "the time of requests")
-        balanced(page, app.labels["app"])
-        received = page.total("drain_exporter_messages_received_total", app=app.labels["app"])
-        duplicate = page.total("drain_exporter_messages_duplicate_total", app=app.labels["app"])
-        equal(received - duplicate, ROUNDS * (3 * INSTANCES + 2), "messages of an app")
-        check(duplicate > 0, "no message of %s was sent again", app.name)
+        book = ledger(page, labels["app"])
+        equal(book["received"] - book["duplicate"], ROUNDS * (3 * INSTANCES + 2), "messages of an app")
+        check(book["duplicate"] > 0, "no message of %s was sent again", app.name)
     equal(page.total("drain_exporter_messages_mixed_total"), 0, "messages of another app than their batch")
 
 
@@ -147,15 +118,15 @@ drains:
 def passwords_bound_to_organizations(context):
     server = context.server(CONFIG_FILE=context.file("config.yaml", CONFIG))
     ours, theirs, staging = App("shop", "g1"), App("shop", "g2", "globex"), App("shop", "g3", "acme", "staging")
-    everything = ours.gauge("memory", "1", "bytes") + theirs.gauge("memory", "2", "bytes") + staging.gauge("memory", "3", "bytes")
+    everything = memory(ours, 0, 1) + memory(theirs, 0, 2) + memory(staging, 0, 3)
     post(server, everything, auth={"Authorization": basic("acme-prod", "pw")})
     page = server.page()
-    equal(page.value("cf_container_memory_bytes", **{**ours.labels, "instance_index": "0", "process_type": "web", "team": "a"}), 1, "the memory of our app")
+    equal(page.value("cf_container_memory_bytes", team="a", **labels_of(ours, 0)), 1, "the memory of our app")
     equal(len(page.select("cf_container_memory_bytes")), 1, "series of memory")
     equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 2, "foreign messages")
     post(server, everything, auth={"Authorization": basic("globex", "pw2")})
     page = server.page()
-    equal(page.value("cf_container_memory_bytes", **{**theirs.labels, "instance_index": "0", "process_type": "web", "app_id": "g2", "index": "0", "instance_id": "0"}), 2,
+    equal(page.value("cf_container_memory_bytes", app_id="g2", index="0", instance_id="0", **labels_of(theirs, 0)), 2,
           "the memory of their app")
     equal(page.total("drain_exporter_messages_foreign_total", app="__other__"), 4, "foreign messages")
 
@@ -164,7 +135,7 @@ def passwords_bound_to_organizations(context):
 def heroku_and_cloud_foundry_side_by_side(context):
     server = context.server()
     shop = App("shop", "g1")
-    post(server, shop.gauge("memory", "1", "bytes"))
+    post(server, memory(shop, 0, 1))
     server.post(b"83 <40>1 2012-11-30T06:45:29+00:00 host app web.3 - State changed from starting to up\n", "my-app")
     page = server.page()
     equal(page.total("drain_exporter_messages_received_total", app="my-app"), 1, "messages of Heroku's app")
