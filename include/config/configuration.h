@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "base/cf_labels.h"
 #include "base/identity.h"
+#include "base/platform.h"
 #include "config/secret.h"
 #include "config/settings.h"
 #include "families/rules.h"
@@ -37,9 +38,6 @@ enum configuration_passwords {
     PASSWORDS_UNKNOWN,        /* nobody posts, or the text is only checked: either may be, and no file is opened */
 };
 
-/* Who sends: what the request shows, or what the configuration says. */
-enum config_platform { CONFIG_PLATFORM_BY_REQUEST, CONFIG_PLATFORM_HEROKU, CONFIG_PLATFORM_CLOUD_FOUNDRY };
-
 /* One entry of "drains".  All texts are owned by the configuration and hold no NUL; none is empty. */
 struct config_drain {
     char *name;          /* the user of its URL; no other entry has it */
@@ -54,7 +52,7 @@ struct config_drain {
     bool router_by_process;      /* see struct family_context, as of addon_app */
     bool says_router_by_process; /* if not, ROUTER_BY_PROCESS does */
     bool addon_app;
-    enum config_platform platform;
+    enum platform platform;
     char *organization; /* of Cloud Foundry: its messages must be of this one; NULL: any */
     char *space;        /* NULL: any; never without an organization */
     enum cf_labels cf_labels;
@@ -71,6 +69,9 @@ struct config_scrape {
     char *organization; /* of Cloud Foundry: all of its apps; NULL: none */
     char *space;        /* of these, only those of this space; NULL: all */
 };
+
+/* Is the app of this name of the organization, and of the space unless that is NULL: does the name begin with them? */
+bool config_is_within(struct slice app, const char *organization, const char *space);
 
 /* May the entry read the pages of the app of this name? */
 bool config_scrape_sees(const struct config_scrape *scrape, const char *app);

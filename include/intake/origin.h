@@ -14,15 +14,13 @@
 #ifndef ORIGIN_H
 #define ORIGIN_H
 
+#include "base/platform.h"
 #include "families/family.h"
 #include "intake/syslog.h"
 
-/* What a configuration says of who sends, in place of what the request shows. */
-enum origin_platform { PLATFORM_BY_REQUEST, PLATFORM_HEROKU, PLATFORM_CLOUD_FOUNDRY };
-
 /* What shows who sent it: headers, empty if the request does not have them, and the body. */
 struct origin_headers {
-    enum origin_platform platform;
+    enum platform platform;
     struct slice body;
     bool one_message;           /* the URL says that each body is one message */
     struct slice drain_token;   /* Logplex-Drain-Token */

@@ -93,7 +93,7 @@ struct slice accounts_organization(const struct account *account);
 struct slice accounts_space(const struct account *account);
 
 /* Who sends, as the account's entry says. */
-enum config_platform accounts_platform(const struct account *account);
+enum platform accounts_platform(const struct account *account);
 
 /* May the account post for the app?  The shared user may not, if the app has a password of its own and its entry is not
  * shared; this is also logged, once a minute for each app.  One that is bound to an organization may for

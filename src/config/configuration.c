@@ -94,14 +94,15 @@ struct configuration *configuration_read(const char *path, enum configuration_pa
 static void complete(struct configuration *configuration, const struct settings *settings)
 {
     configuration->others.router_by_process = settings->router_by_process;
-    configuration->only_listed_apps = settings->only_listed_apps;
-    for (size_t i = 0; i < configuration->drain_count; i++)
-        if (!configuration->drains[i].says_router_by_process)
-            configuration->drains[i].router_by_process = settings->router_by_process;
-    for (size_t i = 0; i < configuration->drain_count; i++)
-        if (!configuration->drains[i].says_cf_labels)
-            configuration->drains[i].cf_labels = settings->cf_labels;
     configuration->others.cf_labels = settings->cf_labels;
+    configuration->only_listed_apps = settings->only_listed_apps;
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        struct config_drain *drain = &configuration->drains[i];
+        if (!drain->says_router_by_process)
+            drain->router_by_process = settings->router_by_process;
+        if (!drain->says_cf_labels)
+            drain->cf_labels = settings->cf_labels;
+    }
 }
 
 bool configuration_load(const struct settings *settings, struct configuration **configuration, struct buffer *mistakes)

@@ -197,9 +197,9 @@ static void read_platform(struct document_reader *reader, void *into, const yaml
     if (!config_read_text(reader, value, "platform", 16, &text))
         return;
     if (slice_equals(text, SLICE("heroku")))
-        drain->platform = CONFIG_PLATFORM_HEROKU;
+        drain->platform = PLATFORM_HEROKU;
     else if (slice_equals(text, SLICE("cloudfoundry")))
-        drain->platform = CONFIG_PLATFORM_CLOUD_FOUNDRY;
+        drain->platform = PLATFORM_CLOUD_FOUNDRY;
     else
         config_note(reader, &value->start_mark, "platform is neither heroku nor cloudfoundry");
 }
@@ -297,7 +297,7 @@ static bool read_drain(struct document_reader *reader, struct config_drain *drai
                                         "router_by_process, addon_app, platform, organization, space and cf_labels",
                                         drain);
     bool has_password = check_drain(reader, node, seen);
-    if (seen & 1U << ORGANIZATION && drain->platform == CONFIG_PLATFORM_HEROKU)
+    if (seen & 1U << ORGANIZATION && drain->platform == PLATFORM_HEROKU)
         config_note(reader, &config_value(reader, node, "organization")->start_mark,
                     "Heroku has no organizations, so no batch would be of this one");
     const yaml_node_t *app = config_value(reader, node, "app");

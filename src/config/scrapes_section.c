@@ -126,13 +126,15 @@ static bool cut_part(struct slice *app, const char *part)
     return true;
 }
 
+bool config_is_within(struct slice app, const char *organization, const char *space)
+{
+    return cut_part(&app, organization) && (space == NULL || cut_part(&app, space));
+}
+
 bool config_scrape_sees(const struct config_scrape *scrape, const char *app)
 {
     for (size_t i = 0; i < scrape->app_count; i++)
         if (strcmp(scrape->apps[i], app) == 0)
             return true;
-    struct slice rest = slice_of(app);
-    if (scrape->organization == NULL || !cut_part(&rest, scrape->organization))
-        return false;
-    return scrape->space == NULL || cut_part(&rest, scrape->space);
+    return scrape->organization != NULL && config_is_within(slice_of(app), scrape->organization, scrape->space);
 }

@@ -567,31 +567,16 @@ struct slice accounts_space(const struct account *account)
     return slice_of(account->drain == NULL || account->drain->space == NULL ? "" : account->drain->space);
 }
 
-enum config_platform accounts_platform(const struct account *account)
+enum platform accounts_platform(const struct account *account)
 {
-    return account->drain == NULL ? CONFIG_PLATFORM_BY_REQUEST : account->drain->platform;
-}
-
-/* Cut part and its "/" off the start of app. */
-static bool cut_part(struct slice *app, struct slice part)
-{
-    if (app->length <= part.length || !slice_starts_with(*app, part) || app->at[part.length] != '/')
-        return false;
-    *app = slice_after(*app, part.length + 1);
-    return true;
-}
-
-/* Is the app of the organization, and the space, that the account is bound to? */
-static bool is_within(const struct account *account, struct slice app)
-{
-    struct slice organization = accounts_organization(account), space = accounts_space(account);
-    return organization.length == 0 || (cut_part(&app, organization) && (space.length == 0 || cut_part(&app, space)));
+    return account->drain == NULL ? PLATFORM_BY_REQUEST : account->drain->platform;
 }
 
 bool accounts_speaks_for(const struct accounts *accounts, const struct account *account, struct slice app, uint64_t now)
 {
-    if (account->drain != NULL)
-        return is_within(account, app);
+    const struct config_drain *drain = account->drain;
+    if (drain != NULL)
+        return drain->organization == NULL || config_is_within(app, drain->organization, drain->space);
     if (find(&accounts->apps, app) != NULL)
         return true;
     struct account *bound = find(&accounts->bound, app);

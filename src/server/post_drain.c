@@ -58,11 +58,8 @@ static struct origin origin_of_request(const struct post *post)
 {
     h2o_req_t *request = post->request;
     char text[16];
-    static const enum origin_platform platforms[] = {[CONFIG_PLATFORM_BY_REQUEST] = PLATFORM_BY_REQUEST,
-                                                     [CONFIG_PLATFORM_HEROKU] = PLATFORM_HEROKU,
-                                                     [CONFIG_PLATFORM_CLOUD_FOUNDRY] = PLATFORM_CLOUD_FOUNDRY};
     return origin_of(&(struct origin_headers){
-        .platform = platforms[accounts_platform(post->account)],
+        .platform = accounts_platform(post->account),
         .body = post->body,
         .one_message = slice_equals(query_value(post->query, SLICE("body"), text, sizeof text), SLICE("message")),
         .drain_token = request_header_named(request, SLICE("logplex-drain-token")),
