@@ -71,8 +71,9 @@ bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX]
 /* GET /health answers 503 from now on; all else goes on. */
 void exporter_unhealthy(struct exporter *exporter);
 
-/* Stop: requests that have begun are finished.  False if not all of them are after so many milliseconds; then nothing
- * is left but to end the process. */
+/* Stop: requests that have begun are finished, then the state is written.  False if not all of them are after so many
+ * milliseconds, or the state is not within some seconds more, which is logged; then nothing is left but to end the
+ * process. */
 bool exporter_stop(struct exporter *exporter, uint64_t timeout);
 
 /* Free all, after exporter_stop() returned true, or if exporter_start() was never called. */

@@ -1,6 +1,7 @@
 #include "exporter.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "allocator.h"
@@ -10,8 +11,10 @@
 #include "base/privileges.h"
 #include "base/sandbox.h"
 #include "config/mistakes.h"
+#include "families/rule_metric.h"
 #include "intake/ledger.h"
 #include "output/maintenance.h"
+#include "output/state_file.h"
 #include "server/accounts.h"
 #include "server/http.h"
 
@@ -86,6 +89,10 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
     close_pipeline(pipeline);
     return false;
 }
+
+/* Milliseconds, within those that main.c has in all: for batches that are being processed when requests are cut off;
+ * and for STATE_FILE to be written. */
+enum { INTAKE_STOP_TIMEOUT = 500, STATE_STOP_TIMEOUT = 10000 };
 
 /* ---- without a server ---- */
 
@@ -171,6 +178,8 @@ struct exporter {
     struct known_app *known_apps; /* of the thread that loads */
     struct http_server *server;
     struct maintenance *maintenance;
+    struct state_file *state_file;   /* NULL: none */
+    const struct scrapers *scrapers; /* that the former start knew; NULL: none */
 };
 
 static struct access ref_access(struct exporter *exporter)
@@ -309,6 +318,8 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     ledger_describe_rules(access.rules, store, slot, now);
     describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
     http_describe(exporter->server, store, slot, now);
+    if (exporter->state_file != NULL)
+        state_file_describe(exporter->state_file, store, slot, now);
     unref_access(&access);
 }
 
@@ -325,6 +336,133 @@ static uint64_t shortest_life(const struct settings *settings)
     return shortest;
 }
 
+/* ---- the state, from one start to the next ---- */
+
+static void save_last_batch(const struct config_drain *drain, struct buffer *out)
+{
+    int64_t time = drain->last_batch == NULL ? 0 : atomic_load_explicit(drain->last_batch, memory_order_relaxed);
+    if (time == 0)
+        return;
+    size_t record = state_begin_record(out, STATE_LAST_BATCH);
+    state_put_text(out, slice_of(drain->app));
+    state_put_signed(out, time);
+    state_end_record(out, record);
+}
+
+/* The records of the intake, and behind them ours. */
+static bool save_others(void *context, uint64_t now, bool is_whole, size_t *position, struct buffer *out)
+{
+    struct exporter *exporter = context;
+    if (intake_save(exporter->pipeline.intake, now, is_whole, position, out))
+        return true;
+    struct access access = ref_access(exporter);
+    const struct configuration *configuration = accounts_configuration(access.accounts);
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        if (configuration->drains[i].app != NULL)
+            save_last_batch(&configuration->drains[i], out);
+    unref_access(&access);
+    return false;
+}
+
+/* What a state is loaded into. */
+struct loading {
+    struct exporter *exporter;
+    const struct configuration *configuration;
+};
+
+static void restore_last_batch(const struct configuration *configuration, struct state_fields *fields)
+{
+    struct slice app = state_get_text(fields);
+    int64_t time = state_get_signed(fields);
+    for (size_t i = 0; i < configuration->drain_count && !fields->failed; i++) {
+        const struct config_drain *drain = &configuration->drains[i];
+        if (drain->app != NULL && drain->last_batch != NULL && slice_equals(slice_of(drain->app), app))
+            atomic_store_explicit(drain->last_batch, time, memory_order_relaxed);
+    }
+}
+
+static bool restore_other(void *context, unsigned char tag, struct state_fields *fields, uint64_t ago, uint64_t now)
+{
+    const struct loading *loading = context;
+    if (tag != STATE_LAST_BATCH)
+        return intake_restore(loading->exporter->pipeline.intake, tag, fields, ago, now);
+    restore_last_batch(loading->configuration, fields);
+    return true;
+}
+
+/* With ONLY_LISTED_APPS an app must be one of an entry of drains. */
+static bool allows_app(void *context, struct slice name)
+{
+    const struct configuration *configuration = ((const struct loading *)context)->configuration;
+    if (!configuration->only_listed_apps)
+        return true;
+    for (size_t i = 0; i < configuration->drain_count; i++) {
+        const struct config_drain *drain = &configuration->drains[i];
+        if (drain->app != NULL && slice_equals(slice_of(drain->app), name))
+            return true;
+        if (drain->organization != NULL && config_is_within(name, drain->organization, drain->space))
+            return true;
+    }
+    return false;
+}
+
+static const struct metric *find_rule_metric(void *context, const struct metric *described, const char *labels)
+{
+    (void)context;
+    return rule_metric_find(described, labels);
+}
+
+static bool has_prefix(struct slice name, const struct family *family)
+{
+    for (int i = 0; i < FAMILY_PREFIXES_MAX && family->prefixes[i] != NULL; i++) {
+        struct slice prefix = slice_of(family->prefixes[i]);
+        if (slice_starts_with(name, prefix) && name.length > prefix.length && name.at[prefix.length] == '_')
+            return true;
+    }
+    return false;
+}
+
+static uint64_t lifetime_of_name(void *context, struct slice name)
+{
+    const struct settings *settings = ((const struct loading *)context)->exporter->settings;
+    for (int id = 0; id < FAMILY_COUNT; id++)
+        if (has_prefix(name, families[id]))
+            return lifetime_of(families[id]->lifetime, settings);
+    return settings->expire_after;
+}
+
+/* Series with fixed labels that no entry has any more have ended; all others are kept. */
+static void end_unlisted(struct entities *entities, const struct configuration *configuration)
+{
+    static uint64_t hashes[CONFIGURATION_DRAINS_MAX];
+    for (size_t i = 0; i < configuration->drain_count; i++)
+        hashes[i] =
+            entities_hash_labels(entities, configuration->drains[i].labels, configuration->drains[i].label_count);
+    entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
+}
+
+/* Go on from the state of the former start.  The configuration is in force; no other thread runs. */
+static void load_state(struct exporter *exporter, const struct configuration *configuration)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    struct loading loading = {exporter, configuration};
+    struct state_load_settings settings = {.store = pipeline->store,
+                                           .slot = pipeline->maintenance_slot,
+                                           .entities = pipeline->entities,
+                                           .directory = pipeline->directory,
+                                           .wall = clock_wall(),
+                                           .now = clock_monotonic(),
+                                           .restore = restore_other,
+                                           .allows_app = allows_app,
+                                           .rule_metric = find_rule_metric,
+                                           .lifetime_of = lifetime_of_name,
+                                           .context = &loading};
+    store_enter(pipeline->store, pipeline->maintenance_slot);
+    exporter->scrapers = state_file_load(exporter->state_file, &settings);
+    store_leave(pipeline->store, pipeline->maintenance_slot);
+    end_unlisted(pipeline->entities, configuration);
+}
+
 static struct maintenance *start_maintenance(struct exporter *exporter)
 {
     return maintenance_start(&(struct maintenance_settings){.store = exporter->pipeline.store,
@@ -333,7 +471,13 @@ static struct maintenance *start_maintenance(struct exporter *exporter)
                                                             .shortest_life = shortest_life(exporter->settings),
                                                             .count_connections = count_connections,
                                                             .describe = describe,
-                                                            .context = exporter});
+                                                            .context = exporter,
+                                                            .state = {.entities = exporter->pipeline.entities,
+                                                                      .directory = exporter->pipeline.directory,
+                                                                      .save = save_others,
+                                                                      .variant_of = rule_metric_labels,
+                                                                      .context = exporter},
+                                                            .scrapers = exporter->scrapers});
 }
 
 /* Keep what is reserved for them, and for no others. */
@@ -351,33 +495,61 @@ static void reserve(struct pipeline *pipeline, const struct configuration *confi
     store_reserve(pipeline->store, count);
 }
 
+/* What takes batches, as the state of the former start has it.  Before the sockets are open. */
+static bool make_pipeline(struct exporter *exporter, const struct access *access, struct buffer *mistakes)
+{
+    const struct configuration *configuration = accounts_configuration(access->accounts);
+    const struct settings *settings = exporter->settings;
+    char error[ERROR_MAX];
+    if (settings->state_file != NULL && (exporter->state_file = state_file_open(settings->state_file, error)) == NULL) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
+    if (!open_pipeline(&exporter->pipeline, settings)) {
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+        return false;
+    }
+    rules_enforce(access->rules);
+    reserve(&exporter->pipeline, configuration);
+    if (exporter->state_file != NULL)
+        load_state(exporter, configuration);
+    return true;
+}
+
+static bool make_server(struct exporter *exporter, struct buffer *mistakes)
+{
+    char error[ERROR_MAX];
+    struct http_settings server_settings = http_settings_of(exporter->settings);
+    exporter->server = http_open(&server_settings, error);
+    if (exporter->server == NULL)
+        mistakes_add(mistakes, "%s", error);
+    return exporter->server != NULL;
+}
+
+/* The sockets are open, and there is no thread yet. */
+static bool give_up_rights(const struct exporter *exporter, struct buffer *mistakes)
+{
+    char error[ERROR_MAX];
+    int writable = exporter->state_file == NULL ? -1 : state_file_folder(exporter->state_file);
+    if (privileges_drop(error) && (!exporter->settings->sandbox || sandbox_enter(writable, error)))
+        return true;
+    mistakes_add(mistakes, "%s", error);
+    return false;
+}
+
 /* All in order; false, with mistakes, at the first that cannot be made. */
 static bool make_all(struct exporter *exporter, struct buffer *mistakes)
 {
-    char error[ERROR_MAX];
     struct access access = load_access(exporter, mistakes);
-    if (access.accounts == NULL) {
-        unref_access(&access);
-        return false;
-    }
-    struct http_settings server_settings = http_settings_of(exporter->settings);
-    exporter->server = http_open(&server_settings, error);
-    if (exporter->server == NULL) {
-        mistakes_add(mistakes, "%s", error);
+    if (access.accounts == NULL || !make_pipeline(exporter, &access, mistakes) || !make_server(exporter, mistakes)) {
         unref_access(&access);
         return false;
     }
     allow(exporter, &access);
-    /* The sockets are open, and there is no thread yet. */
-    if (!privileges_drop(error) || (exporter->settings->sandbox && !sandbox_enter(error))) {
-        mistakes_add(mistakes, "%s", error);
+    if (!give_up_rights(exporter, mistakes))
         return false;
-    }
     allocator_start_thread();
-    if (open_pipeline(&exporter->pipeline, exporter->settings)) {
-        reserve(&exporter->pipeline, accounts_configuration(exporter->access.accounts));
-        exporter->maintenance = start_maintenance(exporter);
-    }
+    exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
     return exporter->maintenance != NULL;
@@ -401,7 +573,9 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 bool exporter_start(struct exporter *exporter)
 {
     return http_start(exporter->server, &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store,
-                                                               exporter->pipeline.directory, exporter->maintenance});
+                                                               exporter->pipeline.directory, exporter->maintenance}) &&
+           (exporter->state_file == NULL ||
+            state_file_start(exporter->state_file, exporter->maintenance, exporter->settings->state_interval));
 }
 
 void exporter_listeners(const struct exporter *exporter, int listeners[2])
@@ -415,16 +589,6 @@ void exporter_accept(struct exporter *exporter)
 }
 
 /* ---- reload ---- */
-
-/* Series with fixed labels that no entry has any more have ended; all others are kept. */
-static void end_unlisted(struct entities *entities, const struct configuration *configuration)
-{
-    static uint64_t hashes[CONFIGURATION_DRAINS_MAX];
-    for (size_t i = 0; i < configuration->drain_count; i++)
-        hashes[i] =
-            entities_hash_labels(entities, configuration->drains[i].labels, configuration->drains[i].label_count);
-    entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
-}
 
 static void log_mistake(struct slice mistake)
 {
@@ -480,17 +644,36 @@ void exporter_unhealthy(struct exporter *exporter)
     http_unhealthy(exporter->server);
 }
 
+/* Write STATE_FILE once more, until the deadline.  What is not answered by now will come again, and is counted then. */
+static bool stop_state(struct exporter *exporter, uint64_t deadline)
+{
+    if (exporter->state_file == NULL || !intake_stop(exporter->pipeline.intake, INTAKE_STOP_TIMEOUT))
+        return true;
+    uint64_t now = clock_monotonic();
+    return state_file_stop(exporter->state_file, now < deadline ? deadline - now : 0);
+}
+
 bool exporter_stop(struct exporter *exporter, uint64_t timeout)
 {
-    return http_stop(exporter->server, timeout);
+    uint64_t deadline = clock_monotonic() + timeout + STATE_STOP_TIMEOUT;
+    bool ended = http_stop(exporter->server, timeout);
+    if (!ended)
+        log_write(LOG_WARN, "requests in flight were cut off after %d s", (int)(timeout / 1000));
+    bool saved = stop_state(exporter, deadline);
+    if (!saved)
+        log_write(LOG_WARN, "STATE_FILE was not written in time");
+    return ended && saved;
 }
 
 void exporter_close(struct exporter *exporter)
 {
+    if (exporter->state_file != NULL)
+        state_file_stop(exporter->state_file, 0);
     if (exporter->maintenance != NULL)
         maintenance_stop(exporter->maintenance);
     if (exporter->server != NULL)
         http_close(exporter->server);
+    state_file_free(exporter->state_file);
     close_pipeline(&exporter->pipeline);
     unref_access(&exporter->access);
     while (exporter->known_apps != NULL) {

@@ -47,6 +47,7 @@ static void on_further_stop(int number)
 static int open_signals(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no more is an error of writing */
     sigset_t handled;
     sigemptyset(&handled);
     sigaddset(&handled, SIGTERM);
@@ -120,10 +121,8 @@ static int run(struct settings *settings)
     sigaddset(&stops, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &stops, NULL);
     log_write(LOG_INFO, "stopping");
-    if (!exporter_stop(exporter, STOP_TIMEOUT)) {
-        log_write(LOG_WARN, "requests in flight were cut off after %d s", STOP_TIMEOUT / 1000);
+    if (!exporter_stop(exporter, STOP_TIMEOUT))
         _exit(EXIT_SUCCESS);
-    }
     log_write(LOG_INFO, "stopped");
     exporter_close(exporter);
     close(signals);

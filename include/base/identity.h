@@ -62,10 +62,14 @@ enum identity_result identity_build(struct identity *identity, struct slice name
                                     const struct label *labels, size_t count);
 
 /* Build the identity of namespace_name with labels that were written out before (identity_labels() of another one), as
- * identity_build() does from the labels themselves.  labels: at most IDENTITY_TEXT_MAX - IDENTITY_NAME_MAX bytes, and no
- * part of identity. */
+ * identity_build() does from the labels themselves.  labels: at most IDENTITY_TEXT_MAX - IDENTITY_NAME_MAX bytes, and
+ * no part of identity. */
 enum identity_result identity_rename(struct identity *identity, struct slice labels, struct slice namespace,
                                      struct slice name);
+
+/* The identity of a name and labels that were written out, as identity_name() and identity_labels() return them, by who
+ * may be wrong.  False if identity_build() would not write them so. */
+bool identity_read(struct identity *identity, struct slice name, struct slice labels);
 
 /* Is this a label name that a metric may not set because the label is ours: is it, made legal, the name given? */
 bool identity_label_becomes(struct slice label_name, struct slice legal_name);

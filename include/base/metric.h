@@ -38,6 +38,7 @@ struct metric {
     bool volume;                     /* says how much is logged: not what a message says */
     bool chosen;                     /* says how series count whose names an app chooses: it has no name itself */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
+    bool restored;                   /* a former start of the program had it: it stands for ours, see store/restore.h */
 };
 
 /* Did an app choose the name?  metric: of the sample or series, may be NULL. */

@@ -30,16 +30,18 @@ union value_word {
 };
 
 struct value {
-    int64_t time;  /* of the line that brought it, microseconds since 1970 */
-    uint64_t seen; /* when it arrived, milliseconds of the monotonic clock */
-    double number; /* the counter or gauge itself; a set's members; else the count of observations */
-    uint16_t type; /* enum value_type */
-    uint32_t size; /* members, buckets, quantiles or bins */
+    int64_t time;   /* of the line that brought it, microseconds since 1970 */
+    uint64_t seen;  /* when it arrived, milliseconds of the monotonic clock */
+    double number;  /* the counter or gauge itself; a set's members; else the count of observations */
+    uint16_t type;  /* enum value_type */
+    uint16_t added; /* 1: the last update was added to it (or was to be), it did not replace it */
+    uint32_t size;  /* members, buckets, quantiles or bins */
     /* set:       size members (64-bit hashes), ascending
      * histogram: the sum, size upper bounds ascending and finite, size counts (per bucket, not cumulative)
      * summary:   the sum, size quantiles, size values
      * sketch:    the sum, minimum, maximum, size keys ascending, size numbers
-     * external counter: what was last reported; if that falls, number goes on from what it has */
+     * external counter: what was last reported; if that falls, number goes on from what it has; infinite: what is
+     * reported next is what counting goes on from */
     union value_word words[];
 };
 
@@ -72,6 +74,13 @@ bool value_is_level(const struct value *value);
 /* Can a value be recorded?  What is counted elsewhere (VALUE_EXTERNAL_COUNTER) must not be negative, nor must what is
  * added to a counter, a histogram or a sketch; and all that is added must be finite. */
 bool value_is_fit(const struct value *value, bool incremental);
+
+/* Does a value that somebody else wrote hold what values do? */
+bool value_is_sound(const struct value *value);
+
+/* What an accumulated value starts with when all that was added to it is elsewhere.  False, with nothing changed, if it
+ * has no such start: what was reported was not added. */
+bool value_start_anew(struct value *value);
 
 /* A new value (malloc) that is update alone, if old is NULL, or both together: counters, gauges and histograms with the
  * same bounds are added, sets united, sketches merged, and an external counter grows by what was counted since, which

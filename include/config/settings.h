@@ -59,6 +59,8 @@ struct settings {
     uint64_t max_l2met_names;
     uint64_t max_apps;
     uint64_t max_new_apps; /* 0: no bound */
+    char *state_file; /* NULL: none */
+    uint64_t state_interval;
     bool only_listed_apps;
     bool leave_out_self_drain;
     enum cf_labels cf_labels;

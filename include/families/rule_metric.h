@@ -24,4 +24,11 @@ const struct metric *rule_metric_of(const struct rule_metric_key *key);
 /* These metrics live from now on, and all others that rules have made have ended.  One thread at a time. */
 void rule_metrics_keep(const struct metric *const *metrics, size_t count);
 
+/* The key's labels of a metric that rules have made; "" of any other.  Any thread. */
+const char *rule_metric_labels(const struct metric *metric);
+
+/* The metric that rules make now with the name, type, cells and bounds of this one, and these labels; NULL: none.  One
+ * thread at a time. */
+const struct metric *rule_metric_find(const struct metric *described, const char *labels);
+
 #endif

@@ -25,4 +25,8 @@ struct arrival_clock {
  * this returns never becomes less from call to call. */
 int64_t arrival_clock_read(struct arrival_clock *clock, int64_t wall, uint64_t now);
 
+/* What was returned last, to begin with at the next start of the program; 0: nothing was. */
+int64_t arrival_clock_last(struct arrival_clock *clock);
+void arrival_clock_go_on(struct arrival_clock *clock, int64_t last, uint64_t now);
+
 #endif

@@ -4,6 +4,7 @@
 #define BATCH_H
 
 #include "base/cf_labels.h"
+#include "base/state_format.h"
 #include "families/rules.h"
 #include "intake/cf_apps.h"
 #include "intake/origin.h"
@@ -25,6 +26,19 @@ struct intake;
 /* NULL if memory is short.  The store must outlive the intake. */
 struct intake *intake_create(struct store *store, const struct intake_settings *settings);
 void intake_free(struct intake *intake);
+
+/* From now on batch_process() does nothing, and says IN_PROGRESS.  False if a thread is still in it after so many
+ * milliseconds. */
+bool intake_stop(struct intake *intake, uint64_t timeout);
+
+/* From one start of the program to the next: which batches are known, whose GUIDs are whose, and the arrival clock.
+ * Append records to out, at the place *position (0 at first); false if there is none behind.  Any thread.
+ * with_contents: also batches that are known by what they hold, and the key of their ids, which nobody else should
+ * have. */
+bool intake_save(struct intake *intake, uint64_t now, bool with_contents, size_t *position, struct buffer *out);
+
+/* Take such a record in, saved so many milliseconds ago; false if it is another's.  Before batches are processed. */
+bool intake_restore(struct intake *intake, unsigned char tag, struct state_fields *fields, uint64_t ago, uint64_t now);
 
 /* What became of a message. */
 struct batch_judgement {

@@ -60,6 +60,12 @@ void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf
  * thread; a short lock. */
 void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app);
 
+/* From one start of the program to the next: the parts of the app at *position (0 at first) or of the next one behind
+ * it, handed to save with the lock held; false if there is none.  And to remember an app of these parts. */
+bool cf_apps_save(struct cf_apps *apps, size_t *position,
+                  void (*save)(void *context, const struct slice parts[CF_APP_PARTS]), void *context);
+void cf_apps_restore(struct cf_apps *apps, const struct slice parts[CF_APP_PARTS]);
+
 /* The app is known by HOSTNAME alone, and its password is bound to an organization, maybe to a space: may HOSTNAME mean
  * these?  Then the app is of them, as it could not be of one whose name merely looks alike there:
  *

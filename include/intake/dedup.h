@@ -48,4 +48,25 @@ void dedup_taken(struct dedup *dedup, struct batch_id id, uint64_t now, double l
  * other one 0.  0 also if the batch is no longer known. */
 double dedup_raise_lost(struct dedup *dedup, struct batch_id id, double lost);
 
+/* ---- from one start of the program to the next ---- */
+
+/* A batch that was taken. */
+struct dedup_taken {
+    struct batch_id id;
+    uint64_t ago; /* milliseconds */
+    double lost;
+};
+
+/* Those that are known of the set at *set (0 at first), which goes on to the next one; returns how many. */
+enum { DEDUP_SET = 8 };
+size_t dedup_save(struct dedup *dedup, size_t *set, uint64_t now, struct dedup_taken taken[DEDUP_SET]);
+bool dedup_has_set(size_t set); /* false behind the last one */
+
+/* What ids of content are made with; and to make them as before. */
+uint64_t dedup_key(const struct dedup *dedup);
+void dedup_set_key(struct dedup *dedup, uint64_t key);
+
+/* Know a batch that was taken, unless that is too long ago. */
+void dedup_restore(struct dedup *dedup, const struct dedup_taken *taken, uint64_t now);
+
 #endif

@@ -70,6 +70,8 @@ struct maintenance_settings {
     size_t (*count_connections)(void *context);
     void (*describe)(void *context, struct store *store, unsigned slot, uint64_t now);
     void *context;
+    struct state_sources state;      /* what a state is made of */
+    const struct scrapers *scrapers; /* of PAGE_ALL, those that a former start knew; NULL: none */
 };
 
 struct maintenance;

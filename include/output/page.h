@@ -30,6 +30,7 @@
 #define PAGE_H
 
 #include "output/encoder.h"
+#include "output/state_page.h"
 #include "store/store.h"
 
 /* Which series a page is about.  Two requests for the same may share a page. */
@@ -40,6 +41,9 @@ enum page_kind {
     PAGE_APP,
     PAGE_REPORTED, /* what the apps print: the names that they choose, and the users' rules; nothing of the platform */
     PAGE_PROCESS,  /* what one process of them has */
+    /* No page to read, but what the next start of a program goes on from: see state_page.h. */
+    PAGE_STATE,       /* of another program */
+    PAGE_STATE_WHOLE, /* of this one */
 };
 
 /* A plain value: copy it.  What is not used is 0. */
@@ -63,7 +67,15 @@ struct page_terms {
     uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
     const struct encoder *encoder;
     struct page_selection selection;
+    /* For a state alone: */
+    const struct state_sources *sources;
+    const struct scrapers *scrapers; /* those of PAGE_ALL */
 };
+
+static inline bool page_is_state(const struct page_selection *selection)
+{
+    return selection->kind >= PAGE_STATE;
+}
 
 /* A page that is being written.  The maintenance thread alone; page_begin() and
  * page_write_piece() inside. */
@@ -76,7 +88,7 @@ struct page_writer *page_begin(const struct page_terms *terms);
  * piece->failed afterwards: then the page cannot be gone on with.  A piece ends with a line. */
 bool page_write_piece(struct page_writer *writer, struct buffer *piece, size_t size);
 
-/* A second one that goes on from the same place.  NULL if memory is short. */
+/* A second one that goes on from the same place.  NULL if memory is short, or it is a state. */
 struct page_writer *page_copy(const struct page_writer *writer);
 
 /* Bytes that it holds. */

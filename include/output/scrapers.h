@@ -42,4 +42,7 @@ void scrapers_note(struct scrapers *scrapers, uint64_t key, uint64_t now);
  * a page is sent slowly to one who becomes regular by it. */
 uint64_t scrapers_all_saw(const struct scrapers *scrapers, uint64_t now);
 
+/* Know those that another one knows. */
+void scrapers_restore(struct scrapers *scrapers, const struct scrapers *known);
+
 #endif

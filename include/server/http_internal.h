@@ -258,7 +258,7 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
 route_handler post_drain, get_metrics, get_health;
-route_handler get_app_page, get_target_page, get_self_page, get_discovery;
+route_handler get_app_page, get_target_page, get_self_page, get_discovery, get_state;
 
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""

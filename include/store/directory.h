@@ -65,6 +65,16 @@ bool directory_find(struct directory *directory, enum directory_key key, struct 
 bool directory_find_process(struct directory *directory, const struct directory_app *app, struct slice name,
                             uint64_t now, entity_id processes[STORE_SCOPE_MAX]);
 
+/* The GUIDs and routes of an app, the oldest first: to be learned again at the next start of the program.  Returns how
+ * many. */
+struct directory_text {
+    enum directory_key kind;
+    char text[DIRECTORY_HOST_MAX + 1];
+};
+enum { DIRECTORY_TEXTS_MAX = DIRECTORY_GUIDS_MAX + DIRECTORY_ROUTES_MAX };
+size_t directory_texts(struct directory *directory, const struct directory_app *app,
+                       struct directory_text texts[DIRECTORY_TEXTS_MAX]);
+
 /* One after the other: start with *position 0.  False at the end.  What comes or goes meanwhile may be missed. */
 bool directory_next_app(struct directory *directory, size_t *position, uint64_t now, struct directory_app *app);
 bool directory_next_process(struct directory *directory, const struct directory_app *app, size_t *position,

@@ -31,6 +31,9 @@ typedef uint32_t entity_id;
 /* No entity: what has none is never over for its sake. */
 #define ENTITY_NONE 0
 
+/* The bit of an id that means the position in the formation, see entities_position(). */
+#define ENTITY_POSITION (UINT32_C(1) << 31)
+
 /* The number of the slot of an app: 0 is NONE's; an app that comes after another one in its slot has the same. */
 static inline uint32_t entity_slot(entity_id app)
 {
@@ -165,5 +168,32 @@ long entities_add(struct entities *entities, entity_id app, enum entity_account 
 uint32_t entities_reserved(const struct entities *entities, entity_id app, enum entity_account account);
 uint32_t entities_exchange_reserved(struct entities *entities, entity_id app, enum entity_account account,
                                     uint32_t reserved);
+
+/* ---- from one start of the program to the next ---- */
+
+/* All that is known of an entity, but for its accounts, which its series make. */
+struct entity_state {
+    entity_id id;
+    entity_id app; /* of a process; of an app, NONE */
+    struct entity_app called;
+    struct label labels[FIXED_LABELS_MAX]; /* those of called, once it was saved */
+    bool was_on_page;
+    bool has_end;
+    uint64_t heard_ago;                     /* milliseconds */
+    int64_t leaves_in;                      /* likewise, if it has an end; below 0: it has left */
+    int64_t started, ended, reported_until; /* the rest as in entity.c, the last seven of processes */
+    uint32_t highest;
+    int64_t removed, instance_time;
+    uint64_t restart, instance, former;
+};
+
+/* Hand the entity at *position (0 at first) or the next one behind it to save, with its table locked: an app before its
+ * processes.  False if there is none.  Not those that are silent, nor those whose names are too long to be kept. */
+bool entities_save(struct entities *entities, size_t *position, uint64_t now,
+                   void (*save)(void *context, const struct entity_state *state), void *context);
+
+/* Make such an entity, or let the one that there is be so.  state->app is what this returned for it.  NONE if there is
+ * no slot.  Before other threads record, and after store_note_page() if there was one before. */
+entity_id entities_restore(struct entities *entities, const struct entity_state *state, uint64_t now);
 
 #endif

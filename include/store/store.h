@@ -206,7 +206,8 @@ struct store_series_view {
     uint64_t born;               /* milliseconds of the monotonic clock */
     bool starts_at_zero;         /* see store_note_page() */
     entity_id entity;
-    const struct metric *maker; /* whose samples were recorded last, of either kind; NULL: an app chose the name */
+    const struct metric *maker;  /* whose samples were recorded last, of either kind; NULL: an app chose the name */
+    const struct series *series; /* for store/restore.h */
 };
 
 /* A page that is to be scraped begins.  A series that is born later starts at zero, if it is one that is added to

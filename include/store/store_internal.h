@@ -63,7 +63,7 @@ struct series {
     struct series *next; /* among its metric's fresh ones; then, with SERIES_REMOVED, among its group's known ones */
     struct group *group;
     _Atomic(const struct metric *) metric; /* whose samples were recorded here last; NULL: an app's.  That of a counted
-                                              series never changes */
+                                              series changes once at most, if it was restored: see restore.h */
     union {
         _Atomic(struct value *) value; /* of a reported series; or &store_dead_value */
         _Atomic(double) *cells;        /* of a counted one: see cells.h */

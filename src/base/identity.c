@@ -209,3 +209,67 @@ enum identity_result identity_build(struct identity *identity, struct slice name
     identity->length = length;
     return IDENTITY_OK;
 }
+
+/* ---- reading ---- */
+
+static bool is_legal_name(struct slice name)
+{
+    if (name.length == 0 || name.length > IDENTITY_NAME_MAX || slice_is_digit(name.at[0]))
+        return false;
+    for (size_t i = 0; i < name.length; i++)
+        if (!is_in(name.at[i], LETTER | DIGIT | COLON))
+            return false;
+    return true;
+}
+
+/* Cut a value off, up to its closing quote; false if it has none, is empty, or has bytes that would be escaped. */
+static bool cut_value(struct slice *text)
+{
+    const char *begin = text->at;
+    while (text->length > 0 && text->at[0] != '"') {
+        bool is_escape = text->at[0] == '\\';
+        size_t take = is_escape ? 2 : text->at[0] == '\n' ? 0 : utf8_length(*text);
+        if (take == 0 || take > text->length ||
+            (is_escape && text->at[1] != '\\' && text->at[1] != '"' && text->at[1] != 'n'))
+            return false;
+        *text = slice_after(*text, take);
+    }
+    bool is_closed = text->length > 0 && text->at > begin;
+    if (is_closed)
+        *text = slice_after(*text, 1);
+    return is_closed;
+}
+
+/* Cut name="value" off, of a name behind the one before. */
+static bool cut_label(struct slice *text, struct slice *name)
+{
+    struct slice before = *name;
+    *name = (struct slice){text->at, slice_index(*text, '=')};
+    if (name->length == 0 || text->length - name->length < 2 || text->at[name->length + 1] != '"' ||
+        name->length > IDENTITY_LABEL_MAX + 16 || !is_legal_label(*name) ||
+        (before.length > 0 && compare_names(before, *name) >= 0))
+        return false;
+    *text = slice_after(*text, name->length + 2);
+    return cut_value(text);
+}
+
+bool identity_read(struct identity *identity, struct slice name, struct slice labels)
+{
+    struct slice rest = labels, label = {"", 0};
+    if (!is_legal_name(name) || name.length + labels.length > IDENTITY_TEXT_MAX)
+        return false;
+    for (unsigned count = 0; rest.length > 0; count++) {
+        if (count == IDENTITY_LABELS_MAX || (count > 0 && rest.at[0] != ','))
+            return false;
+        if (count > 0)
+            rest = slice_after(rest, 1);
+        if (!cut_label(&rest, &label))
+            return false;
+    }
+    memcpy(identity->text, name.at, name.length);
+    if (labels.length > 0)
+        memcpy(identity->text + name.length, labels.at, labels.length);
+    identity->name_length = name.length;
+    identity->length = name.length + labels.length;
+    return true;
+}

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* What the server, the C library, jemalloc and OpenSSL need once the sockets are open, on x86-64 and arm64.  The
  * end-to-end tests run with it. */
@@ -101,9 +104,45 @@ static int allow_some(scmp_filter_ctx filter)
     return result;
 }
 
-static int fill(scmp_filter_ctx filter)
+/* Files are written by the descriptor of their folder. */
+static int allow_writing(scmp_filter_ctx filter, int folder)
+{
+    const scmp_datum_t in = (scmp_datum_t)folder;
+    static const char *const of_files[] = {"fdatasync", "flock", "fsync", "pwrite64"};
+    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A0(SCMP_CMP_EQ, in));
+    if (result == 0)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(renameat), 2, SCMP_A0(SCMP_CMP_EQ, in),
+                                  SCMP_A2(SCMP_CMP_EQ, in));
+    if (result == 0)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(unlinkat), 1, SCMP_A0(SCMP_CMP_EQ, in));
+    for (size_t i = 0; i < sizeof of_files / sizeof of_files[0] && result == 0; i++)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(of_files[i]), 0);
+    return result;
+}
+
+/* A name may be that of a file elsewhere: only the kernel's own rules for files can tell.  An old kernel has none. */
+static void keep_within(int folder)
+{
+    const struct landlock_ruleset_attr rules = {
+        .handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                             LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+                             LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SOCK};
+    const struct landlock_path_beneath_attr within = {
+        .allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG,
+        .parent_fd = folder};
+    int set = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0);
+    if (set < 0)
+        return;
+    if (syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &within, 0) == 0)
+        syscall(SYS_landlock_restrict_self, set, 0);
+    close(set);
+}
+
+static int fill(scmp_filter_ctx filter, int writable)
 {
     int result = allow_some(filter);
+    if (result == 0 && writable >= 0)
+        result = allow_writing(filter, writable);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0] && result == 0; i++) {
         int call = seccomp_syscall_resolve_name(allowed[i]);
         if (call != __NR_SCMP_ERROR) /* else it is newer than this library, and than what calls it */
@@ -112,10 +151,12 @@ static int fill(scmp_filter_ctx filter)
     return result == 0 ? seccomp_load(filter) : result;
 }
 
-bool sandbox_enter(char error[ERROR_MAX])
+bool sandbox_enter(int writable, char error[ERROR_MAX])
 {
+    if (writable >= 0)
+        keep_within(writable);
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int result = filter == NULL ? -ENOMEM : fill(filter);
+    int result = filter == NULL ? -ENOMEM : fill(filter, writable);
     seccomp_release(filter);
     return result == 0 || error_set(error, "SANDBOX: the filter of system calls cannot be had: %s", strerror(-result));
 }

@@ -1,6 +1,7 @@
 #include "base/value.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,7 +218,7 @@ static struct value *add(const struct value *old, const struct value *update)
         double last = old->words[0].number, told = update->words[0].number;
         result = copy(update);
         if (result != NULL)
-            result->number = old->number + (told >= last ? told - last : told);
+            result->number = old->number + (told >= last ? told - last : isinf(last) ? 0 : told);
         return result;
     }
     case VALUE_SET:
@@ -256,5 +257,72 @@ struct value *value_merge(const struct value *old, const struct value *update, b
     }
     result->time = old != NULL && old->time > update->time ? old->time : update->time;
     result->seen = update->seen;
+    result->added = update->added;
     return result;
+}
+
+/* ---- from one start of the program to the next ---- */
+
+static bool are_finite(const union value_word *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_finite(words[i].number))
+            return false;
+    return true;
+}
+
+static bool is_ascending(const union value_word *words, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (!(words[i - 1].number < words[i].number))
+            return false;
+    return true;
+}
+
+static bool is_set(const struct value *value)
+{
+    for (size_t i = 1; i < value->size; i++)
+        if (value->words[i - 1].member >= value->words[i].member)
+            return false;
+    return value->number == value->size;
+}
+
+bool value_is_sound(const struct value *value)
+{
+    if (!is_finite(value->number) || value->type > VALUE_EXTERNAL_COUNTER || !is_within_bounds(value))
+        return false;
+    const union value_word *words = value->words;
+    switch ((enum value_type)value->type) {
+    case VALUE_SET:
+        return is_set(value);
+    case VALUE_HISTOGRAM:
+        return are_finite(words, 1 + 2 * (size_t)value->size) && is_ascending(words + 1, value->size);
+    case VALUE_SUMMARY:
+        return are_finite(words, 1 + 2 * (size_t)value->size);
+    case VALUE_SKETCH:
+        return are_finite(words, 3 + 2 * (size_t)value->size) && is_ascending(words + 3, value->size) &&
+               words[1].number <= words[2].number;
+    case VALUE_EXTERNAL_COUNTER:
+        return words[0].number >= 0;
+    default:
+        return value->size == 0;
+    }
+}
+
+bool value_start_anew(struct value *value)
+{
+    bool is_external = value->type == VALUE_EXTERNAL_COUNTER;
+    if ((!value->added && !is_external) || value->type == VALUE_SUMMARY || value_is_level(value))
+        return false;
+    value->number = 0;
+    if (is_external)
+        value->words[0].number = INFINITY;
+    else if (value->type == VALUE_HISTOGRAM) {
+        value->words[0].number = 0;
+        memset(value->words + 1 + value->size, 0, value->size * sizeof value->words[0]);
+    } else if (value->type == VALUE_SKETCH) {
+        value->size = 0;
+        memset(value->words, 0, 3 * sizeof value->words[0]);
+    }
+    return true;
 }

@@ -126,6 +126,10 @@ static const struct setting settings[] = {
      "which paths need one; /metrics stands for the other pages too. Heroku's drains have none, so /metrics alone "
      "suits "
      "them"},
+    {"STATE_FILE", TEXT, AT(state_file), NULL, 0, 0,
+     "a file, or a folder for it, that keeps what is known from one start to the next; see docker/RESTARTS.md"},
+    {"STATE_INTERVAL", DURATION, AT(state_interval), "30s", 100, SECONDS(3600),
+     "how often it is written, beside at each stop"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,

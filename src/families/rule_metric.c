@@ -137,3 +137,15 @@ void rule_metrics_keep(const struct metric *const *metrics, size_t count)
         __atomic_store_n(&descriptor->metric.ended, !descriptor->kept, __ATOMIC_RELAXED);
     }
 }
+
+const char *rule_metric_labels(const struct metric *metric)
+{
+    return metric->of_rule && !metric->restored ? ((const struct descriptor *)metric)->labels : "";
+}
+
+const struct metric *rule_metric_find(const struct metric *described, const char *labels)
+{
+    struct descriptor wanted = {.metric = *described, .labels = (char *)labels};
+    struct descriptor **found = described->name == NULL ? NULL : tfind(&wanted, &tree, compare);
+    return found == NULL || metric_has_ended(&(*found)->metric) ? NULL : &(*found)->metric;
+}

@@ -12,3 +12,19 @@ int64_t arrival_clock_read(struct arrival_clock *clock, int64_t wall, uint64_t n
     pthread_mutex_unlock(&clock->lock);
     return time;
 }
+
+int64_t arrival_clock_last(struct arrival_clock *clock)
+{
+    pthread_mutex_lock(&clock->lock);
+    int64_t time = clock->time;
+    pthread_mutex_unlock(&clock->lock);
+    return time;
+}
+
+void arrival_clock_go_on(struct arrival_clock *clock, int64_t last, uint64_t now)
+{
+    pthread_mutex_lock(&clock->lock);
+    clock->time = last;
+    clock->now = now;
+    pthread_mutex_unlock(&clock->lock);
+}

@@ -1,6 +1,8 @@
 #include "intake/batch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -16,6 +18,7 @@
 struct readers {
     void *states[FAMILY_COUNT];
     struct series_cache *series;
+    atomic_bool busy; /* with a batch */
 };
 
 struct intake {
@@ -29,6 +32,7 @@ struct intake {
     struct readers *readers; /* for each slot */
     struct arrival_clock clock;
     struct refusals refusals;
+    atomic_bool stopped;
 };
 
 static bool open_readers(struct readers *readers)
@@ -585,7 +589,7 @@ static enum batch_result process_duplicate(struct intake *intake, unsigned slot,
     return BATCH_DUPLICATE;
 }
 
-enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+static enum batch_result process(struct intake *intake, unsigned slot, const struct batch *batch)
 {
     struct batch_id id;
     double lost;
@@ -612,4 +616,139 @@ enum batch_result batch_process(struct intake *intake, unsigned slot, const stru
     enum batch_result result = process_new(intake, slot, batch, &lost);
     dedup_taken(dedup, id, batch->now, lost);
     return result;
+}
+
+enum batch_result batch_process(struct intake *intake, unsigned slot, const struct batch *batch)
+{
+    /* Either this is seen by intake_stop(), or that is seen here: both look after they have told. */
+    atomic_bool *busy = &intake->readers[slot].busy;
+    atomic_store(busy, true);
+    enum batch_result result = BATCH_IN_PROGRESS;
+    if (!atomic_load(&intake->stopped))
+        result = process(intake, slot, batch);
+    atomic_store_explicit(busy, false, memory_order_release);
+    return result;
+}
+
+bool intake_stop(struct intake *intake, uint64_t timeout)
+{
+    atomic_store(&intake->stopped, true);
+    for (unsigned i = 0; i < intake->settings.slots; i++)
+        for (; atomic_load(&intake->readers[i].busy); timeout--) {
+            if (timeout == 0)
+                return false;
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+    return true;
+}
+
+/* ---- from one start to the next ---- */
+
+/* Which of the two that know batches. */
+enum { BY_ID, BY_CONTENT };
+
+static struct dedup *dedup_of(const struct intake *intake, uint64_t which)
+{
+    return which == BY_ID ? intake->dedup : intake->contents;
+}
+
+/* The batches of a set, in one record; an empty set has none. */
+static void save_batches(struct dedup *dedup, unsigned which, uint64_t now, size_t *set, struct buffer *out)
+{
+    struct dedup_taken taken[DEDUP_SET];
+    size_t count = dedup_save(dedup, set, now, taken);
+    if (count == 0)
+        return;
+    size_t record = state_begin_record(out, STATE_BATCHES);
+    state_put_number(out, which);
+    state_put_number(out, count);
+    for (size_t i = 0; i < count; i++) {
+        state_put_number(out, taken[i].id.high);
+        state_put_number(out, taken[i].id.low);
+        state_put_number(out, taken[i].ago);
+        state_put_double(out, taken[i].lost);
+    }
+    state_end_record(out, record);
+}
+
+static void save_cf_app(void *context, const struct slice parts[CF_APP_PARTS])
+{
+    struct buffer *out = context;
+    size_t record = state_begin_record(out, STATE_CF_APP);
+    for (int part = 0; part < CF_APP_PARTS; part++)
+        state_put_text(out, parts[part]);
+    state_end_record(out, record);
+}
+
+static void save_number(struct buffer *out, enum state_tag tag, uint64_t number)
+{
+    size_t record = state_begin_record(out, (unsigned char)tag);
+    state_put_number(out, number);
+    state_end_record(out, record);
+}
+
+/* Positions: sets of the two that know batches, then apps. */
+bool intake_save(struct intake *intake, uint64_t now, bool with_contents, size_t *position, struct buffer *out)
+{
+    enum { PART = 1 << 20 };
+    size_t part = *position / PART, at = *position % PART;
+    if (part == 0 && at == 0) {
+        save_number(out, STATE_ARRIVAL, (uint64_t)arrival_clock_last(&intake->clock));
+        if (with_contents)
+            save_number(out, STATE_BATCH_KEY, dedup_key(intake->contents));
+    }
+    bool more = true;
+    if (part == BY_ID || (part == BY_CONTENT && with_contents)) {
+        save_batches(dedup_of(intake, part), (unsigned)part, now, &at, out);
+        more = dedup_has_set(at);
+    } else
+        more = part > BY_CONTENT && cf_apps_save(intake->cf_apps, &at, save_cf_app, out);
+    *position = more ? part * PART + at : (part + 1) * PART;
+    return more || part <= BY_CONTENT;
+}
+
+static void restore_batches(struct intake *intake, struct state_fields *fields, uint64_t ago, uint64_t now)
+{
+    struct dedup *dedup = dedup_of(intake, state_get_number(fields));
+    uint64_t count = state_get_number(fields);
+    for (uint64_t i = 0; i < count && fields->rest.length > 0; i++) {
+        struct dedup_taken taken;
+        taken.id.high = state_get_number(fields);
+        taken.id.low = state_get_number(fields);
+        taken.ago = state_get_number(fields);
+        taken.lost = state_get_double(fields);
+        if (!fields->failed && taken.ago <= UINT64_MAX - ago) {
+            taken.ago += ago;
+            dedup_restore(dedup, &taken, now);
+        }
+    }
+}
+
+static void restore_cf_app(struct intake *intake, struct state_fields *fields)
+{
+    struct slice parts[CF_APP_PARTS];
+    for (int part = 0; part < CF_APP_PARTS; part++)
+        parts[part] = state_get_text(fields);
+    if (!fields->failed)
+        cf_apps_restore(intake->cf_apps, parts);
+}
+
+bool intake_restore(struct intake *intake, unsigned char tag, struct state_fields *fields, uint64_t ago, uint64_t now)
+{
+    switch (tag) {
+    case STATE_BATCHES:
+        restore_batches(intake, fields, ago, now);
+        return true;
+    case STATE_BATCH_KEY:
+        dedup_set_key(intake->contents, state_get_number(fields));
+        return true;
+    case STATE_CF_APP:
+        restore_cf_app(intake, fields);
+        return true;
+    case STATE_ARRIVAL:
+        arrival_clock_go_on(&intake->clock, (int64_t)state_get_number(fields), now);
+        return true;
+    default:
+        return false;
+    }
 }

@@ -66,14 +66,18 @@ static bool add_names(struct cf_app *app, const struct slice names[3])
     return true;
 }
 
+static void add_id(struct cf_app *app, enum cf_app_part part, struct slice id)
+{
+    size_t at = CF_APP_MAX + (size_t)(part - CF_ORGANIZATION_ID) * CF_GUID_MAX;
+    add_part(app, part, id, &at, at + CF_GUID_MAX);
+}
+
 static void add_ids(struct cf_app *app, const struct cf_message *message)
 {
     const struct slice ids[] = {message->organization_id, message->space_id, message->app_id};
     for (size_t i = 0; i < 3; i++) {
         char text[CF_GUID_MAX];
-        size_t at = CF_APP_MAX + i * CF_GUID_MAX;
-        add_part(app, (enum cf_app_part)(CF_ORGANIZATION_ID + i), structured_data_unescape(ids[i], text, sizeof text),
-                 &at, at + CF_GUID_MAX);
+        add_id(app, (enum cf_app_part)(CF_ORGANIZATION_ID + i), structured_data_unescape(ids[i], text, sizeof text));
     }
 }
 
@@ -162,6 +166,33 @@ void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app)
         (*known)->is_news = false;
     }
     pthread_mutex_unlock(&apps->lock);
+}
+
+bool cf_apps_save(struct cf_apps *apps, size_t *position,
+                  void (*save)(void *context, const struct slice parts[CF_APP_PARTS]), void *context)
+{
+    bool found = false;
+    pthread_mutex_lock(&apps->lock);
+    for (; !found && *position < CF_APPS_MAX; ++*position) {
+        const struct cf_app *app = apps->sets[*position / WAYS].apps[*position % WAYS];
+        struct slice parts[CF_APP_PARTS];
+        for (int part = 0; app != NULL && part < CF_APP_PARTS; part++)
+            parts[part] = cf_app_part(app, (enum cf_app_part)part);
+        found = app != NULL;
+        if (found)
+            save(context, parts);
+    }
+    pthread_mutex_unlock(&apps->lock);
+    return found;
+}
+
+void cf_apps_restore(struct cf_apps *apps, const struct slice parts[CF_APP_PARTS])
+{
+    struct cf_app app = {.is_tagged = true, .is_news = true};
+    for (int part = CF_ORGANIZATION_ID; part < CF_APP_PARTS; part++)
+        add_id(&app, (enum cf_app_part)part, parts[part]);
+    if (add_names(&app, parts))
+        cf_apps_learn(apps, &app);
 }
 
 static bool recall(struct cf_apps *apps, struct slice guid, struct slice hostname, struct cf_app *app)

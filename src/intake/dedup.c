@@ -8,7 +8,7 @@
 
 enum {
     SETS = 4096,
-    WAYS = 8,
+    WAYS = DEDUP_SET,
     LOCKS = 64,
 };
 
@@ -135,4 +135,43 @@ double dedup_raise_lost(struct dedup *dedup, struct batch_id id, double lost)
     }
     pthread_mutex_unlock(lock);
     return growth;
+}
+
+/* ---- from one start to the next ---- */
+
+bool dedup_has_set(size_t set)
+{
+    return set < SETS;
+}
+
+size_t dedup_save(struct dedup *dedup, size_t *set, uint64_t now, struct dedup_taken taken[DEDUP_SET])
+{
+    size_t count = 0;
+    pthread_mutex_t *lock = &dedup->locks[*set % LOCKS];
+    pthread_mutex_lock(lock);
+    for (int i = 0; i < WAYS; i++) {
+        const struct entry *entry = &dedup->sets[*set][i];
+        if (entry->state == CLAIM_TAKEN && entry->time + dedup->lifetime > now)
+            taken[count++] = (struct dedup_taken){entry->id, now > entry->time ? now - entry->time : 0, entry->lost};
+    }
+    pthread_mutex_unlock(lock);
+    ++*set;
+    return count;
+}
+
+uint64_t dedup_key(const struct dedup *dedup)
+{
+    return dedup->secret;
+}
+
+void dedup_set_key(struct dedup *dedup, uint64_t key)
+{
+    dedup->secret = key;
+}
+
+void dedup_restore(struct dedup *dedup, const struct dedup_taken *taken, uint64_t now)
+{
+    /* Before the machine has started there is no time: such a batch is known as long as one of that moment. */
+    if (taken->ago < dedup->lifetime)
+        dedup_taken(dedup, taken->id, taken->ago < now ? now - taken->ago : 1, taken->lost);
 }

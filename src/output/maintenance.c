@@ -144,17 +144,22 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     page->selection = request->selection;
     page->gzip = request->gzip;
     page->now = clock_monotonic();
-    store_note_page(store);
+    bool is_state = page_is_state(&page->selection);
+    struct page_selection seen = is_state ? (struct page_selection){.kind = PAGE_ALL} : page->selection;
+    if (!is_state)
+        store_note_page(store);
     store_enter(store, slot);
     if (shows_ourselves(page))
         record_gauges(maintenance, page->now);
-    struct page_writer *writer = page_begin(
-        &(struct page_terms){.store = store,
-                             .slot = slot,
-                             .now = page->now,
-                             .all_saw = audiences_all_saw(&maintenance->audiences, &page->selection, page->now),
-                             .encoder = &text_encoder,
-                             .selection = page->selection});
+    struct page_writer *writer =
+        page_begin(&(struct page_terms){.store = store,
+                                        .slot = slot,
+                                        .now = page->now,
+                                        .all_saw = audiences_all_saw(&maintenance->audiences, &seen, page->now),
+                                        .encoder = &text_encoder,
+                                        .selection = page->selection,
+                                        .sources = &maintenance->settings.state,
+                                        .scrapers = &maintenance->audiences.all.scrapers});
     store_leave(store, slot);
     bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
     page->micros = clock_monotonic_micros() - start;
@@ -350,7 +355,7 @@ static void end_request(struct maintenance *maintenance, struct page_request *re
 {
     struct page *page = request->page;
     if (page != NULL) {
-        if (request->complete)
+        if (request->complete && !page_is_state(&page->selection))
             audiences_note(&maintenance->audiences, &page->selection, request->scraper, page->now);
         take_off(&page->readers, request);
         drop_taken(page);
@@ -546,6 +551,8 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
         return NULL;
     maintenance->settings = *settings;
     audiences_start(&maintenance->audiences, settings->scrape_interval);
+    if (settings->scrapers != NULL)
+        scrapers_restore(&maintenance->audiences.all.scrapers, settings->scrapers);
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;

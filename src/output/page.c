@@ -38,6 +38,7 @@ struct listed {
 
 struct page_writer {
     struct page_terms terms;
+    struct state_page *state; /* NULL: it is a page */
     const struct encoder *encoder;
     uint64_t seed;
     struct encoding encoding;
@@ -238,6 +239,8 @@ static bool is_selected(const struct page_writer *writer, const struct store_ser
     switch (selection->kind) {
     case PAGE_ALL:
     case PAGE_APP:
+    case PAGE_STATE:
+    case PAGE_STATE_WHOLE:
         return true;
     case PAGE_SELF:
         return view->maker != NULL && view->maker->self;
@@ -441,7 +444,7 @@ static void release_metrics(struct page_writer *writer)
 static size_t find_metrics(const struct page_writer *writer, struct store_metric_view *views, size_t capacity)
 {
     const struct page_selection *selection = &writer->terms.selection;
-    if (selection->kind == PAGE_ALL)
+    if (selection->kind == PAGE_ALL || page_is_state(selection))
         return store_metrics(writer->terms.store, views, capacity);
     return store_metrics_of(writer->terms.store, &selection->scope, views, capacity);
 }
@@ -498,6 +501,27 @@ bool page_selection_equals(const struct page_selection *a, const struct page_sel
     return true;
 }
 
+static const struct store_metric_view *metric_at(const void *metrics, size_t number)
+{
+    return &((const struct listed *)metrics)[number].view;
+}
+
+static bool begin_state(struct page_writer *writer)
+{
+    const struct page_terms *terms = &writer->terms;
+    writer->state = state_page_begin(&(struct state_terms){.sources = terms->sources,
+                                                           .store = terms->store,
+                                                           .slot = terms->slot,
+                                                           .now = terms->now,
+                                                           .all_saw = terms->all_saw,
+                                                           .scrapers = *terms->scrapers,
+                                                           .is_whole = terms->selection.kind == PAGE_STATE_WHOLE,
+                                                           .metric_at = metric_at,
+                                                           .metrics = writer->metrics,
+                                                           .metric_count = writer->metric_count});
+    return writer->state != NULL;
+}
+
 struct page_writer *page_begin(const struct page_terms *terms)
 {
     struct page_writer *writer = calloc(1, sizeof *writer);
@@ -510,7 +534,8 @@ struct page_writer *page_begin(const struct page_terms *terms)
     writer->sibling = COUNT(suffixes); /* of no metric: all is behind it */
     writer->encoding.memory = calloc(1, terms->encoder->memory);
     bool random = getrandom(&writer->seed, sizeof writer->seed, 0) == sizeof writer->seed;
-    if (random && writer->encoding.memory != NULL && list_metrics(writer))
+    if (random && writer->encoding.memory != NULL && list_metrics(writer) &&
+        (!page_is_state(&terms->selection) || begin_state(writer)))
         return writer;
     page_end(writer);
     return NULL;
@@ -518,7 +543,7 @@ struct page_writer *page_begin(const struct page_terms *terms)
 
 struct page_writer *page_copy(const struct page_writer *from)
 {
-    struct page_writer *writer = malloc(sizeof *writer);
+    struct page_writer *writer = from->state == NULL ? malloc(sizeof *writer) : NULL;
     if (writer == NULL)
         return NULL;
     *writer = *from;
@@ -556,6 +581,7 @@ void page_end(struct page_writer *writer)
     if (writer == NULL)
         return;
     end_walk(writer);
+    state_page_end(writer->state);
     release_metrics(writer);
     free(writer->composites.hashes);
     free(writer->encoding.memory);
@@ -575,6 +601,8 @@ struct page_result page_result(const struct page_writer *writer)
 
 bool page_write_piece(struct page_writer *writer, struct buffer *piece, size_t size)
 {
+    if (writer->state != NULL)
+        return state_page_write(writer->state, piece, size);
     writer->encoding.page = piece;
     writer->size = size;
     while (!piece->failed) {

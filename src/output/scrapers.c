@@ -31,3 +31,9 @@ uint64_t scrapers_all_saw(const struct scrapers *scrapers, uint64_t now)
     }
     return seen;
 }
+
+void scrapers_restore(struct scrapers *scrapers, const struct scrapers *known)
+{
+    for (unsigned i = 0; i < SCRAPERS_MAX; i++)
+        scrapers->all[i] = known->all[i];
+}

@@ -139,8 +139,9 @@ static void start_response(struct scrape_hold *hold)
     request->res.reason = "OK";
     if (piece->last)
         request->res.content_length = piece->text.length;
-    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, text_encoder.content_type,
-                   strlen(text_encoder.content_type));
+    const char *type =
+        page_is_state(&hold->scrape->page_request.selection) ? "application/octet-stream" : text_encoder.content_type;
+    h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, type, strlen(type));
     h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_VARY, NULL, H2O_STRLIT("Accept-Encoding"));
     if (hold->scrape->page_request.gzip)
         h2o_add_header(&request->pool, &request->res.headers, H2O_TOKEN_CONTENT_ENCODING, NULL, H2O_STRLIT("gzip"));
@@ -261,14 +262,22 @@ void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *
     }
 }
 
+/* The user of a request; empty for a token.  The memory is credentials'. */
+static struct slice user_of(h2o_req_t *request, struct auth_credentials *credentials)
+{
+    struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
+    credentials->count = 0;
+    return auth_read(credentials, authorization) ? auth_user(credentials->pairs[0]) : (struct slice){"", 0};
+}
+
 /* Who scrapes: the same user, program and address are the same scraper.  The address is the client's, not a proxy's.
- * HEAD shows nothing to anybody. */
+ * HEAD shows nothing to anybody.  Nothing of a password is in it, as it may be kept in a file. */
 static uint64_t hash_scraper(h2o_req_t *request)
 {
     if (request_is(request, "HEAD"))
         return 0;
-    struct slice parts[] = {request_header(request, H2O_TOKEN_AUTHORIZATION),
-                            request_header(request, H2O_TOKEN_USER_AGENT),
+    struct auth_credentials credentials;
+    struct slice parts[] = {user_of(request, &credentials), request_header(request, H2O_TOKEN_USER_AGENT),
                             request_header(request, H2O_TOKEN_X_FORWARDED_FOR)};
     struct sockaddr_storage peer;
     char host[NI_MAXHOST];
@@ -280,6 +289,8 @@ static uint64_t hash_scraper(h2o_req_t *request)
     uint64_t hash = 0;
     for (size_t i = 0; i < COUNT(parts); i++)
         hash = XXH3_64bits_withSeed(parts[i].at, parts[i].length, hash);
+    if (credentials.count > 0)
+        auth_forget(&credentials);
     return hash != 0 ? hash : 1;
 }
 
@@ -306,6 +317,13 @@ void get_self_page(h2o_req_t *request, struct slice query)
     (void)query;
     if (authorize(request, "self"))
         get_metrics_respond(request, "self", &(struct page_selection){.kind = PAGE_SELF});
+}
+
+void get_state(h2o_req_t *request, struct slice query)
+{
+    (void)query;
+    if (authorize(request, "state"))
+        get_metrics_respond(request, "state", &(struct page_selection){.kind = PAGE_STATE});
 }
 
 void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection)

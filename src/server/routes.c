@@ -63,6 +63,7 @@ static const struct route {
     {"/promregatorMetrics", "self", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit,
      get_self_page},
     {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_discovery},
+    {"/state", "state", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_state},
     {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
 };
 

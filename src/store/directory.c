@@ -572,3 +572,20 @@ bool directory_next_process(struct directory *directory, const struct directory_
     pthread_mutex_unlock(&directory->lock);
     return found;
 }
+
+size_t directory_texts(struct directory *directory, const struct directory_app *app,
+                       struct directory_text texts[DIRECTORY_TEXTS_MAX])
+{
+    size_t count = 0;
+    pthread_mutex_lock(&directory->lock);
+    const struct app_entry *entry = entry_of(directory, app);
+    for (const struct key *key = entry == NULL ? NULL : entry->keys; key != NULL && count < DIRECTORY_TEXTS_MAX;
+         key = key->next_of_app, count++) {
+        memmove(texts + 1, texts, count * sizeof texts[0]); /* the list has the newest first */
+        texts[0].kind = (enum directory_key)key->kind;
+        memcpy(texts[0].text, key->text, key->length);
+        texts[0].text[key->length] = '\0';
+    }
+    pthread_mutex_unlock(&directory->lock);
+    return count;
+}

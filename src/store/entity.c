@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "base/process.h"
+#include "store/entity_name.h"
 #include "store/mapping.h"
 
 enum {
@@ -46,9 +47,6 @@ enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
 
 /* Ids and keys: the generation in the low byte. */
 #define GENERATION_MASK UINT64_C(0xFF)
-
-/* The bit of an id that means the position in the formation, see entities_position(). */
-#define POSITION_BIT (UINT32_C(1) << 31)
 
 struct entity {
     _Alignas(64) atomic_uint_least64_t key; /* hash of the name, with the generation in its low byte; 0: free */
@@ -100,8 +98,9 @@ struct table {
 
 struct entities {
     struct entities_settings settings;
-    uint64_t seed;      /* so that nobody can choose names that share a bucket */
-    struct entity *all; /* the apps, then the processes */
+    uint64_t seed;              /* so that nobody can choose names that share a bucket */
+    struct entity *all;         /* the apps, then the processes */
+    struct entity_name **names; /* of each, NULL: it has none; guarded by the lock of its table */
     struct table apps;
     struct table processes;
     /* Of the apps, guarded by their lock: */
@@ -138,9 +137,9 @@ static void free_table(struct table *table)
     pthread_mutex_destroy(&table->lock);
 }
 
-static size_t all_bytes(const struct entities *entities)
+static size_t all_slots(const struct entities *entities)
 {
-    return ((size_t)entities->apps.capacity + entities->processes.capacity) * sizeof(struct entity);
+    return (size_t)entities->apps.capacity + entities->processes.capacity;
 }
 
 struct entities *entities_create(const struct entities_settings *settings)
@@ -159,8 +158,9 @@ struct entities *entities_create(const struct entities_settings *settings)
     processes = processes < PROCESSES_MIN ? PROCESSES_MIN : processes;
     bool has_tables = create_table(&entities->apps, apps);
     has_tables &= create_table(&entities->processes, processes);
-    entities->all = map_zeroes(all_bytes(entities));
-    if (!has_tables || entities->all == NULL ||
+    entities->all = map_zeroes(all_slots(entities) * sizeof entities->all[0]);
+    entities->names = map_zeroes(all_slots(entities) * sizeof entities->names[0]);
+    if (!has_tables || entities->all == NULL || entities->names == NULL ||
         getrandom(&entities->seed, sizeof entities->seed, 0) != sizeof entities->seed) {
         entities_free(entities);
         return NULL;
@@ -170,11 +170,22 @@ struct entities *entities_create(const struct entities_settings *settings)
     return entities;
 }
 
+static void free_names(struct entity_name **names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        free(names[i]);
+}
+
 void entities_free(struct entities *entities)
 {
     if (entities == NULL)
         return;
-    unmap(entities->all, all_bytes(entities));
+    if (entities->names != NULL) {
+        free_names(entities->names, entities->apps.used);
+        free_names(entities->names + entities->apps.capacity, entities->processes.used);
+    }
+    unmap(entities->names, all_slots(entities) * sizeof entities->names[0]);
+    unmap(entities->all, all_slots(entities) * sizeof entities->all[0]);
     free_table(&entities->apps);
     free_table(&entities->processes);
     free(entities);
@@ -192,7 +203,7 @@ static entity_id id_of(const struct entities *entities, const struct entity *ent
 
 static struct entity *slot_of(const struct entities *entities, entity_id id)
 {
-    return &entities->all[((id & ~POSITION_BIT) >> 8) - 1];
+    return &entities->all[((id & ~ENTITY_POSITION) >> 8) - 1];
 }
 
 static bool is_app(const struct entities *entities, const struct entity *entity)
@@ -230,8 +241,11 @@ static bool is_forgotten(const struct entities *entities, const struct entity *e
 {
     if (is_configured(entities, entity))
         return false;
-    uint64_t heard = LOAD(entity->heard);
-    uint64_t quiet = heard < now ? now - heard : 0;
+    /* Since before the machine has started, if a former start of the program heard of it: so in the circle of 64 bits.
+     */
+    uint64_t quiet = now - LOAD(entity->heard);
+    if (quiet > INT64_MAX)
+        quiet = 0;
     bool ended = has_ended(entity) && LOAD(entity->leaves) != 0;
     return quiet > silence_of(entities, entity) + REUSE_MARGIN ||
            (ended && quiet > entities->settings.grace + REUSE_MARGIN && LOAD(entity->leaves) + REUSE_MARGIN < now);
@@ -382,10 +396,15 @@ static bool has_slot(const struct table *table)
     return table->free != 0 || table->used < table->capacity;
 }
 
-/* Give a slot to the entity of this name.  There is one.  of: what it is of, an app of these labels, a process of this
- * app. */
+static struct entity_name **name_at(const struct entities *entities, const struct entity *entity)
+{
+    return &entities->names[entity - entities->all];
+}
+
+/* Give a slot to the entity of this name, which is called so.  There is one.  of: what it is of, an app of these
+ * labels, a process of this app. */
 static struct entity *take_slot(struct entities *entities, struct table *table, uint64_t name, uint64_t of,
-                                uint64_t now)
+                                const struct entity_app *called, uint64_t now)
 {
     bool is_new = table->free == 0;
     struct entity *entity = &table->first[is_new ? table->used++ : table->free - 1];
@@ -394,6 +413,8 @@ static struct entity *take_slot(struct entities *entities, struct table *table, 
         table->free = LOAD(entity->next);
     STORE(entity->key, generation); /* the former entity's ids are over */
     reset(entity, now);
+    free(*name_at(entities, entity));
+    *name_at(entities, entity) = entity_name_create(called->name, called->labels, called->label_count);
     if (table == &entities->processes) {
         reset_process(entity);
         STORE(entity->app, (entity_id)of);
@@ -461,13 +482,14 @@ static bool may_begin(struct entities *entities, uint64_t now)
     return true;
 }
 
-static entity_id add_app(struct entities *entities, uint64_t name, uint64_t labels, uint64_t now)
+static entity_id add_app(struct entities *entities, uint64_t name, uint64_t labels, const struct entity_app *called,
+                         uint64_t now)
 {
     struct table *apps = &entities->apps;
     pthread_mutex_lock(&apps->lock);
     entity_id id = find_locked(entities, apps, name, now);
     if (id == ENTITY_NONE && may_begin(entities, now)) {
-        struct entity *entity = take_slot(entities, apps, name, labels, now);
+        struct entity *entity = take_slot(entities, apps, name, labels, called, now);
         atomic_fetch_add_explicit(&entities->others, 1, memory_order_relaxed);
         id = id_of_slot(entities, entity);
     }
@@ -488,7 +510,7 @@ entity_id entities_app(struct entities *entities, struct slice app, const struct
     bool is_there;
     entity_id id = find_quickly(entities, &entities->apps, name, now, &is_there);
     if (id == ENTITY_NONE && (is_there || now >= LOAD(entities->apps.full_until)))
-        id = add_app(entities, name, labels_hash, now);
+        id = add_app(entities, name, labels_hash, &(struct entity_app){app, labels, label_count}, now);
     return id;
 }
 
@@ -509,7 +531,8 @@ static bool configure(struct entities *entities, const struct entity_app *app, s
     if (entity == NULL) {
         if (!has_slot(apps))
             return false;
-        entity = take_slot(entities, apps, name, labels, 0); /* nobody has heard of it */
+        const struct entity_app called = {app->name, app->labels, label_count};
+        entity = take_slot(entities, apps, name, labels, &called, 0); /* nobody has heard of it */
     } else if (LOAD(entity->configured) == 0)
         atomic_fetch_sub_explicit(&entities->others, 1, memory_order_relaxed);
     STORE(entity->configured, entities->configuration);
@@ -616,7 +639,8 @@ static bool make_room(struct entities *entities, struct entity *app, entity_id a
     return has_slot(processes);
 }
 
-static entity_id add_process(struct entities *entities, entity_id app_id, uint64_t name, uint64_t now)
+static entity_id add_process(struct entities *entities, entity_id app_id, uint64_t name, struct slice called,
+                             uint64_t now)
 {
     struct table *processes = &entities->processes;
     struct entity *app = entity_of(entities, app_id);
@@ -625,7 +649,8 @@ static entity_id add_process(struct entities *entities, entity_id app_id, uint64
     pthread_mutex_lock(&processes->lock);
     entity_id id = find_locked(entities, processes, name, now);
     if (id == ENTITY_NONE && make_room(entities, app, app_id, now)) {
-        struct entity *entity = take_slot(entities, processes, name, app_id, now);
+        struct entity *entity =
+            take_slot(entities, processes, name, app_id, &(struct entity_app){called, NULL, 0}, now);
         atomic_fetch_add_explicit(&app->processes, 1, memory_order_relaxed);
         id = id_of_slot(entities, entity);
     }
@@ -646,7 +671,7 @@ entity_id entities_process(struct entities *entities, entity_id app, struct slic
     bool is_there;
     entity_id id = find_quickly(entities, &entities->processes, name, now, &is_there);
     if (id == ENTITY_NONE && (is_there || !was_full(entities, app, now)))
-        id = add_process(entities, app, name, now);
+        id = add_process(entities, app, name, process, now);
     if (id == ENTITY_NONE)
         return app;
     struct process parts;
@@ -674,12 +699,12 @@ bool entities_was_on_page(const struct entities *entities, entity_id id)
 
 entity_id entities_position(const struct entities *entities, entity_id id)
 {
-    return id == ENTITY_NONE || is_app(entities, slot_of(entities, id)) ? id : id | POSITION_BIT;
+    return id == ENTITY_NONE || is_app(entities, slot_of(entities, id)) ? id : id | ENTITY_POSITION;
 }
 
 bool entity_is_of(entity_id id, entity_id process)
 {
-    return (id & ~POSITION_BIT) == process;
+    return (id & ~ENTITY_POSITION) == process;
 }
 
 /* ---- process events ---- */
@@ -787,7 +812,8 @@ enum process_instance entities_instance(struct entities *entities, entity_id pro
     struct entity *entity = process_of(entities, process);
     if (entity == NULL)
         return INSTANCE_SAME;
-    uint64_t hash = hash_text(entities, instance) | 1;
+    /* Without our seed: it is compared within the process alone, also with what a former start has noted. */
+    uint64_t hash = XXH3_64bits(instance.at, instance.length) | 1;
     uint64_t before = atomic_load_explicit(&entity->instance, memory_order_acquire);
     int64_t last = LOAD(entity->instance_time);
     if (before != hash && LOAD(entity->former) == hash && time <= last + INSTANCE_SILENCE)
@@ -913,8 +939,8 @@ bool entities_is_over_after(const struct entities *entities, entity_id id, int64
     if (id == ENTITY_NONE)
         return false;
     const struct entity *entity = entity_of(entities, id);
-    if ((id & POSITION_BIT) != 0 ? is_position_over(entities, entity, now, more)
-                                 : is_over(entities, entity, time, now, more))
+    if ((id & ENTITY_POSITION) != 0 ? is_position_over(entities, entity, now, more)
+                                    : is_over(entities, entity, time, now, more))
         return true;
     return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now, more);
 }
@@ -922,7 +948,7 @@ bool entities_is_over_after(const struct entities *entities, entity_id id, int64
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)
 {
     const struct entity *entity = process_of(entities, id);
-    if (entity == NULL || (id & POSITION_BIT) != 0)
+    if (entity == NULL || (id & ENTITY_POSITION) != 0)
         return false;
     int64_t until = LOAD(entity->reported_until);
     return earlier <= until && until < later;
@@ -949,4 +975,112 @@ uint32_t entities_exchange_reserved(struct entities *entities, entity_id app, en
     if (entity == NULL)
         return reserved;
     return atomic_exchange_explicit(&entity->reserved[account], reserved, memory_order_relaxed);
+}
+
+/* ---- from one start to the next ---- */
+
+static void describe_process(const struct entity *entity, struct entity_state *state)
+{
+    state->app = LOAD(entity->app);
+    state->highest = LOAD(entity->highest);
+    state->removed = LOAD(entity->removed);
+    state->restart = LOAD(entity->restart);
+    state->instance = LOAD(entity->instance);
+    state->former = LOAD(entity->former);
+    state->instance_time = LOAD(entity->instance_time);
+}
+
+static void describe(const struct entities *entities, const struct entity *entity, const struct entity_name *name,
+                     uint64_t now, struct entity_state *state)
+{
+    *state = (struct entity_state){.id = id_of_slot(entities, entity),
+                                   .heard_ago = now - LOAD(entity->heard),
+                                   .was_on_page = LOAD(entity->first_page) <= LOAD(entities->pages),
+                                   .has_end = LOAD(entity->leaves) != 0,
+                                   .leaves_in = (int64_t)(LOAD(entity->leaves) - now),
+                                   .started = LOAD(entity->started),
+                                   .ended = LOAD(entity->ended),
+                                   .reported_until = LOAD(entity->reported_until)};
+    state->called.label_count = entity_name_read(name, &state->called.name, state->labels);
+    state->called.labels = state->labels;
+    if (!is_app(entities, entity))
+        describe_process(entity, state);
+}
+
+bool entities_save(struct entities *entities, size_t *position, uint64_t now,
+                   void (*save)(void *context, const struct entity_state *state), void *context)
+{
+    struct entity_state state;
+    bool found = false;
+    while (!found && *position < all_slots(entities)) {
+        struct entity *entity = &entities->all[*position];
+        struct table *table = is_app(entities, entity) ? &entities->apps : &entities->processes;
+        pthread_mutex_lock(&table->lock);
+        bool is_used = (uint32_t)(entity - table->first) < table->used;
+        const struct entity_name *name = is_used ? *name_at(entities, entity) : NULL;
+        found = name != NULL && LOAD(entity->key) > GENERATION_MASK && !is_silent(entities, entity, now);
+        if (found) {
+            describe(entities, entity, name, now, &state);
+            save(context, &state);
+        }
+        pthread_mutex_unlock(&table->lock);
+        /* Behind those that were ever used there are no more in the table. */
+        *position = is_used ? *position + 1 : (size_t)(table->first - entities->all) + table->capacity;
+    }
+    return found;
+}
+
+static void restore_process(struct entity *entity, const struct entity_state *state)
+{
+    STORE(entity->highest, state->highest);
+    STORE(entity->removed, state->removed);
+    STORE(entity->restart, state->restart);
+    STORE(entity->instance, state->instance);
+    STORE(entity->former, state->former);
+    STORE(entity->instance_time, state->instance_time);
+}
+
+static void restore(struct entities *entities, struct entity *entity, const struct entity_state *state, uint64_t now)
+{
+    uint64_t heard = now - state->heard_ago, leaves = now + (uint64_t)state->leaves_in;
+    bool has_left = state->leaves_in < 0 || leaves == 0;
+    STORE(entity->heard, heard == 0 ? 1 : heard);
+    STORE(entity->leaves, !state->has_end ? 0 : has_left ? 1 : leaves);
+    STORE(entity->first_page, state->was_on_page ? 0 : LOAD(entities->pages) + 1);
+    STORE(entity->started, state->started);
+    STORE(entity->ended, state->ended);
+    STORE(entity->reported_until, state->reported_until);
+    if (!is_app(entities, entity))
+        restore_process(entity, state);
+}
+
+/* The slot of an app, found or given; NULL if there is none.  As add_app(), but whatever began in this minute. */
+static struct entity *restore_app(struct entities *entities, const struct entity_app *called)
+{
+    struct table *apps = &entities->apps;
+    uint64_t labels = entities_hash_labels(entities, called->labels, called->label_count), key;
+    uint64_t name = name_of_app(entities, called->name, labels);
+    struct entity *entity = walk(apps, name, UINT_MAX, &key);
+    if (entity != NULL || LOAD(entities->others) >= entities->settings.max_apps || !has_slot(apps))
+        return entity;
+    atomic_fetch_add_explicit(&entities->others, 1, memory_order_relaxed);
+    return take_slot(entities, apps, name, labels, called, 1);
+}
+
+entity_id entities_restore(struct entities *entities, const struct entity_state *state, uint64_t now)
+{
+    bool is_process = state->app != ENTITY_NONE;
+    entity_id id = ENTITY_NONE;
+    if (is_process)
+        id = add_process(entities, state->app, name_of(hash_process(entities, state->app, state->called.name)),
+                         state->called.name, now);
+    struct table *table = is_process ? &entities->processes : &entities->apps;
+    pthread_mutex_lock(&table->lock);
+    struct entity *entity = is_process ? process_of(entities, id) : restore_app(entities, &state->called);
+    if (entity != NULL) {
+        restore(entities, entity, state, now);
+        id = id_of_slot(entities, entity);
+    }
+    pthread_mutex_unlock(&table->lock);
+    return entity == NULL ? ENTITY_NONE : id;
 }

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "store/restore.h"
 #include "store/store_internal.h"
 
 /* ---- which series gives way: see PRECEDENCE ---- */
@@ -26,7 +27,10 @@ static void end_series(struct store *store, unsigned slot, struct series *series
  */
 static bool make_way(struct store *store, unsigned slot, struct series *series, const struct metric *metric)
 {
-    if (standing_of(metric) <= standing_of(series_metric(series)))
+    const struct metric *before = series_metric(series);
+    enum standing stands = standing_of(metric), stood = standing_of(before);
+    bool was_restored = before != NULL && before->restored; /* and ours is another one by now */
+    if (stands < stood || (stands == stood && !was_restored))
         return false;
     end_series(store, slot, series);
     return true;
@@ -60,11 +64,13 @@ static bool refresh(struct series *series, uint64_t now)
 
 /* May a sample of metric be counted in a series?  Two rules may give one metric other labels, and a label without a
  * value is none. */
-static bool counts_alike(const struct series *series, const struct metric *metric)
+static bool counts_alike(struct series *series, const struct metric *metric)
 {
     const struct metric *counted = series_metric(series);
     if (counted == metric)
         return series->counted;
+    if (counted != NULL && counted->restored)
+        return restored_becomes(series, metric);
     if (!series->counted || metric_has_ended(counted) || counted->self || metric->self || counted->chosen ||
         metric->chosen || counted->label != NULL || metric->label != NULL || counted->type != metric->type ||
         counted->cells != metric->cells)
@@ -189,8 +195,11 @@ static struct value *copy_plain(struct store *store, unsigned slot, const struct
 {
     struct value *copied = epoch_take_block(&store->epochs, slot);
     if (copied != NULL)
-        *copied =
-            (struct value){.time = value->time, .seen = value->seen, .number = value->number, .type = value->type};
+        *copied = (struct value){.time = value->time,
+                                 .seen = value->seen,
+                                 .number = value->number,
+                                 .type = value->type,
+                                 .added = value->added};
     return copied;
 }
 
@@ -336,6 +345,7 @@ bool store_report_again(struct store *store, unsigned slot, struct series *serie
         !epoch_reserve(&store->epochs, slot, 1))
         return false;
     update->seen = terms->now;
+    update->added = false;
     /* The short way of most samples: a number takes the place of a number. */
     struct value *old = atomic_load_explicit(&series->value, memory_order_acquire);
     if (old != &store_dead_value && old->type == update->type && !series_has_outlived(store, series, old, terms->now)) {
@@ -365,6 +375,7 @@ enum store_result store_report(struct store *store, unsigned slot, const struct 
     if ((incremental || update->type == VALUE_EXTERNAL_COUNTER) && !value_is_fit(update, incremental))
         return STORE_UNFIT;
     update->seen = terms->now;
+    update->added = incremental;
     struct report report = {update, metric, terms, incremental};
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);

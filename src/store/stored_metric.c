@@ -22,7 +22,7 @@ static void adopt_name(struct stored_metric *stored, const struct metric *metric
 {
     const struct metric *before = atomic_load_explicit(&stored->metric, memory_order_acquire);
     if (!metric_is_chosen(metric) && before != metric && !metric_has_ended(metric) &&
-        (metric_is_chosen(before) || metric_has_ended(before)))
+        (metric_is_chosen(before) || metric_has_ended(before) || before->restored))
         atomic_store_explicit(&stored->metric, metric, memory_order_release);
 }
 

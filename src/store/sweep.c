@@ -93,7 +93,8 @@ static struct store_series_view describe(const struct series *series)
                                       .born = series->born,
                                       .starts_at_zero = series->starts_at_zero,
                                       .entity = series->entity,
-                                      .maker = series_metric(series)};
+                                      .maker = series_metric(series),
+                                      .series = series};
 }
 
 bool store_look_up(const struct store *store, const struct identity *identity, struct store_series_view *view)

@@ -57,7 +57,7 @@ static int status_of(int (*act)(void))
     assert_true(child >= 0);
     if (child == 0) {
         privileges_hide_memory();
-        _exit(!privileges_drop(error) || !sandbox_enter(error) ? 2 : act());
+        _exit(!privileges_drop(error) || !sandbox_enter(-1, error) ? 2 : act());
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
