@@ -64,6 +64,7 @@ struct maintenance_settings {
     struct store *store;
     unsigned slot;            /* of the store; the maintenance thread's own */
     uint64_t scrape_interval; /* milliseconds; see scrapers.h */
+    struct slice external;    /* labels of all series, see encoder.h; must outlive the thread */
     uint64_t shortest_life;   /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */

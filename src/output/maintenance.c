@@ -154,6 +154,7 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
                              .now = page->now,
                              .all_saw = audiences_all_saw(&maintenance->audiences, &page->selection, page->now),
                              .encoder = &text_encoder,
+                             .external = maintenance->settings.external,
                              .selection = page->selection});
     store_leave(store, slot);
     bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
