@@ -127,12 +127,13 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next five, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next six, which change only at a reload */
     uint64_t access;              /* another number with other accounts */
     SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */
     struct auth_realm metrics_realm;
+    struct credential metrics_credentials[AUTH_SECRETS]; /* of the realm; noted with the lock held for reading */
     atomic_bool unhealthy;
     atomic_size_t refused;
     atomic_size_t inside_count; /* connections from inside */
@@ -154,6 +155,9 @@ h2o_linklist_t *http_take_first(h2o_linklist_t *list);
 /* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a
  * sentence in error. */
 bool tls_start(struct http_server *server, char error[ERROR_MAX]);
+
+/* Record when the certificate expires, inside the store. */
+void tls_describe(const struct http_server *server, const struct self_terms *terms);
 
 /* A reference to what is in force; NULL: there is no TLS.  Any thread. */
 SSL_CTX *tls_ref(struct http_server *server);
@@ -186,6 +190,9 @@ void worker_end_connection(struct connection *connection);
 
 /* The password of a connection's request was right. */
 void worker_trust(struct connection *connection);
+
+/* Seconds since 1970, as of when the worker's loop last woke up: it costs no call. */
+int64_t worker_second(const struct worker *worker);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);

@@ -44,11 +44,14 @@ struct scrape_hold {
 
 enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
 {
-    struct http_server *server = connection->worker->server;
+    struct worker *worker = connection->worker;
+    struct http_server *server = worker->server;
     pthread_rwlock_rdlock(&server->access_lock);
-    struct auth_realm realm = server->metrics_realm;
+    enum auth_secret secret = auth_check(&server->metrics_realm, authorization);
+    if (secret != AUTH_NONE)
+        credential_note(&server->metrics_credentials[secret], worker_second(worker));
     pthread_rwlock_unlock(&server->access_lock);
-    if (!auth_check(&realm, authorization))
+    if (secret == AUTH_NONE)
         return ADMISSION_REFUSED;
     worker_trust(connection);
     return ADMISSION_GRANTED;

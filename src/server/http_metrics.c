@@ -17,6 +17,12 @@ const struct metric http_certificate_expiry = {.name = "drain_exporter_tls_certi
                                                        "expires, seconds since 1970.",
                                                .type = METRIC_GAUGE,
                                                .self = true};
+const struct metric http_credential_used = {
+    .name = "drain_exporter_credential_last_used_timestamp_seconds",
+    .help = "When a password or token was last used, seconds since 1970, by role, user (__token__: bearer tokens) and "
+            "slot (current, previous); 0: not since the start.",
+    .type = METRIC_GAUGE,
+    .self = true};
 const struct metric log_lines_dropped =
     SELF_COUNTER("log_lines_dropped_total",
                  "Lines of the program's log that were left out: too many alike in a second, or nobody reads stderr.");
