@@ -456,6 +456,7 @@ void exporter_reload(struct exporter *exporter)
         if (has_secrets)
             settings_exchange_secrets(exporter->settings, &fresh);
         unref_access(&access);
+        http_note_failed_load(exporter->server);
         log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
     }
     mistakes_tell(&mistakes, log_mistake);

@@ -129,6 +129,13 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     pthread_rwlock_unlock(&server->access_lock);
     accounts_unref(old_accounts);
     rules_unref(old_rules);
+    atomic_store_explicit(&server->loaded_at, clock_monotonic(), memory_order_relaxed);
+    atomic_store_explicit(&server->loaded, clock_wall() / 1000000, memory_order_relaxed);
+}
+
+void http_note_failed_load(struct http_server *server)
+{
+    atomic_store_explicit(&server->load_failed, clock_wall() / 1000000, memory_order_relaxed);
 }
 
 void http_visit_credentials(struct http_server *server, credential_visitor *visitor, void *context)
@@ -166,6 +173,9 @@ void http_describe(struct http_server *server, struct store *store, unsigned slo
 {
     struct self_terms terms = {.store = store, .slot = slot, .now = now, .entity = ENTITY_NONE};
     tls_describe(server, &terms);
+    self_set(&terms, &http_config_loaded, NULL, 0, (double)atomic_load_explicit(&server->loaded, memory_order_relaxed));
+    self_set(&terms, &http_config_load_failed, NULL, 0,
+             (double)atomic_load_explicit(&server->load_failed, memory_order_relaxed));
     http_visit_credentials(server, record_credential, &terms);
 }
 

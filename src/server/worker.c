@@ -250,6 +250,7 @@ static void check_connections(struct worker *worker)
     count_errors(worker);
     post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
+    atomic_store_explicit(&worker->checked, now, memory_order_relaxed);
 }
 
 /* End the connections on which nothing is going on. */

@@ -1,6 +1,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/metric.h"
 #include "server/auth.h"
 #include "server/query.h"
 #include "support.h"
@@ -164,6 +165,12 @@ static void queries(void **state)
     check_query("app_name=%zz%41", "%zzA");
     check_query("app_name=0123456789abcdefgh", "0123456789abcdef");
     check_query("&&app_name=x&", "x");
+    static const char *const with[] = {"verbose", "verbose=", "verbose=0", "a=b&verbose", "verbose&a"};
+    static const char *const without[] = {"", "a", "verbos", "verbose2", "a=verbose", "a=b&averbose=1", "Verbose"};
+    for (size_t i = 0; i < COUNT(with); i++)
+        assert_true(query_has(guarded(slice_of(with[i])), SLICE("verbose")));
+    for (size_t i = 0; i < COUNT(without); i++)
+        assert_false(query_has(guarded(slice_of(without[i])), SLICE("verbose")));
 }
 
 int main(void)
