@@ -241,8 +241,8 @@ static void allow(struct exporter *exporter, struct access *access)
     const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
-    auth_allow_token(&metrics, settings->token_metrics);
-    auth_allow_token(&metrics, settings->token_metrics_previous);
+    auth_allow_token(&metrics, AUTH_TOKEN, settings->token_metrics);
+    auth_allow_token(&metrics, AUTH_PREVIOUS_TOKEN, settings->token_metrics_previous);
     rules_enforce(access->rules);
     http_allow(exporter->server, access->accounts, access->rules, &metrics);
     pthread_mutex_lock(&exporter->lock);
@@ -459,6 +459,7 @@ void exporter_reload(struct exporter *exporter)
         if (has_secrets)
             settings_exchange_secrets(exporter->settings, &fresh);
         unref_access(&access);
+        http_note_failed_load(exporter->server);
         log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
     }
     mistakes_tell(&mistakes, log_mistake);

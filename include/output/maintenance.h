@@ -78,6 +78,10 @@ struct maintenance;
 /* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
+/* When it last looked for what is over its lifetime, or was started: milliseconds of the monotonic clock.  Any thread.
+ */
+uint64_t maintenance_last_sweep(const struct maintenance *maintenance);
+
 /* Ask for the next piece, the first time for the first one.  Not while a piece that was asked for has not been
  * delivered, nor after the last one.  Any thread. */
 void maintenance_ask(struct maintenance *maintenance, struct page_request *request);
