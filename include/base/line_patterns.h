@@ -12,6 +12,8 @@ enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 2048 };
 enum line_piece_kind {
     LINE_PIECE_PLAIN,
     LINE_PIECE_STRING, /* quoted; but the name of a member of a JSON object is plain */
+    LINE_PIECE_EMAIL,  /* see confidential.h */
+    LINE_PIECE_KEY,
     LINE_PIECE_UUID,
     LINE_PIECE_ADDRESS,
     LINE_PIECE_HEX,
@@ -26,7 +28,8 @@ struct line_piece {
 };
 
 struct line_pieces {
-    struct slice rest;
+    struct slice text;
+    struct slice rest; /* what is left of it */
     bool starts_word;
 };
 
@@ -34,8 +37,8 @@ struct line_pieces {
 struct line_pieces line_pieces_of(struct slice text);
 bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
 
-/* Write the pattern of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>,
- * <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
+/* Write the pattern of text: quoted strings, e-mail addresses, keys, UUIDs, addresses, hexadecimal ids and numbers
+ * become <string>, <email>, <key>, <uuid>, <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
 
 struct line_patterns;

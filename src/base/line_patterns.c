@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/confidential.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -121,22 +123,38 @@ static bool names_member(struct slice text, size_t length)
 
 static const struct placeholder {
     size_t (*measure)(struct slice text);
-    bool starts_word; /* it is looked for only if no word precedes it */
+    size_t (*measure_within)(struct slice text,
+                             size_t at); /* in place of measure: for what depends on the text before */
+    bool starts_word;                    /* it is looked for only if no word precedes it */
     enum line_piece_kind kind;
     struct slice name;
 } placeholders[] = {
-    {measure_string, true, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, true, LINE_PIECE_UUID, {"<uuid>", 6}},
-    {measure_ipv4, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
-    {measure_hex, true, LINE_PIECE_HEX, {"<hex>", 5}},          {measure_number, false, LINE_PIECE_NUMBER, {"<n>", 3}},
+    {NULL, confidential_secret, true, LINE_PIECE_KEY, {"<key>", 5}},
+    {measure_string, NULL, true, LINE_PIECE_STRING, {"<string>", 8}},
+    {measure_uuid, NULL, true, LINE_PIECE_UUID, {"<uuid>", 6}},
+    {measure_ipv4, NULL, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_ipv6, NULL, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_hex, NULL, true, LINE_PIECE_HEX, {"<hex>", 5}},
+    {NULL, confidential_email, true, LINE_PIECE_EMAIL, {"<email>", 7}},
+    {NULL, confidential_key, true, LINE_PIECE_KEY, {"<key>", 5}},
+    {measure_number, NULL, false, LINE_PIECE_NUMBER, {"<n>", 3}},
 };
 enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
 
-/* What stands at the start of text, of length *length; NULL: plain text. */
-static const struct placeholder *find_placeholder(struct slice text, bool starts_word, size_t *length)
+/* What stands at the start of the rest, of length *length; NULL: plain text. */
+static const struct placeholder *find_placeholder(const struct line_pieces *pieces, size_t *length)
 {
-    for (int i = 0; i < PLACEHOLDER_COUNT; i++)
-        if ((starts_word || !placeholders[i].starts_word) && (*length = placeholders[i].measure(text)) > 0)
-            return names_member(text, *length) ? NULL : &placeholders[i];
+    struct slice text = pieces->rest;
+    size_t at = pieces->text.length - text.length;
+    for (int i = 0; i < PLACEHOLDER_COUNT; i++) {
+        const struct placeholder *placeholder = &placeholders[i];
+        if (placeholder->starts_word && !pieces->starts_word)
+            continue;
+        *length =
+            placeholder->measure != NULL ? placeholder->measure(text) : placeholder->measure_within(pieces->text, at);
+        if (*length > 0)
+            return names_member(text, *length) ? NULL : placeholder;
+    }
     *length = 1;
     return NULL;
 }
@@ -144,7 +162,8 @@ static const struct placeholder *find_placeholder(struct slice text, bool starts
 struct line_pieces line_pieces_of(struct slice text)
 {
     /* Text far behind the capacity of a pattern cannot matter.  So the search for a closing quote ends there. */
-    return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
+    text = slice_beginning(text, 16 * LINE_PATTERN_MAX);
+    return (struct line_pieces){text, text, true};
 }
 
 bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
@@ -152,7 +171,7 @@ bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
     size_t length;
     if (pieces->rest.length == 0)
         return false;
-    const struct placeholder *placeholder = find_placeholder(pieces->rest, pieces->starts_word, &length);
+    const struct placeholder *placeholder = find_placeholder(pieces, &length);
     *piece = (struct line_piece){.kind = placeholder == NULL ? LINE_PIECE_PLAIN : placeholder->kind,
                                  .text = {pieces->rest.at, length}};
     piece->shown = placeholder == NULL ? piece->text : placeholder->name;
