@@ -27,7 +27,9 @@ enum refusal {
 #define X(id, label, meaning) id,
     REFUSALS(X)
 #undef X
+        REFUSED_END
 };
+enum { REFUSED_REASONS = REFUSED_END - 1 };
 
 /* What was said already.  Zeroed at first; any number of threads. */
 struct refusals {

@@ -1,11 +1,13 @@
 #include "base/line_patterns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-
-#include "base/confidential.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "base/process.h"
+#include "base/redaction.h"
 
 /* ---- the pattern of a text ---- */
 
@@ -121,40 +123,51 @@ static bool names_member(struct slice text, size_t length)
     return length < text.length && text.at[length] == ':' && text.at[0] == '"';
 }
 
-static const struct placeholder {
+struct placeholder {
     size_t (*measure)(struct slice text);
-    size_t (*measure_within)(struct slice text,
-                             size_t at); /* in place of measure: for what depends on the text before */
-    bool starts_word;                    /* it is looked for only if no word precedes it */
     enum line_piece_kind kind;
     struct slice name;
-} placeholders[] = {
-    {NULL, confidential_secret, true, LINE_PIECE_KEY, {"<key>", 5}},
-    {measure_string, NULL, true, LINE_PIECE_STRING, {"<string>", 8}},
-    {measure_uuid, NULL, true, LINE_PIECE_UUID, {"<uuid>", 6}},
-    {measure_ipv4, NULL, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
-    {measure_ipv6, NULL, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
-    {measure_hex, NULL, true, LINE_PIECE_HEX, {"<hex>", 5}},
-    {NULL, confidential_email, true, LINE_PIECE_EMAIL, {"<email>", 7}},
-    {NULL, confidential_key, true, LINE_PIECE_KEY, {"<key>", 5}},
-    {measure_number, NULL, false, LINE_PIECE_NUMBER, {"<n>", 3}},
+};
+
+/* Looked for if no word precedes them. */
+static const struct placeholder placeholders[] = {
+    {measure_string, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, LINE_PIECE_UUID, {"<uuid>", 6}},
+    {measure_ipv4, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_hex, LINE_PIECE_HEX, {"<hex>", 5}},
 };
 enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
+
+static const struct placeholder email = {.kind = LINE_PIECE_EMAIL, .name = {"<email>", 7}};
+static const struct placeholder secret = {.kind = LINE_PIECE_SECRET, .name = {"<secret>", 8}};
+static const struct placeholder number = {.kind = LINE_PIECE_NUMBER, .name = {"<n>", 3}};
+
+/* An e-mail address or a secret at the start of the rest, of length *length; NULL: none. */
+static const struct placeholder *find_redacted(const struct line_pieces *pieces, size_t *length)
+{
+    switch (redaction_at(pieces->text, pieces->text.length - pieces->rest.length, length)) {
+    case REDACTION_EMAIL:
+        return &email;
+    case REDACTION_SECRET:
+        return &secret;
+    default:
+        return NULL;
+    }
+}
 
 /* What stands at the start of the rest, of length *length; NULL: plain text. */
 static const struct placeholder *find_placeholder(const struct line_pieces *pieces, size_t *length)
 {
     struct slice text = pieces->rest;
-    size_t at = pieces->text.length - text.length;
-    for (int i = 0; i < PLACEHOLDER_COUNT; i++) {
-        const struct placeholder *placeholder = &placeholders[i];
-        if (placeholder->starts_word && !pieces->starts_word)
-            continue;
-        *length =
-            placeholder->measure != NULL ? placeholder->measure(text) : placeholder->measure_within(pieces->text, at);
-        if (*length > 0)
-            return names_member(text, *length) ? NULL : placeholder;
-    }
+    const struct placeholder *found = NULL;
+    for (int i = 0; i < PLACEHOLDER_COUNT && found == NULL && pieces->starts_word; i++)
+        if ((*length = placeholders[i].measure(text)) > 0)
+            found = &placeholders[i];
+    if (found != NULL)
+        return names_member(text, *length) ? NULL : found;
+    if (pieces->starts_word && (found = find_redacted(pieces, length)) != NULL)
+        return found;
+    if ((*length = measure_number(text)) > 0)
+        return &number;
     *length = 1;
     return NULL;
 }
@@ -205,6 +218,20 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
         length -= length > 0;
     }
     return length;
+}
+
+size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX])
+{
+    char author[LINE_AUTHOR_MAX], text[LINE_PATTERN_MAX];
+    struct process process;
+    struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
+    int length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
+                          (int)type.length, type.at);
+    size_t author_length = length < (int)sizeof author ? (size_t)length : sizeof author - 1;
+    size_t text_length = line_pattern_of(line->message, text);
+    memcpy(out, author, author_length);
+    memcpy(out + author_length, text, text_length); /* a NUL ends it no more than any other byte */
+    return author_length + text_length;
 }
 
 /* ---- the table ---- */
