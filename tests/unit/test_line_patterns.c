@@ -26,6 +26,9 @@ static void what_differs_is_replaced(void **state)
     check("commit 6909d7c6 deadbeef 0xff 0x 12345678", "commit <hex> deadbeef <hex> <n>x <n>");
     check("path=\"/a b\" \"c\\\"d\" 'e f' don't can't \"open", "path=<string> <string> <string> don't can't \"open");
     check("{\"event\":\"paid\", \"n\" : 5,\"x\":[\"a\"]}", "{\"event\":<string>, \"n\" : <n>,\"x\":[<string>]}");
+    check("bob@example.com of bob@x, token=a1 secret: 12 AKIAIOSFODNN7EXAMPLE",
+          "<email> of bob@x, token=<secret> secret: <secret> <secret>");
+    check("order 12345678", "order <n>");
     check("{'a':'b'}", "{<string>:<string>}");
     check("gr\xc3\xb6\xc3\x9f"
           "er 5",
