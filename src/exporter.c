@@ -279,6 +279,7 @@ static struct http_settings http_settings_of(const struct settings *settings)
         .allowed =
             {[HTTP_DRAIN] = ranges_of(&settings->allow_drain), [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
         .trusted = ranges_of(&settings->trusted_proxies),
+        .access_log = settings->access_log,
         .proxy_protocol = settings->proxy_protocol,
         .max_address_connections = settings->max_address_connections,
         .max_address_failures = settings->max_address_login_failures,

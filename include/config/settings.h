@@ -21,6 +21,9 @@ enum settings_action {
     SETTINGS_VERSION,
 };
 
+/* Which requests have a line in the log: none, those that are not answered 2xx, or all. */
+enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS, ACCESS_LOG_ALL };
+
 /* A list of addresses, and how it was written; NULL: it is not set, and so empty. */
 struct setting_addresses {
     char *text; /* first */
@@ -90,6 +93,7 @@ struct settings {
     bool tls_client_metrics;
     bool sandbox;
     enum log_level log_level;
+    enum access_log access_log;
     char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
 };
 

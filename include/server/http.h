@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "config/settings.h"
 #include "intake/batch.h"
 #include "output/maintenance.h"
 #include "server/accounts.h"
@@ -49,6 +50,7 @@ struct http_settings {
     const struct address_ranges *trusted;             /* proxies; NULL: there are none */
     uint64_t max_address_connections;                 /* see address_bounds.h, as for the next one */
     uint64_t max_address_failures;
+    enum access_log access_log;
     bool proxy_protocol; /* these begin each connection to address with a PROXY header */
 };
 

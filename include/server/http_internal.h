@@ -24,6 +24,7 @@
 
 #include "base/buffer.h"
 #include "base/file_watch.h"
+#include "server/access_log.h"
 #include "server/address_bounds.h"
 #include "server/chunks.h"
 #include "server/http.h"
@@ -81,8 +82,9 @@ struct connection {
     bool counted;     /* among the connections of its peer's address */
     uint64_t vouched; /* when voucher was last noted as an address with a right password; 0: never */
     struct address voucher;
-    struct address peer;   /* the other end */
-    struct address client; /* who sends the present request */
+    struct address peer;         /* the other end */
+    struct address client;       /* who sends the present request */
+    struct access_entry *access; /* of the present request; NULL: ACCESS_LOG is off */
     struct gate gate;
 };
 
@@ -344,6 +346,13 @@ void response_send_unauthorized(h2o_req_t *request, const char *path, const char
  * takes any status from 400 on for the end of a batch, and Logplex most of them, but all send again what got no
  * response.  It is counted with the status "none". */
 void response_withhold(h2o_req_t *request, const char *path);
+
+/* The present request was not libh2o's, or is none of its any more: write its line of the access log.  sent: bytes of
+ * the response's body. */
+void response_log(struct connection *connection, int status, uint64_t sent);
+
+/* The same for a request that libh2o is done with. */
+void response_on_done(h2o_logger_t *logger, h2o_req_t *request);
 
 /* Count a response as one of all requests; status 0: there is none. */
 void response_count(struct worker *worker, const char *path, int status);

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, ADDRESSES, LABELS, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
+enum kind { TEXT, ADDRESSES, LABELS, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, ACCESS, CF };
 
 struct setting {
     const char *variable;
@@ -132,11 +132,15 @@ static const struct setting settings[] = {
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
      "error, warn, info, or debug, which has a line for each batch and response"},
+    {"ACCESS_LOG", ACCESS, AT(access_log), "off", 0, 0,
+     "which requests have a line (logfmt) on stderr: off, errors (those that are not answered 2xx) or all; up to 100 a "
+     "second"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
 
-static const char *const switch_names[] = {"false", "true"};
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const char *const switch_names[] = {"false", "true", NULL};
+static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
+static const char *const access_names[] = {"off", "errors", "all", NULL};
 
 /* ---- values ---- */
 
@@ -246,6 +250,29 @@ static bool set_labels(struct settings *config, const struct setting *setting, c
            error_set(error, "%s %.200s", setting->variable, wrong);
 }
 
+/* Set what has one of a few names. */
+static bool set_name(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
+{
+    static const struct {
+        const char *const *names;
+        const char *spelled;
+    } choices[] = {[SWITCH] = {switch_names, "true or false"},
+                   [LEVEL] = {level_names, "error, warn, info or debug"},
+                   [ACCESS] = {access_names, "off, errors or all"}};
+    int which = 0;
+    while (choices[setting->kind].names[which] != NULL && strcmp(choices[setting->kind].names[which], text) != 0)
+        which++;
+    if (choices[setting->kind].names[which] == NULL)
+        return error_set(error, "%s is not %s", setting->variable, choices[setting->kind].spelled);
+    if (setting->kind == SWITCH)
+        *(bool *)member_of(config, setting) = which;
+    else if (setting->kind == LEVEL)
+        *(enum log_level *)member_of(config, setting) = (enum log_level)which;
+    else
+        *(enum access_log *)member_of(config, setting) = (enum access_log)which;
+    return true;
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
@@ -272,21 +299,9 @@ static bool set_value(struct settings *config, const struct setting *setting, co
     case NUMBER:
         return set_number(config, setting, text, error);
     case SWITCH:
-        for (int on = 0; on < 2; on++) {
-            if (strcmp(text, switch_names[on]) == 0) {
-                *(bool *)member_of(config, setting) = on;
-                return true;
-            }
-        }
-        return error_set(error, "%s is not true or false", setting->variable);
     case LEVEL:
-        for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
-            if (strcmp(text, level_names[level]) == 0) {
-                *(enum log_level *)member_of(config, setting) = (enum log_level)level;
-                return true;
-            }
-        }
-        return error_set(error, "%s is not error, warn, info or debug", setting->variable);
+    case ACCESS:
+        return set_name(config, setting, text, error);
     case CF:
         return cf_labels_read(slice_of(text), member_of(config, setting)) ||
                error_set(error, "%s is not none, names or promfetcher", setting->variable);
@@ -699,6 +714,9 @@ void settings_print(const struct settings *config, FILE *out)
             break;
         case CF:
             text = cf_labels_name(*(const enum cf_labels *)member);
+            break;
+        case ACCESS:
+            text = access_names[*(const enum access_log *)member];
             break;
         case LEVEL:
             text = level_names[*(const enum log_level *)member];

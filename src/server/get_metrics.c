@@ -53,6 +53,7 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
     pthread_rwlock_unlock(&server->access_lock);
     if (secret == AUTH_NONE)
         return ADMISSION_REFUSED;
+    access_log_let_in(connection->access, slice_of(secret < AUTH_TOKEN ? METRICS_USER : USER_TOKEN));
     worker_trust(connection);
     return ADMISSION_GRANTED;
 }

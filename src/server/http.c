@@ -33,6 +33,8 @@ static void configure(struct http_server *server)
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
     h2o_handler_t *handler = h2o_create_handler(path, sizeof *handler);
     handler->on_req = routes_on_request;
+    if (server->settings.access_log != ACCESS_LOG_OFF)
+        h2o_create_logger(path, sizeof(h2o_logger_t))->log_access = response_on_done;
 }
 
 /* Let the process have as many file descriptors as it may.  False with one sentence in error if those are too few. */

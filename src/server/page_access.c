@@ -68,6 +68,7 @@ static void decide(struct asking *asking, enum accounts_result result, const str
     switch (result) {
     case ACCOUNTS_ALLOWED:
         account_note_use(account, worker_second(asking->worker));
+        access_log_let_in(asking->connection->access, accounts_user(account));
         worker_trust(asking->connection);
         asking->handler(request, asking->query, &(struct page_access){account_scrape(account)});
         return;

@@ -78,6 +78,7 @@ static void on_close(void *data)
     h2o_linklist_unlink(&connection->link);
     gate_close(connection);
     trust_forget(&connection->trust);
+    free(connection->access);
     SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
     uncount(connection);
@@ -131,7 +132,12 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     int fd = arrival->fd;
     if (arrival->displace)
         displace_stranger(worker);
+    bool is_logged = worker->server->settings.access_log != ACCESS_LOG_OFF;
     struct connection *connection = calloc(1, sizeof *connection);
+    if (connection != NULL && is_logged && (connection->access = calloc(1, sizeof *connection->access)) == NULL) {
+        free(connection);
+        connection = NULL;
+    }
     if (connection == NULL) {
         close(fd);
         leave(worker, arrival->inside, false, true);

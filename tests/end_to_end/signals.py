@@ -1,6 +1,8 @@
-"""Stopping and reloading, and what is said about it: health, readiness, when passwords were last used.  (Not Python's module signal.)"""
+"""Stopping and reloading, and what the program says of itself: health, readiness, when passwords were last used, the access log.
+(Not Python's module signal.)"""
 import json
 import os
+import re
 import signal
 import time
 
@@ -388,3 +390,113 @@ def a_rotation_is_over_when_nobody_uses_the_old_password(context):
     wait_for(lambda: last_used(server.page())["drain", "drain", "current"] == 0, "a new password was never used")
     equal(last_used(server.page())["drain", "drain", "previous"], current, "the time of the password that is now the previous one")
     check(last_used(server.page())["drain", "shop", "current"] >= start, "a password that has not changed")
+
+
+# ---- the access log ----
+
+LINE = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info event=request (.*) client=127\.0\.0\.1(.*) duration_ms=\d+ (received=.*)")
+
+
+def access_lines(server):
+    """The lines of the access log, without what differs from run to run."""
+    lines = [LINE.fullmatch(line) for line in server.log().splitlines() if "event=request" in line]
+    check(all(lines), "a line of the access log is not as it is documented: %r", server.log()[-2000:])
+    return ["".join(line.group(1, 2)) + " " + line.group(3) for line in lines]
+
+
+def ask_each(server, requests):
+    """Each on a connection of its own, which is closed when it was answered; the server has logged each of them."""
+    for number, (data, *_) in enumerate(requests):
+        with Raw(server) as raw:
+            raw.send(data)
+            if b"half a body" not in data:
+                raw.answer(head=data.startswith(b"HEAD"), chunks=True)
+        wait_for(lambda: len(access_lines(server)) > number, "the line of %r" % data[:60])
+
+
+HUNTER = "hunter2"  # a password, in all places where none should be
+DRAIN = "Authorization: %s\r\n" % AUTH_DRAIN["Authorization"]
+REQUESTS = [
+    # What is sent, and its line.  The first one is no error.
+    (post_of(b"abc", "x&password=hunter2"), "method=POST path=/drain status=204 user=drain received=3 sent=0"),
+    (post_of(b"abc", "x&password=hunter2", {"Authorization": basic(HUNTER, HUNTER)}), "method=POST path=/drain status=401 received=0 sent=23"),
+    (post_of(b"abc", "x", {"Content-Encoding": HUNTER}), "method=POST path=/drain status=415 user=drain received=3 sent=39"),
+    (post_of(b"half a body", "x", {"Content-Length": "9999"}), "method=POST path=/drain status=none user=drain received=0 sent=0"),
+    (head_of("POST", "/drain", {**AUTH_DRAIN, "Transfer-Encoding": "chunked"}) + b"hunter2\r\n", "method=POST path=/drain status=400 user=drain received=0 sent=37"),
+    (head_of("POST", "/drain", {**AUTH_DRAIN, "Content-Length": "999999999"}), "method=POST path=/drain status=413 user=drain received=0 sent=22"),
+    (head_of("DELETE", "/drain?hunter2"), "method=DELETE path=/drain status=405 received=0 sent=19"),
+    (head_of("GET", "/metrics?a=hunter2&b=%20hunter2#hunter2"), "method=GET path=/metrics status=401 received=0 sent=23"),
+    (head_of("GET", "/metrics", {"Authorization": "Bearer hunter2"}), "method=GET path=/metrics status=401 received=0 sent=23"),
+    (head_of("GET", "/v1/apps/shop", {"Authorization": basic("shop", HUNTER)}), "method=GET path=/v1/apps/shop status=401 received=0 sent=23"),
+    (head_of("GET", "/drain:hunter2@host/a%3fhunter2/%22hunter2"), "method=GET path=/*/*/* status=404 received=0 sent=10"),
+    (head_of("GET", "http://drain:hunter2@localhost/drain?x=hunter2"), "method=GET path=/drain status=404 received=0 sent=10"),
+    (head_of("HEAD", "/" + "x/" * 300), "method=HEAD path=%s status=404 received=0 sent=0" % ("/" + "x/" * 100)[:200]),
+    (head_of("GET", "/" + "x" * 70), "method=GET path=/* status=404 received=0 sent=10"),
+    (head_of("hunter2;", "/"), "method=- path=- status=400 received=0 sent="),
+    (b"GET /\x1b[31mhunter2\x07 HTTP/1.1\r\nHost: a\r\n\r\n", "method=- path=- status=400 received=0 sent="),
+]
+
+
+@test
+def the_access_log_has_what_went_wrong(context):
+    server = context.server(ACCESS_LOG="errors")
+    ask_each(server, REQUESTS[1:])
+    with Raw(server) as raw:
+        raw.ask(REQUESTS[0][0])
+        raw.ask(HEALTH)
+    server.scrape()
+    server.stop()
+    for got, (_, expected) in zip(access_lines(server), REQUESTS[1:]):
+        check(got.startswith(expected) if expected.endswith("sent=") else got == expected, "the line is %r, not %r", got, expected)
+    equal(len(access_lines(server)), len(REQUESTS) - 1, "lines")
+    for secret in (HUNTER, "\x1b", "\x07", DRAIN_PASSWORD, METRICS_PASSWORD, AUTH_DRAIN["Authorization"].split()[1]):
+        check(secret not in server.log(), "%r is in the log", secret)
+
+
+@test
+def the_access_log_has_all_requests(context):
+    server = context.server(ACCESS_LOG="all", LOG_LEVEL="error", TOKEN_METRICS="tOken", CONFIG="drains: [{name: 'J\u00fcrgen \"x\"', app: j, password: jpass}]")
+    ask_each(server, [REQUESTS[0], (HEALTH,), (head_of("HEAD", "/metrics", AUTH_METRICS),), (head_of("GET", "/metrics?x=hunter2", {"Authorization": "Bearer tOken"}),),
+                      (post_of(b"", "j", {"Authorization": basic("J\u00fcrgen \"x\"", "jpass")}),)])
+    lines = access_lines(server)
+    scrape = re.fullmatch(r"method=GET path=/metrics status=200 user=__token__ received=0 sent=(\d+)", lines[3])
+    check(scrape and int(scrape.group(1)) > 1000, "the scrape's line is %r", lines[3])
+    equal(lines[:3] + lines[4:], [REQUESTS[0][1], "method=GET path=/health status=200 received=0 sent=11", "method=HEAD path=/metrics status=200 user=metrics received=0 sent=0",
+                                  r'method=POST path=/drain status=204 user="J\u00c3\u00bcrgen \"x\"" received=0 sent=0'], "lines")
+    # On one connection, also without an answer in between.
+    with Raw(server) as raw:
+        raw.send(HEALTH + head_of("GET", "/ready") + head_of("GET", "/no"))
+        for status in (200, 200, 404):
+            equal(raw.answer().status, status, "the status of requests in a row")
+    wait_for(lambda: len(access_lines(server)) == 8, "all lines are there")
+    equal([line.split()[1] for line in access_lines(server)[5:]], ["path=/health", "path=/ready", "path=/no"], "the paths of requests in a row")
+
+
+@test
+def the_access_log_is_off_by_default(context):
+    server = context.server()
+    server.request("GET", "/no")
+    server.post(b"")
+    server.stop()
+    check("event=request" not in server.log(), "there is an access log: %s", server.log())
+
+
+def suppressed(server):
+    return sum(int(count) for count in re.findall(r"event=request .* suppressed=(\d+)$", server.log(), re.M))
+
+
+@test
+def the_access_log_is_bounded(context):
+    """To 100 lines a second.  What is left out is told of on a later line, and counted."""
+    server = context.server(ACCESS_LOG="all")
+    rounds = 0
+    with Raw(server) as raw:
+        while suppressed(server) == 0:
+            raw.send(HEALTH * 300)
+            for _ in range(300):
+                equal(raw.answer().status, 200, "health")
+            rounds += 1
+            check(rounds < 100, "no line is left out")
+    seconds = [line.split(".")[0] for line in server.log().splitlines() if "event=request" in line]
+    check(max(seconds.count(second) for second in seconds) <= 100, "there are more than 100 lines in a second")
+    wait_for(lambda: (server.page().value("drain_exporter_log_lines_dropped_total") or 0) >= suppressed(server), "they are counted")

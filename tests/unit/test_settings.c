@@ -125,6 +125,7 @@ static void refusals(void **state)
     invalid("MAX_BODY_SIZE=1GiB", "MAX_BODY_SIZE is not a size");
     invalid("MAX_BODY_SIZE=17MiB", "MAX_BODY_SIZE must be from 1KiB to 16MiB");
     invalid("WORKERS=0", "WORKERS must be from 1 to 64");
+    invalid("ACCESS_LOG=true", "ACCESS_LOG is not off, errors or all");
     invalid("LOG_LEVEL=loud", "LOG_LEVEL is not error, warn, info or debug");
     invalid("TLS_CERT_FILE=x", "TLS_CERT_FILE and TLS_KEY_FILE");
     invalid("HEADER_TIMEOUT=100s", "HEADER_TIMEOUT is longer");
