@@ -85,8 +85,20 @@ void maintenance_ask(struct maintenance *maintenance, struct page_request *reque
  * page was read to its end, which is what scrapers.h is about.  Any thread. */
 void maintenance_end_page(struct maintenance *maintenance, struct page_request *request, bool complete);
 
-/* Deliver what is asked for and release what has ended, stop the thread and free the maintenance.  Nobody may ask any
- * more, and each request must have ended. */
+/* Something else that looks at the whole store.  It is done in steps, the first one first, each between two pieces of
+ * pages; so a step must be short: a millisecond or less. */
+struct maintenance_task {
+    /* On the maintenance thread, inside the store; what it points to there is not valid in the next step.  Returns
+     * whether there is more to do. */
+    bool (*step)(struct maintenance_task *task, uint64_t now);
+    /* Once, after the last step, on the maintenance thread, outside: the task is not used any more. */
+    void (*done)(struct maintenance_task *task);
+    struct maintenance_task *next; /* the maintenance thread's */
+};
+void maintenance_run(struct maintenance *maintenance, struct maintenance_task *task); /* any thread */
+
+/* Deliver what is asked for, do what is to be done and release what has ended, stop the thread and free the
+ * maintenance.  Nobody may ask any more, and each request must have ended. */
 void maintenance_stop(struct maintenance *maintenance);
 
 #endif

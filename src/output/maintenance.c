@@ -31,9 +31,10 @@ struct page {
 struct maintenance {
     struct maintenance_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the queue and stopping */
+    pthread_mutex_t lock; /* guards the queue, the tasks and stopping */
     pthread_cond_t changed;
     struct page_request *first, *last; /* the queue: who asks or ends */
+    struct maintenance_task *first_task, *last_task;
     atomic_bool stopping;
     struct page_request *waiting; /* for a page to be begun */
     struct page *pages;
@@ -491,6 +492,38 @@ static uint64_t begin_pages(struct maintenance *maintenance)
     return next;
 }
 
+/* ---- tasks ---- */
+
+/* Go on with the first task by a step. */
+static void run_task(struct maintenance *maintenance)
+{
+    struct store *store = maintenance->settings.store;
+    pthread_mutex_lock(&maintenance->lock);
+    struct maintenance_task *task = maintenance->first_task;
+    pthread_mutex_unlock(&maintenance->lock);
+    if (task == NULL)
+        return;
+    store_enter(store, maintenance->settings.slot);
+    bool more = task->step(task, clock_monotonic());
+    store_leave(store, maintenance->settings.slot);
+    if (more)
+        return;
+    pthread_mutex_lock(&maintenance->lock);
+    maintenance->first_task = task->next;
+    pthread_mutex_unlock(&maintenance->lock);
+    task->done(task);
+}
+
+void maintenance_run(struct maintenance *maintenance, struct maintenance_task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&maintenance->lock);
+    *(maintenance->first_task == NULL ? &maintenance->first_task : &maintenance->last_task->next) = task;
+    maintenance->last_task = task;
+    pthread_mutex_unlock(&maintenance->lock);
+    pthread_cond_signal(&maintenance->changed);
+}
+
 /* ---- the thread ---- */
 
 /* Pages leave out what is over its lifetime, so sweeping is only for memory and the limit on series. */
@@ -516,16 +549,18 @@ static void *run(void *context)
     for (;;) {
         struct timespec deadline = deadline_of(next_begin != 0 && next_begin < next_sweep ? next_begin : next_sweep);
         int waited = 0;
-        while (maintenance->first == NULL && !maintenance->stopping && waited != ETIMEDOUT)
+        while (maintenance->first == NULL && maintenance->first_task == NULL && !maintenance->stopping &&
+               waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&maintenance->changed, &maintenance->lock, &deadline);
         struct page_request *queue = maintenance->first;
         maintenance->first = NULL;
-        if (queue == NULL && next_begin == 0 && maintenance->stopping)
+        if (queue == NULL && next_begin == 0 && maintenance->first_task == NULL && maintenance->stopping)
             break;
         pthread_mutex_unlock(&maintenance->lock);
         take_in(maintenance, queue);
         next_begin = begin_pages(maintenance);
         serve_pages(maintenance);
+        run_task(maintenance);
         uint64_t now = clock_monotonic();
         if (now >= next_sweep) {
             store_enter(store, maintenance->settings.slot);
