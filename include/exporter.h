@@ -68,7 +68,7 @@ enum { EXPORTER_WATCH_INTERVAL = 2000 /* milliseconds */ };
  * sentence about its expiry. */
 bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX]);
 
-/* GET /health answers 503 from now on; all else goes on. */
+/* GET /health and GET /ready answer 503 from now on; all else goes on. */
 void exporter_unhealthy(struct exporter *exporter);
 
 /* Stop: requests that have begun are finished.  False if not all of them are after so many milliseconds; then nothing

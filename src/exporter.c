@@ -49,6 +49,7 @@ static struct intake *open_intake(const struct settings *config, struct entities
     struct intake_settings settings = {.entities = entities,
                                        .directory = directory,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
+                                       .external_labels = config->external_labels.labels,
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
     for (int id = 0; id < FAMILY_COUNT; id++)
@@ -240,8 +241,8 @@ static void allow(struct exporter *exporter, struct access *access)
     const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
-    auth_allow_token(&metrics, settings->token_metrics);
-    auth_allow_token(&metrics, settings->token_metrics_previous);
+    auth_allow_token(&metrics, AUTH_TOKEN, settings->token_metrics);
+    auth_allow_token(&metrics, AUTH_PREVIOUS_TOKEN, settings->token_metrics_previous);
     rules_enforce(access->rules);
     http_allow(exporter->server, access->accounts, access->rules, &metrics);
     pthread_mutex_lock(&exporter->lock);
@@ -327,13 +328,15 @@ static uint64_t shortest_life(const struct settings *settings)
 
 static struct maintenance *start_maintenance(struct exporter *exporter)
 {
-    return maintenance_start(&(struct maintenance_settings){.store = exporter->pipeline.store,
-                                                            .slot = exporter->pipeline.maintenance_slot,
-                                                            .scrape_interval = exporter->settings->scrape_interval,
-                                                            .shortest_life = shortest_life(exporter->settings),
-                                                            .count_connections = count_connections,
-                                                            .describe = describe,
-                                                            .context = exporter});
+    return maintenance_start(
+        &(struct maintenance_settings){.store = exporter->pipeline.store,
+                                       .slot = exporter->pipeline.maintenance_slot,
+                                       .scrape_interval = exporter->settings->scrape_interval,
+                                       .external = external_labels_text(&exporter->settings->external_labels.labels),
+                                       .shortest_life = shortest_life(exporter->settings),
+                                       .count_connections = count_connections,
+                                       .describe = describe,
+                                       .context = exporter});
 }
 
 /* Keep what is reserved for them, and for no others. */
@@ -456,6 +459,7 @@ void exporter_reload(struct exporter *exporter)
         if (has_secrets)
             settings_exchange_secrets(exporter->settings, &fresh);
         unref_access(&access);
+        http_note_failed_load(exporter->server);
         log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
     }
     mistakes_tell(&mistakes, log_mistake);

@@ -5,9 +5,14 @@
 
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "base/line.h"
 
-enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 2048 };
+enum {
+    LINE_PATTERN_MAX = 256,
+    LINE_PATTERN_EXAMPLE_MAX = 2048,
+    LINE_AUTHOR_MAX = 128,
+    LINE_SHAPE_MAX = LINE_AUTHOR_MAX + LINE_PATTERN_MAX,
+};
 
 enum line_piece_kind {
     LINE_PIECE_PLAIN,
@@ -37,6 +42,10 @@ bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
 /* Write the pattern of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>,
  * <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
+
+/* Write the shape of a line: "app[web]: " and the pattern of its message.  Who says it is part of it, but not which
+ * dyno.  Returns its length. */
+size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX]);
 
 struct line_patterns;
 

@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/cf_labels.h"
+#include "base/external_labels.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -27,6 +28,12 @@ struct setting_addresses {
 };
 
 enum { SETTINGS_MAX = 96 /* that there may be */ };
+
+/* Labels, likewise. */
+struct setting_labels {
+    char *text; /* first */
+    struct external_labels labels;
+};
 
 /* All settings, in base units.  Strings are owned by the struct. */
 struct settings {
@@ -64,6 +71,7 @@ struct settings {
     bool only_listed_apps;
     bool leave_out_self_drain;
     enum cf_labels cf_labels;
+    struct setting_labels external_labels;
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;

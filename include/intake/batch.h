@@ -15,7 +15,8 @@ struct intake_settings {
     struct directory *directory;      /* for which names are learned; NULL: none, else it must outlive the intake */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
                                          long as its entity */
-    struct slice ingest_prefix;       /* with its final space; must live as long as the intake */
+    struct external_labels external_labels; /* of all pages: labels of these names are renamed */
+    struct slice ingest_prefix;             /* with its final space; must live as long as the intake */
     bool leave_out_self_drain; /* do not count requests that bring this drain's own batches, see families/router.h */
     unsigned slots;            /* of the store, for recorders: 0 .. slots-1 */
 };

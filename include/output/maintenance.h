@@ -64,6 +64,7 @@ struct maintenance_settings {
     struct store *store;
     unsigned slot;            /* of the store; the maintenance thread's own */
     uint64_t scrape_interval; /* milliseconds; see scrapers.h */
+    struct slice external;    /* labels of all series, see encoder.h; must outlive the thread */
     uint64_t shortest_life;   /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */
@@ -76,6 +77,10 @@ struct maintenance;
 
 /* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
+
+/* When it last looked for what is over its lifetime, or was started: milliseconds of the monotonic clock.  Any thread.
+ */
+uint64_t maintenance_last_sweep(const struct maintenance *maintenance);
 
 /* Ask for the next piece, the first time for the first one.  Not while a piece that was asked for has not been
  * delivered, nor after the last one.  Any thread. */

@@ -63,6 +63,12 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
 
+/* A configuration was read again and could not be taken: that of the last http_allow() stays.  Any thread. */
+void http_note_failed_load(struct http_server *server);
+
+/* Call visitor for each password and token that is let in now.  Any thread; visitor must not wait. */
+void http_visit_credentials(struct http_server *server, credential_visitor *visitor, void *context);
+
 /* Read the certificate and its key again; what connects from now on gets them.  False with one sentence in error, and
  * the old ones stay, if that cannot be done or they do not match.  On one thread. */
 bool http_reload_tls(struct http_server *server, char error[ERROR_MAX]);
@@ -77,7 +83,7 @@ bool http_check_tls(const struct http_settings *settings, char warning[ERROR_MAX
 
 /* Record gauges about the server at now (milliseconds of the monotonic clock).  Inside the store, on the thread that
  * owns the slot. */
-void http_describe(const struct http_server *server, struct store *store, unsigned slot, uint64_t now);
+void http_describe(struct http_server *server, struct store *store, unsigned slot, uint64_t now);
 
 /* What requests are given to.  All four must live until http_close(). */
 struct http_modules {
@@ -103,7 +109,7 @@ void http_accept(struct http_server *server);
 /* How many connections are open.  Any thread. */
 size_t http_connections(const struct http_server *server);
 
-/* GET /health answers 503 from now on; all else goes on. */
+/* GET /health and GET /ready answer 503 from now on; all else goes on. */
 void http_unhealthy(struct http_server *server);
 
 /* Stop: the listener is closed, requests that have begun are answered, as are those that come on open connections

@@ -108,7 +108,8 @@ struct worker {
     unsigned pending;         /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
-    bool has_work; /* that no event tells of */
+    bool has_work;                 /* that no event tells of */
+    atomic_uint_least64_t checked; /* when it last looked at its connections, milliseconds of the monotonic clock */
     _Alignas(64) atomic_size_t connection_count;
     atomic_size_t stranger_count; /* of them, not from inside */
 };
@@ -127,13 +128,19 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next five, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next six, which change only at a reload */
     uint64_t access;              /* another number with other accounts */
     SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */
     struct auth_realm metrics_realm;
+    struct credential metrics_credentials[AUTH_SECRETS]; /* of the realm; noted with the lock held for reading */
     atomic_bool unhealthy;
+    /* The present configuration was loaded then, and the last one that could not be: seconds since 1970, 0: never.  The
+     * third is the first in milliseconds of the monotonic clock. */
+    atomic_int_least64_t loaded;
+    atomic_int_least64_t load_failed;
+    atomic_uint_least64_t loaded_at;
     atomic_size_t refused;
     atomic_size_t inside_count; /* connections from inside */
     atomic_size_t input_held;   /* bytes of requests that have not been answered */
@@ -154,6 +161,9 @@ h2o_linklist_t *http_take_first(h2o_linklist_t *list);
 /* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a
  * sentence in error. */
 bool tls_start(struct http_server *server, char error[ERROR_MAX]);
+
+/* Record when the certificate expires, inside the store. */
+void tls_describe(const struct http_server *server, const struct self_terms *terms);
 
 /* A reference to what is in force; NULL: there is no TLS.  Any thread. */
 SSL_CTX *tls_ref(struct http_server *server);
@@ -186,6 +196,9 @@ void worker_end_connection(struct connection *connection);
 
 /* The password of a connection's request was right. */
 void worker_trust(struct connection *connection);
+
+/* Seconds since 1970, as of when the worker's loop last woke up: it costs no call. */
+int64_t worker_second(const struct worker *worker);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);
@@ -257,11 +270,14 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
 /* A handler answers its request, now or later.  query: of the request's target, without '?'. */
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
-route_handler post_drain, get_metrics, get_health;
+route_handler post_drain, get_metrics, get_health, get_ready;
 route_handler get_app_page, get_target_page, get_self_page, get_discovery;
 
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""
+
+/* Has the request the password that reads everything?  If not, it is answered.  path: as it is counted. */
+bool get_metrics_authorize(h2o_req_t *request, const char *path);
 
 /* Answer with the page of a selection; path: as it is counted. */
 void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection);

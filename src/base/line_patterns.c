@@ -1,9 +1,12 @@
 #include "base/line_patterns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "base/process.h"
 
 /* ---- the pattern of a text ---- */
 
@@ -186,6 +189,20 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
         length -= length > 0;
     }
     return length;
+}
+
+size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX])
+{
+    char author[LINE_AUTHOR_MAX], text[LINE_PATTERN_MAX];
+    struct process process;
+    struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
+    int length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
+                          (int)type.length, type.at);
+    size_t author_length = length < (int)sizeof author ? (size_t)length : sizeof author - 1;
+    size_t text_length = line_pattern_of(line->message, text);
+    memcpy(out, author, author_length);
+    memcpy(out + author_length, text, text_length); /* a NUL ends it no more than any other byte */
+    return author_length + text_length;
 }
 
 /* ---- the table ---- */

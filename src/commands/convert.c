@@ -39,7 +39,8 @@ static int write_page(const struct offline_run *run, bool all)
                                     .slot = run->offline.pipeline.maintenance_slot,
                                     .now = run->batch.now,
                                     .all_saw = UINT64_MAX,
-                                    .encoder = &text_encoder},
+                                    .encoder = &text_encoder,
+                                    .external = external_labels_text(&run->offline.settings.external_labels.labels)},
                &page);
     store_leave(store, run->offline.pipeline.maintenance_slot);
     if (page.failed)

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
+enum kind { TEXT, ADDRESSES, LABELS, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
 
 struct setting {
     const char *variable;
@@ -84,6 +84,8 @@ static const struct setting settings[] = {
      "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
      "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"EXTERNAL_LABELS", LABELS, AT(external_labels), NULL, 0, 0,
+     "labels on every series of every page, such as replica=a, region=eu, to tell several exporters apart"},
     {"CF_LABELS", CF, AT(cf_labels), "names", 0, 0,
      "labels of Cloud Foundry's series beside app: none, names (organization_name, space_name, app_name) or "
      "promfetcher "
@@ -214,6 +216,12 @@ static bool is_secret(const struct setting *setting)
     return setting->kind == SECRET || setting->kind == DOCUMENT;
 }
 
+/* Is it kept as it was written? */
+static bool is_text(const struct setting *setting)
+{
+    return setting->kind == TEXT || setting->kind == ADDRESSES || setting->kind == LABELS;
+}
+
 static void free_text(const struct setting *setting, char *text)
 {
     if (is_secret(setting))
@@ -231,11 +239,20 @@ static bool set_addresses(struct settings *config, const struct setting *setting
            error_set(error, "%s %.200s", setting->variable, wrong);
 }
 
+static bool set_labels(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
+{
+    struct setting_labels *labels = member_of(config, setting);
+    char wrong[ERROR_MAX];
+    return external_labels_read(slice_of(text), &labels->labels, wrong) ||
+           error_set(error, "%s %.200s", setting->variable, wrong);
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
     case ADDRESSES:
+    case LABELS:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
@@ -247,7 +264,9 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         *member = is_secret(setting) ? secret_keep(text) : strdup(text);
         if (*member == NULL)
             return error_set(error, ERROR_NO_MEMORY);
-        return setting->kind != ADDRESSES || set_addresses(config, setting, text, error);
+        if (setting->kind == ADDRESSES)
+            return set_addresses(config, setting, text, error);
+        return setting->kind != LABELS || set_labels(config, setting, text, error);
     }
     case DURATION:
     case SIZE:
@@ -636,7 +655,7 @@ void settings_free(struct settings *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && settings[i].kind != ADDRESSES && !is_secret(&settings[i]))
+        if (!is_text(&settings[i]) && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
         free_text(&settings[i], *member);
@@ -695,6 +714,7 @@ bool settings_look(const struct settings *config, size_t number, struct settings
     switch (setting->kind) {
     case TEXT:
     case ADDRESSES:
+    case LABELS:
         view->value = *(char *const *)member;
         break;
     case DOCUMENT:

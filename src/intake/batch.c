@@ -347,6 +347,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     struct recorder_settings recorder_settings = {.store = intake->store,
                                                   .entities = settings->entities,
                                                   .directory = settings->directory,
+                                                  .external_labels = &settings->external_labels,
                                                   .overflow_names = intake->overflow_names,
                                                   .series = intake->readers[slot].series,
                                                   .slot = slot,

@@ -44,6 +44,7 @@ struct maintenance {
     double last_duration;
     double last_size;
     double start_time;
+    atomic_uint_least64_t last_sweep;
 };
 
 /* ---- pieces ---- */
@@ -155,6 +156,7 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
                              .now = page->now,
                              .all_saw = audiences_all_saw(&maintenance->audiences, &page->selection, page->now),
                              .encoder = &text_encoder,
+                             .external = maintenance->settings.external,
                              .selection = page->selection});
     store_leave(store, slot);
     bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
@@ -567,6 +569,7 @@ static void *run(void *context)
             store_sweep(store, maintenance->settings.slot, now);
             store_leave(store, maintenance->settings.slot);
             next_sweep = now + interval;
+            atomic_store_explicit(&maintenance->last_sweep, now, memory_order_relaxed);
         }
         pthread_mutex_lock(&maintenance->lock);
     }
@@ -581,6 +584,7 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
         return NULL;
     maintenance->settings = *settings;
     audiences_start(&maintenance->audiences, settings->scrape_interval);
+    atomic_init(&maintenance->last_sweep, clock_monotonic());
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;
@@ -593,6 +597,11 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
         return NULL;
     }
     return maintenance;
+}
+
+uint64_t maintenance_last_sweep(const struct maintenance *maintenance)
+{
+    return atomic_load_explicit(&maintenance->last_sweep, memory_order_relaxed);
 }
 
 void maintenance_ask(struct maintenance *maintenance, struct page_request *request)

@@ -67,6 +67,7 @@ static void decide(struct asking *asking, enum accounts_result result, const str
     h2o_req_t *request = asking->request;
     switch (result) {
     case ACCOUNTS_ALLOWED:
+        account_note_use(account, worker_second(asking->worker));
         worker_trust(asking->connection);
         asking->handler(request, asking->query, &(struct page_access){account_scrape(account)});
         return;

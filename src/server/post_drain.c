@@ -260,6 +260,7 @@ static void end_post(struct post *post)
 static bool decide(struct post *post, enum accounts_result result)
 {
     if (result == ACCOUNTS_ALLOWED) {
+        account_note_use(post->account, worker_second(worker_of(post->request)));
         worker_trust(connection_of(post->request));
         return take_post(post);
     }

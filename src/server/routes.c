@@ -64,6 +64,7 @@ static const struct route {
      get_self_page},
     {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_discovery},
     {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
+    {"/ready", "ready", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_ready},
 };
 
 static bool is_served(const struct route *route, const struct connection *connection)

@@ -31,6 +31,11 @@ struct worker *worker_of(h2o_req_t *request)
     return (struct worker *)request->conn->ctx;
 }
 
+int64_t worker_second(const struct worker *worker)
+{
+    return (int64_t)(h2o_now(worker->context.loop) / 1000);
+}
+
 /* Each socket that libh2o reads from was created in accept_connection(), which left the connection with it. */
 struct connection *connection_of(h2o_req_t *request)
 {
@@ -245,6 +250,7 @@ static void check_connections(struct worker *worker)
     count_errors(worker);
     post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
+    atomic_store_explicit(&worker->checked, now, memory_order_relaxed);
 }
 
 /* End the connections on which nothing is going on. */

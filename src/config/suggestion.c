@@ -1,4 +1,4 @@
-#include "commands/suggestion.h"
+#include "config/suggestion.h"
 
 #include <stdarg.h>
 #include <stdio.h>
