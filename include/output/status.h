@@ -152,7 +152,8 @@ struct status_setting {
 struct status_load {
     double time;          /* seconds since 1970; 0: there was none */
     const char *source;   /* "CONFIG", the file's name; NULL: there is no document */
-    const char *digest;   /* of the document, SHA-256 in hexadecimal */
+    const char *digest;   /* of the document: SHA-256 in hexadecimal */
+    bool digest_is_keyed; /* under a key of this process, so that nobody can guess passwords by it */
     const char *messages; /* of a load that failed: a line each */
 };
 
