@@ -29,6 +29,7 @@ enum {
     MAINTENANCE_LARGE_PIECE = 240 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */
     MAINTENANCE_BUDGET = 16 * 1024 * 1024, /* bytes */
+    MAINTENANCE_WATCH = 5000,              /* milliseconds */
 };
 
 /* A part of a page.  Counted: page_piece_unref() each reference, on any thread. */
@@ -70,6 +71,9 @@ struct maintenance_settings {
      * may be NULL. */
     size_t (*count_connections)(void *context);
     void (*describe)(void *context, struct store *store, unsigned slot, uint64_t now);
+    /* Called when the thread begins, and every MAINTENANCE_WATCH from then on, inside the store: for what follows how
+     * the store changes.  NULL: nothing does. */
+    void (*watch)(void *context, struct store *store, unsigned slot, uint64_t now);
     void *context;
 };
 
