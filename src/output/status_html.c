@@ -94,9 +94,8 @@ static void end_section(struct buffer *out)
 /* Roles are said again: what a narrow screen shows as blocks would be no table any more for a screen reader. */
 static void start_table(struct buffer *out, const char *caption, const char *const *columns, size_t count)
 {
-    html_put(out,
-             "<table class=\"stack\" role=\"table\"><caption>@</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">",
-             caption);
+    html_put(out, "<table class=\"@\" role=\"table\"><caption>@</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">",
+             count > 2 ? "stack" : "narrow", caption);
     for (size_t i = 0; i < count; i++)
         html_put(out, "<th scope=\"col\" role=\"columnheader\">@</th>", columns[i]);
     html_put(out, "</tr></thead>\n<tbody role=\"rowgroup\">\n");
@@ -216,6 +215,14 @@ static void put_facts(const struct status *status, struct buffer *out)
     html_put(out, "</dl>\n");
 }
 
+static void spell_lag(double lag, char out[STATUS_TEXT_MAX])
+{
+    if (lag >= 60 || isnan(lag))
+        status_duration(lag, out);
+    else
+        snprintf(out, STATUS_TEXT_MAX, lag < 10 ? "%.1f s" : "%.0f s", lag);
+}
+
 static void put_app(const struct status *status, const struct status_app *app, struct buffer *out)
 {
     char text[STATUS_TEXT_MAX], label[STATUS_TEXT_MAX + 64];
@@ -234,8 +241,8 @@ static void put_app(const struct status *status, const struct status_app *app, s
         sparkline_write(app->messages.values, STATUS_MINUTES, label, out);
     }
     end_cell(out);
-    status_rate(app->lag, text);
-    put_cell(out, "Lag, seconds", text);
+    spell_lag(app->lag, text);
+    put_cell(out, "Lag", text);
     put_counts_cell(out, "Lost upstream", app->lost.total, &app->lost);
     put_counts_cell(out, "Unreadable", app->malformed.total, &app->malformed);
     struct status_counts refused = app->refused;
@@ -575,16 +582,18 @@ static void put_head(const struct status *status, struct buffer *out)
 
 static void put_header(const struct status *status, struct buffer *out)
 {
-    char up[STATUS_TEXT_MAX], now[STATUS_TEXT_MAX];
+    char up[STATUS_TEXT_MAX], now[STATUS_TEXT_MAX], clock[STATUS_TEXT_MAX] = "";
     status_duration(status->now - status->started, up);
     status_time(status->now, now);
-    html_put(
-        out,
-        "<body>\n<a class=\"skip\" href=\"#working-title\">Skip to what is wrong</a>\n<header>\n"
-        "<h1>drain_exporter</h1>\n<p class=\"quiet\" id=\"clock\" data-live>@, up for @, as of <time>@</time></p>\n"
-        "<p><span id=\"refresh\"></span></p>\n<p class=\"heard\" id=\"heard\" role=\"status\"></p>\n"
-        "<nav aria-label=\"Sections\"><ul>\n",
-        status->version, up, now);
+    if (strlen(now) > 19)
+        snprintf(clock, sizeof clock, "%.8s", now + 11);
+    html_put(out,
+             "<body>\n<a class=\"skip\" href=\"#working-title\">Skip to what is wrong</a>\n<header>\n"
+             "<h1>drain_exporter</h1>\n<p class=\"quiet\" id=\"clock\" data-live>@, up for @, as of <time "
+             "datetime=\"@\">@ UTC</time></p>\n"
+             "<p><span id=\"refresh\"></span></p>\n<p class=\"heard\" id=\"heard\" role=\"status\"></p>\n"
+             "<nav aria-label=\"Sections\"><ul>\n",
+             status->version, up, now);
     for (unsigned i = 0; i < STATUS_SECTIONS; i++)
         if (is_shown(status, i))
             html_put(out, "<li><a href=\"#@-title\">@</a></li>\n", status_section_name((enum status_section)i),
