@@ -141,9 +141,9 @@ static void judge_silence(struct findings *findings, double now, double started)
 static void judge_losses(struct findings *findings)
 {
     const struct status_app *app = findings->app;
-    bool in_hour, ignored;
+    bool in_hour;
     double lost = lately(app->lost_hour, app->lost.total, &in_hour);
-    double messages = lately(app->messages_hour, app->received, &ignored);
+    double messages = in_hour ? app->messages_hour : app->received;
     if (lost > 0)
         find(findings,
              (struct status_problem){.level = lost / (lost + messages) > lost_page ? STATUS_PAGE : STATUS_TICKET,

@@ -593,7 +593,7 @@ static void put_header(const struct status *status, struct buffer *out)
              "datetime=\"@\">@ UTC</time></p>\n"
              "<p><span id=\"refresh\"></span></p>\n<p class=\"heard\" id=\"heard\" role=\"status\"></p>\n"
              "<nav aria-label=\"Sections\"><ul>\n",
-             status->version, up, now);
+             status->version, up, now, clock);
     for (unsigned i = 0; i < STATUS_SECTIONS; i++)
         if (is_shown(status, i))
             html_put(out, "<li><a href=\"#@-title\">@</a></li>\n", status_section_name((enum status_section)i),
