@@ -2,7 +2,7 @@
 import re
 
 from app_pages import page as page_of
-from documentation import README, rows
+from documentation import METRICS, rows
 from harness import test
 from monitoring import replaying_server
 from support.checks import check, equal
@@ -49,7 +49,7 @@ def external_labels_are_none_of_ours(context):
     """What a series of ours has as a label, on the page or in the documents, cannot be one of all pages; nor is a mistake started with."""
     server = replaying_server(context, SCRAPE_INTERVAL="60s", CF_LABELS="promfetcher", MAX_METRIC_SERIES=30)
     ours = {label for name, labels in server.page().samples if re.match("heroku_|drain_exporter_|cf_(?!app_)|l2met_", name) for label, _ in labels}
-    for row in rows(open(README).read()):
+    for row in rows(open(METRICS).read()):
         if len(row) == 4 and row[1] in ("counter", "gauge", "histogram"):
             ours |= {label.strip().strip("`") for label in row[2].split(",")} - {""}
     check(len(ours) > 30, "only %d labels were found", len(ours))
