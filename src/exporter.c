@@ -10,10 +10,11 @@
 #include "base/privileges.h"
 #include "base/sandbox.h"
 #include "config/mistakes.h"
-#include "intake/ledger.h"
+#include "intake/app_status.h"
 #include "output/maintenance.h"
 #include "server/accounts.h"
 #include "server/http.h"
+#include "server/survey.h"
 
 /* ---- between a batch and a page ---- */
 
@@ -171,6 +172,10 @@ struct exporter {
     struct access access;
     struct known_app *known_apps; /* of the thread that loads */
     struct http_server *server;
+    struct app_statuses *statuses;
+    struct loads *loads;
+    struct status_setting *set; /* for people; so many */
+    size_t set_count;
     struct maintenance *maintenance;
 };
 
@@ -314,6 +319,17 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     unref_access(&access);
 }
 
+/* Note how the apps fare, on the maintenance thread. */
+static void watch(void *context, struct store *store, unsigned slot, uint64_t now)
+{
+    struct exporter *exporter = context;
+    struct access access = ref_access(exporter);
+    ledger_describe_rules(access.rules, store, slot, now);
+    describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    unref_access(&access);
+    app_statuses_update(exporter->statuses, slot, now);
+}
+
 /* The shortest time after which something may have to leave. */
 static uint64_t shortest_life(const struct settings *settings)
 {
@@ -327,6 +343,15 @@ static uint64_t shortest_life(const struct settings *settings)
     return shortest;
 }
 
+static struct app_statuses *open_statuses(const struct exporter *exporter)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    return app_statuses_create(&(struct app_status_settings){.store = pipeline->store,
+                                                             .entities = pipeline->entities,
+                                                             .directory = pipeline->directory,
+                                                             .max_app_series = exporter->settings->max_app_series});
+}
+
 static struct maintenance *start_maintenance(struct exporter *exporter)
 {
     return maintenance_start(
@@ -337,6 +362,7 @@ static struct maintenance *start_maintenance(struct exporter *exporter)
                                        .shortest_life = shortest_life(exporter->settings),
                                        .count_connections = count_connections,
                                        .describe = describe,
+                                       .watch = watch,
                                        .context = exporter});
 }
 
@@ -364,6 +390,13 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         unref_access(&access);
         return false;
     }
+    exporter->loads = loads_create();
+    exporter->set = survey_list_settings(exporter->settings, &exporter->set_count);
+    if (exporter->loads == NULL || exporter->set == NULL) {
+        mistakes_add(mistakes, ERROR_NO_MEMORY);
+        unref_access(&access);
+        return false;
+    }
     struct http_settings server_settings = http_settings_of(exporter->settings);
     exporter->server = http_open(&server_settings, error);
     if (exporter->server == NULL) {
@@ -372,6 +405,7 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     }
     allow(exporter, &access);
+    loads_note(exporter->loads, exporter->settings, accounts_configuration(exporter->access.accounts));
     /* The sockets are open, and there is no thread yet. */
     if (!privileges_drop(error) || (exporter->settings->sandbox && !sandbox_enter(error))) {
         mistakes_add(mistakes, "%s", error);
@@ -380,7 +414,9 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
     allocator_start_thread();
     if (open_pipeline(&exporter->pipeline, exporter->settings)) {
         reserve(&exporter->pipeline, accounts_configuration(exporter->access.accounts));
-        exporter->maintenance = start_maintenance(exporter);
+        exporter->statuses = open_statuses(exporter);
+        if (exporter->statuses != NULL)
+            exporter->maintenance = start_maintenance(exporter);
     }
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
@@ -404,8 +440,15 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 
 bool exporter_start(struct exporter *exporter)
 {
-    return http_start(exporter->server, &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store,
-                                                               exporter->pipeline.directory, exporter->maintenance});
+    const struct pipeline *pipeline = &exporter->pipeline;
+    return http_start(exporter->server, &(struct http_modules){.intake = pipeline->intake,
+                                                               .store = pipeline->store,
+                                                               .directory = pipeline->directory,
+                                                               .maintenance = exporter->maintenance,
+                                                               .statuses = exporter->statuses,
+                                                               .loads = exporter->loads,
+                                                               .settings = exporter->set,
+                                                               .setting_count = exporter->set_count});
 }
 
 void exporter_listeners(const struct exporter *exporter, int listeners[2])
@@ -454,6 +497,7 @@ void exporter_reload(struct exporter *exporter)
     if (is_valid) {
         reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
+        loads_note(exporter->loads, exporter->settings, accounts_configuration(access.accounts));
         end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
@@ -461,6 +505,7 @@ void exporter_reload(struct exporter *exporter)
             settings_exchange_secrets(exporter->settings, &fresh);
         unref_access(&access);
         http_note_failed_load(exporter->server);
+        loads_note_failure(exporter->loads, exporter->settings, (struct slice){mistakes.at, mistakes.length});
         log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
     }
     mistakes_tell(&mistakes, log_mistake);
@@ -496,6 +541,9 @@ void exporter_close(struct exporter *exporter)
         maintenance_stop(exporter->maintenance);
     if (exporter->server != NULL)
         http_close(exporter->server);
+    app_statuses_free(exporter->statuses);
+    loads_free(exporter->loads);
+    free(exporter->set);
     close_pipeline(&exporter->pipeline);
     unref_access(&exporter->access);
     while (exporter->known_apps != NULL) {

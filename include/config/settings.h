@@ -30,6 +30,8 @@ struct setting_addresses {
     struct address_ranges ranges;
 };
 
+enum { SETTINGS_MAX = 96 /* that there may be */ };
+
 /* Labels, likewise. */
 struct setting_labels {
     char *text; /* first */
@@ -94,7 +96,8 @@ struct settings {
     bool sandbox;
     enum log_level log_level;
     enum access_log access_log;
-    char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
+    unsigned char origins[SETTINGS_MAX]; /* enum settings_origin of each setting, in the order of --help */
+    char *secret_files[6];               /* where the secrets came from, in the order above; NULL: not from a file */
 };
 
 enum settings_result {
@@ -102,6 +105,19 @@ enum settings_result {
     SETTINGS_INVALID, /* a bad or missing value: exit status 1 */
     SETTINGS_USAGE,   /* a flag that does not exist or lacks its value: exit status 2 */
 };
+
+/* Where the value of a setting is from. */
+enum settings_origin {
+    SETTINGS_BY_DEFAULT,
+    SETTINGS_COMPUTED, /* from what this machine has, as there is no default that suits all */
+    SETTINGS_VARIABLE,
+    SETTINGS_FLAG,
+    SETTINGS_VARIABLE_FILE, /* the file that a variable or a flag names */
+    SETTINGS_FLAG_FILE,
+};
+
+/* "default", "variable" and so on. */
+const char *settings_origin_name(enum settings_origin origin);
 
 /* Read the settings; a flag wins over its variable, and a secret may be in the file that <variable>_FILE names.  On any
  * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
@@ -124,6 +140,18 @@ bool settings_read_secrets(const struct settings *config, struct settings *fresh
 void settings_exchange_secrets(struct settings *config, struct settings *fresh);
 
 void settings_free(struct settings *config);
+
+/* What is set, for people: of a secret, only whether it is. */
+struct settings_view {
+    const char *name;
+    const char *value; /* in text, or part of the settings; NULL: not set */
+    enum settings_origin origin;
+    bool is_secret; /* value is "set" or NULL */
+    char text[32];
+};
+
+/* The setting with this number, from 0 on; false behind the last. */
+bool settings_look(const struct settings *config, size_t number, struct settings_view *view);
 
 /* The help text, and a list of all settings with their values, but no secrets. */
 void settings_print_help(FILE *out);

@@ -8,7 +8,7 @@
  * UPDATE  The maintenance thread walks the series of the ledger every APP_STATUS_INTERVAL and notes what has changed.
  * READ    Any thread, at any time: a copy of what the last update found, one app at a time, under a lock that no thread
  *         takes on the way of a line.
- * BOUNDS  APP_STATUS_APPS_MAX apps, about 1.6 KB each; those beyond have no status until one of these is gone.  An app
+ * BOUNDS  APP_STATUS_APPS_MAX apps, 1.5 KB each; those beyond have no status until one of these is gone.  An app
  * is gone with its ledger. */
 #ifndef APP_STATUS_H
 #define APP_STATUS_H
@@ -81,7 +81,7 @@ struct app_status {
     bool is_known;            /* to the directory: it has sent lines lately; if not, the three above are 0 */
     struct directory_app app; /* of an app that is known */
 
-    struct app_status_minute hour; /* the last hour in one, lag included */
+    struct app_status_minute hour; /* the sums of the last hour; lag: the largest */
     /* The last hour, oldest first; the last one is the minute that runs, of which `elapsed` milliseconds are over. */
     struct app_status_minute minutes[APP_STATUS_MINUTES];
     unsigned elapsed;
@@ -111,7 +111,8 @@ struct rule_status {
     bool is_off;   /* because of its errors */
 };
 
-/* Put the rules, at most capacity, into rules; returns how many there are.  Any thread. */
+/* Put the rules, at most capacity, into rules; returns how many there are.  Those of a configuration that is no longer
+ * in force are among them for ten minutes.  Any thread. */
 size_t app_statuses_rules(struct app_statuses *statuses, struct rule_status *rules, size_t capacity);
 
 #endif

@@ -10,9 +10,13 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "config/loads.h"
 #include "config/settings.h"
+#include "intake/app_status.h"
 #include "intake/batch.h"
+#include "intake/unmatched.h"
 #include "output/maintenance.h"
+#include "output/status.h"
 #include "server/accounts.h"
 
 struct http_address {
@@ -87,12 +91,17 @@ bool http_check_tls(const struct http_settings *settings, char warning[ERROR_MAX
  * owns the slot. */
 void http_describe(struct http_server *server, struct store *store, unsigned slot, uint64_t now);
 
-/* What requests are given to.  All four must live until http_close(). */
+/* What requests are given to.  All must live until http_close(). */
 struct http_modules {
     struct intake *intake;
     struct store *store;
     struct directory *directory;
     struct maintenance *maintenance;
+    struct app_statuses *statuses;
+    struct unmatched *unmatched; /* NULL: the settings want none */
+    struct loads *loads;
+    const struct status_setting *settings; /* survey_list_settings() */
+    size_t setting_count;
 };
 
 /* Start the workers and wait until they are ready; worker i records into slot i of the store.  False if a thread

@@ -9,6 +9,7 @@
  *   response.c   what goes back, and is counted
  *   post_drain.c, get_metrics.c, get_health.c   a file for each route
  *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
+ *   get_status.c                                the status page, and the same as JSON
  *   page_access.c                               who may read these
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
@@ -96,6 +97,7 @@ struct worker {
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t hand_offs; /* connections, and the order to stop */
     h2o_multithread_receiver_t pages;
+    h2o_multithread_receiver_t statuses;
     h2o_multithread_receiver_t verified;         /* passwords of who posts */
     h2o_multithread_receiver_t verified_scrapes; /* of who reads pages of apps */
     uint64_t next_check;                         /* milliseconds of the monotonic clock */
@@ -106,6 +108,7 @@ struct worker {
     h2o_linklist_t waiting;   /* POST requests that wait */
     unsigned retries;         /* of them, those that try again until another thread is done */
     unsigned scrapes;         /* requests for a page that wait or are being answered */
+    unsigned inquiries;       /* requests for the status that the maintenance thread works at */
     unsigned displaced;       /* connections, since the last check */
     unsigned pending;         /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
@@ -121,6 +124,7 @@ struct http_server {
     struct file_watch tls_files;     /* of the thread that reloads */
     atomic_int_least64_t tls_expiry; /* of the certificate, seconds since 1970; 0: there is none */
     struct http_modules modules;
+    int64_t opened; /* when, seconds since 1970 */
     h2o_globalconf_t config;
     struct verifier *verifier;
     struct rejections *rejections;
@@ -273,7 +277,7 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
 route_handler post_drain, get_metrics, get_health, get_ready;
-route_handler get_app_page, get_target_page, get_self_page, get_discovery;
+route_handler get_app_page, get_target_page, get_self_page, get_discovery, get_status, get_status_page;
 
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""
@@ -287,6 +291,7 @@ void get_metrics_respond(h2o_req_t *request, const char *path, const struct page
 /* What somebody may read: the apps of this entry, or, if it is NULL, everything. */
 struct page_access {
     const struct config_scrape *scrape;
+    struct accounts *accounts; /* that the entry is of; NULL if it is */
 };
 bool page_access_sees(const struct page_access *access, const struct directory_app *app);
 
@@ -300,6 +305,15 @@ enum admission page_access_admit(struct connection *connection, struct slice aut
 
 /* Passwords were verified for requests that wait. */
 void page_access_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* As page_access_admit(), but for who has sent no password too: he is told what this is. */
+enum admission get_status_page_admit(struct connection *connection, struct slice authorization);
+
+/* Status documents were written for requests that wait. */
+void get_status_on_written(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* Does who asks take gzip? */
+bool request_accepts_gzip(const h2o_req_t *request);
 
 /* Pages have come for requests that wait. */
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);

@@ -137,6 +137,7 @@ static const struct setting settings[] = {
      "second"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+_Static_assert((int)SETTING_COUNT <= (int)SETTINGS_MAX, "there must be a place for the origin of each");
 
 static const char *const switch_names[] = {"false", "true", NULL};
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
@@ -420,22 +421,26 @@ static char *const *file_of(const struct settings *config, const struct setting 
 static bool apply(struct settings *config, const struct setting *setting, const struct given *given,
                   char error[ERROR_MAX])
 {
+    unsigned char *origin = &config->origins[setting - settings];
     const char *value = given->flag;
     const char *file = given->flag_file;
+    bool is_flag = value != NULL || file != NULL;
     if (given->is_replaced)
         return true;
-    if (value == NULL && file == NULL) {
+    if (!is_flag) {
         value = getenv(setting->variable);
         file = environment_file(setting);
     }
     if (value != NULL && file != NULL)
         return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
+        *origin = is_flag ? SETTINGS_FLAG_FILE : SETTINGS_VARIABLE_FILE;
         char **kept = (char **)file_of(config, setting);
         if ((*kept = strdup(file)) == NULL)
             return error_set(error, ERROR_NO_MEMORY);
         return set_from_file(config, setting, file, error);
     }
+    *origin = is_flag ? SETTINGS_FLAG : value != NULL ? SETTINGS_VARIABLE : SETTINGS_BY_DEFAULT;
     if (value == NULL)
         value = setting->default_value;
     return value == NULL || set_value(config, setting, value, error);
@@ -562,6 +567,19 @@ static bool check_client_certificates(struct settings *config, char error[ERROR_
     return read_paths(config, error);
 }
 
+/* What depends on the machine. */
+static void compute_defaults(struct settings *config)
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (settings[i].default_value == NULL && settings[i].high > 0 &&
+            *(const uint64_t *)member_of(config, &settings[i]) == 0)
+            config->origins[i] = SETTINGS_COMPUTED;
+    if (config->max_input_memory == 0)
+        config->max_input_memory = default_input_memory();
+    if (config->workers == 0)
+        config->workers = usable_cores();
+}
+
 static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_addresses(config, error))
@@ -580,10 +598,7 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
-    if (config->max_input_memory == 0)
-        config->max_input_memory = default_input_memory();
-    if (config->workers == 0)
-        config->workers = usable_cores();
+    compute_defaults(config);
     return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
 }
 
@@ -693,38 +708,60 @@ void settings_print_help(FILE *out)
     }
 }
 
+const char *settings_origin_name(enum settings_origin origin)
+{
+    static const char *const names[] = {
+        [SETTINGS_BY_DEFAULT] = "default", [SETTINGS_COMPUTED] = "computed",  [SETTINGS_VARIABLE] = "variable",
+        [SETTINGS_FLAG] = "flag",          [SETTINGS_VARIABLE_FILE] = "file", [SETTINGS_FLAG_FILE] = "file",
+    };
+    return names[origin];
+}
+
+bool settings_look(const struct settings *config, size_t number, struct settings_view *view)
+{
+    if (number >= SETTING_COUNT)
+        return false;
+    const struct setting *setting = &settings[number];
+    const void *member = (const char *)config + setting->offset;
+    *view = (struct settings_view){.name = setting->variable,
+                                   .origin = (enum settings_origin)config->origins[number],
+                                   .is_secret = is_secret(setting)};
+    switch (setting->kind) {
+    case TEXT:
+    case ADDRESSES:
+    case LABELS:
+        view->value = *(char *const *)member;
+        break;
+    case DOCUMENT:
+    case SECRET:
+        view->value = *(char *const *)member == NULL ? NULL : "set";
+        break;
+    case SWITCH:
+        view->value = switch_names[*(const bool *)member];
+        break;
+    case CF:
+        view->value = cf_labels_name(*(const enum cf_labels *)member);
+        break;
+    case ACCESS:
+        view->value = access_names[*(const enum access_log *)member];
+        break;
+    case LEVEL:
+        view->value = level_names[*(const enum log_level *)member];
+        break;
+    case DURATION:
+    case SIZE:
+    case NUMBER:
+        spell_quantity(setting->kind, *(const uint64_t *)member, view->text);
+        view->value = view->text;
+        break;
+    }
+    return true;
+}
+
 void settings_print(const struct settings *config, FILE *out)
 {
-    for (int i = 0; i < SETTING_COUNT; i++) {
-        const void *member = (const char *)config + settings[i].offset;
-        const char *text;
-        char number[32];
-        switch (settings[i].kind) {
-        case TEXT:
-        case ADDRESSES:
-        case LABELS:
-            text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
-            break;
-        case DOCUMENT:
-        case SECRET:
-            text = *(char *const *)member == NULL ? "(not set)" : "(set)";
-            break;
-        case SWITCH:
-            text = switch_names[*(const bool *)member];
-            break;
-        case CF:
-            text = cf_labels_name(*(const enum cf_labels *)member);
-            break;
-        case ACCESS:
-            text = access_names[*(const enum access_log *)member];
-            break;
-        case LEVEL:
-            text = level_names[*(const enum log_level *)member];
-            break;
-        default:
-            spell_quantity(settings[i].kind, *(const uint64_t *)member, number);
-            text = number;
-        }
-        fprintf(out, "%s=%s\n", settings[i].variable, text);
-    }
+    struct settings_view view;
+    for (size_t i = 0; settings_look(config, i, &view); i++)
+        fprintf(out, view.is_secret || view.value == NULL ? "%s=(%s)\n" : "%s=%s\n", view.name,
+                view.value == NULL ? "not set" : view.value);
 }

@@ -86,6 +86,11 @@ static bool accepts_gzip(struct slice list)
     return any;
 }
 
+bool request_accepts_gzip(const h2o_req_t *request)
+{
+    return accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
+}
+
 static void ask(struct scrape *scrape)
 {
     scrape->asks = true;
@@ -331,7 +336,7 @@ void get_metrics_respond(h2o_req_t *request, const char *path, const struct page
     hold->connection->page = hold;
     worker->scrapes++;
     scrape->page_request.selection = *selection;
-    scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
+    scrape->page_request.gzip = request_accepts_gzip(request);
     scrape->page_request.scraper = hash_scraper(request);
     scrape->page_request.deliver = on_piece;
     scrape->page_request.release = on_release;

@@ -63,6 +63,7 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
         goto no_memory;
     memset(server, 0, sizeof *server);
     server->settings = *settings;
+    server->opened = clock_wall() / 1000000;
     pthread_rwlock_init(&server->access_lock, NULL);
     server->workers = aligned_alloc(64, settings->workers * sizeof *server->workers);
     if (server->workers == NULL)

@@ -281,6 +281,7 @@ static void open_context(struct worker *worker)
     worker->accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->server->config.hosts};
     h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);
     h2o_multithread_register_receiver(worker->context.queue, &worker->pages, get_metrics_on_pages);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->statuses, get_status_on_written);
     h2o_multithread_register_receiver(worker->context.queue, &worker->verified, post_drain_on_verified);
     h2o_multithread_register_receiver(worker->context.queue, &worker->verified_scrapes, page_access_on_verified);
     check_connections(worker);
@@ -290,6 +291,7 @@ static void close_context(struct worker *worker)
 {
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified_scrapes);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified);
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->statuses);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->pages);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->hand_offs);
     h2o_context_dispose(&worker->context);
