@@ -517,7 +517,8 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
     if (config->password_metrics == NULL && config->token_metrics == NULL)
-        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+        return error_set(
+            error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE, TOKEN_METRICS or TOKEN_METRICS_FILE");
     return true;
 }
 
@@ -707,6 +708,9 @@ void settings_print(const struct settings *config, FILE *out)
             spell_quantity(settings[i].kind, *(const uint64_t *)member, number);
             text = number;
         }
-        fprintf(out, "%s=%s\n", settings[i].variable, text);
+        size_t length = strlen(text);
+        if (member == &config->ingest_prefix && length > 0)
+            length--; /* the final space, which is not the user's */
+        fprintf(out, "%s=%.*s\n", settings[i].variable, (int)length, text);
     }
 }
