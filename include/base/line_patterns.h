@@ -46,8 +46,8 @@ bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
  * become <string>, <email>, <secret>, <uuid>, <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
 
-/* Write the shape of a line: "app[web]: " and the pattern of its message.  Who says it is part of it, but not which
- * dyno.  Returns its length. */
+/* Write the shape of a line: "app[web]: ", or "[APP/PROC/WEB]: ", and the pattern of its message.  Who says it is part
+ * of it, but not which dyno.  Returns its length. */
 size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX]);
 
 struct line_patterns;

@@ -220,14 +220,37 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
     return length;
 }
 
+/* "[APP/PROC/WEB/0]" without the number of the instance. */
+static struct slice bracketed_type(struct slice procid)
+{
+    struct slice type = {procid.at, procid.length - 1};
+    while (type.length > 1 && slice_is_digit(type.at[type.length - 1]))
+        type.length--;
+    bool has_number = type.length + 1 < procid.length && type.at[type.length - 1] == '/';
+    return has_number ? (struct slice){type.at, type.length - 1} : (struct slice){procid.at, procid.length - 1};
+}
+
+/* "app[web]: "; of Cloud Foundry, whose procids have the brackets, "[APP/PROC/WEB]: ": APPNAME is the app's GUID. */
+static size_t write_author(const struct line *line, char out[LINE_AUTHOR_MAX])
+{
+    struct slice procid = line->procid;
+    struct process process;
+    int length;
+    if (procid.length > 1 && procid.at[0] == '[' && procid.at[procid.length - 1] == ']') {
+        struct slice type = bracketed_type(procid);
+        length = snprintf(out, LINE_AUTHOR_MAX, "%.*s]: ", (int)type.length, type.at);
+    } else {
+        struct slice type = process_read(procid, &process) ? process.type : procid;
+        length = snprintf(out, LINE_AUTHOR_MAX, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
+                          (int)type.length, type.at);
+    }
+    return length < LINE_AUTHOR_MAX ? (size_t)length : LINE_AUTHOR_MAX - 1;
+}
+
 size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX])
 {
     char author[LINE_AUTHOR_MAX], text[LINE_PATTERN_MAX];
-    struct process process;
-    struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
-    int length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
-                          (int)type.length, type.at);
-    size_t author_length = length < (int)sizeof author ? (size_t)length : sizeof author - 1;
+    size_t author_length = write_author(line, author);
     size_t text_length = line_pattern_of(line->message, text);
     memcpy(out, author, author_length);
     memcpy(out + author_length, text, text_length); /* a NUL ends it no more than any other byte */

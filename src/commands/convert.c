@@ -63,7 +63,8 @@ int convert(int argc, char **argv)
         "[LOGFILE]",
         "Print the page that a log makes, as GET /metrics would show it. LOGFILE, or stdin, holds what a drain was "
         "sent,\n"
-        "syslog messages, or the output of heroku logs. Settings are taken from the environment, as by the server.",
+        "syslog messages, or the output of heroku logs or cf logs. Settings are taken from the environment, as by the "
+        "server.",
         rows,
         sizeof rows / sizeof rows[0],
         NULL,

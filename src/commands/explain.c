@@ -93,9 +93,10 @@ static void print_line(const struct batch_judgement *judgement)
     print_safely(line->timestamp);
     printf(" ");
     print_safely(line->appname);
-    printf("[");
+    bool is_bracketed = line->procid.length > 0 && line->procid.at[0] == '['; /* by Cloud Foundry itself */
+    printf(is_bracketed ? " " : "[");
     print_safely(line->procid);
-    printf("]: ");
+    printf(is_bracketed ? ": " : "]: ");
     print_text(line->message);
 }
 
@@ -402,7 +403,7 @@ int explain(int argc, char **argv)
         "or "
         "why\n"
         "it yields none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
-        "logs.\n"
+        "logs or cf logs.\n"
         "Settings are taken from the environment, as by the server.",
         rows,
         sizeof rows / sizeof rows[0],

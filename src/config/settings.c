@@ -537,7 +537,8 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
     if (config->password_metrics == NULL && config->token_metrics == NULL)
-        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+        return error_set(
+            error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE, TOKEN_METRICS or TOKEN_METRICS_FILE");
     return true;
 }
 
@@ -761,7 +762,11 @@ bool settings_look(const struct settings *config, size_t number, struct settings
 void settings_print(const struct settings *config, FILE *out)
 {
     struct settings_view view;
-    for (size_t i = 0; settings_look(config, i, &view); i++)
-        fprintf(out, view.is_secret || view.value == NULL ? "%s=(%s)\n" : "%s=%s\n", view.name,
-                view.value == NULL ? "not set" : view.value);
+    for (size_t i = 0; settings_look(config, i, &view); i++) {
+        const char *text = view.value == NULL ? "not set" : view.value;
+        size_t length = strlen(text);
+        if (text == config->ingest_prefix && length > 0)
+            length--; /* the final space, which is not the user's */
+        fprintf(out, view.is_secret || view.value == NULL ? "%s=(%.*s)\n" : "%s=%.*s\n", view.name, (int)length, text);
+    }
 }

@@ -108,6 +108,7 @@ static void refusals(void **state)
     (void)state;
     invalid("PASSWORD_DRAIN", "PASSWORD_DRAIN is not set");
     invalid("PASSWORD_METRICS", "PASSWORD_METRICS is not set");
+    invalid("PASSWORD_METRICS", ", TOKEN_METRICS or TOKEN_METRICS_FILE");
     invalid("PASSWORD_DRAIN=", "PASSWORD_DRAIN is empty");
     invalid("PASSWORD_METRICS_PREVIOUS=", "PASSWORD_METRICS_PREVIOUS is empty");
     invalid("PASSWORD_DRAIN_FILE=/x", "both PASSWORD_DRAIN and PASSWORD_DRAIN_FILE");
