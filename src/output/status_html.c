@@ -1,9 +1,9 @@
 #include "output/status_html.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/metric.h"
 #include "output/html.h"
@@ -627,7 +627,7 @@ static void digest_of(struct slice text, char out[64])
 {
     unsigned char digest[DIGEST_SIZE];
     digest_make(text, digest);
-    EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
+    base64_encode((struct slice){(const char *)digest, sizeof digest}, out);
 }
 
 void status_policy(char policy[STATUS_POLICY_MAX])
