@@ -308,7 +308,7 @@ static void put_families(const struct status_app *app, struct buffer *out)
 
 static void put_shapes(const struct status_app *app, struct buffer *out)
 {
-    html_put(out, "<h4>The commonest lines that gave no metric</h4>\n<ul class=\"shapes\">\n");
+    html_put(out, "<h3>The commonest lines that gave no metric</h3>\n<ul class=\"shapes\">\n");
     for (size_t i = 0; i < app->shape_count; i++) {
         const struct status_shape *shape = &app->shapes[i];
         html_put(out, "<li>about ");
