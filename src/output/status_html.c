@@ -1,9 +1,9 @@
 #include "output/status_html.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/metric.h"
 #include "output/html.h"
@@ -308,7 +308,7 @@ static void put_families(const struct status_app *app, struct buffer *out)
 
 static void put_shapes(const struct status_app *app, struct buffer *out)
 {
-    html_put(out, "<h4>The commonest lines that gave no metric</h4>\n<ul class=\"shapes\">\n");
+    html_put(out, "<h3>The commonest lines that gave no metric</h3>\n<ul class=\"shapes\">\n");
     for (size_t i = 0; i < app->shape_count; i++) {
         const struct status_shape *shape = &app->shapes[i];
         html_put(out, "<li>about ");
@@ -627,7 +627,7 @@ static void digest_of(struct slice text, char out[64])
 {
     unsigned char digest[DIGEST_SIZE];
     digest_make(text, digest);
-    EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
+    base64_encode((struct slice){(const char *)digest, sizeof digest}, out);
 }
 
 void status_policy(char policy[STATUS_POLICY_MAX])
