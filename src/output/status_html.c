@@ -599,7 +599,7 @@ static void put_header(const struct status *status, struct buffer *out)
             html_put(out, "<li><a href=\"#@-title\">@</a></li>\n", status_section_name((enum status_section)i),
                      titles[i].title);
     html_put(out,
-             "</ul></nav>\n<form role=\"search\"><label for=\"app\">Only the app</label>\n"
+             "</ul></nav>\n<form role=\"search\" aria-label=\"Apps\"><label for=\"app\">Only the app</label>\n"
              "<input id=\"app\" name=\"app\" value=\"@\" autocapitalize=\"none\" autocomplete=\"off\" "
              "spellcheck=\"false\">\n"
              "<button>Show</button></form>\n",

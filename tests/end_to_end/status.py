@@ -118,7 +118,7 @@ def status_of_settings(context):
     context.file("config.yaml", CONFIGURATION + "nonsense: 1\n")
     server.tell(signal.SIGHUP)
     failed = wait_for(lambda: status(server, "/settings")["configuration"]["last_failed_load"], "the load has failed", 10)
-    check("nonsense" in failed["messages"], "the messages are %r", failed["messages"])
+    check("this key is not known" in failed["messages"], "the messages are %r", failed["messages"])
     equal(status(server, "/settings")["configuration"]["last_load"], first, "the load that is in force")
     check(any(problem["problem"] == "ReloadFailed" for problem in status(server, "/working")["problems"]["list"]), "nobody is told of the failed load")
     check(b"could not be read" in get(server, "/").body, "the page does not say that the load failed")

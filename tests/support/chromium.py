@@ -1,31 +1,38 @@
-"""A real Chromium without a window, driven over its DevTools protocol."""
+"""A real Chromium without a window, driven over its DevTools protocol: messages of JSON, each ended by a NUL, on a pair of pipes."""
 import base64
 import json
-import re
+import os
+import select
 import subprocess
 import time
 
-from support.checks import Failure, check
+from support.checks import check
 from support.waiting import patient, wait_for
 
-COMMAND = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0", "--remote-allow-origins=*"]
+# It reads from descriptor 3 and writes to 4.
+COMMAND = """exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking \\
+--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe --user-data-dir="$0" about:blank 3<&%d 4>&%d"""
 
 
 class Browser:
     """One tab.  What the page complains of, and what it asks for, is kept in complaints and requests."""
 
     def __init__(self, folder):
-        import websocket  # python3-websocket
-
         self.log = open(folder + "/chromium.log", "w+b")
-        self.process = subprocess.Popen([*COMMAND, "--user-data-dir=" + folder + "/chromium", "about:blank"], stdout=self.log, stderr=self.log)
+        its_input, self.output = os.pipe()
+        self.input, its_output = os.pipe()
+        self.received = b""
+        command = ["sh", "-c", COMMAND % (its_input, its_output), folder + "/chromium"]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, pass_fds=(its_input, its_output))
+        os.close(its_input)
+        os.close(its_output)
         try:
-            url = wait_for(self.address, "Chromium listens", 30)
-            self.socket = websocket.create_connection(url, timeout=patient(30), suppress_origin=True)
-        except Exception:
+            self.attach()
+        except BaseException:
             self.close()
             raise
+
+    def attach(self):
         self.number = 0
         self.session = None
         self.complaints, self.requests = [], []
@@ -34,19 +41,25 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             self.call(domain + ".enable")
 
-    def address(self):
-        with open(self.log.name, "rb") as log:
-            found = re.search(rb"DevTools listening on (ws://\S+)", log.read())
-        return found and found.group(1).decode()
+    def receive(self):
+        """The next message."""
+        end = time.monotonic() + patient(30)
+        while b"\0" not in self.received:
+            ready, _, _ = select.select([self.input], [], [], max(0, end - time.monotonic()))
+            more = os.read(self.input, 1 << 16) if ready else b""
+            check(more, "Chromium says nothing more: it %s", "has ended" if ready else "hangs")
+            self.received += more
+        message, _, self.received = self.received.partition(b"\0")
+        return json.loads(message)
 
     def call(self, method, **parameters):
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if self.session is not None:
             message["sessionId"] = self.session
-        self.socket.send(json.dumps(message))
+        os.write(self.output, json.dumps(message).encode() + b"\0")
         while True:
-            answer = json.loads(self.socket.recv())
+            answer = self.receive()
             self.note(answer)
             if answer.get("id") == self.number:
                 check("error" not in answer, "Chromium: %s: %s", method, answer.get("error"))
@@ -101,4 +114,6 @@ class Browser:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        os.close(self.input)
+        os.close(self.output)
         self.log.close()
