@@ -19,7 +19,8 @@ struct pipeline {
     struct directory *directory;
     struct store *store;
     struct intake *intake;
-    unsigned maintenance_slot; /* of the store; those below are the workers' */
+    struct unmatched *unmatched; /* NULL: the settings want none */
+    unsigned maintenance_slot;   /* of the store; those below are the workers' */
 };
 
 /* What a command needs that reads batches itself, on one thread, with slot 0. */

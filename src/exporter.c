@@ -10,11 +10,14 @@
 #include "base/privileges.h"
 #include "base/sandbox.h"
 #include "config/mistakes.h"
+#include "config/suggestion.h"
 #include "intake/app_status.h"
 #include "output/maintenance.h"
 #include "server/accounts.h"
 #include "server/http.h"
 #include "server/survey.h"
+
+enum { SUGGESTIONS = 2 /* rules that are looked for at a time, on the thread that also writes pages */ };
 
 /* ---- between a batch and a page ---- */
 
@@ -45,10 +48,11 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
 }
 
 static struct intake *open_intake(const struct settings *config, struct entities *entities, struct directory *directory,
-                                  struct store *store, unsigned workers)
+                                  struct unmatched *unmatched, struct store *store, unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
                                        .directory = directory,
+                                       .unmatched = unmatched,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .external_labels = config->external_labels.labels,
                                        .leave_out_self_drain = config->leave_out_self_drain,
@@ -62,6 +66,7 @@ static struct intake *open_intake(const struct settings *config, struct entities
 static void close_pipeline(struct pipeline *pipeline)
 {
     intake_free(pipeline->intake);
+    unmatched_free(pipeline->unmatched);
     store_free(pipeline->store);
     directory_free(pipeline->directory);
     entities_free(pipeline->entities);
@@ -81,8 +86,11 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
         pipeline->directory = directory_create(pipeline->entities);
     if (pipeline->directory != NULL)
         pipeline->store = open_store(config, pipeline->entities, workers + 1);
-    if (pipeline->store != NULL)
-        pipeline->intake = open_intake(config, pipeline->entities, pipeline->directory, pipeline->store, workers);
+    if (pipeline->store != NULL && config->show_unmatched)
+        pipeline->unmatched = unmatched_create(workers);
+    if (pipeline->store != NULL && (pipeline->unmatched != NULL || !config->show_unmatched))
+        pipeline->intake =
+            open_intake(config, pipeline->entities, pipeline->directory, pipeline->unmatched, pipeline->store, workers);
     if (pipeline->intake != NULL)
         return true;
     close_pipeline(pipeline);
@@ -328,6 +336,10 @@ static void watch(void *context, struct store *store, unsigned slot, uint64_t no
     describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
     unref_access(&access);
     app_statuses_update(exporter->statuses, slot, now);
+    if (exporter->pipeline.unmatched != NULL) {
+        unmatched_expire(exporter->pipeline.unmatched, now);
+        unmatched_suggest(exporter->pipeline.unmatched, SUGGESTIONS, suggestion_make);
+    }
 }
 
 /* The shortest time after which something may have to leave. */
@@ -446,6 +458,7 @@ bool exporter_start(struct exporter *exporter)
                                                                .directory = pipeline->directory,
                                                                .maintenance = exporter->maintenance,
                                                                .statuses = exporter->statuses,
+                                                               .unmatched = pipeline->unmatched,
                                                                .loads = exporter->loads,
                                                                .settings = exporter->set,
                                                                .setting_count = exporter->set_count});
@@ -497,6 +510,8 @@ void exporter_reload(struct exporter *exporter)
     if (is_valid) {
         reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
+        if (exporter->pipeline.unmatched != NULL)
+            unmatched_clear(exporter->pipeline.unmatched); /* other rules take other lines */
         loads_note(exporter->loads, exporter->settings, accounts_configuration(access.accounts));
         end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");

@@ -94,6 +94,7 @@ struct settings {
     bool tls_client_drain; /* as tls_client_paths say, also without tls_client_ca_file */
     bool tls_client_metrics;
     bool sandbox;
+    bool show_unmatched;
     enum log_level log_level;
     enum access_log access_log;
     unsigned char origins[SETTINGS_MAX]; /* enum settings_origin of each setting, in the order of --help */

@@ -3,16 +3,18 @@
  *
  *     my-shop   app[web]: Completed <n> OK in <n>ms    about 48000    such as: Completed 200 OK in 35ms
  *
- * SAMPLES  A worker looks at no more than UNMATCHED_RATE lines a second; at all of them, if there are no more.  Which
- *          ones is left to chance, and each stands for those that were passed over before it, so the counts are
- *          estimates that add up to what the ledger has.  A line that is not looked at costs a comparison.
+ * SAMPLES  A worker looks at about UNMATCHED_RATE lines a second; at all of them, if there are no more, and at some
+ *          more each time that their number doubles.  Which ones is left to chance, and each stands for those that were
+ *          passed over before it, so the counts are estimates that add up to what the ledger has.  A line that is not
+ *          looked at costs a comparison.
  * BOUNDS   UNMATCHED_SHAPES shapes, of one app at most UNMATCHED_APP_SHAPES: a new one takes the place of the one that
  *          was seen least, and goes on from its count (space-saving), so that a common shape gets in however many rare
- *          ones there are.  One that was not seen for UNMATCHED_LIFETIME leaves.  About 250 KB, all of it held from
+ *          ones there are.  One that was not seen for UNMATCHED_LIFETIME leaves.  About 500 KB, all of it held from
  *          the start, and the rules.
  * SECRETS  Shape, example and rule have no digits longer than six, no e-mail addresses and nothing that looks like a
  *          key: redaction.h.  The line itself is kept until a rule was made of it, a few seconds, and then overwritten.
- * LOCK     One, which only sampled lines ask for, and never wait for: if it is held, the line is passed over. */
+ * LOCK     One, which only sampled lines ask for, and never wait for: if it is held, the next one stands for the line.
+ */
 #ifndef UNMATCHED_H
 #define UNMATCHED_H
 
@@ -27,6 +29,7 @@ enum {
     UNMATCHED_RATE = 20,
     UNMATCHED_EXAMPLE = 240,          /* bytes */
     UNMATCHED_SHAPE = LINE_SHAPE_MAX, /* bytes */
+    UNMATCHED_MESSAGE = 1024,         /* bytes; of a longer message no rule is made */
     UNMATCHED_RULE = 2048,            /* bytes; a longer rule is none */
     UNMATCHED_LIFETIME = 3600 * 1000, /* milliseconds */
 };

@@ -130,6 +130,9 @@ static const struct setting settings[] = {
      "them"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
+    {"SHOW_UNMATCHED", SWITCH, AT(show_unmatched), "true", 0, 0,
+     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without what "
+     "looks like a secret"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
      "error, warn, info, or debug, which has a line for each batch and response"},
     {"ACCESS_LOG", ACCESS, AT(access_log), "off", 0, 0,

@@ -354,6 +354,8 @@ static void put_sight(const struct status *status, const struct status_app *app,
     }
     if (app->shape_count > 0)
         put_shapes(app, out);
+    else if (!status->has_shapes)
+        html_put(out, "<p class=\"quiet\">Lines that gave no metric are not shown: SHOW_UNMATCHED is false.</p>\n");
     html_put(out, "</details>\n");
 }
 

@@ -242,6 +242,8 @@ static void list_shapes(struct survey *survey)
     survey->shapes = malloc(UNMATCHED_SHAPES * sizeof *survey->shapes);
     if (survey->shapes == NULL)
         survey->status.failed = true;
+    else /* of all apps: each takes its own */
+        survey->shape_count = unmatched_most(survey->sources.unmatched, NULL, NULL, survey->shapes, UNMATCHED_SHAPES);
 }
 
 static void list_rules(struct survey *survey)

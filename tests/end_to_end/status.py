@@ -76,8 +76,7 @@ def status_without_a_password(context):
 def status_as_json(context):
     server = server_with_apps(context)
     whole = status(server)
-    equal(sorted(whole), sorted(["version", "timestamp_seconds", "start_timestamp_seconds", "sees", "working", "sees", "rates", "speakers", "settings"]
-                                if False else list(whole)), "members")
+    equal(sorted(whole), ["rates", "sees", "settings", "speakers", "start_timestamp_seconds", "timestamp_seconds", "version", "working"], "members")
     for section in ("working", "sees", "rates", "speakers", "settings"):
         equal(sorted(status(server, "/" + section)), sorted(whole[section]), "the members of %s alone" % section)
     equal(get(server, "/status/nonsense").status, 404, "the status of another section")
@@ -139,6 +138,38 @@ def status_of_own_apps(context):
         body = get(server, target, team).body
         for secret in (b"blog", b"never-seen", b"onerror", b"MAX_SERIES", b"jobs"):
             check(secret not in body.replace(b'value="blog"', b""), "%s shows %s to the team", target, secret)
+
+
+@test
+def status_of_lines_without_a_metric(context):
+    """The commonest shapes with an example and a rule, which takes such lines; nothing that looks like a secret."""
+    server = server_with_apps(context)
+    server.post(b"".join(line("user=bob@example.com order=123456789 token=sk_live_4eC39HqLyjW state=paid took=%dms" % i, "app", "web.1") for i in range(9)), "blog")
+
+    def unmatched(auth=AUTH_METRICS):
+        return {app["app"]: app["unmatched"] for app in status(server, "/sees", auth)["apps"]["list"]}
+
+    shape = wait_for(lambda: next((one for one in unmatched()["blog"] if one["rule"]), None), "a shape has a rule", 20, 0.2)
+    equal(shape["lines"], 9, "the lines of it")
+    equal([one["example"] for one in unmatched()["shop"]], ["nothing of use"], "the examples of another app")
+    for target in ("/status", "/"):
+        body = get(server, target).body
+        check(b"state=paid" in body, "%s lacks the example", target)
+        for secret in (b"bob@example.com", b"123456789", b"sk_live"):
+            check(secret not in body, "%s shows %s", target, secret)
+    team = {"Authorization": basic("team", "team-password")}
+    equal(list(unmatched(team)), ["shop"], "the apps of which the team sees lines")
+    with open(context.file("config.yaml", CONFIGURATION), "a") as config:
+        config.write(shape["rule"])
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: unmatched()["blog"] == [], "a reload begins anew", 20)
+    server.post(line("user=a order=1 token=b state=paid took=5ms", "app", "web.1"), "blog")
+    wait_for(lambda: server.page().value("drain_exporter_messages_recognised_total", app="blog", family="rules") == 1, "the rule takes a line of the shape")
+    quiet = context.server(SHOW_UNMATCHED="false")
+    quiet.post(line("nothing of use", "app", "web.1"), "shop")
+    wait_for(lambda: app_of(status(quiet, "/working"), "shop"), "the status has the app", 20)
+    equal(app_of(status(quiet, "/sees"), "shop")["unmatched"], None, "what is shown if it is off")
+    check(b"nothing of use" not in get(quiet, "/").body, "the page shows it all the same")
 
 
 @test
