@@ -36,6 +36,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
+# What is compiled in as it is.
+$(BUILD)/src/output/status_text.o: src/output/status.css src/output/status.js
+
 -include $(OBJECTS:.o=.d)
 
 # ---- packages ----

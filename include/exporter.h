@@ -19,7 +19,8 @@ struct pipeline {
     struct directory *directory;
     struct store *store;
     struct intake *intake;
-    unsigned maintenance_slot; /* of the store; those below are the workers' */
+    struct unmatched *unmatched; /* NULL: the settings want none */
+    unsigned maintenance_slot;   /* of the store; those below are the workers' */
 };
 
 /* What a command needs that reads batches itself, on one thread, with slot 0. */
@@ -68,7 +69,7 @@ enum { EXPORTER_WATCH_INTERVAL = 2000 /* milliseconds */ };
  * sentence about its expiry. */
 bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX]);
 
-/* GET /health answers 503 from now on; all else goes on. */
+/* GET /health and GET /ready answer 503 from now on; all else goes on. */
 void exporter_unhealthy(struct exporter *exporter);
 
 /* Stop: requests that have begun are finished, then the state is written.  False if not all of them are after so many

@@ -11,12 +11,16 @@
 #include "base/privileges.h"
 #include "base/sandbox.h"
 #include "config/mistakes.h"
+#include "config/suggestion.h"
 #include "families/rule_metric.h"
-#include "intake/ledger.h"
+#include "intake/app_status.h"
 #include "output/maintenance.h"
 #include "output/state_file.h"
 #include "server/accounts.h"
 #include "server/http.h"
+#include "server/survey.h"
+
+enum { SUGGESTIONS = 2 /* rules that are looked for at a time, on the thread that also writes pages */ };
 
 /* ---- between a batch and a page ---- */
 
@@ -47,11 +51,13 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
 }
 
 static struct intake *open_intake(const struct settings *config, struct entities *entities, struct directory *directory,
-                                  struct store *store, unsigned workers)
+                                  struct unmatched *unmatched, struct store *store, unsigned workers)
 {
     struct intake_settings settings = {.entities = entities,
                                        .directory = directory,
+                                       .unmatched = unmatched,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
+                                       .external_labels = config->external_labels.labels,
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
     for (int id = 0; id < FAMILY_COUNT; id++)
@@ -63,6 +69,7 @@ static struct intake *open_intake(const struct settings *config, struct entities
 static void close_pipeline(struct pipeline *pipeline)
 {
     intake_free(pipeline->intake);
+    unmatched_free(pipeline->unmatched);
     store_free(pipeline->store);
     directory_free(pipeline->directory);
     entities_free(pipeline->entities);
@@ -82,8 +89,11 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
         pipeline->directory = directory_create(pipeline->entities);
     if (pipeline->directory != NULL)
         pipeline->store = open_store(config, pipeline->entities, workers + 1);
-    if (pipeline->store != NULL)
-        pipeline->intake = open_intake(config, pipeline->entities, pipeline->directory, pipeline->store, workers);
+    if (pipeline->store != NULL && config->show_unmatched)
+        pipeline->unmatched = unmatched_create(workers);
+    if (pipeline->store != NULL && (pipeline->unmatched != NULL || !config->show_unmatched))
+        pipeline->intake =
+            open_intake(config, pipeline->entities, pipeline->directory, pipeline->unmatched, pipeline->store, workers);
     if (pipeline->intake != NULL)
         return true;
     close_pipeline(pipeline);
@@ -177,6 +187,10 @@ struct exporter {
     struct access access;
     struct known_app *known_apps; /* of the thread that loads */
     struct http_server *server;
+    struct app_statuses *statuses;
+    struct loads *loads;
+    struct status_setting *set; /* for people; so many */
+    size_t set_count;
     struct maintenance *maintenance;
     struct state_file *state_file;   /* NULL: none */
     const struct scrapers *scrapers; /* that the former start knew; NULL: none */
@@ -249,8 +263,8 @@ static void allow(struct exporter *exporter, struct access *access)
     const struct settings *settings = exporter->settings;
     struct auth_realm metrics =
         auth_realm_of(METRICS_USER, settings->password_metrics, settings->password_metrics_previous);
-    auth_allow_token(&metrics, settings->token_metrics);
-    auth_allow_token(&metrics, settings->token_metrics_previous);
+    auth_allow_token(&metrics, AUTH_TOKEN, settings->token_metrics);
+    auth_allow_token(&metrics, AUTH_PREVIOUS_TOKEN, settings->token_metrics_previous);
     rules_enforce(access->rules);
     http_allow(exporter->server, access->accounts, access->rules, &metrics);
     pthread_mutex_lock(&exporter->lock);
@@ -287,6 +301,7 @@ static struct http_settings http_settings_of(const struct settings *settings)
         .allowed =
             {[HTTP_DRAIN] = ranges_of(&settings->allow_drain), [HTTP_METRICS] = ranges_of(&settings->allow_metrics)},
         .trusted = ranges_of(&settings->trusted_proxies),
+        .access_log = settings->access_log,
         .proxy_protocol = settings->proxy_protocol,
         .max_address_connections = settings->max_address_connections,
         .max_address_failures = settings->max_address_login_failures,
@@ -321,6 +336,21 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     if (exporter->state_file != NULL)
         state_file_describe(exporter->state_file, store, slot, now);
     unref_access(&access);
+}
+
+/* Note how the apps fare, on the maintenance thread. */
+static void watch(void *context, struct store *store, unsigned slot, uint64_t now)
+{
+    struct exporter *exporter = context;
+    struct access access = ref_access(exporter);
+    ledger_describe_rules(access.rules, store, slot, now);
+    describe_apps(exporter, accounts_configuration(access.accounts), slot, now);
+    unref_access(&access);
+    app_statuses_update(exporter->statuses, slot, now);
+    if (exporter->pipeline.unmatched != NULL) {
+        unmatched_expire(exporter->pipeline.unmatched, now);
+        unmatched_suggest(exporter->pipeline.unmatched, SUGGESTIONS, suggestion_make);
+    }
 }
 
 /* The shortest time after which something may have to leave. */
@@ -463,21 +493,33 @@ static void load_state(struct exporter *exporter, const struct configuration *co
     end_unlisted(pipeline->entities, configuration);
 }
 
+static struct app_statuses *open_statuses(const struct exporter *exporter)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    return app_statuses_create(&(struct app_status_settings){.store = pipeline->store,
+                                                             .entities = pipeline->entities,
+                                                             .directory = pipeline->directory,
+                                                             .max_app_series = exporter->settings->max_app_series});
+}
+
 static struct maintenance *start_maintenance(struct exporter *exporter)
 {
-    return maintenance_start(&(struct maintenance_settings){.store = exporter->pipeline.store,
-                                                            .slot = exporter->pipeline.maintenance_slot,
-                                                            .scrape_interval = exporter->settings->scrape_interval,
-                                                            .shortest_life = shortest_life(exporter->settings),
-                                                            .count_connections = count_connections,
-                                                            .describe = describe,
-                                                            .context = exporter,
-                                                            .state = {.entities = exporter->pipeline.entities,
-                                                                      .directory = exporter->pipeline.directory,
-                                                                      .save = save_others,
-                                                                      .variant_of = rule_metric_labels,
-                                                                      .context = exporter},
-                                                            .scrapers = exporter->scrapers});
+    return maintenance_start(
+        &(struct maintenance_settings){.store = exporter->pipeline.store,
+                                       .slot = exporter->pipeline.maintenance_slot,
+                                       .scrape_interval = exporter->settings->scrape_interval,
+                                       .external = external_labels_text(&exporter->settings->external_labels.labels),
+                                       .shortest_life = shortest_life(exporter->settings),
+                                       .count_connections = count_connections,
+                                       .describe = describe,
+                                       .watch = watch,
+                                       .context = exporter,
+                                       .state = {.entities = exporter->pipeline.entities,
+                                                 .directory = exporter->pipeline.directory,
+                                                 .save = save_others,
+                                                 .variant_of = rule_metric_labels,
+                                                 .context = exporter},
+                                       .scrapers = exporter->scrapers});
 }
 
 /* Keep what is reserved for them, and for no others. */
@@ -505,7 +547,10 @@ static bool make_pipeline(struct exporter *exporter, const struct access *access
         mistakes_add(mistakes, "%s", error);
         return false;
     }
-    if (!open_pipeline(&exporter->pipeline, settings)) {
+    exporter->loads = loads_create();
+    exporter->set = survey_list_settings(settings, &exporter->set_count);
+    if (exporter->loads == NULL || exporter->set == NULL || !open_pipeline(&exporter->pipeline, settings) ||
+        (exporter->statuses = open_statuses(exporter)) == NULL) {
         mistakes_add(mistakes, ERROR_NO_MEMORY);
         return false;
     }
@@ -546,6 +591,7 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     }
     allow(exporter, &access);
+    loads_note(exporter->loads, exporter->settings, accounts_configuration(exporter->access.accounts));
     if (!give_up_rights(exporter, mistakes))
         return false;
     allocator_start_thread();
@@ -572,8 +618,16 @@ struct exporter *exporter_open(struct settings *settings, struct buffer *mistake
 
 bool exporter_start(struct exporter *exporter)
 {
-    return http_start(exporter->server, &(struct http_modules){exporter->pipeline.intake, exporter->pipeline.store,
-                                                               exporter->pipeline.directory, exporter->maintenance}) &&
+    const struct pipeline *pipeline = &exporter->pipeline;
+    return http_start(exporter->server, &(struct http_modules){.intake = pipeline->intake,
+                                                               .store = pipeline->store,
+                                                               .directory = pipeline->directory,
+                                                               .maintenance = exporter->maintenance,
+                                                               .statuses = exporter->statuses,
+                                                               .unmatched = pipeline->unmatched,
+                                                               .loads = exporter->loads,
+                                                               .settings = exporter->set,
+                                                               .setting_count = exporter->set_count}) &&
            (exporter->state_file == NULL ||
             state_file_start(exporter->state_file, exporter->maintenance, exporter->settings->state_interval));
 }
@@ -614,12 +668,17 @@ void exporter_reload(struct exporter *exporter)
     if (is_valid) {
         reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
+        if (exporter->pipeline.unmatched != NULL)
+            unmatched_clear(exporter->pipeline.unmatched); /* other rules take other lines */
+        loads_note(exporter->loads, exporter->settings, accounts_configuration(access.accounts));
         end_unlisted(exporter->pipeline.entities, accounts_configuration(access.accounts));
         log_write(LOG_INFO, "reload: passwords in files and CONFIG_FILE were read again, series that match are kept");
     } else {
         if (has_secrets)
             settings_exchange_secrets(exporter->settings, &fresh);
         unref_access(&access);
+        http_note_failed_load(exporter->server);
+        loads_note_failure(exporter->loads, exporter->settings, (struct slice){mistakes.at, mistakes.length});
         log_write(LOG_ERROR, "reload: nothing was changed, because there are mistakes");
     }
     mistakes_tell(&mistakes, log_mistake);
@@ -674,6 +733,9 @@ void exporter_close(struct exporter *exporter)
     if (exporter->server != NULL)
         http_close(exporter->server);
     state_file_free(exporter->state_file);
+    app_statuses_free(exporter->statuses);
+    loads_free(exporter->loads);
+    free(exporter->set);
     close_pipeline(&exporter->pipeline);
     unref_access(&exporter->access);
     while (exporter->known_apps != NULL) {

@@ -149,6 +149,7 @@ static int check_config(const struct settings *settings)
         for (size_t i = 0; i < configuration->drain_count; i++)
             with_password += config_drain_has_password(&configuration->drains[i]);
         printf("%zu drains, %zu of them with a password\n", configuration->drain_count, with_password);
+        printf("%zu users of scrapes\n", configuration->scrape_count);
         printf("%zu rules\n", rules_count(configuration->rules));
     }
     if (warning[0] != '\0')

@@ -1,4 +1,4 @@
-/* Decode base64 strictly (RFC 4648, section 4).  Pure: no I/O, no allocation. */
+/* Decode base64 strictly, and encode it (RFC 4648, section 4).  Pure: no I/O, no allocation. */
 #ifndef BASE64_H
 #define BASE64_H
 
@@ -15,5 +15,12 @@ static inline size_t base64_capacity(size_t length)
  * outside the standard alphabet (blanks too), has a wrong length, wrong padding, or bits behind its last byte that are
  * not zero. Padding may be missing altogether. */
 bool base64_decode(struct slice text, char *out, size_t *length);
+
+/* Encode bytes, with padding, and put a NUL behind: out has a capacity of base64_encoded(bytes.length). */
+static inline size_t base64_encoded(size_t length)
+{
+    return (length + 2) / 3 * 4 + 1;
+}
+void base64_encode(struct slice bytes, char *out);
 
 #endif

@@ -71,6 +71,13 @@ enum identity_result identity_rename(struct identity *identity, struct slice lab
  * may be wrong.  False if identity_build() would not write them so. */
 bool identity_read(struct identity *identity, struct slice name, struct slice labels);
 
+/* Cut the first label off the labels of an identity; false if there is none.  The value is as it stands there: escaped.
+ */
+bool identity_next_label(struct slice *labels, struct label *label);
+
+/* Write an escaped value as it was, and a NUL.  False if it does not fit. */
+bool identity_unescape(struct slice value, char *out, size_t capacity);
+
 /* Is this a label name that a metric may not set because the label is ours: is it, made legal, the name given? */
 bool identity_label_becomes(struct slice label_name, struct slice legal_name);
 

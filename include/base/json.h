@@ -17,6 +17,11 @@ void json_free(struct json *json);
  * does not fit in the memory. */
 const cJSON *json_read(struct json *json, struct slice text);
 
+/* Between these two, what cJSON creates on this thread is in the memory of json, and valid until the next call: nothing
+ * of it need be freed.  What does not fit is NULL; json_stop() returns whether all did. */
+void json_start(struct json *json);
+bool json_stop(struct json *json);
+
 /* Append a document that cJSON's structures make up, without blanks; a byte of a text that is not UTF-8 becomes "?".
  * They may be of any memory: nothing of them is freed.  False, with nothing appended, if it is longer than max, or
  * memory is short (out->failed). */

@@ -5,13 +5,20 @@
 
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "base/line.h"
 
-enum { LINE_PATTERN_MAX = 256, LINE_PATTERN_EXAMPLE_MAX = 2048 };
+enum {
+    LINE_PATTERN_MAX = 256,
+    LINE_PATTERN_EXAMPLE_MAX = 2048,
+    LINE_AUTHOR_MAX = 128,
+    LINE_SHAPE_MAX = LINE_AUTHOR_MAX + LINE_PATTERN_MAX,
+};
 
 enum line_piece_kind {
     LINE_PIECE_PLAIN,
     LINE_PIECE_STRING, /* quoted; but the name of a member of a JSON object is plain */
+    LINE_PIECE_EMAIL,  /* this and secrets: see redaction.h */
+    LINE_PIECE_SECRET,
     LINE_PIECE_UUID,
     LINE_PIECE_ADDRESS,
     LINE_PIECE_HEX,
@@ -26,7 +33,8 @@ struct line_piece {
 };
 
 struct line_pieces {
-    struct slice rest;
+    struct slice text;
+    struct slice rest; /* what is left of it */
     bool starts_word;
 };
 
@@ -34,9 +42,13 @@ struct line_pieces {
 struct line_pieces line_pieces_of(struct slice text);
 bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece);
 
-/* Write the pattern of text: quoted strings, UUIDs, addresses, hexadecimal ids and numbers become <string>, <uuid>,
- * <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
+/* Write the pattern of text: quoted strings, e-mail addresses, secrets, UUIDs, addresses, hexadecimal ids and numbers
+ * become <string>, <email>, <secret>, <uuid>, <ip>, <hex> and <n>.  Cut off if it does not fit; returns its length. */
 size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX]);
+
+/* Write the shape of a line: "app[web]: ", or "[APP/PROC/WEB]: ", and the pattern of its message.  Who says it is part
+ * of it, but not which dyno.  Returns its length. */
+size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX]);
 
 struct line_patterns;
 

@@ -37,6 +37,7 @@ struct metric {
     bool of_rule;                    /* is made by users' rules */
     bool volume;                     /* says how much is logged: not what a message says */
     bool chosen;                     /* says how series count whose names an app chooses: it has no name itself */
+    bool failure;                    /* counts what went wrong for the app's users, for whoever looks at its last hour */
     bool ended;                      /* nobody makes it any more, so its counted series are over; see below */
     bool restored;                   /* a former start of the program had it: it stands for ours, see store/restore.h */
 };

@@ -10,6 +10,7 @@ enum reserved_from {
     RESERVED_FROM_APPS_UNLABELLED, /* the same, without any label */
     RESERVED_FROM_RULES,           /* a metric of a rule of the configuration, and its labels */
     RESERVED_FROM_DRAINS,          /* the fixed labels of a drain */
+    RESERVED_FROM_EXTERNAL,        /* the labels of all pages: no series of ours has one of these names */
 };
 
 /* Is a metric's name reserved from them?  Fixed labels have none. */

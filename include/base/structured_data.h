@@ -11,6 +11,11 @@
 
 #include "base/slice.h"
 
+/* How much of text, which begins behind an SD-ID, stands before the bracket that ends the element; all of text if that
+ * does not close.  A bracket or a newline in a value ends nothing.  64 bytes at a time: each message of Cloud Foundry
+ * has half a kilobyte of it. */
+size_t structured_data_length(struct slice text);
+
 /* Cut the next element off the start of *data; false if there is none. */
 bool structured_data_next(struct slice *data, struct slice *id, struct slice *parameters);
 

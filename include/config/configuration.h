@@ -16,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "base/cf_labels.h"
+#include "base/digest.h"
 #include "base/identity.h"
 #include "base/platform.h"
 #include "config/secret.h"
@@ -84,6 +85,10 @@ struct configuration {
     struct config_drain others; /* what is said of apps without an entry */
     bool only_listed_apps;      /* users without an app post only for apps of entries */
     struct rules *rules;        /* a reference; NULL: there are none */
+    /* Which document it is: SHA-256 of the text, in hexadecimal.  If passwords stand in it, it is under a key that only
+     * this process has, or a short password could be guessed by it.  Empty: there is no document. */
+    char digest[2 * DIGEST_SIZE + 1];
+    bool digest_is_keyed;
 };
 
 /* Has the entry a password of its own?  If not, it has an app, and no other such entry has this app. */

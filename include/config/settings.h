@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/cf_labels.h"
+#include "base/external_labels.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -20,10 +21,21 @@ enum settings_action {
     SETTINGS_VERSION,
 };
 
+/* Which requests have a line in the log: none, those that are not answered 2xx, or all. */
+enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS, ACCESS_LOG_ALL };
+
 /* A list of addresses, and how it was written; NULL: it is not set, and so empty. */
 struct setting_addresses {
     char *text; /* first */
     struct address_ranges ranges;
+};
+
+enum { SETTINGS_MAX = 96 /* that there may be */ };
+
+/* Labels, likewise. */
+struct setting_labels {
+    char *text; /* first */
+    struct external_labels labels;
 };
 
 /* All settings, in base units.  Strings are owned by the struct. */
@@ -64,6 +76,7 @@ struct settings {
     bool only_listed_apps;
     bool leave_out_self_drain;
     enum cf_labels cf_labels;
+    struct setting_labels external_labels;
     bool router_by_process; /* unless the entry of an app says otherwise */
     uint64_t max_body_size; /* bytes */
     uint64_t max_connections;
@@ -83,8 +96,11 @@ struct settings {
     bool tls_client_drain; /* as tls_client_paths say, also without tls_client_ca_file */
     bool tls_client_metrics;
     bool sandbox;
+    bool show_unmatched;
     enum log_level log_level;
-    char *secret_files[6]; /* where the secrets came from, in the order above; NULL: not from a file */
+    enum access_log access_log;
+    unsigned char origins[SETTINGS_MAX]; /* enum settings_origin of each setting, in the order of --help */
+    char *secret_files[6];               /* where the secrets came from, in the order above; NULL: not from a file */
 };
 
 enum settings_result {
@@ -92,6 +108,19 @@ enum settings_result {
     SETTINGS_INVALID, /* a bad or missing value: exit status 1 */
     SETTINGS_USAGE,   /* a flag that does not exist or lacks its value: exit status 2 */
 };
+
+/* Where the value of a setting is from. */
+enum settings_origin {
+    SETTINGS_BY_DEFAULT,
+    SETTINGS_COMPUTED, /* from what this machine has, as there is no default that suits all */
+    SETTINGS_VARIABLE,
+    SETTINGS_FLAG,
+    SETTINGS_VARIABLE_FILE, /* the file that a variable or a flag names */
+    SETTINGS_FLAG_FILE,
+};
+
+/* "default", "variable" and so on. */
+const char *settings_origin_name(enum settings_origin origin);
 
 /* Read the settings; a flag wins over its variable, and a secret may be in the file that <variable>_FILE names.  On any
  * result but OK, error holds one sentence without secrets.  Passwords among the arguments are overwritten with '*', so
@@ -114,6 +143,18 @@ bool settings_read_secrets(const struct settings *config, struct settings *fresh
 void settings_exchange_secrets(struct settings *config, struct settings *fresh);
 
 void settings_free(struct settings *config);
+
+/* What is set, for people: of a secret, only whether it is. */
+struct settings_view {
+    const char *name;
+    const char *value; /* in text, or part of the settings; NULL: not set */
+    enum settings_origin origin;
+    bool is_secret; /* value is "set" or NULL */
+    char text[32];
+};
+
+/* The setting with this number, from 0 on; false behind the last. */
+bool settings_look(const struct settings *config, size_t number, struct settings_view *view);
 
 /* The help text, and a list of all settings with their values, but no secrets. */
 void settings_print_help(FILE *out);

@@ -10,13 +10,16 @@
 #include "intake/origin.h"
 #include "intake/recorder.h"
 #include "intake/refusals.h"
+#include "intake/unmatched.h"
 
 struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
     struct directory *directory;      /* for which names are learned; NULL: none, else it must outlive the intake */
+    struct unmatched *unmatched;      /* looks at lines that give no metric; NULL: nobody does, else likewise */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
                                          long as its entity */
-    struct slice ingest_prefix;       /* with its final space; must live as long as the intake */
+    struct external_labels external_labels; /* of all pages: labels of these names are renamed */
+    struct slice ingest_prefix;             /* with its final space; must live as long as the intake */
     bool leave_out_self_drain; /* do not count requests that bring this drain's own batches, see families/router.h */
     unsigned slots;            /* of the store, for recorders: 0 .. slots-1 */
 };

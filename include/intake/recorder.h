@@ -3,6 +3,7 @@
 #ifndef RECORDER_H
 #define RECORDER_H
 
+#include "base/external_labels.h"
 #include "families/family.h"
 #include "intake/overflow.h"
 #include "intake/procids.h"
@@ -17,7 +18,8 @@ enum { RECORDER_WAIT_MAX = 100 };
 struct recorder_settings {
     struct store *store;
     struct entities *entities;
-    struct directory *directory; /* NULL: nobody asks by name */
+    struct directory *directory;                   /* NULL: nobody asks by name */
+    const struct external_labels *external_labels; /* of all pages: labels of these names are renamed; may be NULL */
     struct overflow_names *overflow_names;
     struct series_cache *series; /* the slot's own */
     unsigned slot;

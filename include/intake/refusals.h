@@ -16,7 +16,7 @@ enum { REFUSALS_NAMED = 64 };
 
 /* Constant, label, and what the log says of the app. */
 #define REFUSALS(X)                                                                                       \
-    X(REFUSED_NAME, "name", "no app can have this name: see \"Several apps\" in the README")              \
+    X(REFUSED_NAME, "name", "no app can have this name: see \"Several apps\" in docker/DRAINS.md")        \
     X(REFUSED_UNLISTED, "unlisted", "no entry of drains has it, and ONLY_LISTED_APPS is set")             \
     X(REFUSED_TOKEN, "token", "its entry of drains has other tokens, and ONLY_LISTED_APPS is set")        \
     X(REFUSED_MAX_APPS, "max_apps", "MAX_APPS are known; those that an entry of drains has do not count") \
@@ -27,7 +27,9 @@ enum refusal {
 #define X(id, label, meaning) id,
     REFUSALS(X)
 #undef X
+        REFUSED_END
 };
+enum { REFUSED_REASONS = REFUSED_END - 1 };
 
 /* What was said already.  Zeroed at first; any number of threads. */
 struct refusals {

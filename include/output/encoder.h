@@ -17,8 +17,9 @@
 /* A page that is being written. */
 struct encoding {
     struct buffer *page;
-    size_t lines; /* samples written so far */
-    void *memory; /* encoder->memory bytes, zeroes at the start of the page */
+    struct slice external; /* labels of every sample, in the form of encoded_series.labels; not those of any series */
+    size_t lines;          /* samples written so far */
+    void *memory;          /* encoder->memory bytes, zeroes at the start of the page */
 };
 
 struct encoded_family {

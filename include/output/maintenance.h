@@ -29,6 +29,7 @@ enum {
     MAINTENANCE_LARGE_PIECE = 240 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */
     MAINTENANCE_BUDGET = 16 * 1024 * 1024, /* bytes */
+    MAINTENANCE_WATCH = 5000,              /* milliseconds */
 };
 
 /* A part of a page.  Counted: page_piece_unref() each reference, on any thread. */
@@ -64,11 +65,15 @@ struct maintenance_settings {
     struct store *store;
     unsigned slot;            /* of the store; the maintenance thread's own */
     uint64_t scrape_interval; /* milliseconds; see scrapers.h */
+    struct slice external;    /* labels of all series, see encoder.h; must outlive the thread */
     uint64_t shortest_life;   /* milliseconds after which a series may leave: how fine the sweeping must be; 0: never */
     /* What the store cannot know about us: asked before each page.  describe records it itself, inside the store; it
      * may be NULL. */
     size_t (*count_connections)(void *context);
     void (*describe)(void *context, struct store *store, unsigned slot, uint64_t now);
+    /* Called when the thread begins, and every MAINTENANCE_WATCH from then on, inside the store: for what follows how
+     * the store changes.  NULL: nothing does. */
+    void (*watch)(void *context, struct store *store, unsigned slot, uint64_t now);
     void *context;
     struct state_sources state;      /* what a state is made of */
     const struct scrapers *scrapers; /* of PAGE_ALL, those that a former start knew; NULL: none */
@@ -79,6 +84,10 @@ struct maintenance;
 /* Start the thread; NULL if that fails. */
 struct maintenance *maintenance_start(const struct maintenance_settings *settings);
 
+/* When it last looked for what is over its lifetime, or was started: milliseconds of the monotonic clock.  Any thread.
+ */
+uint64_t maintenance_last_sweep(const struct maintenance *maintenance);
+
 /* Ask for the next piece, the first time for the first one.  Not while a piece that was asked for has not been
  * delivered, nor after the last one.  Any thread. */
 void maintenance_ask(struct maintenance *maintenance, struct page_request *request);
@@ -87,8 +96,20 @@ void maintenance_ask(struct maintenance *maintenance, struct page_request *reque
  * page was read to its end, which is what scrapers.h is about.  Any thread. */
 void maintenance_end_page(struct maintenance *maintenance, struct page_request *request, bool complete);
 
-/* Deliver what is asked for and release what has ended, stop the thread and free the maintenance.  Nobody may ask any
- * more, and each request must have ended. */
+/* Something else that looks at the whole store.  It is done in steps, the first one first, each between two pieces of
+ * pages; so a step must be short: a millisecond or less. */
+struct maintenance_task {
+    /* On the maintenance thread, inside the store; what it points to there is not valid in the next step.  Returns
+     * whether there is more to do. */
+    bool (*step)(struct maintenance_task *task, uint64_t now);
+    /* Once, after the last step, on the maintenance thread, outside: the task is not used any more. */
+    void (*done)(struct maintenance_task *task);
+    struct maintenance_task *next; /* the maintenance thread's */
+};
+void maintenance_run(struct maintenance *maintenance, struct maintenance_task *task); /* any thread */
+
+/* Deliver what is asked for, do what is to be done and release what has ended, stop the thread and free the
+ * maintenance.  Nobody may ask any more, and each request must have ended. */
 void maintenance_stop(struct maintenance *maintenance);
 
 #endif

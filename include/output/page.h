@@ -66,6 +66,7 @@ struct page_terms {
     uint64_t now;     /* milliseconds of the monotonic clock */
     uint64_t all_saw; /* what starts at zero and was born later than this stands there at 0; UINT64_MAX: nothing does */
     const struct encoder *encoder;
+    struct slice external; /* labels of all series, see encoder.h; must live as long as the page */
     struct page_selection selection;
     /* For a state alone: */
     const struct state_sources *sources;

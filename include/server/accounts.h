@@ -6,15 +6,18 @@
 #include "config/configuration.h"
 #include "intake/refusals.h"
 #include "server/auth.h"
+#include "server/credentials.h"
 
 struct accounts;
 
-/* One user: that for all apps, or an entry of the configuration.  Lives as long as its accounts. */
+/* One user with one password: that for all apps, which has a second one if its password is rotated, or an entry of the
+ * configuration.  Lives as long as its accounts. */
 struct account;
 
-/* shared: the passwords of SHARED_USER; of count 0 if there is no such user.  file may be NULL; it becomes the
- * accounts', also if creation fails, and the passwords in it are wiped.  previous may be NULL: if a user has the same
- * hash as there, what is known about passwords is taken over.  NULL if memory or randomness is short. */
+/* shared: the passwords of SHARED_USER, empty if there is no such user.  file may be NULL; it becomes the accounts',
+ * also if creation fails, and the passwords in it are wiped.  previous may be NULL: if a user has the same hash as
+ * there, what is known about passwords is taken over, and of each password that stays, when it was last used.  NULL if
+ * memory or randomness is short. */
 struct accounts *accounts_create(const struct auth_realm *shared, struct configuration *file,
                                  struct accounts *previous);
 
@@ -48,6 +51,12 @@ enum accounts_result accounts_check(struct accounts *accounts, struct slice auth
 enum accounts_result accounts_check_scrape(struct accounts *accounts, struct slice authorization,
                                            const struct account **account, struct verification **verification);
 const struct config_scrape *account_scrape(const struct account *account);
+
+/* The account, which has a password, was let in at this time, seconds since 1970. */
+void account_note_use(const struct account *account, int64_t second);
+
+/* Call visitor for each password of a user of drains and of an entry of "scrapes". */
+void accounts_visit_credentials(const struct accounts *accounts, credential_visitor *visitor, void *context);
 
 /* Is there any such entry? */
 bool accounts_have_scrapes(const struct accounts *accounts);

@@ -28,29 +28,41 @@ bool auth_read_token(struct slice authorization, struct slice *token);
 struct slice auth_user(struct slice pair);
 struct slice auth_password(struct slice pair);
 
-/* A realm knows digests of "user:password" and of tokens, none of these themselves.  A plain value: copy it. */
-struct auth_realm {
-    unsigned char digests[2][DIGEST_SIZE];
-    unsigned count;
-    unsigned char tokens[2][DIGEST_SIZE];
-    unsigned token_count;
+/* The secrets of a realm: the password of its user and the one before it, and tokens likewise. */
+enum auth_secret {
+    AUTH_PASSWORD,
+    AUTH_PREVIOUS_PASSWORD,
+    AUTH_TOKEN,
+    AUTH_PREVIOUS_TOKEN,
+    AUTH_SECRETS,
+    AUTH_NONE = AUTH_SECRETS,
 };
 
-/* Let user in with this password (at most two of them).  False if there are two already, the user's name is longer
- * than USER_MAX, or the password is empty or longer than PASSWORD_MAX. */
-bool auth_allow(struct auth_realm *realm, const char *user, const char *password);
+/* A realm knows digests of "user:password" and of tokens, none of these themselves.  A plain value: copy it. */
+struct auth_realm {
+    unsigned char digests[AUTH_SECRETS][DIGEST_SIZE];
+    bool has[AUTH_SECRETS];
+};
+
+/* Let user in with this password, which is one of the first two secrets.  False if the user's name is longer than
+ * USER_MAX, or the password is empty or longer than PASSWORD_MAX. */
+bool auth_allow(struct auth_realm *realm, enum auth_secret which, const char *user, const char *password);
 
 /* The realm of a user with a password and the one before it; each may be NULL. */
 struct auth_realm auth_realm_of(const char *user, const char *password, const char *previous);
 
-/* Let in who has this token (at most two of them); NULL is nobody.  False if there are two already, or it is empty or
- * longer than PASSWORD_MAX. */
-bool auth_allow_token(struct auth_realm *realm, const char *token);
+/* Let in who has this token, one of the last two secrets; NULL is nobody.  False if it is empty or longer than
+ * PASSWORD_MAX. */
+bool auth_allow_token(struct auth_realm *realm, enum auth_secret which, const char *token);
 
-/* Is the pair let in?  The time it takes tells nothing about the passwords. */
-bool auth_admits(const struct auth_realm *realm, struct slice pair);
+/* By which of its passwords does the realm let the pair in?  AUTH_NONE: by none.  The time it takes tells nothing about
+ * the passwords. */
+enum auth_secret auth_check_pair(const struct auth_realm *realm, struct slice pair);
 
-/* Does the value of an Authorization header let in?  All of the above in one. */
-bool auth_check(const struct auth_realm *realm, struct slice authorization);
+/* By which of its secrets is the value of an Authorization header let in?  All of the above in one. */
+enum auth_secret auth_check(const struct auth_realm *realm, struct slice authorization);
+
+/* Which secret of other is the same as this one of realm?  AUTH_NONE: none. */
+enum auth_secret auth_find(const struct auth_realm *other, const struct auth_realm *realm, enum auth_secret which);
 
 #endif

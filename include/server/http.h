@@ -10,8 +10,13 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "config/loads.h"
+#include "config/settings.h"
+#include "intake/app_status.h"
 #include "intake/batch.h"
+#include "intake/unmatched.h"
 #include "output/maintenance.h"
+#include "output/status.h"
 #include "server/accounts.h"
 
 struct http_address {
@@ -49,6 +54,7 @@ struct http_settings {
     const struct address_ranges *trusted;             /* proxies; NULL: there are none */
     uint64_t max_address_connections;                 /* see address_bounds.h, as for the next one */
     uint64_t max_address_failures;
+    enum access_log access_log;
     bool proxy_protocol; /* these begin each connection to address with a PROXY header */
 };
 
@@ -62,6 +68,12 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
  * and rules.  Any thread, at any time; from the next request on. */
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics);
+
+/* A configuration was read again and could not be taken: that of the last http_allow() stays.  Any thread. */
+void http_note_failed_load(struct http_server *server);
+
+/* Call visitor for each password and token that is let in now.  Any thread; visitor must not wait. */
+void http_visit_credentials(struct http_server *server, credential_visitor *visitor, void *context);
 
 /* Read the certificate and its key again; what connects from now on gets them.  False with one sentence in error, and
  * the old ones stay, if that cannot be done or they do not match.  On one thread. */
@@ -77,14 +89,19 @@ bool http_check_tls(const struct http_settings *settings, char warning[ERROR_MAX
 
 /* Record gauges about the server at now (milliseconds of the monotonic clock).  Inside the store, on the thread that
  * owns the slot. */
-void http_describe(const struct http_server *server, struct store *store, unsigned slot, uint64_t now);
+void http_describe(struct http_server *server, struct store *store, unsigned slot, uint64_t now);
 
-/* What requests are given to.  All four must live until http_close(). */
+/* What requests are given to.  All must live until http_close(). */
 struct http_modules {
     struct intake *intake;
     struct store *store;
     struct directory *directory;
     struct maintenance *maintenance;
+    struct app_statuses *statuses;
+    struct unmatched *unmatched; /* NULL: the settings want none */
+    struct loads *loads;
+    const struct status_setting *settings; /* survey_list_settings() */
+    size_t setting_count;
 };
 
 /* Start the workers and wait until they are ready; worker i records into slot i of the store.  False if a thread
@@ -103,7 +120,7 @@ void http_accept(struct http_server *server);
 /* How many connections are open.  Any thread. */
 size_t http_connections(const struct http_server *server);
 
-/* GET /health answers 503 from now on; all else goes on. */
+/* GET /health and GET /ready answer 503 from now on; all else goes on. */
 void http_unhealthy(struct http_server *server);
 
 /* Stop: the listener is closed, requests that have begun are answered, as are those that come on open connections

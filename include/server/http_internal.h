@@ -9,6 +9,7 @@
  *   response.c   what goes back, and is counted
  *   post_drain.c, get_metrics.c, get_health.c   a file for each route
  *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
+ *   get_status.c                                the status page, and the same as JSON
  *   page_access.c                               who may read these
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
@@ -24,6 +25,7 @@
 
 #include "base/buffer.h"
 #include "base/file_watch.h"
+#include "server/access_log.h"
 #include "server/address_bounds.h"
 #include "server/chunks.h"
 #include "server/http.h"
@@ -81,8 +83,9 @@ struct connection {
     bool counted;     /* among the connections of its peer's address */
     uint64_t vouched; /* when voucher was last noted as an address with a right password; 0: never */
     struct address voucher;
-    struct address peer;   /* the other end */
-    struct address client; /* who sends the present request */
+    struct address peer;         /* the other end */
+    struct address client;       /* who sends the present request */
+    struct access_entry *access; /* of the present request; NULL: ACCESS_LOG is off */
     struct gate gate;
 };
 
@@ -94,6 +97,7 @@ struct worker {
     h2o_accept_ctx_t accept;
     h2o_multithread_receiver_t hand_offs; /* connections, and the order to stop */
     h2o_multithread_receiver_t pages;
+    h2o_multithread_receiver_t statuses;
     h2o_multithread_receiver_t verified;         /* passwords of who posts */
     h2o_multithread_receiver_t verified_scrapes; /* of who reads pages of apps */
     uint64_t next_check;                         /* milliseconds of the monotonic clock */
@@ -104,11 +108,13 @@ struct worker {
     h2o_linklist_t waiting;   /* POST requests that wait */
     unsigned retries;         /* of them, those that try again until another thread is done */
     unsigned scrapes;         /* requests for a page that wait or are being answered */
+    unsigned inquiries;       /* requests for the status that the maintenance thread works at */
     unsigned displaced;       /* connections, since the last check */
     unsigned pending;         /* what other threads have still to deliver, also for requests that are gone */
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
-    bool has_work; /* that no event tells of */
+    bool has_work;                 /* that no event tells of */
+    atomic_uint_least64_t checked; /* when it last looked at its connections, milliseconds of the monotonic clock */
     _Alignas(64) atomic_size_t connection_count;
     atomic_size_t stranger_count; /* of them, not from inside */
 };
@@ -118,6 +124,7 @@ struct http_server {
     struct file_watch tls_files;     /* of the thread that reloads */
     atomic_int_least64_t tls_expiry; /* of the certificate, seconds since 1970; 0: there is none */
     struct http_modules modules;
+    int64_t opened; /* when, seconds since 1970 */
     h2o_globalconf_t config;
     struct verifier *verifier;
     struct rejections *rejections;
@@ -127,13 +134,19 @@ struct http_server {
     struct worker *workers;
     unsigned started;
     pthread_barrier_t ready;      /* the workers and who starts them */
-    pthread_rwlock_t access_lock; /* guards the next five, which change only at a reload */
+    pthread_rwlock_t access_lock; /* guards the next six, which change only at a reload */
     uint64_t access;              /* another number with other accounts */
     SSL_CTX *tls;                 /* a reference, or NULL */
     struct accounts *accounts;    /* who may post; a reference; NULL: nobody yet */
     struct rules *rules;          /* a reference, or NULL */
     struct auth_realm metrics_realm;
+    struct credential metrics_credentials[AUTH_SECRETS]; /* of the realm; noted with the lock held for reading */
     atomic_bool unhealthy;
+    /* The present configuration was loaded then, and the last one that could not be: seconds since 1970, 0: never.  The
+     * third is the first in milliseconds of the monotonic clock. */
+    atomic_int_least64_t loaded;
+    atomic_int_least64_t load_failed;
+    atomic_uint_least64_t loaded_at;
     atomic_size_t refused;
     atomic_size_t inside_count; /* connections from inside */
     atomic_size_t input_held;   /* bytes of requests that have not been answered */
@@ -154,6 +167,9 @@ h2o_linklist_t *http_take_first(h2o_linklist_t *list);
 /* Read the certificate and key of the settings, which have some; they are the server's from now on.  False with a
  * sentence in error. */
 bool tls_start(struct http_server *server, char error[ERROR_MAX]);
+
+/* Record when the certificate expires, inside the store. */
+void tls_describe(const struct http_server *server, const struct self_terms *terms);
 
 /* A reference to what is in force; NULL: there is no TLS.  Any thread. */
 SSL_CTX *tls_ref(struct http_server *server);
@@ -186,6 +202,9 @@ void worker_end_connection(struct connection *connection);
 
 /* The password of a connection's request was right. */
 void worker_trust(struct connection *connection);
+
+/* Seconds since 1970, as of when the worker's loop last woke up: it costs no call. */
+int64_t worker_second(const struct worker *worker);
 
 struct worker *worker_of(h2o_req_t *request);
 struct connection *connection_of(h2o_req_t *request);
@@ -257,11 +276,14 @@ enum admission get_metrics_admit(struct connection *connection, struct slice aut
 /* A handler answers its request, now or later.  query: of the request's target, without '?'. */
 typedef void route_handler(h2o_req_t *request, struct slice query);
 
-route_handler post_drain, get_metrics, get_health;
-route_handler get_app_page, get_target_page, get_self_page, get_discovery, get_state;
+route_handler post_drain, get_metrics, get_health, get_ready;
+route_handler get_app_page, get_target_page, get_self_page, get_discovery, get_status, get_status_page, get_state;
 
 #define DRAIN_CHALLENGE "Basic realm=\"drain\""
 #define METRICS_CHALLENGE "Basic realm=\"metrics\""
+
+/* Has the request the password that reads everything?  If not, it is answered.  path: as it is counted. */
+bool get_metrics_authorize(h2o_req_t *request, const char *path);
 
 /* Answer with the page of a selection; path: as it is counted. */
 void get_metrics_respond(h2o_req_t *request, const char *path, const struct page_selection *selection);
@@ -269,6 +291,7 @@ void get_metrics_respond(h2o_req_t *request, const char *path, const struct page
 /* What somebody may read: the apps of this entry, or, if it is NULL, everything. */
 struct page_access {
     const struct config_scrape *scrape;
+    struct accounts *accounts; /* that the entry is of; NULL if it is */
 };
 bool page_access_sees(const struct page_access *access, const struct directory_app *app);
 
@@ -282,6 +305,15 @@ enum admission page_access_admit(struct connection *connection, struct slice aut
 
 /* Passwords were verified for requests that wait. */
 void page_access_on_verified(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* As page_access_admit(), but for who has sent no password too: he is told what this is. */
+enum admission get_status_page_admit(struct connection *connection, struct slice authorization);
+
+/* Status documents were written for requests that wait. */
+void get_status_on_written(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
+
+/* Does who asks take gzip? */
+bool request_accepts_gzip(const h2o_req_t *request);
 
 /* Pages have come for requests that wait. */
 void get_metrics_on_pages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages);
@@ -328,6 +360,13 @@ void response_send_unauthorized(h2o_req_t *request, const char *path, const char
  * takes any status from 400 on for the end of a batch, and Logplex most of them, but all send again what got no
  * response.  It is counted with the status "none". */
 void response_withhold(h2o_req_t *request, const char *path);
+
+/* The present request was not libh2o's, or is none of its any more: write its line of the access log.  sent: bytes of
+ * the response's body. */
+void response_log(struct connection *connection, int status, uint64_t sent);
+
+/* The same for a request that libh2o is done with. */
+void response_on_done(h2o_logger_t *logger, h2o_req_t *request);
 
 /* Count a response as one of all requests; status 0: there is none. */
 void response_count(struct worker *worker, const char *path, int status);

@@ -17,6 +17,10 @@ extern const struct metric http_connections_timed_out;
 
 extern const struct metric http_certificate_expiry;
 
+extern const struct metric http_credential_used;
+extern const struct metric http_config_loaded;
+extern const struct metric http_config_load_failed;
+
 extern const struct metric log_lines_dropped;
 
 #endif

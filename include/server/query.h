@@ -8,4 +8,7 @@
  * space, %XX a byte.  Of several with this name the last counts.  Empty if there is none. */
 struct slice query_value(struct slice query, struct slice name, char *out, size_t capacity);
 
+/* Is there a parameter of this name, with a value or without? */
+bool query_has(struct slice query, struct slice name);
+
 #endif

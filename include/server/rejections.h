@@ -45,4 +45,17 @@ void rejections_note(struct rejections *rejections, enum rejection rejection, st
 /* Record what was noted since the last time, inside the store, and write the lines that are due; once a second. */
 void rejections_report(struct rejections *rejections, const struct self_terms *terms);
 
+/* What was noted since the start, for each user and reason that there was something of. */
+struct rejection_view {
+    const char *role;   /* of a log-in: "drain" or "metrics"; else NULL */
+    struct slice user;  /* of a log-in */
+    const char *reason; /* of all others, as in drain_exporter_clients_refused_total */
+    uint64_t count;
+    int64_t last; /* seconds since 1970 */
+};
+typedef void rejection_visitor(void *context, const struct rejection_view *view);
+
+/* Call visitor for each; with the lock held, so it must not wait.  A view is valid during the call. */
+void rejections_visit(struct rejections *rejections, rejection_visitor *visitor, void *context);
+
 #endif

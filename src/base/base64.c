@@ -53,3 +53,19 @@ bool base64_decode(struct slice text, char *out, size_t *length)
     *length = expected;
     return true;
 }
+
+/* libb64's encoder puts newlines in. */
+void base64_encode(struct slice bytes, char *out)
+{
+    for (; bytes.length > 0; out += 4) {
+        size_t taken = bytes.length < 3 ? bytes.length : 3;
+        unsigned char group[3] = {0};
+        memcpy(group, bytes.at, taken);
+        out[0] = alphabet[group[0] >> 2];
+        out[1] = alphabet[(group[0] & 3) << 4 | group[1] >> 4];
+        out[2] = taken > 1 ? alphabet[(group[1] & 15) << 2 | group[2] >> 6] : '=';
+        out[3] = taken > 2 ? alphabet[group[2] & 63] : '=';
+        bytes = slice_after(bytes, taken);
+    }
+    *out = '\0';
+}

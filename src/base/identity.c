@@ -273,3 +273,36 @@ bool identity_read(struct identity *identity, struct slice name, struct slice la
     identity->length = name.length + labels.length;
     return true;
 }
+
+bool identity_next_label(struct slice *labels, struct label *label)
+{
+    size_t equals = slice_index(*labels, '=');
+    if (equals + 2 > labels->length)
+        return false;
+    label->name = (struct slice){labels->at, equals};
+    const char *value = labels->at + equals + 2;
+    const char *end = value;
+    while (*end != '"')
+        end += *end == '\\' ? 2 : 1;
+    label->value = (struct slice){value, (size_t)(end - value)};
+    *labels = slice_after(*labels, (size_t)(end + 1 - labels->at));
+    if (labels->length > 0)
+        *labels = slice_after(*labels, 1); /* the comma */
+    return true;
+}
+
+bool identity_unescape(struct slice value, char *out, size_t capacity)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < value.length && length + 1 < capacity; i++) {
+        bool escaped = value.at[i] == '\\' && i + 1 < value.length;
+        i += escaped;
+        out[length++] = escaped && value.at[i] == 'n' ? '\n' : value.at[i];
+        if (i + 1 == value.length) {
+            out[length] = '\0';
+            return true;
+        }
+    }
+    out[0] = '\0';
+    return value.length == 0;
+}

@@ -9,7 +9,8 @@ struct json {
     size_t size;
     size_t used;
     size_t last; /* where the last block starts */
-    char memory[];
+    bool overran;
+    _Alignas(16) char memory[];
 };
 
 /* "0," is 2 bytes of JSON and 64 of cJSON. */
@@ -21,8 +22,12 @@ static _Thread_local struct json *reading;
 static void *allocate(size_t size)
 {
     size = (size + 15) & ~(size_t)15;
-    if (reading == NULL || size > reading->size - reading->used)
+    if (reading == NULL)
         return NULL;
+    if (size > reading->size - reading->used) {
+        reading->overran = true;
+        return NULL;
+    }
     reading->last = reading->used;
     reading->used += size;
     return reading->memory + reading->last;
@@ -57,13 +62,25 @@ static bool is_blank(const char *text, const char *end)
     return text == end;
 }
 
+void json_start(struct json *json)
+{
+    reading = json;
+    json->used = json->last = 0;
+    json->overran = false;
+}
+
+bool json_stop(struct json *json)
+{
+    reading = NULL;
+    return !json->overran;
+}
+
 const cJSON *json_read(struct json *json, struct slice text)
 {
     const char *end = text.at;
-    reading = json;
-    json->used = json->last = 0;
+    json_start(json);
     const cJSON *document = cJSON_ParseWithLengthOpts(text.at, text.length, &end, false);
-    reading = NULL;
+    json_stop(json);
     return document != NULL && is_blank(end, text.at + text.length) ? document : NULL;
 }
 

@@ -1,9 +1,13 @@
 #include "base/line_patterns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "base/process.h"
+#include "base/redaction.h"
 
 /* ---- the pattern of a text ---- */
 
@@ -119,24 +123,51 @@ static bool names_member(struct slice text, size_t length)
     return length < text.length && text.at[length] == ':' && text.at[0] == '"';
 }
 
-static const struct placeholder {
+struct placeholder {
     size_t (*measure)(struct slice text);
-    bool starts_word; /* it is looked for only if no word precedes it */
     enum line_piece_kind kind;
     struct slice name;
-} placeholders[] = {
-    {measure_string, true, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, true, LINE_PIECE_UUID, {"<uuid>", 6}},
-    {measure_ipv4, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, true, LINE_PIECE_ADDRESS, {"<ip>", 4}},
-    {measure_hex, true, LINE_PIECE_HEX, {"<hex>", 5}},          {measure_number, false, LINE_PIECE_NUMBER, {"<n>", 3}},
+};
+
+/* Looked for if no word precedes them. */
+static const struct placeholder placeholders[] = {
+    {measure_string, LINE_PIECE_STRING, {"<string>", 8}}, {measure_uuid, LINE_PIECE_UUID, {"<uuid>", 6}},
+    {measure_ipv4, LINE_PIECE_ADDRESS, {"<ip>", 4}},      {measure_ipv6, LINE_PIECE_ADDRESS, {"<ip>", 4}},
+    {measure_hex, LINE_PIECE_HEX, {"<hex>", 5}},
 };
 enum { PLACEHOLDER_COUNT = sizeof placeholders / sizeof placeholders[0] };
 
-/* What stands at the start of text, of length *length; NULL: plain text. */
-static const struct placeholder *find_placeholder(struct slice text, bool starts_word, size_t *length)
+static const struct placeholder email = {.kind = LINE_PIECE_EMAIL, .name = {"<email>", 7}};
+static const struct placeholder secret = {.kind = LINE_PIECE_SECRET, .name = {"<secret>", 8}};
+static const struct placeholder number = {.kind = LINE_PIECE_NUMBER, .name = {"<n>", 3}};
+
+/* An e-mail address or a secret at the start of the rest, of length *length; NULL: none. */
+static const struct placeholder *find_redacted(const struct line_pieces *pieces, size_t *length)
 {
-    for (int i = 0; i < PLACEHOLDER_COUNT; i++)
-        if ((starts_word || !placeholders[i].starts_word) && (*length = placeholders[i].measure(text)) > 0)
-            return names_member(text, *length) ? NULL : &placeholders[i];
+    switch (redaction_at(pieces->text, pieces->text.length - pieces->rest.length, length)) {
+    case REDACTION_EMAIL:
+        return &email;
+    case REDACTION_SECRET:
+        return &secret;
+    default:
+        return NULL;
+    }
+}
+
+/* What stands at the start of the rest, of length *length; NULL: plain text. */
+static const struct placeholder *find_placeholder(const struct line_pieces *pieces, size_t *length)
+{
+    struct slice text = pieces->rest;
+    const struct placeholder *found = NULL;
+    for (int i = 0; i < PLACEHOLDER_COUNT && found == NULL && pieces->starts_word; i++)
+        if ((*length = placeholders[i].measure(text)) > 0)
+            found = &placeholders[i];
+    if (found != NULL)
+        return names_member(text, *length) ? NULL : found;
+    if (pieces->starts_word && (found = find_redacted(pieces, length)) != NULL)
+        return found;
+    if ((*length = measure_number(text)) > 0)
+        return &number;
     *length = 1;
     return NULL;
 }
@@ -144,7 +175,8 @@ static const struct placeholder *find_placeholder(struct slice text, bool starts
 struct line_pieces line_pieces_of(struct slice text)
 {
     /* Text far behind the capacity of a pattern cannot matter.  So the search for a closing quote ends there. */
-    return (struct line_pieces){slice_beginning(text, 16 * LINE_PATTERN_MAX), true};
+    text = slice_beginning(text, 16 * LINE_PATTERN_MAX);
+    return (struct line_pieces){text, text, true};
 }
 
 bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
@@ -152,7 +184,7 @@ bool line_pieces_next(struct line_pieces *pieces, struct line_piece *piece)
     size_t length;
     if (pieces->rest.length == 0)
         return false;
-    const struct placeholder *placeholder = find_placeholder(pieces->rest, pieces->starts_word, &length);
+    const struct placeholder *placeholder = find_placeholder(pieces, &length);
     *piece = (struct line_piece){.kind = placeholder == NULL ? LINE_PIECE_PLAIN : placeholder->kind,
                                  .text = {pieces->rest.at, length}};
     piece->shown = placeholder == NULL ? piece->text : placeholder->name;
@@ -186,6 +218,43 @@ size_t line_pattern_of(struct slice text, char out[LINE_PATTERN_MAX])
         length -= length > 0;
     }
     return length;
+}
+
+/* "[APP/PROC/WEB/0]" without the number of the instance. */
+static struct slice bracketed_type(struct slice procid)
+{
+    struct slice type = {procid.at, procid.length - 1};
+    while (type.length > 1 && slice_is_digit(type.at[type.length - 1]))
+        type.length--;
+    bool has_number = type.length + 1 < procid.length && type.at[type.length - 1] == '/';
+    return has_number ? (struct slice){type.at, type.length - 1} : (struct slice){procid.at, procid.length - 1};
+}
+
+/* "app[web]: "; of Cloud Foundry, whose procids have the brackets, "[APP/PROC/WEB]: ": APPNAME is the app's GUID. */
+static size_t write_author(const struct line *line, char out[LINE_AUTHOR_MAX])
+{
+    struct slice procid = line->procid;
+    struct process process;
+    int length;
+    if (procid.length > 1 && procid.at[0] == '[' && procid.at[procid.length - 1] == ']') {
+        struct slice type = bracketed_type(procid);
+        length = snprintf(out, LINE_AUTHOR_MAX, "%.*s]: ", (int)type.length, type.at);
+    } else {
+        struct slice type = process_read(procid, &process) ? process.type : procid;
+        length = snprintf(out, LINE_AUTHOR_MAX, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
+                          (int)type.length, type.at);
+    }
+    return length < LINE_AUTHOR_MAX ? (size_t)length : LINE_AUTHOR_MAX - 1;
+}
+
+size_t line_shape_of(const struct line *line, char out[LINE_SHAPE_MAX])
+{
+    char author[LINE_AUTHOR_MAX], text[LINE_PATTERN_MAX];
+    size_t author_length = write_author(line, author);
+    size_t text_length = line_pattern_of(line->message, text);
+    memcpy(out, author, author_length);
+    memcpy(out + author_length, text, text_length); /* a NUL ends it no more than any other byte */
+    return author_length + text_length;
 }
 
 /* ---- the table ---- */

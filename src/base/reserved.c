@@ -5,6 +5,7 @@ enum {
     UNLABELLED = 1 << RESERVED_FROM_APPS_UNLABELLED,
     RULES = 1 << RESERVED_FROM_RULES,
     DRAINS = 1 << RESERVED_FROM_DRAINS,
+    EXTERNAL = 1 << RESERVED_FROM_EXTERNAL,
 };
 
 struct reservation {
@@ -41,6 +42,62 @@ static const struct reservation labels[] = {
     {NAME("instance_index"), DRAINS},
 };
 
+/* What else tells series of ours apart, so a label of all pages can have neither these names nor those above. */
+static const char *const series_labels[] = {"app_id",
+                                            "app_name",
+                                            "at",
+                                            "client",
+                                            "code",
+                                            "deployment",
+                                            "direction",
+                                            "error",
+                                            "event",
+                                            "family",
+                                            "from",
+                                            "index",
+                                            "instance_id",
+                                            "key",
+                                            "kind",
+                                            "label",
+                                            "level",
+                                            "method",
+                                            "metric",
+                                            "name",
+                                            "organization_id",
+                                            "organization_name",
+                                            "origin",
+                                            "path",
+                                            "process_id",
+                                            "process_instance_id",
+                                            "protocol",
+                                            "reason",
+                                            "result",
+                                            "role",
+                                            "rule",
+                                            "severity",
+                                            "size",
+                                            "slot",
+                                            "space_id",
+                                            "space_name",
+                                            "sqlstate_class",
+                                            "stage",
+                                            "state",
+                                            "status",
+                                            "title",
+                                            "tls",
+                                            "to",
+                                            "type",
+                                            "user",
+                                            "version"};
+
+static bool is_label_of_series(struct slice name)
+{
+    for (size_t i = 0; i < sizeof series_labels / sizeof series_labels[0]; i++)
+        if (slice_equals(name, slice_of(series_labels[i])))
+            return true;
+    return false;
+}
+
 bool reserved_metric(struct slice name, enum reserved_from who)
 {
     if (slice_equals(name, SLICE("up"))) /* Prometheus' own as well */
@@ -54,7 +111,7 @@ bool reserved_metric(struct slice name, enum reserved_from who)
 bool reserved_label(struct slice name, enum reserved_from who)
 {
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++)
-        if (labels[i].from & 1U << who && slice_equals(name, labels[i].name))
+        if ((labels[i].from | EXTERNAL) & 1U << who && slice_equals(name, labels[i].name))
             return true;
-    return false;
+    return who == RESERVED_FROM_EXTERNAL && is_label_of_series(name);
 }

@@ -1,5 +1,7 @@
 #include "base/structured_data.h"
 
+#include "base/scan.h"
+
 /* The quote that ends a value which starts at at; NULL if none does.  Every byte is looked at once: a run of
  * backslashes ends at a quote. */
 static const char *end_of_value(const char *at, const char *end)
@@ -18,53 +20,111 @@ static const char *end_of_value(const char *at, const char *end)
     return NULL;
 }
 
-/* The bracket that ends an element whose parameters start at at; NULL if none does. */
-static const char *end_of_element(const char *at, const char *end)
+/* For each byte, whether an odd number of those in mask stand up to it, itself included. */
+static uint64_t odd_up_to(uint64_t mask)
 {
-    for (; at < end; at++) {
-        if (*at == ']')
+    for (int shift = 1; shift < SCAN_BLOCK; shift *= 2)
+        mask ^= mask << shift;
+    return mask;
+}
+
+/* The same as below for the bytes from at up to stop or a little further, byte by byte. */
+static size_t look_at_bytes(struct slice text, size_t at, size_t stop, bool *quoted, bool *ends)
+{
+    for (*ends = false; at < stop; at++) {
+        char byte = text.at[at];
+        if (byte == '"')
+            *quoted = !*quoted;
+        else if (byte == '\\' && *quoted)
+            at++; /* with what it escapes, which may be the quote */
+        else if (byte == ']' && !*quoted) {
+            *ends = true;
             return at;
-        if (*at == '"') {
-            at = end_of_value(at + 1, end);
-            if (at == NULL)
-                return NULL;
         }
     }
-    return NULL;
+    return at < text.length ? at : text.length;
+}
+
+size_t structured_data_length(struct slice text)
+{
+    const char *end = text.at + text.length;
+    bool quoted = false, ends;
+    for (size_t at = 0; at < text.length;) {
+        const char *block = text.at + at;
+        if (scan_block(text.at, block, end, '\\') != 0) { /* values with escapes are rare */
+            size_t stop = text.length - at < SCAN_BLOCK ? text.length : at + SCAN_BLOCK;
+            at = look_at_bytes(text, at, stop, &quoted, &ends);
+            if (ends)
+                return at;
+            continue;
+        }
+        uint64_t in_value = odd_up_to(scan_block(text.at, block, end, '"')) ^ (quoted ? UINT64_MAX : 0);
+        uint64_t brackets = scan_block(text.at, block, end, ']') & ~in_value;
+        if (brackets != 0)
+            return at + (size_t)__builtin_ctzll(brackets);
+        quoted = in_value >> (SCAN_BLOCK - 1);
+        at += SCAN_BLOCK;
+    }
+    return text.length;
 }
 
 bool structured_data_next(struct slice *data, struct slice *id, struct slice *parameters)
 {
-    const char *end = data->at + data->length;
     if (data->length == 0 || data->at[0] != '[')
         return false;
-    const char *at = data->at + 1;
-    while (at < end && *at != ' ' && *at != ']')
+    size_t at = 1;
+    while (at < data->length && data->at[at] != ' ' && data->at[at] != ']')
         at++;
-    const char *bracket = end_of_element(at, end);
-    if (bracket == NULL)
+    struct slice rest = slice_after(*data, at);
+    size_t length = structured_data_length(rest);
+    if (length == rest.length)
         return false;
-    *id = (struct slice){data->at + 1, (size_t)(at - data->at - 1)};
-    *parameters = (struct slice){at, (size_t)(bracket - at)};
-    *data = (struct slice){bracket + 1, (size_t)(end - bracket - 1)};
+    *id = (struct slice){data->at + 1, at - 1};
+    *parameters = (struct slice){rest.at, length};
+    *data = slice_after(rest, length + 1);
+    return true;
+}
+
+/* Cut name="value" off text if it ends within the next 64 bytes and no backslash may escape its quote, as in nearly
+ * all: half the instructions of what structured_data_parameter() does. */
+static bool cut_short_parameter(struct slice *text, struct slice *name, struct slice *value)
+{
+    const char *end = text->at + text->length;
+    uint64_t equals = scan_block(text->at, text->at, end, '=');
+    if (equals == 0)
+        return false;
+    size_t length = (size_t)__builtin_ctzll(equals);
+    uint64_t quotes = scan_block(text->at, text->at, end, '"') >> length; /* the lowest bit is that of the "=" */
+    uint64_t closing = quotes & ~UINT64_C(3);
+    if ((quotes & 2) == 0 || closing == 0)
+        return false;
+    size_t quote = length + (size_t)__builtin_ctzll(closing);
+    if (text->at[quote - 1] == '\\')
+        return false;
+    *name = (struct slice){text->at, length};
+    *value = (struct slice){text->at + length + 2, quote - length - 2};
+    *text = slice_after(*text, quote + 1);
     return true;
 }
 
 bool structured_data_parameter(struct slice *parameters, struct slice *name, struct slice *value)
 {
-    const char *at = parameters->at, *end = parameters->at + parameters->length;
-    while (at < end && *at == ' ')
-        at++;
-    const char *start = at;
-    while (at < end && *at != '=')
-        at++;
-    if (end - at < 2 || at[1] != '"')
+    struct slice rest = *parameters;
+    while (rest.length > 0 && rest.at[0] == ' ')
+        rest = slice_after(rest, 1);
+    if (cut_short_parameter(&rest, name, value)) {
+        *parameters = rest;
+        return true;
+    }
+    size_t length = slice_index(rest, '=');
+    if (rest.length - length < 2 || rest.at[length + 1] != '"')
         return false;
-    const char *quote = end_of_value(at + 2, end);
+    const char *start = rest.at + length + 2, *end = rest.at + rest.length;
+    const char *quote = end_of_value(start, end);
     if (quote == NULL)
         return false;
-    *name = (struct slice){start, (size_t)(at - start)};
-    *value = (struct slice){at + 2, (size_t)(quote - at - 2)};
+    *name = (struct slice){rest.at, length};
+    *value = (struct slice){start, (size_t)(quote - start)};
     *parameters = (struct slice){quote + 1, (size_t)(end - quote - 1)};
     return true;
 }

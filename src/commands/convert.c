@@ -39,7 +39,8 @@ static int write_page(const struct offline_run *run, bool all)
                                     .slot = run->offline.pipeline.maintenance_slot,
                                     .now = run->batch.now,
                                     .all_saw = UINT64_MAX,
-                                    .encoder = &text_encoder},
+                                    .encoder = &text_encoder,
+                                    .external = external_labels_text(&run->offline.settings.external_labels.labels)},
                &page);
     store_leave(store, run->offline.pipeline.maintenance_slot);
     if (page.failed)
@@ -62,7 +63,8 @@ int convert(int argc, char **argv)
         "[LOGFILE]",
         "Print the page that a log makes, as GET /metrics would show it. LOGFILE, or stdin, holds what a drain was "
         "sent,\n"
-        "syslog messages, or the output of heroku logs. Settings are taken from the environment, as by the server.",
+        "syslog messages, or the output of heroku logs or cf logs. Settings are taken from the environment, as by the "
+        "server.",
         rows,
         sizeof rows / sizeof rows[0],
         NULL,

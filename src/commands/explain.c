@@ -6,10 +6,9 @@
 
 #include "base/line_patterns.h"
 #include "base/number.h"
-#include "base/process.h"
 #include "commands/explanation.h"
 #include "commands/offline_run.h"
-#include "commands/suggestion.h"
+#include "config/suggestion.h"
 #include "intake/ledger.h"
 
 enum {
@@ -94,9 +93,10 @@ static void print_line(const struct batch_judgement *judgement)
     print_safely(line->timestamp);
     printf(" ");
     print_safely(line->appname);
-    printf("[");
+    bool is_bracketed = line->procid.length > 0 && line->procid.at[0] == '['; /* by Cloud Foundry itself */
+    printf(is_bracketed ? " " : "[");
     print_safely(line->procid);
-    printf("]: ");
+    printf(is_bracketed ? ": " : "]: ");
     print_text(line->message);
 }
 
@@ -190,23 +190,12 @@ static void count_verdict(struct count *count, const struct batch_judgement *jud
         count->malformed[judgement->verdict - VERDICT_MALFORMED]++;
 }
 
-/* "app[web]: text": who says it is part of a line's pattern, but not which dyno. */
 static void count_pattern(struct line_patterns *patterns, const struct line *line)
 {
-    char author[128], text[LINE_PATTERN_MAX], pattern[sizeof author + LINE_PATTERN_MAX],
-        example[LINE_PATTERN_EXAMPLE_MAX];
-    struct process process;
-    struct slice type = process_read(line->procid, &process) ? process.type : line->procid;
-    int author_length = snprintf(author, sizeof author, "%.*s[%.*s]: ", (int)line->appname.length, line->appname.at,
-                                 (int)type.length, type.at);
-    size_t text_length = line_pattern_of(line->message, text);
-    if (author_length >= (int)sizeof author)
-        author_length = sizeof author - 1;
-    memcpy(pattern, author, (size_t)author_length);
-    memcpy(pattern + author_length, text, text_length); /* a NUL ends it no more than any other byte */
-    int shown = line->message.length < sizeof example ? (int)line->message.length : (int)sizeof example;
-    line_patterns_add(patterns, (struct slice){pattern, (size_t)author_length + text_length},
-                      (struct slice){line->message.at, (size_t)shown});
+    char shape[LINE_SHAPE_MAX];
+    size_t length = line_shape_of(line, shape);
+    line_patterns_add(patterns, (struct slice){shape, length},
+                      slice_beginning(line->message, LINE_PATTERN_EXAMPLE_MAX));
 }
 
 static struct sample_output *on_line(struct batch_observer *observer, struct recorder *recorder)
@@ -414,7 +403,7 @@ int explain(int argc, char **argv)
         "or "
         "why\n"
         "it yields none. LOGFILE, or stdin, holds what a drain was sent, syslog messages, or the output of heroku "
-        "logs.\n"
+        "logs or cf logs.\n"
         "Settings are taken from the environment, as by the server.",
         rows,
         sizeof rows / sizeof rows[0],

@@ -12,6 +12,8 @@ bool offline_run_open(struct offline_run *run, const struct offline_run_options 
     if (!offline_open(&run->offline, options->config_file, &mistakes))
         command_fail_all(&mistakes);
     else if (log_file_open(&run->file, path)) {
+        if (options->app != NULL)
+            log_input_name_app(run->file.input, slice_of(options->app));
         run->batch = offline_batch(&run->offline, options->app);
         run->batch.now = clock_monotonic();
         return true;
@@ -29,10 +31,12 @@ size_t offline_run_next(struct offline_run *run, struct batch_observer *observer
     batch.received = run->body.length;
     batch.time = clock_wall();
     batch.observer = observer;
-    enum syslog_shape shape = log_input_shape(log_input_form(input));
+    enum log_input_form form = log_input_form(input);
+    enum syslog_shape shape = log_input_shape(form);
     batch.origin = (struct origin){.sender = "log",
                                    .shape = shape,
-                                   .is_cloud_foundry = shape == SYSLOG_RFC5424 && cf_frame_is_first(batch.body)};
+                                   .is_cloud_foundry = form == LOG_INPUT_CF ||
+                                                       (shape == SYSLOG_RFC5424 && cf_frame_is_first(batch.body))};
     if (count > 0 || !run->taken)
         batch_process(run->offline.pipeline.intake, 0, &batch);
     run->taken = true;

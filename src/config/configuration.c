@@ -44,6 +44,21 @@ static void finish_rules(struct document_reader *reader)
     reader->no_memory |= reader->configuration->rules == NULL;
 }
 
+static void note_digest(struct configuration *configuration, struct slice text)
+{
+    static unsigned char key[DIGEST_SIZE];
+    static bool has_key;
+    unsigned char digest[DIGEST_SIZE];
+    if (!configuration->digest_is_keyed)
+        digest_make(text, digest);
+    else if (has_key || (has_key = digest_random(key, sizeof key)))
+        digest_make_keyed(key, text, digest);
+    else
+        return;
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(configuration->digest + 2 * i, 3, "%02x", digest[i]);
+}
+
 struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
                                           struct buffer *mistakes)
 {
@@ -60,7 +75,8 @@ struct configuration *configuration_parse(struct slice text, const char *source,
         config_list_mistakes(&reader, mistakes);
         configuration_free(reader.configuration);
         reader.configuration = NULL;
-    }
+    } else
+        note_digest(reader.configuration, text);
     config_free_reader(&reader);
     return reader.configuration;
 }

@@ -53,6 +53,7 @@ void config_read_password(struct document_reader *reader, void *into, const yaml
     struct slice password;
     if (config_read_text(reader, value, "password", PASSWORD_MAX, &password))
         drain->password = config_keep(reader, password);
+    reader->configuration->digest_is_keyed = true;
 }
 
 void config_read_password_file(struct document_reader *reader, void *into, const yaml_node_t *value)

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "config/secret.h"
 
-enum kind { TEXT, ADDRESSES, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, CF };
+enum kind { TEXT, ADDRESSES, LABELS, SECRET, DOCUMENT, DURATION, SIZE, NUMBER, SWITCH, LEVEL, ACCESS, CF };
 
 struct setting {
     const char *variable;
@@ -84,6 +84,8 @@ static const struct setting settings[] = {
      "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
      "how many names an app may choose by count#, measure# and sample#; 0: any"},
+    {"EXTERNAL_LABELS", LABELS, AT(external_labels), NULL, 0, 0,
+     "labels on every series of every page, such as replica=a, region=eu, to tell several exporters apart"},
     {"CF_LABELS", CF, AT(cf_labels), "names", 0, 0,
      "labels of Cloud Foundry's series beside app: none, names (organization_name, space_name, app_name) or "
      "promfetcher "
@@ -132,13 +134,21 @@ static const struct setting settings[] = {
      "how often it is written, beside at each stop"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
+    {"SHOW_UNMATCHED", SWITCH, AT(show_unmatched), "true", 0, 0,
+     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without what "
+     "looks like a secret"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
      "error, warn, info, or debug, which has a line for each batch and response"},
+    {"ACCESS_LOG", ACCESS, AT(access_log), "off", 0, 0,
+     "which requests have a line (logfmt) on stderr: off, errors (those that are not answered 2xx) or all; up to 100 a "
+     "second"},
 };
 enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+_Static_assert((int)SETTING_COUNT <= (int)SETTINGS_MAX, "there must be a place for the origin of each");
 
-static const char *const switch_names[] = {"false", "true"};
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const char *const switch_names[] = {"false", "true", NULL};
+static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
+static const char *const access_names[] = {"off", "errors", "all", NULL};
 
 /* ---- values ---- */
 
@@ -217,6 +227,12 @@ static bool is_secret(const struct setting *setting)
     return setting->kind == SECRET || setting->kind == DOCUMENT;
 }
 
+/* Is it kept as it was written? */
+static bool is_text(const struct setting *setting)
+{
+    return setting->kind == TEXT || setting->kind == ADDRESSES || setting->kind == LABELS;
+}
+
 static void free_text(const struct setting *setting, char *text)
 {
     if (is_secret(setting))
@@ -234,11 +250,43 @@ static bool set_addresses(struct settings *config, const struct setting *setting
            error_set(error, "%s %.200s", setting->variable, wrong);
 }
 
+static bool set_labels(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
+{
+    struct setting_labels *labels = member_of(config, setting);
+    char wrong[ERROR_MAX];
+    return external_labels_read(slice_of(text), &labels->labels, wrong) ||
+           error_set(error, "%s %.200s", setting->variable, wrong);
+}
+
+/* Set what has one of a few names. */
+static bool set_name(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
+{
+    static const struct {
+        const char *const *names;
+        const char *spelled;
+    } choices[] = {[SWITCH] = {switch_names, "true or false"},
+                   [LEVEL] = {level_names, "error, warn, info or debug"},
+                   [ACCESS] = {access_names, "off, errors or all"}};
+    int which = 0;
+    while (choices[setting->kind].names[which] != NULL && strcmp(choices[setting->kind].names[which], text) != 0)
+        which++;
+    if (choices[setting->kind].names[which] == NULL)
+        return error_set(error, "%s is not %s", setting->variable, choices[setting->kind].spelled);
+    if (setting->kind == SWITCH)
+        *(bool *)member_of(config, setting) = which;
+    else if (setting->kind == LEVEL)
+        *(enum log_level *)member_of(config, setting) = (enum log_level)which;
+    else
+        *(enum access_log *)member_of(config, setting) = (enum access_log)which;
+    return true;
+}
+
 static bool set_value(struct settings *config, const struct setting *setting, const char *text, char error[ERROR_MAX])
 {
     switch (setting->kind) {
     case TEXT:
     case ADDRESSES:
+    case LABELS:
     case DOCUMENT:
     case SECRET: {
         if (text[0] == '\0')
@@ -250,28 +298,18 @@ static bool set_value(struct settings *config, const struct setting *setting, co
         *member = is_secret(setting) ? secret_keep(text) : strdup(text);
         if (*member == NULL)
             return error_set(error, ERROR_NO_MEMORY);
-        return setting->kind != ADDRESSES || set_addresses(config, setting, text, error);
+        if (setting->kind == ADDRESSES)
+            return set_addresses(config, setting, text, error);
+        return setting->kind != LABELS || set_labels(config, setting, text, error);
     }
     case DURATION:
     case SIZE:
     case NUMBER:
         return set_number(config, setting, text, error);
     case SWITCH:
-        for (int on = 0; on < 2; on++) {
-            if (strcmp(text, switch_names[on]) == 0) {
-                *(bool *)member_of(config, setting) = on;
-                return true;
-            }
-        }
-        return error_set(error, "%s is not true or false", setting->variable);
     case LEVEL:
-        for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
-            if (strcmp(text, level_names[level]) == 0) {
-                *(enum log_level *)member_of(config, setting) = (enum log_level)level;
-                return true;
-            }
-        }
-        return error_set(error, "%s is not error, warn, info or debug", setting->variable);
+    case ACCESS:
+        return set_name(config, setting, text, error);
     case CF:
         return cf_labels_read(slice_of(text), member_of(config, setting)) ||
                error_set(error, "%s is not none, names or promfetcher", setting->variable);
@@ -390,22 +428,26 @@ static char *const *file_of(const struct settings *config, const struct setting 
 static bool apply(struct settings *config, const struct setting *setting, const struct given *given,
                   char error[ERROR_MAX])
 {
+    unsigned char *origin = &config->origins[setting - settings];
     const char *value = given->flag;
     const char *file = given->flag_file;
+    bool is_flag = value != NULL || file != NULL;
     if (given->is_replaced)
         return true;
-    if (value == NULL && file == NULL) {
+    if (!is_flag) {
         value = getenv(setting->variable);
         file = environment_file(setting);
     }
     if (value != NULL && file != NULL)
         return error_set(error, "both %s and %s_FILE are given", setting->variable, setting->variable);
     if (file != NULL) {
+        *origin = is_flag ? SETTINGS_FLAG_FILE : SETTINGS_VARIABLE_FILE;
         char **kept = (char **)file_of(config, setting);
         if ((*kept = strdup(file)) == NULL)
             return error_set(error, ERROR_NO_MEMORY);
         return set_from_file(config, setting, file, error);
     }
+    *origin = is_flag ? SETTINGS_FLAG : value != NULL ? SETTINGS_VARIABLE : SETTINGS_BY_DEFAULT;
     if (value == NULL)
         value = setting->default_value;
     return value == NULL || set_value(config, setting, value, error);
@@ -502,7 +544,8 @@ static bool check_passwords(const struct settings *config, char error[ERROR_MAX]
     if (config->password_drain == NULL && (!has_configuration(config) || config->password_drain_previous != NULL))
         return error_set(error, "PASSWORD_DRAIN is not set, nor is PASSWORD_DRAIN_FILE");
     if (config->password_metrics == NULL && config->token_metrics == NULL)
-        return error_set(error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE");
+        return error_set(
+            error, "PASSWORD_METRICS is not set, nor is PASSWORD_METRICS_FILE, TOKEN_METRICS or TOKEN_METRICS_FILE");
     return true;
 }
 
@@ -532,6 +575,19 @@ static bool check_client_certificates(struct settings *config, char error[ERROR_
     return read_paths(config, error);
 }
 
+/* What depends on the machine. */
+static void compute_defaults(struct settings *config)
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (settings[i].default_value == NULL && settings[i].high > 0 &&
+            *(const uint64_t *)member_of(config, &settings[i]) == 0)
+            config->origins[i] = SETTINGS_COMPUTED;
+    if (config->max_input_memory == 0)
+        config->max_input_memory = default_input_memory();
+    if (config->workers == 0)
+        config->workers = usable_cores();
+}
+
 static bool complete(struct settings *config, char error[ERROR_MAX])
 {
     if (!split_addresses(config, error))
@@ -550,10 +606,7 @@ static bool complete(struct settings *config, char error[ERROR_MAX])
         return error_set(error, "PROXY_PROTOCOL needs TRUSTED_PROXIES: anybody could say who they are");
     if (config->header_timeout > config->request_timeout)
         return error_set(error, "HEADER_TIMEOUT is longer than REQUEST_TIMEOUT");
-    if (config->max_input_memory == 0)
-        config->max_input_memory = default_input_memory();
-    if (config->workers == 0)
-        config->workers = usable_cores();
+    compute_defaults(config);
     return add_final_space(&config->ingest_prefix) || error_set(error, ERROR_NO_MEMORY);
 }
 
@@ -625,7 +678,7 @@ void settings_free(struct settings *config)
         config->secret_files[i] = NULL;
     }
     for (int i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].kind != TEXT && settings[i].kind != ADDRESSES && !is_secret(&settings[i]))
+        if (!is_text(&settings[i]) && !is_secret(&settings[i]))
             continue;
         char **member = member_of(config, &settings[i]);
         free_text(&settings[i], *member);
@@ -663,34 +716,64 @@ void settings_print_help(FILE *out)
     }
 }
 
+const char *settings_origin_name(enum settings_origin origin)
+{
+    static const char *const names[] = {
+        [SETTINGS_BY_DEFAULT] = "default", [SETTINGS_COMPUTED] = "computed",  [SETTINGS_VARIABLE] = "variable",
+        [SETTINGS_FLAG] = "flag",          [SETTINGS_VARIABLE_FILE] = "file", [SETTINGS_FLAG_FILE] = "file",
+    };
+    return names[origin];
+}
+
+bool settings_look(const struct settings *config, size_t number, struct settings_view *view)
+{
+    if (number >= SETTING_COUNT)
+        return false;
+    const struct setting *setting = &settings[number];
+    const void *member = (const char *)config + setting->offset;
+    *view = (struct settings_view){.name = setting->variable,
+                                   .origin = (enum settings_origin)config->origins[number],
+                                   .is_secret = is_secret(setting)};
+    switch (setting->kind) {
+    case TEXT:
+    case ADDRESSES:
+    case LABELS:
+        view->value = *(char *const *)member;
+        break;
+    case DOCUMENT:
+    case SECRET:
+        view->value = *(char *const *)member == NULL ? NULL : "set";
+        break;
+    case SWITCH:
+        view->value = switch_names[*(const bool *)member];
+        break;
+    case CF:
+        view->value = cf_labels_name(*(const enum cf_labels *)member);
+        break;
+    case ACCESS:
+        view->value = access_names[*(const enum access_log *)member];
+        break;
+    case LEVEL:
+        view->value = level_names[*(const enum log_level *)member];
+        break;
+    case DURATION:
+    case SIZE:
+    case NUMBER:
+        spell_quantity(setting->kind, *(const uint64_t *)member, view->text);
+        view->value = view->text;
+        break;
+    }
+    return true;
+}
+
 void settings_print(const struct settings *config, FILE *out)
 {
-    for (int i = 0; i < SETTING_COUNT; i++) {
-        const void *member = (const char *)config + settings[i].offset;
-        const char *text;
-        char number[32];
-        switch (settings[i].kind) {
-        case TEXT:
-        case ADDRESSES:
-            text = *(char *const *)member == NULL ? "(not set)" : *(char *const *)member;
-            break;
-        case DOCUMENT:
-        case SECRET:
-            text = *(char *const *)member == NULL ? "(not set)" : "(set)";
-            break;
-        case SWITCH:
-            text = switch_names[*(const bool *)member];
-            break;
-        case CF:
-            text = cf_labels_name(*(const enum cf_labels *)member);
-            break;
-        case LEVEL:
-            text = level_names[*(const enum log_level *)member];
-            break;
-        default:
-            spell_quantity(settings[i].kind, *(const uint64_t *)member, number);
-            text = number;
-        }
-        fprintf(out, "%s=%s\n", settings[i].variable, text);
+    struct settings_view view;
+    for (size_t i = 0; settings_look(config, i, &view); i++) {
+        const char *text = view.value == NULL ? "not set" : view.value;
+        size_t length = strlen(text);
+        if (text == config->ingest_prefix && length > 0)
+            length--; /* the final space, which is not the user's */
+        fprintf(out, view.is_secret || view.value == NULL ? "%s=(%.*s)\n" : "%s=%.*s\n", view.name, (int)length, text);
     }
 }

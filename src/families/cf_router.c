@@ -49,9 +49,11 @@ static const struct metric errors = {.name = ERRORS,
                                      .type = METRIC_COUNTER,
                                      .cells = COUNT(known_errors),
                                      .label = "error",
-                                     .label_values = known_errors};
+                                     .label_values = known_errors,
+                                     .failure = true};
 /* The same for an error that is not in the table: it is a label as any other. */
-static const struct metric other_error = {.name = ERRORS, .help = ERRORS_HELP, .type = METRIC_COUNTER, .cells = 1};
+static const struct metric other_error = {
+    .name = ERRORS, .help = ERRORS_HELP, .type = METRIC_COUNTER, .cells = 1, .failure = true};
 
 /* ---- reading ---- */
 

@@ -35,8 +35,17 @@ static const struct metric state_changes = COUNTER("state_changes_total", "Chang
 static const struct metric exits = COUNTER("exits_total", "Processes of dynos that have exited, by status.");
 static const struct metric restarts =
     COUNTER("restarts_total", "Instances of dynos that took the place of another one.");
-static const struct metric errors = COUNTERS("errors_total", "Errors of dynos, by R code.", "code", error_codes);
-static const struct metric other_error = COUNTER("errors_total", "Errors of dynos, by R code.");
+#define ERRORS "heroku_dyno_errors_total"
+#define ERRORS_HELP "Errors of dynos, by R code."
+static const struct metric errors = {.name = ERRORS,
+                                     .help = ERRORS_HELP,
+                                     .type = METRIC_COUNTER,
+                                     .cells = COUNT(error_codes),
+                                     .label = "code",
+                                     .label_values = error_codes,
+                                     .failure = true};
+static const struct metric other_error = {
+    .name = ERRORS, .help = ERRORS_HELP, .type = METRIC_COUNTER, .cells = 1, .failure = true};
 static const struct metric phrases = COUNTERS("events_total", "What happened to dynos.", "event", events);
 
 static const struct metric up = {

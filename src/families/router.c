@@ -46,9 +46,16 @@ static const char *const notices[] = {NOTICES(X)};
 #define ERROR_LINES_HELP \
     "Router log lines with an H code, by code and by what they say they are: error, warning or info."
 
-static const struct metric router_errors = BY_CODE("errors", ERRORS_HELP, codes);
+static const struct metric router_errors = {.name = "heroku_router_errors",
+                                            .help = ERRORS_HELP,
+                                            .type = METRIC_COUNTER,
+                                            .cells = COUNT(codes),
+                                            .label = "code",
+                                            .label_values = codes,
+                                            .failure = true};
 /* The same for a code that is not in the table: it is a label as any other. */
-static const struct metric other_code = COUNTER("errors", ERRORS_HELP);
+static const struct metric other_code = {
+    .name = "heroku_router_errors", .help = ERRORS_HELP, .type = METRIC_COUNTER, .cells = 1, .failure = true};
 
 /* A level that lines have (at=), and the codes that are known to come with it. */
 static const struct metric error_codes = BY_CODE("error_lines_total", ERROR_LINES_HELP, errors);

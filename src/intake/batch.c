@@ -97,6 +97,9 @@ struct batch_run {
     struct cf_message cf; /* of that line, if it is of Cloud Foundry */
     double messages;
     struct ledger_messages tally;
+    struct unmatched *unmatched; /* NULL: nobody looks at what gives no metric */
+    unsigned slot;
+    uint64_t until_look, announced; /* of such lines until one is looked at: now, and as it was said */
 };
 
 /* ---- messages ---- */
@@ -118,11 +121,21 @@ static struct sample_output *output_of(struct batch_run *run)
     return observer != NULL ? observer->on_line(observer, &run->recorder) : &run->recorder.output;
 }
 
+static void look_at(struct batch_run *run, const struct line *line)
+{
+    if (run->unmatched == NULL)
+        return;
+    const struct batch *batch = run->batch;
+    run->until_look = run->announced = unmatched_look(run->unmatched, run->slot, batch->app, line, batch->now);
+}
+
 static void conclude(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
                      enum verdict verdict)
 {
     struct batch_observer *observer = run->batch->observer;
     count_verdict(&run->tally, family, verdict);
+    if (verdict == VERDICT_NOT_A_METRIC && --run->until_look == 0)
+        look_at(run, line);
     if (observer != NULL)
         observer->on_verdict(observer, &(struct batch_judgement){message, line, family, verdict, &run->context});
 }
@@ -213,6 +226,17 @@ static void take_messages(struct batch_run *run)
         take_message(run, message);
     }
     flush_procids(run);
+}
+
+/* The same, while what gives no metric is looked at. */
+static void take_messages_watched(struct batch_run *run, struct unmatched *unmatched, unsigned slot)
+{
+    run->unmatched = unmatched;
+    run->slot = slot;
+    run->until_look = run->announced = unmatched == NULL ? 0 : unmatched_begin(unmatched, slot, run->batch->now);
+    take_messages(run);
+    if (unmatched != NULL)
+        unmatched_end(unmatched, slot, run->announced - run->until_look);
 }
 
 /* ---- the ledger ---- */
@@ -351,6 +375,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     struct recorder_settings recorder_settings = {.store = intake->store,
                                                   .entities = settings->entities,
                                                   .directory = settings->directory,
+                                                  .external_labels = &settings->external_labels,
                                                   .overflow_names = intake->overflow_names,
                                                   .series = intake->readers[slot].series,
                                                   .slot = slot,
@@ -385,6 +410,8 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     }
     run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
+    run->unmatched = NULL;
+    run->until_look = 0;
     procids_start(&run->procids);
     log_volume_start(&run->volume);
     families_begin_batch(&run->context);
@@ -406,7 +433,7 @@ static enum batch_result take_new(struct intake *intake, unsigned slot, const st
         return BATCH_REFUSED;
     }
     recorder_start_app(&run.recorder);
-    take_messages(&run);
+    take_messages_watched(&run, intake->settings.unmatched, slot);
     recorder_look_at_clock(&run.recorder); /* what is counted now is as new as the page that shows it first */
     ledger.terms.now = run.recorder.batch.now;
     count_batch(&ledger, batch, BATCH_TAKEN, run.messages);

@@ -26,6 +26,8 @@ struct log_input {
     uint64_t position;
     struct buffer plain;    /* the line without colours */
     struct buffer composed; /* the message that was made of a line */
+    struct buffer tags;     /* of messages of "cf logs": structured data that names their app; empty: unknown */
+    struct slice cf_app;    /* what stands for its GUID */
     bool has_next;          /* next was looked up already */
     struct slice next;
 };
@@ -37,6 +39,7 @@ struct log_input *log_input_open(const struct log_input_source *source)
         return NULL;
     input->source = *source;
     input->size = FIRST_CAPACITY;
+    input->cf_app = SLICE("app");
     input->buffer = malloc(input->size);
     if (input->buffer != NULL)
         return input;
@@ -50,6 +53,7 @@ void log_input_close(struct log_input *input)
         return;
     buffer_free(&input->plain);
     buffer_free(&input->composed);
+    buffer_free(&input->tags);
     free(input->buffer);
     free(input);
 }
@@ -153,15 +157,20 @@ static struct slice take_out_colours(struct slice line, struct buffer *plain)
     return (struct slice){plain->at, plain->length};
 }
 
-/* ---- lines of "heroku logs" ---- */
+/* ---- lines of "heroku logs" and "cf logs" ---- */
 
-/* "2012-07-22T00:06:26.123456+00:00 heroku[web.1]: text" */
+enum { HEADER_MAX = 1024 }; /* how far a header can reach */
+
+/* "2012-07-22T00:06:26.123456+00:00 heroku[web.1]: text", or
+ * "2012-07-22T00:06:26.12+0000 [APP/PROC/WEB/0] ERR text" */
 struct shown_line {
     struct slice timestamp;
-    struct slice appname;
-    struct slice procid;
+    struct slice appname; /* of cf logs: OUT or ERR */
+    struct slice procid;  /* of cf logs: with its brackets */
     struct slice text;
 };
+
+typedef bool read_shown(struct slice line, struct shown_line *shown);
 
 /* Take what stands before byte off text, and byte; false if it is empty, not there, or has a blank or colour in it.
  */
@@ -177,7 +186,6 @@ static bool cut_word(struct slice *text, char byte, struct slice *word)
 
 static bool read_shown_line(struct slice line, struct shown_line *shown)
 {
-    enum { HEADER_MAX = 1024 }; /* how far the header can reach */
     struct slice header = {line.at, line.length < HEADER_MAX ? line.length : HEADER_MAX};
     int64_t time;
     if (header.length == 0 || !slice_is_digit(header.at[0]) || !cut_word(&header, ' ', &shown->timestamp) ||
@@ -190,17 +198,79 @@ static bool read_shown_line(struct slice line, struct shown_line *shown)
     return true;
 }
 
-/* The same for a line that may be coloured. */
-static bool read_coloured_line(struct log_input *input, struct slice line, struct shown_line *shown)
+/* Is it an offset as "cf logs" writes it, "+0000"?  All others are without the colon, which it lacks. */
+static bool has_bare_offset(struct slice timestamp)
 {
-    if (read_shown_line(line, shown))
+    const char *end = timestamp.at + timestamp.length;
+    if (timestamp.length < 5 || (end[-5] != '+' && end[-5] != '-'))
+        return false;
+    for (int i = 1; i <= 4; i++)
+        if (!slice_is_digit(end[-i]))
+            return false;
+    return true;
+}
+
+/* Write the timestamp with a colon; false if it is none. */
+static bool read_cf_time(struct slice timestamp, char text[64], size_t *length)
+{
+    int64_t time;
+    if (timestamp.length > 40 || !has_bare_offset(timestamp))
+        return false;
+    *length = (size_t)snprintf(text, 64, "%.*s:%.2s", (int)timestamp.length - 2, timestamp.at,
+                               timestamp.at + timestamp.length - 2);
+    return syslog_time((struct slice){text, *length}, &time);
+}
+
+static struct slice without_blanks(struct slice line)
+{
+    while (line.length > 0 && (line.at[0] == ' ' || line.at[0] == '\t' || line.at[0] == '\r'))
+        line = slice_after(line, 1);
+    return line;
+}
+
+static bool read_cf_line(struct slice line, struct shown_line *shown)
+{
+    char text[64];
+    size_t length;
+    line = without_blanks(line);
+    struct slice header = {line.at, line.length < HEADER_MAX ? line.length : HEADER_MAX};
+    if (header.length == 0 || !slice_is_digit(header.at[0]) || !cut_word(&header, ' ', &shown->timestamp) ||
+        !read_cf_time(shown->timestamp, text, &length) || header.length == 0 || header.at[0] != '[' ||
+        !cut_word(&header, ']', &shown->procid) || header.length < 4 || header.at[0] != ' ')
+        return false;
+    shown->procid.length++; /* its bracket */
+    shown->appname = (struct slice){header.at + 1, 3};
+    if (!slice_equals(shown->appname, SLICE("OUT")) && !slice_equals(shown->appname, SLICE("ERR")))
+        return false;
+    shown->text = slice_after(line, (size_t)(header.at + 4 - line.at));
+    if (shown->text.length > 0 && shown->text.at[0] != ' ')
+        return false;
+    if (shown->text.length > 0)
+        shown->text = slice_after(shown->text, 1);
+    return true;
+}
+
+/* The same for a line that may be coloured. */
+static bool read_coloured_line(struct log_input *input, struct slice line, read_shown *read, struct shown_line *shown)
+{
+    if (read(line, shown))
         return true;
-    return slice_index(line, '\x1b') < line.length && read_shown_line(take_out_colours(line, &input->plain), shown);
+    return slice_index(line, '\x1b') < line.length && read(take_out_colours(line, &input->plain), shown);
+}
+
+static struct slice compose_of(struct log_input *input, const struct slice *parts, size_t count)
+{
+    struct buffer *composed = &input->composed;
+    composed->length = 0;
+    for (size_t i = 0; i < count; i++)
+        buffer_append(composed, parts[i]);
+    if (composed->failed)
+        fail(input, ENOMEM);
+    return (struct slice){composed->at, composed->length};
 }
 
 static struct slice compose(struct log_input *input, const struct shown_line *shown)
 {
-    struct buffer *composed = &input->composed;
     const struct slice parts[] = {
         slice_equals(shown->appname, SLICE("app")) ? SLICE("<190>1 ") : SLICE("<158>1 "),
         shown->timestamp,
@@ -211,12 +281,99 @@ static struct slice compose(struct log_input *input, const struct shown_line *sh
         SLICE(" - "),
         shown->text,
     };
-    composed->length = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        buffer_append(composed, parts[i]);
-    if (composed->failed)
+    return compose_of(input, parts, sizeof parts / sizeof parts[0]);
+}
+
+static struct slice compose_cf(struct log_input *input, const struct shown_line *shown)
+{
+    char time[64];
+    size_t length = 0;
+    read_cf_time(shown->timestamp, time, &length);
+    const struct slice parts[] = {
+        slice_equals(shown->appname, SLICE("OUT")) ? SLICE("<14>1 ") : SLICE("<11>1 "),
+        {time, length},
+        SLICE(" - "),
+        input->cf_app,
+        SLICE(" "),
+        shown->procid,
+        SLICE(" - "),
+        input->tags.length > 0 ? (struct slice){input->tags.at, input->tags.length} : SLICE("-"),
+        SLICE(" "),
+        shown->text,
+    };
+    return compose_of(input, parts, sizeof parts / sizeof parts[0]);
+}
+
+/* ---- of which app is the output of "cf logs"? ---- */
+
+static void append_parameter(struct buffer *tags, const char *name, struct slice value)
+{
+    buffer_append(tags, slice_of(name));
+    buffer_append(tags, SLICE("=\""));
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.at[i] == '"' || value.at[i] == '\\' || value.at[i] == ']')
+            buffer_append(tags, SLICE("\\"));
+        buffer_append(tags, (struct slice){value.at + i, 1});
+    }
+    buffer_append(tags, SLICE("\""));
+}
+
+static void name_app(struct log_input *input, struct slice organization, struct slice space, struct slice app)
+{
+    struct buffer *tags = &input->tags;
+    tags->length = 0;
+    append_parameter(tags, "[tags@47450 organization_name", organization);
+    append_parameter(tags, " space_name", space);
+    append_parameter(tags, " app_name", app);
+    buffer_append(tags, SLICE("]"));
+    if (tags->failed)
         fail(input, ENOMEM);
-    return (struct slice){composed->at, composed->length};
+}
+
+/* Take what stands before separator off text, and separator; false if it is empty, not there, or too long for a name.
+ */
+static bool cut_name(struct slice *text, struct slice separator, struct slice *name)
+{
+    enum { NAME_MAX_BYTES = 256 };
+    const char *found = memmem(text->at, text->length, separator.at, separator.length);
+    if (found == NULL || found == text->at || found - text->at > NAME_MAX_BYTES)
+        return false;
+    *name = (struct slice){text->at, (size_t)(found - text->at)};
+    *text = slice_after(*text, name->length + separator.length);
+    return true;
+}
+
+/* "Retrieving logs for app shop in org acme / space prod as bob@example.com..." */
+static bool read_retrieving(struct log_input *input, struct slice line)
+{
+    struct slice start = SLICE("Retrieving logs for app "), app, organization, space;
+    if (slice_index(line, '\x1b') < line.length)
+        line = take_out_colours(line, &input->plain);
+    if (!slice_starts_with(line, start))
+        return false;
+    line = slice_after(line, start.length);
+    if (!cut_name(&line, SLICE(" in org "), &app) || !cut_name(&line, SLICE(" / space "), &organization) ||
+        !cut_name(&line, SLICE(" as "), &space))
+        return false;
+    name_app(input, organization, space, app);
+    return true;
+}
+
+static bool is_word(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.at[i] <= ' ' || text.at[i] >= 0x7f)
+            return false;
+    return text.length > 0;
+}
+
+void log_input_name_app(struct log_input *input, struct slice app)
+{
+    struct slice rest = app, organization, space;
+    if (cut_name(&rest, SLICE("/"), &organization) && cut_name(&rest, SLICE("/"), &space) && rest.length > 0)
+        name_app(input, organization, space, rest);
+    else if (is_word(app))
+        input->cf_app = app;
 }
 
 /* ---- which form is it? ---- */
@@ -225,15 +382,16 @@ static enum log_input_form form_of(struct log_input *input, struct slice line)
 {
     size_t digits = 0;
     struct shown_line shown;
-    while (line.length > 0 && (line.at[0] == ' ' || line.at[0] == '\t' || line.at[0] == '\r'))
-        line = slice_after(line, 1);
+    line = without_blanks(line);
     while (digits < line.length && slice_is_digit(line.at[digits]))
         digits++;
     if (digits > 0 && line.length - digits >= 2 && line.at[digits] == ' ' && line.at[digits + 1] == '<')
         return LOG_INPUT_FRAMES;
     if (line.length >= 2 && line.at[0] == '<' && (slice_is_digit(line.at[1]) || line.at[1] == '-'))
         return LOG_INPUT_SYSLOG;
-    return read_coloured_line(input, line, &shown) ? LOG_INPUT_HEROKU : LOG_INPUT_UNKNOWN;
+    if (read_coloured_line(input, line, read_shown_line, &shown))
+        return LOG_INPUT_HEROKU;
+    return read_coloured_line(input, line, read_cf_line, &shown) ? LOG_INPUT_CF : LOG_INPUT_UNKNOWN;
 }
 
 /* The form of the first line that shows one; false if more must be read to tell. */
@@ -304,17 +462,40 @@ static bool take_shown_line(struct log_input *input, struct slice *message)
     struct shown_line shown;
     if (!take_line(input, message))
         return false;
-    if (read_coloured_line(input, *message, &shown))
+    if (read_coloured_line(input, *message, read_shown_line, &shown))
         *message = compose(input, &shown);
     return input->error != ENOMEM;
+}
+
+static bool take_cf_line(struct log_input *input, struct slice *message)
+{
+    struct shown_line shown;
+    do
+        if (!take_line(input, message))
+            return false;
+    while (read_retrieving(input, *message));
+    if (read_coloured_line(input, *message, read_cf_line, &shown))
+        *message = compose_cf(input, &shown);
+    return input->error != ENOMEM;
+}
+
+static bool take_message(struct log_input *input, struct slice *message)
+{
+    switch (input->form) {
+    case LOG_INPUT_HEROKU:
+        return take_shown_line(input, message);
+    case LOG_INPUT_CF:
+        return take_cf_line(input, message);
+    default:
+        return take_frame(input, message);
+    }
 }
 
 /* Look up the next message in the window. */
 static bool find_next(struct log_input *input)
 {
     if (!input->has_next && (input->detected || (input->detected = detect(input))))
-        input->has_next =
-            input->form == LOG_INPUT_HEROKU ? take_shown_line(input, &input->next) : take_frame(input, &input->next);
+        input->has_next = take_message(input, &input->next);
     return input->has_next;
 }
 
@@ -373,7 +554,7 @@ enum log_input_form log_input_form(const struct log_input *input)
 const char *log_input_form_name(enum log_input_form form)
 {
     static const char *const names[] = {"lines without a header that is known", "frames of a drain", "syslog messages",
-                                        "output of heroku logs"};
+                                        "output of heroku logs", "output of cf logs"};
     return names[form];
 }
 

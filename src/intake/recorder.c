@@ -191,15 +191,34 @@ static size_t add_fixed_labels(const struct recorder *recorder, const struct sam
     return count;
 }
 
+/* No label may have the name of one that stands on all series.  Returns labels, or renamed with what they are then. */
+static const struct label *set_apart(const struct recorder *recorder, const struct label *labels, size_t count,
+                                     struct label *renamed)
+{
+    const struct external_labels *external = recorder->settings.external_labels;
+    if (external == NULL || external->count == 0)
+        return labels;
+    for (size_t i = 0; i < count; i++)
+        renamed[i] = (struct label){external_labels_rename(external, labels[i].name), labels[i].value};
+    return renamed;
+}
+
 enum identity_result recorder_identity(const struct recorder *recorder, const struct sample *sample,
                                        struct identity *identity)
 {
     bool self = sample->metric != NULL && sample->metric->self;
-    if (recorder->batch.label_count == 0 || self || sample->label_count > IDENTITY_LABELS_MAX)
-        return identity_build(identity, sample->namespace, sample->name, sample->labels, sample->label_count);
+    const struct label *labels = sample->labels;
+    size_t count = sample->label_count;
+    if (self || count > IDENTITY_LABELS_MAX)
+        return identity_build(identity, sample->namespace, sample->name, labels, count);
     struct label all[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX];
-    size_t count = add_fixed_labels(recorder, sample, all);
-    return identity_build(identity, sample->namespace, sample->name, all, count);
+    struct label renamed[IDENTITY_LABELS_MAX + BATCH_LABELS_MAX];
+    if (recorder->batch.label_count > 0) {
+        count = add_fixed_labels(recorder, sample, all);
+        labels = all;
+    }
+    labels = set_apart(recorder, labels, count, renamed);
+    return identity_build(identity, sample->namespace, sample->name, labels, count);
 }
 
 /* Do we accept a sample's identity?  It is counted if not. */

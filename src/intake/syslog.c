@@ -1,6 +1,7 @@
 #include "intake/syslog.h"
 
 #include "base/scan.h"
+#include "base/structured_data.h"
 
 /* "<PRI>1 ": the priority has one to three digits; Cloud Foundry writes "<-1>" for an unknown type. */
 static bool skip_priority(struct slice *text)
@@ -27,24 +28,6 @@ static bool skip_priority(struct slice *text)
     return true;
 }
 
-/* The length of a value, up to its closing quote, which is counted; or of text, if it does not close.  A quarter of the
- * instructions that a look at each byte takes. */
-static size_t value_length(struct slice text)
-{
-    size_t quote = slice_index(text, '"');
-    size_t at = 0;
-    for (;;) {
-        at += slice_index((struct slice){text.at + at, quote - at}, '\\');
-        if (at >= quote)
-            return quote + (quote < text.length);
-        at += 2; /* with what it escapes, which may be the quote */
-        if (at > text.length)
-            return text.length;
-        if (at > quote)
-            quote = at + slice_index(slice_after(text, at), '"');
-    }
-}
-
 /* RFC 5424, 6.3: SD-ELEMENT = "[" SD-ID *(SP PARAM-NAME "=" %d34 PARAM-VALUE %d34) "]".  Only an SD-ID that carries an
  * enterprise number ("name@32473") is taken: "[GIN] ..." is text. */
 static bool skip_element(struct slice *text)
@@ -60,17 +43,12 @@ static bool skip_element(struct slice *text)
     }
     if (!enterprise)
         return false;
-    /* Between quotes, and then to the closing one, in turn. */
-    for (struct slice rest = slice_after(*text, i); rest.length > 0; rest = slice_after(rest, value_length(rest))) {
-        struct slice names = {rest.at, slice_index(rest, '"')};
-        size_t end = slice_index(names, ']');
-        if (end < names.length) {
-            *text = slice_after(rest, end + 1);
-            return true;
-        }
-        rest = slice_after(rest, names.length + (names.length < rest.length));
-    }
-    return false;
+    struct slice parameters = slice_after(*text, i);
+    size_t length = structured_data_length(parameters);
+    if (length == parameters.length)
+        return false;
+    *text = slice_after(parameters, length + 1);
+    return true;
 }
 
 /* Cut STRUCTURED-DATA and the space behind it off text, and return it without the nil value "-".  What only looks like

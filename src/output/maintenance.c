@@ -31,9 +31,10 @@ struct page {
 struct maintenance {
     struct maintenance_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the queue and stopping */
+    pthread_mutex_t lock; /* guards the queue, the tasks and stopping */
     pthread_cond_t changed;
     struct page_request *first, *last; /* the queue: who asks or ends */
+    struct maintenance_task *first_task, *last_task;
     atomic_bool stopping;
     struct page_request *waiting; /* for a page to be begun */
     struct page *pages;
@@ -43,6 +44,8 @@ struct maintenance {
     double last_duration;
     double last_size;
     double start_time;
+    atomic_uint_least64_t last_sweep;
+    uint64_t next_sweep, next_watch; /* the thread's own */
 };
 
 /* ---- pieces ---- */
@@ -151,15 +154,16 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     store_enter(store, slot);
     if (shows_ourselves(page))
         record_gauges(maintenance, page->now);
-    struct page_writer *writer =
-        page_begin(&(struct page_terms){.store = store,
-                                        .slot = slot,
-                                        .now = page->now,
-                                        .all_saw = audiences_all_saw(&maintenance->audiences, &seen, page->now),
-                                        .encoder = &text_encoder,
-                                        .selection = page->selection,
-                                        .sources = &maintenance->settings.state,
-                                        .scrapers = &maintenance->audiences.all.scrapers});
+    struct page_writer *writer = page_begin(
+        &(struct page_terms){.store = store,
+                             .slot = slot,
+                             .now = page->now,
+                             .all_saw = audiences_all_saw(&maintenance->audiences, &seen, page->now),
+                             .encoder = &text_encoder,
+                             .external = maintenance->settings.external,
+                             .selection = page->selection,
+                             .sources = &maintenance->settings.state,
+                             .scrapers = &maintenance->audiences.all.scrapers});
     store_leave(store, slot);
     bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
     page->micros = clock_monotonic_micros() - start;
@@ -496,6 +500,38 @@ static uint64_t begin_pages(struct maintenance *maintenance)
     return next;
 }
 
+/* ---- tasks ---- */
+
+/* Go on with the first task by a step. */
+static void run_task(struct maintenance *maintenance)
+{
+    struct store *store = maintenance->settings.store;
+    pthread_mutex_lock(&maintenance->lock);
+    struct maintenance_task *task = maintenance->first_task;
+    pthread_mutex_unlock(&maintenance->lock);
+    if (task == NULL)
+        return;
+    store_enter(store, maintenance->settings.slot);
+    bool more = task->step(task, clock_monotonic());
+    store_leave(store, maintenance->settings.slot);
+    if (more)
+        return;
+    pthread_mutex_lock(&maintenance->lock);
+    maintenance->first_task = task->next;
+    pthread_mutex_unlock(&maintenance->lock);
+    task->done(task);
+}
+
+void maintenance_run(struct maintenance *maintenance, struct maintenance_task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&maintenance->lock);
+    *(maintenance->first_task == NULL ? &maintenance->first_task : &maintenance->last_task->next) = task;
+    maintenance->last_task = task;
+    pthread_mutex_unlock(&maintenance->lock);
+    pthread_cond_signal(&maintenance->changed);
+}
+
 /* ---- the thread ---- */
 
 /* Pages leave out what is over its lifetime, so sweeping is only for memory and the limit on series. */
@@ -510,34 +546,53 @@ static struct timespec deadline_of(uint64_t milliseconds)
     return (struct timespec){(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000};
 }
 
+/* Sweep, and call whoever watches, each if it is time.  Returns when that is to be done again. */
+static uint64_t look_after_store(struct maintenance *maintenance)
+{
+    const struct maintenance_settings *settings = &maintenance->settings;
+    uint64_t now = clock_monotonic();
+    bool watches = settings->watch != NULL && now >= maintenance->next_watch;
+    bool sweeps = now >= maintenance->next_sweep;
+    if (watches || sweeps)
+        store_enter(settings->store, settings->slot);
+    if (sweeps) {
+        store_sweep(settings->store, settings->slot, now);
+        atomic_store_explicit(&maintenance->last_sweep, now, memory_order_relaxed);
+        maintenance->next_sweep = now + sweep_interval(settings->shortest_life);
+    }
+    if (watches) {
+        settings->watch(settings->context, settings->store, settings->slot, now);
+        maintenance->next_watch = now + MAINTENANCE_WATCH;
+    }
+    if (watches || sweeps)
+        store_leave(settings->store, settings->slot);
+    return settings->watch != NULL && maintenance->next_watch < maintenance->next_sweep ? maintenance->next_watch
+                                                                                        : maintenance->next_sweep;
+}
+
 static void *run(void *context)
 {
     struct maintenance *maintenance = context;
-    struct store *store = maintenance->settings.store;
-    uint64_t interval = sweep_interval(maintenance->settings.shortest_life);
-    uint64_t next_sweep = clock_monotonic() + interval;
+    maintenance->next_sweep = clock_monotonic() + sweep_interval(maintenance->settings.shortest_life);
+    uint64_t next_look = look_after_store(maintenance);
     uint64_t next_begin = 0;
     pthread_mutex_lock(&maintenance->lock);
     for (;;) {
-        struct timespec deadline = deadline_of(next_begin != 0 && next_begin < next_sweep ? next_begin : next_sweep);
+        struct timespec deadline = deadline_of(next_begin != 0 && next_begin < next_look ? next_begin : next_look);
         int waited = 0;
-        while (maintenance->first == NULL && !maintenance->stopping && waited != ETIMEDOUT)
+        while (maintenance->first == NULL && maintenance->first_task == NULL && !maintenance->stopping &&
+               waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&maintenance->changed, &maintenance->lock, &deadline);
         struct page_request *queue = maintenance->first;
         maintenance->first = NULL;
-        if (queue == NULL && next_begin == 0 && maintenance->stopping)
+        if (queue == NULL && next_begin == 0 && maintenance->first_task == NULL && maintenance->stopping)
             break;
         pthread_mutex_unlock(&maintenance->lock);
         take_in(maintenance, queue);
         next_begin = begin_pages(maintenance);
         serve_pages(maintenance);
-        uint64_t now = clock_monotonic();
-        if (now >= next_sweep) {
-            store_enter(store, maintenance->settings.slot);
-            store_sweep(store, maintenance->settings.slot, now);
-            store_leave(store, maintenance->settings.slot);
-            next_sweep = now + interval;
-        }
+        run_task(maintenance);
+        next_look = look_after_store(maintenance);
         pthread_mutex_lock(&maintenance->lock);
     }
     pthread_mutex_unlock(&maintenance->lock);
@@ -553,6 +608,7 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
     audiences_start(&maintenance->audiences, settings->scrape_interval);
     if (settings->scrapers != NULL)
         scrapers_restore(&maintenance->audiences.all.scrapers, settings->scrapers);
+    atomic_init(&maintenance->last_sweep, clock_monotonic());
     maintenance->start_time = (double)(clock_wall() / 1000) / 1e3;
     pthread_mutex_init(&maintenance->lock, NULL);
     pthread_condattr_t monotonic;
@@ -565,6 +621,11 @@ struct maintenance *maintenance_start(const struct maintenance_settings *setting
         return NULL;
     }
     return maintenance;
+}
+
+uint64_t maintenance_last_sweep(const struct maintenance *maintenance)
+{
+    return atomic_load_explicit(&maintenance->last_sweep, memory_order_relaxed);
 }
 
 void maintenance_ask(struct maintenance *maintenance, struct page_request *request)

@@ -531,6 +531,7 @@ struct page_writer *page_begin(const struct page_terms *terms)
     if (terms->selection.kind == PAGE_SELF) /* these are of no app */
         writer->terms.selection.scope = (struct store_scope){{ENTITY_NONE}, 1};
     writer->encoder = terms->encoder;
+    writer->encoding.external = terms->external;
     writer->sibling = COUNT(suffixes); /* of no metric: all is behind it */
     writer->encoding.memory = calloc(1, terms->encoder->memory);
     bool random = getrandom(&writer->seed, sizeof writer->seed, 0) == sizeof writer->seed;

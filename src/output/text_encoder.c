@@ -59,16 +59,20 @@ static void write_line(struct encoding *encoding, const struct line_parts *parts
 {
     struct slice name = parts->series->name;
     struct slice labels = parts->series->labels;
-    size_t length = name.length + labels.length + parts->label.length + parts->label_text.length;
+    struct slice external = encoding->external;
+    size_t length = name.length + external.length + labels.length + parts->label.length + parts->label_text.length;
     char *start = buffer_reserve(encoding->page, length + LINE_PARTS_MAX);
     if (start == NULL)
         return;
     char *at = put(put(start, name), parts->suffix);
-    if (labels.length > 0 || parts->label.length > 0) {
+    if (external.length + labels.length + parts->label.length > 0) {
         *at++ = '{';
+        at = put(at, external);
+        if (external.length > 0 && labels.length > 0)
+            *at++ = ',';
         at = put(at, labels);
         if (parts->label.length > 0) {
-            if (labels.length > 0)
+            if (external.length + labels.length > 0)
                 *at++ = ',';
             at = put(at, parts->label);
             *at++ = '=';

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "config/password_hash.h"
 
 enum {
@@ -30,6 +31,8 @@ struct account {
     const struct config_scrape *scrape; /* who reads pages, then drain is its user; else NULL */
     bool is_decoy;                      /* nobody's; with the hash of drain, which lets nobody in */
     struct auth_realm realm;            /* of its passwords; empty if it has a hash */
+    struct account *previous;           /* who comes with the previous password; NULL: nobody */
+    struct credential *credential;      /* a reference; NULL: it has no password */
     struct memory memory;
     atomic_uint_least64_t warned; /* when it was last said that others post for its app; 0: never */
 };
@@ -119,6 +122,56 @@ static void take_memory(struct account *account, struct account *old)
     pthread_mutex_unlock(&old->memory.lock);
 }
 
+/* ---- when passwords were last used ---- */
+
+/* Is the password of both the same, as far as can be told? */
+static bool has_same_password(const struct account *account, const struct account *old)
+{
+    if (is_hashed(account) || is_hashed(old))
+        return is_hashed(account) && is_hashed(old) &&
+               strcmp(account->drain->password_hash, old->drain->password_hash) == 0;
+    return auth_find(&old->realm, &account->realm, AUTH_PASSWORD) == AUTH_PASSWORD;
+}
+
+/* Give an account with a password its credential: that of the same password in the accounts before, if there is one.
+ * old may be NULL.  False if memory is short. */
+static bool take_credential(struct account *account, const struct account *old)
+{
+    for (; old != NULL; old = old->previous)
+        if (has_same_password(account, old)) {
+            account->credential = credential_ref(old->credential);
+            return true;
+        }
+    account->credential = credential_create();
+    return account->credential != NULL;
+}
+
+void account_note_use(const struct account *account, int64_t second)
+{
+    credential_note(account->credential, second);
+}
+
+static void visit(const struct account *account, enum credential_slot slot, credential_visitor *visitor, void *context)
+{
+    if (account->credential != NULL)
+        visitor(context, &(struct credential_use){.role = account->scrape == NULL ? "drain" : "metrics",
+                                                  .name = accounts_user(account),
+                                                  .slot = slot,
+                                                  .last_used = credential_last_used(account->credential)});
+}
+
+void accounts_visit_credentials(const struct accounts *accounts, credential_visitor *visitor, void *context)
+{
+    const struct index *const indexes[] = {&accounts->users, &accounts->scrapers};
+    for (size_t i = 0; i < COUNT(indexes); i++)
+        for (size_t j = 0; j < indexes[i]->count; j++) {
+            const struct account *account = indexes[i]->entries[j].account;
+            visit(account, CREDENTIAL_CURRENT, visitor, context);
+            if (account->previous != NULL)
+                visit(account->previous, CREDENTIAL_PREVIOUS, visitor, context);
+        }
+}
+
 static bool allocate(struct accounts *accounts)
 {
     size_t drains = accounts->file == NULL ? 0 : accounts->file->drain_count;
@@ -126,7 +179,7 @@ static bool allocate(struct accounts *accounts)
     for (size_t i = 0; i < drains; i++)
         tokens += accounts->file->drains[i].token_count;
     size_t scrapes = accounts->file == NULL ? 0 : accounts->file->scrape_count;
-    accounts->accounts = calloc(drains + scrapes + 1, sizeof accounts->accounts[0]);
+    accounts->accounts = calloc(drains + scrapes + 2, sizeof accounts->accounts[0]);
     accounts->scrapers.entries = calloc(scrapes + 1, sizeof accounts->scrapers.entries[0]);
     accounts->users.entries = calloc(drains + 1, sizeof accounts->users.entries[0]);
     accounts->apps.entries = calloc(drains + 1, sizeof accounts->apps.entries[0]);
@@ -144,7 +197,8 @@ static struct account *add_account(struct accounts *accounts, const struct confi
     return account;
 }
 
-static void add_drain(struct accounts *accounts, const struct config_drain *drain, struct accounts *previous)
+/* False if memory is short, as the next two. */
+static bool add_drain(struct accounts *accounts, const struct config_drain *drain, struct accounts *previous)
 {
     struct account *account = add_account(accounts, drain);
     struct slice name = slice_of(drain->name);
@@ -156,21 +210,60 @@ static void add_drain(struct accounts *accounts, const struct config_drain *drai
         add(&accounts->apps, slice_of(drain->app), account);
     for (size_t i = 0; i < drain->token_count; i++)
         add(&accounts->tokens, slice_of(drain->tokens[i]), account);
+    struct account *old = previous == NULL ? NULL : find(&previous->users, name);
     if (drain->password != NULL)
-        auth_allow(&account->realm, drain->name, drain->password);
-    else if (previous != NULL)
-        take_memory(account, find(&previous->users, name));
+        auth_allow(&account->realm, AUTH_PASSWORD, drain->name, drain->password);
+    else
+        take_memory(account, old);
+    return !config_drain_has_password(drain) || take_credential(account, old);
 }
 
-static void add_scrape(struct accounts *accounts, const struct config_scrape *scrape, struct accounts *previous)
+static bool add_scrape(struct accounts *accounts, const struct config_scrape *scrape, struct accounts *previous)
 {
     struct account *account = add_account(accounts, &scrape->user);
     account->scrape = scrape;
     add(&accounts->scrapers, slice_of(scrape->user.name), account);
+    struct account *old = previous == NULL ? NULL : find(&previous->scrapers, slice_of(scrape->user.name));
     if (scrape->user.password != NULL)
-        auth_allow(&account->realm, scrape->user.name, scrape->user.password);
-    else if (previous != NULL)
-        take_memory(account, find(&previous->scrapers, slice_of(scrape->user.name)));
+        auth_allow(&account->realm, AUTH_PASSWORD, scrape->user.name, scrape->user.password);
+    else
+        take_memory(account, old);
+    return take_credential(account, old);
+}
+
+/* An account for one of the passwords of the shared user. */
+static struct account *add_shared(struct accounts *accounts, const struct auth_realm *shared, enum auth_secret which,
+                                  const struct account *old)
+{
+    struct account *account = add_account(accounts, NULL);
+    memcpy(account->realm.digests[AUTH_PASSWORD], shared->digests[which], DIGEST_SIZE);
+    account->realm.has[AUTH_PASSWORD] = true;
+    return take_credential(account, old) ? account : NULL;
+}
+
+static bool add_shared_user(struct accounts *accounts, const struct auth_realm *shared, struct accounts *previous)
+{
+    const struct account *old = previous == NULL ? NULL : find(&previous->users, SLICE(SHARED_USER));
+    if (!shared->has[AUTH_PASSWORD])
+        return true;
+    struct account *account = add_shared(accounts, shared, AUTH_PASSWORD, old);
+    if (account == NULL)
+        return false;
+    add(&accounts->users, SLICE(SHARED_USER), account);
+    if (shared->has[AUTH_PREVIOUS_PASSWORD])
+        account->previous = add_shared(accounts, shared, AUTH_PREVIOUS_PASSWORD, old);
+    return !shared->has[AUTH_PREVIOUS_PASSWORD] || account->previous != NULL;
+}
+
+static bool add_all(struct accounts *accounts, const struct auth_realm *shared, struct accounts *previous)
+{
+    const struct configuration *file = accounts->file;
+    bool added = true;
+    for (size_t i = 0; added && file != NULL && i < file->drain_count; i++)
+        added = add_drain(accounts, &file->drains[i], previous);
+    for (size_t i = 0; added && file != NULL && i < file->scrape_count; i++)
+        added = add_scrape(accounts, &file->scrapes[i], previous);
+    return added && add_shared_user(accounts, shared, previous);
 }
 
 /* Decoys have the hashes of users in turn, so that they take as long. */
@@ -200,18 +293,9 @@ struct accounts *accounts_create(const struct auth_realm *shared, struct configu
     }
     atomic_init(&accounts->references, 1);
     accounts->file = file;
-    if (!has_key || !allocate(accounts)) {
+    if (!has_key || !allocate(accounts) || !add_all(accounts, shared, previous)) {
         accounts_unref(accounts);
         return NULL;
-    }
-    for (size_t i = 0; file != NULL && i < file->drain_count; i++)
-        add_drain(accounts, &file->drains[i], previous);
-    for (size_t i = 0; file != NULL && i < file->scrape_count; i++)
-        add_scrape(accounts, &file->scrapes[i], previous);
-    if (shared->count > 0) {
-        struct account *account = add_account(accounts, NULL);
-        account->realm = *shared;
-        add(&accounts->users, SLICE(SHARED_USER), account);
     }
     if (accounts->count > 0)
         add_decoys(accounts);
@@ -239,6 +323,7 @@ void accounts_unref(struct accounts *accounts)
         return;
     for (size_t i = 0; i < accounts->count; i++) {
         pthread_mutex_destroy(&accounts->accounts[i].memory.lock);
+        credential_unref(accounts->accounts[i].credential);
         explicit_bzero(&accounts->accounts[i], sizeof accounts->accounts[i]);
     }
     for (unsigned i = 0; i < accounts->decoy_count; i++)
@@ -394,13 +479,27 @@ static struct account *decoy_of(struct accounts *accounts, struct slice pair)
     return &accounts->decoys[digest[0] % accounts->decoy_count];
 }
 
-/* Is the pair right?  account: NULL if there is no such user.  On PENDING it was added to what must be verified. */
+/* The account of this user whose password is right; NULL if none is.  All are compared, so the time tells nothing. */
+static const struct account *match(const struct account *account, struct slice pair)
+{
+    const struct account *matched = NULL;
+    for (; account != NULL; account = account->previous)
+        if (auth_check_pair(&account->realm, pair) != AUTH_NONE)
+            matched = account;
+    return matched;
+}
+
+/* Is the pair right?  account: NULL if there is no such user.  On ALLOWED *matched is set, that user or who comes with
+ * the previous password.  On PENDING it was added to what must be verified. */
 static enum accounts_result check_pair(struct accounts *accounts, struct account *account, struct slice pair,
-                                       struct verification **verification)
+                                       const struct account **matched, struct verification **verification)
 {
     bool hashed = account != NULL && is_hashed(account);
-    if (account != NULL && !hashed && auth_admits(&account->realm, pair))
-        return ACCOUNTS_ALLOWED;
+    if (account != NULL && !hashed) {
+        *matched = match(account, pair);
+        if (*matched != NULL)
+            return ACCOUNTS_ALLOWED;
+    }
     if (!hashed)
         account = decoy_of(accounts, pair);
     struct slice password = auth_password(pair);
@@ -411,6 +510,7 @@ static enum accounts_result check_pair(struct accounts *accounts, struct account
     enum accounts_result known = recall(&account->memory, digest);
     if (known == ACCOUNTS_PENDING && !add_attempt(verification, accounts, account, password, digest))
         return ACCOUNTS_NO_MEMORY;
+    *matched = account;
     return known;
 }
 
@@ -424,10 +524,11 @@ static enum accounts_result check(struct accounts *accounts, const struct index 
         return ACCOUNTS_DENIED;
     enum accounts_result result = ACCOUNTS_DENIED;
     for (unsigned i = 0; i < credentials.count && result != ACCOUNTS_ALLOWED; i++) {
+        const struct account *matched;
         struct account *found = find(users, auth_user(credentials.pairs[i]));
-        enum accounts_result checked = check_pair(accounts, found, credentials.pairs[i], verification);
+        enum accounts_result checked = check_pair(accounts, found, credentials.pairs[i], &matched, verification);
         if (checked == ACCOUNTS_ALLOWED)
-            *account = found;
+            *account = matched;
         if (checked != ACCOUNTS_DENIED)
             result = checked;
     }

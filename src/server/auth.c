@@ -60,67 +60,79 @@ struct slice auth_password(struct slice pair)
     return slice_after(pair, user < pair.length ? user + 1 : user);
 }
 
-bool auth_allow(struct auth_realm *realm, const char *user, const char *password)
+bool auth_allow(struct auth_realm *realm, enum auth_secret which, const char *user, const char *password)
 {
     size_t user_length = strlen(user);
     size_t password_length = strlen(password);
-    if (realm->count == 2 || password_length == 0 || password_length > PASSWORD_MAX || user_length > USER_MAX)
+    if (password_length == 0 || password_length > PASSWORD_MAX || user_length > USER_MAX)
         return false;
     char pair[AUTH_PAIR_MAX];
     memcpy(pair, user, user_length);
     pair[user_length] = ':';
     memcpy(pair + user_length + 1, password, password_length);
-    digest_make((struct slice){pair, user_length + 1 + password_length}, realm->digests[realm->count++]);
+    digest_make((struct slice){pair, user_length + 1 + password_length}, realm->digests[which]);
     explicit_bzero(pair, sizeof pair);
-    return true;
+    return realm->has[which] = true;
 }
 
-bool auth_allow_token(struct auth_realm *realm, const char *token)
+bool auth_allow_token(struct auth_realm *realm, enum auth_secret which, const char *token)
 {
     size_t length = token == NULL ? 0 : strlen(token);
-    if (realm->token_count == 2 || length == 0 || length > PASSWORD_MAX)
+    if (length == 0 || length > PASSWORD_MAX)
         return false;
-    digest_make((struct slice){token, length}, realm->tokens[realm->token_count++]);
-    return true;
+    digest_make((struct slice){token, length}, realm->digests[which]);
+    return realm->has[which] = true;
 }
 
 struct auth_realm auth_realm_of(const char *user, const char *password, const char *previous)
 {
     struct auth_realm realm = {0};
     if (password != NULL)
-        auth_allow(&realm, user, password);
+        auth_allow(&realm, AUTH_PASSWORD, user, password);
     if (previous != NULL)
-        auth_allow(&realm, user, previous);
+        auth_allow(&realm, AUTH_PREVIOUS_PASSWORD, user, previous);
     return realm;
 }
 
+/* Which of two secrets has this digest?  Both are looked at, so the time tells nothing. */
+static enum auth_secret find_digest(const struct auth_realm *realm, enum auth_secret first, const unsigned char *digest)
+{
+    bool is_first = realm->has[first] & digest_equals(digest, realm->digests[first], DIGEST_SIZE);
+    bool is_second = realm->has[first + 1] & digest_equals(digest, realm->digests[first + 1], DIGEST_SIZE);
+    return is_first ? first : is_second ? first + 1 : AUTH_NONE;
+}
+
 /* Digests are compared, so neither the length of a password nor where it differs can be told from the time. */
-static bool is_among(struct slice secret, const unsigned char (*digests)[DIGEST_SIZE], unsigned count)
+static enum auth_secret find_secret(const struct auth_realm *realm, enum auth_secret first, struct slice secret)
 {
     unsigned char digest[DIGEST_SIZE];
     digest_make(secret, digest);
-    bool found = false;
-    for (unsigned i = 0; i < count; i++)
-        found |= digest_equals(digest, digests[i], sizeof digest);
-    return found;
+    return find_digest(realm, first, digest);
 }
 
-bool auth_admits(const struct auth_realm *realm, struct slice pair)
+enum auth_secret auth_check_pair(const struct auth_realm *realm, struct slice pair)
 {
-    return is_among(pair, realm->digests, realm->count);
+    return find_secret(realm, AUTH_PASSWORD, pair);
 }
 
-bool auth_check(const struct auth_realm *realm, struct slice authorization)
+enum auth_secret auth_check(const struct auth_realm *realm, struct slice authorization)
 {
     struct auth_credentials credentials;
     struct slice token;
     if (auth_read_token(authorization, &token))
-        return is_among(token, realm->tokens, realm->token_count);
+        return find_secret(realm, AUTH_TOKEN, token);
     if (!auth_read(&credentials, authorization))
-        return false;
-    bool admitted = false;
-    for (unsigned i = 0; i < credentials.count; i++)
-        admitted |= auth_admits(realm, credentials.pairs[i]);
+        return AUTH_NONE;
+    enum auth_secret found = AUTH_NONE;
+    for (unsigned i = 0; i < credentials.count; i++) {
+        enum auth_secret by = auth_check_pair(realm, credentials.pairs[i]);
+        found = found == AUTH_NONE ? by : found;
+    }
     auth_forget(&credentials);
-    return admitted;
+    return found;
+}
+
+enum auth_secret auth_find(const struct auth_realm *other, const struct auth_realm *realm, enum auth_secret which)
+{
+    return find_digest(other, which < AUTH_TOKEN ? AUTH_PASSWORD : AUTH_TOKEN, realm->digests[which]);
 }

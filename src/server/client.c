@@ -84,6 +84,8 @@ void client_begin_request(struct connection *connection, const struct request_he
 {
     const struct address_ranges *trusted = connection->worker->server->settings.trusted;
     connection->admitted = false; /* libh2o may have answered the one before by itself */
+    if (connection->access != NULL)
+        access_log_begin(connection->access, head->method, head->target, clock_monotonic());
     if (trusted != NULL)
         connection->client = forwarded_client(&head->forwarded, &connection->peer, trusted);
 }

@@ -103,6 +103,7 @@ static void refuse(struct connection *connection, const struct response *respons
     enum { CAPACITY = 768 };
     struct gate *gate = &connection->gate;
     response_count(connection->worker, response->path, response->status);
+    response_log(connection, response->status, has_body ? strlen(response->body) : 0);
     gate->state = GATE_REFUSED;
     gate->refused = clock_monotonic();
     unlink_node(&gate->body_link);
@@ -190,6 +191,7 @@ static bool admit(struct connection *connection, const struct request_head *head
         return false;
     case ADMISSION_WITHHELD:
         response_count(connection->worker, response.path, 0);
+        response_log(connection, 0, 0);
         worker_end_connection(connection);
         return false;
     }
@@ -341,6 +343,8 @@ void gate_open(struct connection *connection)
 void gate_close(struct connection *connection)
 {
     struct gate *gate = &connection->gate;
+    if (gate->state == GATE_BODY)
+        response_log(connection, 0, 0);
     atomic_fetch_sub_explicit(&connection->worker->server->input_held, gate->held, memory_order_relaxed);
     connection->worker->paused -= gate->is_paused;
     unlink_node(&gate->link);

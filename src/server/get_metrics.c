@@ -44,12 +44,16 @@ struct scrape_hold {
 
 enum admission get_metrics_admit(struct connection *connection, struct slice authorization)
 {
-    struct http_server *server = connection->worker->server;
+    struct worker *worker = connection->worker;
+    struct http_server *server = worker->server;
     pthread_rwlock_rdlock(&server->access_lock);
-    struct auth_realm realm = server->metrics_realm;
+    enum auth_secret secret = auth_check(&server->metrics_realm, authorization);
+    if (secret != AUTH_NONE)
+        credential_note(&server->metrics_credentials[secret], worker_second(worker));
     pthread_rwlock_unlock(&server->access_lock);
-    if (!auth_check(&realm, authorization))
+    if (secret == AUTH_NONE)
         return ADMISSION_REFUSED;
+    access_log_let_in(connection->access, slice_of(secret < AUTH_TOKEN ? METRICS_USER : USER_TOKEN));
     worker_trust(connection);
     return ADMISSION_GRANTED;
 }
@@ -80,6 +84,11 @@ static bool accepts_gzip(struct slice list)
             any = wanted;
     }
     return any;
+}
+
+bool request_accepts_gzip(const h2o_req_t *request)
+{
+    return accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
 }
 
 static void ask(struct scrape *scrape)
@@ -294,8 +303,7 @@ static uint64_t hash_scraper(h2o_req_t *request)
     return hash != 0 ? hash : 1;
 }
 
-/* Has the request the password that reads everything?  If not, it is answered. */
-static bool authorize(h2o_req_t *request, const char *path)
+bool get_metrics_authorize(h2o_req_t *request, const char *path)
 {
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection_of(request), authorization) == ADMISSION_GRANTED)
@@ -308,21 +316,21 @@ static bool authorize(h2o_req_t *request, const char *path)
 void get_metrics(h2o_req_t *request, struct slice query)
 {
     (void)query;
-    if (authorize(request, "metrics"))
+    if (get_metrics_authorize(request, "metrics"))
         get_metrics_respond(request, "metrics", &(struct page_selection){.kind = PAGE_ALL});
 }
 
 void get_self_page(h2o_req_t *request, struct slice query)
 {
     (void)query;
-    if (authorize(request, "self"))
+    if (get_metrics_authorize(request, "self"))
         get_metrics_respond(request, "self", &(struct page_selection){.kind = PAGE_SELF});
 }
 
 void get_state(h2o_req_t *request, struct slice query)
 {
     (void)query;
-    if (authorize(request, "state"))
+    if (get_metrics_authorize(request, "state"))
         get_metrics_respond(request, "state", &(struct page_selection){.kind = PAGE_STATE});
 }
 
@@ -346,7 +354,7 @@ void get_metrics_respond(h2o_req_t *request, const char *path, const struct page
     hold->connection->page = hold;
     worker->scrapes++;
     scrape->page_request.selection = *selection;
-    scrape->page_request.gzip = accepts_gzip(request_header(request, H2O_TOKEN_ACCEPT_ENCODING));
+    scrape->page_request.gzip = request_accepts_gzip(request);
     scrape->page_request.scraper = hash_scraper(request);
     scrape->page_request.deliver = on_piece;
     scrape->page_request.release = on_release;

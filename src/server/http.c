@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "server/http_metrics.h"
 
 /* libh2o puts the name of a header, up to 400 KB, on the stack. */
 enum { STACK_SIZE = 2 * 1024 * 1024 };
@@ -32,6 +33,8 @@ static void configure(struct http_server *server)
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
     h2o_handler_t *handler = h2o_create_handler(path, sizeof *handler);
     handler->on_req = routes_on_request;
+    if (server->settings.access_log != ACCESS_LOG_OFF)
+        h2o_create_logger(path, sizeof(h2o_logger_t))->log_access = response_on_done;
 }
 
 /* Let the process have as many file descriptors as it may.  False with one sentence in error if those are too few. */
@@ -60,6 +63,7 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
         goto no_memory;
     memset(server, 0, sizeof *server);
     server->settings = *settings;
+    server->opened = clock_wall() / 1000000;
     pthread_rwlock_init(&server->access_lock, NULL);
     server->workers = aligned_alloc(64, settings->workers * sizeof *server->workers);
     if (server->workers == NULL)
@@ -102,6 +106,18 @@ no_memory:
     return NULL;
 }
 
+/* Let each secret that stays keep the time when it was last used.  With the lock held for writing. */
+static void keep_times(struct http_server *server, const struct auth_realm *realm)
+{
+    int64_t times[AUTH_SECRETS] = {0};
+    for (enum auth_secret secret = 0; secret < AUTH_SECRETS; secret++) {
+        enum auth_secret old = realm->has[secret] ? auth_find(&server->metrics_realm, realm, secret) : AUTH_NONE;
+        times[secret] = old == AUTH_NONE ? 0 : credential_last_used(&server->metrics_credentials[old]);
+    }
+    for (enum auth_secret secret = 0; secret < AUTH_SECRETS; secret++)
+        credential_note(&server->metrics_credentials[secret], times[secret]);
+}
+
 void http_allow(struct http_server *server, struct accounts *accounts, struct rules *rules,
                 const struct auth_realm *metrics)
 {
@@ -111,10 +127,59 @@ void http_allow(struct http_server *server, struct accounts *accounts, struct ru
     server->accounts = accounts_ref(accounts);
     server->access++;
     server->rules = rules_ref(rules);
+    keep_times(server, metrics);
     server->metrics_realm = *metrics;
     pthread_rwlock_unlock(&server->access_lock);
     accounts_unref(old_accounts);
     rules_unref(old_rules);
+    atomic_store_explicit(&server->loaded_at, clock_monotonic(), memory_order_relaxed);
+    atomic_store_explicit(&server->loaded, clock_wall() / 1000000, memory_order_relaxed);
+}
+
+void http_note_failed_load(struct http_server *server)
+{
+    atomic_store_explicit(&server->load_failed, clock_wall() / 1000000, memory_order_relaxed);
+}
+
+void http_visit_credentials(struct http_server *server, credential_visitor *visitor, void *context)
+{
+    pthread_rwlock_rdlock(&server->access_lock);
+    accounts_visit_credentials(server->accounts, visitor, context);
+    for (enum auth_secret secret = 0; secret < AUTH_SECRETS; secret++) {
+        bool is_previous = secret == AUTH_PREVIOUS_PASSWORD || secret == AUTH_PREVIOUS_TOKEN;
+        if (!server->metrics_realm.has[secret])
+            continue;
+        visitor(context, &(struct credential_use){
+                             .role = "metrics",
+                             .name = slice_of(secret < AUTH_TOKEN ? METRICS_USER : USER_TOKEN),
+                             .slot = is_previous ? CREDENTIAL_PREVIOUS : CREDENTIAL_CURRENT,
+                             .last_used = credential_last_used(&server->metrics_credentials[secret]),
+                         });
+    }
+    pthread_rwlock_unlock(&server->access_lock);
+}
+
+/* Nobody updates the gauge of a credential that is let in no more, so that it leaves.  Milliseconds. */
+enum { CREDENTIAL_LIFETIME = 60 * 1000 };
+
+static void record_credential(void *context, const struct credential_use *use)
+{
+    struct self_terms terms = *(const struct self_terms *)context;
+    terms.lifetime = CREDENTIAL_LIFETIME;
+    struct label labels[] = {{SLICE("name"), use->name},
+                             {SLICE("role"), slice_of(use->role)},
+                             {SLICE("slot"), slice_of(credential_slot_name(use->slot))}};
+    self_set(&terms, &http_credential_used, labels, COUNT(labels), (double)use->last_used);
+}
+
+void http_describe(struct http_server *server, struct store *store, unsigned slot, uint64_t now)
+{
+    struct self_terms terms = {.store = store, .slot = slot, .now = now, .entity = ENTITY_NONE};
+    tls_describe(server, &terms);
+    self_set(&terms, &http_config_loaded, NULL, 0, (double)atomic_load_explicit(&server->loaded, memory_order_relaxed));
+    self_set(&terms, &http_config_load_failed, NULL, 0,
+             (double)atomic_load_explicit(&server->load_failed, memory_order_relaxed));
+    http_visit_credentials(server, record_credential, &terms);
 }
 
 bool http_start(struct http_server *server, const struct http_modules *modules)

@@ -17,6 +17,22 @@ const struct metric http_certificate_expiry = {.name = "drain_exporter_tls_certi
                                                        "expires, seconds since 1970.",
                                                .type = METRIC_GAUGE,
                                                .self = true};
+const struct metric http_credential_used = {
+    .name = "drain_exporter_credential_last_used_timestamp_seconds",
+    .help = "When a password or token was last used, seconds since 1970, by role, user (__token__: bearer tokens) and "
+            "slot (current, previous); 0: not since the start.",
+    .type = METRIC_GAUGE,
+    .self = true};
+const struct metric http_config_loaded = {
+    .name = "drain_exporter_config_loaded_timestamp_seconds",
+    .help = "When the configuration and the secrets that are in force were read, seconds since 1970.",
+    .type = METRIC_GAUGE,
+    .self = true};
+const struct metric http_config_load_failed = {.name = "drain_exporter_config_load_failed_timestamp_seconds",
+                                               .help = "When the configuration was last read again and had mistakes, "
+                                                       "so that nothing was changed; 0: not since the start.",
+                                               .type = METRIC_GAUGE,
+                                               .self = true};
 const struct metric log_lines_dropped =
     SELF_COUNTER("log_lines_dropped_total",
                  "Lines of the program's log that were left out: too many alike in a second, or nobody reads stderr.");

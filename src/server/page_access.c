@@ -67,8 +67,10 @@ static void decide(struct asking *asking, enum accounts_result result, const str
     h2o_req_t *request = asking->request;
     switch (result) {
     case ACCOUNTS_ALLOWED:
+        account_note_use(account, worker_second(asking->worker));
+        access_log_let_in(asking->connection->access, accounts_user(account));
         worker_trust(asking->connection);
-        asking->handler(request, asking->query, &(struct page_access){account_scrape(account)});
+        asking->handler(request, asking->query, &(struct page_access){account_scrape(account), asking->accounts});
         return;
     case ACCOUNTS_DENIED:
         client_failed(asking->connection, HTTP_METRICS, request_header(request, H2O_TOKEN_AUTHORIZATION));
@@ -158,7 +160,7 @@ void page_access_check(h2o_req_t *request, struct slice query, const char *path,
     struct connection *connection = connection_of(request);
     struct slice authorization = request_header(request, H2O_TOKEN_AUTHORIZATION);
     if (get_metrics_admit(connection, authorization) == ADMISSION_GRANTED) {
-        handler(request, query, &(struct page_access){NULL});
+        handler(request, query, &(struct page_access){NULL, NULL});
         return;
     }
     struct asking *asking = h2o_mem_alloc_shared(&request->pool, sizeof *asking, on_gone);

@@ -241,8 +241,10 @@ enum admission post_drain_admit(struct connection *connection, struct slice auth
     enum accounts_result result = check(connection, accounts, access, authorization, &account, &verification);
     if (result == ACCOUNTS_PENDING)
         verification_free(verification);
-    if (result == ACCOUNTS_ALLOWED)
+    if (result == ACCOUNTS_ALLOWED) {
+        access_log_let_in(connection->access, accounts_user(account));
         worker_trust(connection);
+    }
     accounts_unref(accounts);
     return result == ACCOUNTS_DENIED      ? ADMISSION_REFUSED
            : result == ACCOUNTS_NO_MEMORY ? ADMISSION_WITHHELD
@@ -260,6 +262,8 @@ static void end_post(struct post *post)
 static bool decide(struct post *post, enum accounts_result result)
 {
     if (result == ACCOUNTS_ALLOWED) {
+        account_note_use(post->account, worker_second(worker_of(post->request)));
+        access_log_let_in(connection_of(post->request)->access, accounts_user(post->account));
         worker_trust(connection_of(post->request));
         return take_post(post);
     }

@@ -2,7 +2,8 @@
 
 #include "base/percent.h"
 
-struct slice query_value(struct slice query, struct slice name, char *out, size_t capacity)
+/* What stands behind the name of the last parameter of this name; at is NULL if there is none. */
+static struct slice find_last(struct slice query, struct slice name)
 {
     struct slice found = {NULL, 0};
     while (query.length > 0) {
@@ -12,5 +13,15 @@ struct slice query_value(struct slice query, struct slice name, char *out, size_
         if (slice_equals(key, name))
             found = slice_after(pair, key.length < pair.length ? key.length + 1 : key.length);
     }
-    return (struct slice){out, percent_decode(found, true, out, capacity)};
+    return found;
+}
+
+struct slice query_value(struct slice query, struct slice name, char *out, size_t capacity)
+{
+    return (struct slice){out, percent_decode(find_last(query, name), true, out, capacity)};
+}
+
+bool query_has(struct slice query, struct slice name)
+{
+    return find_last(query, name).at != NULL;
 }

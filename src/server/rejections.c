@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/secret.h"
 
@@ -49,6 +50,7 @@ struct slot {
     bool is_recorded;  /* there is a series */
     uint64_t recorded; /* of count, what is in the store */
     uint64_t count;
+    int64_t last;  /* seconds since 1970 */
     uint64_t said; /* of count, what the log has told */
     uint64_t said_at;
     unsigned clients; /* since then; those beyond CLIENTS_MAX are not kept */
@@ -143,6 +145,7 @@ void rejections_note(struct rejections *rejections, enum rejection rejection, st
         slot = find_slot(rejections, rejection, SLICE(USER_UNKNOWN));
     if (slot != NULL) {
         slot->count++;
+        slot->last = clock_wall() / 1000000;
         add_client(slot, client);
         rejections->is_changed = true;
     }
@@ -227,5 +230,23 @@ void rejections_report(struct rejections *rejections, const struct self_terms *t
     if (!is_idle)
         rejections->first_due = first;
     rejections->is_changed = false;
+    pthread_mutex_unlock(&rejections->lock);
+}
+
+void rejections_visit(struct rejections *rejections, rejection_visitor *visitor, void *context)
+{
+    pthread_mutex_lock(&rejections->lock);
+    for (unsigned i = 0; i < BUCKETS; i++)
+        for (const struct slot *slot = rejections->buckets[i]; slot != NULL; slot = slot->next) {
+            const char *role = texts[slot->rejection].role;
+            struct rejection_view view = {.role = role,
+                                          .user = {slot->user, role == NULL ? 0 : slot->user_length},
+                                          .reason = role == NULL ? reason_labels[slot->rejection - REJECTED_ALLOW_DRAIN]
+                                                                 : NULL,
+                                          .count = slot->count,
+                                          .last = slot->last};
+            if (slot->count > 0)
+                visitor(context, &view);
+        }
     pthread_mutex_unlock(&rejections->lock);
 }

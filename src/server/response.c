@@ -19,6 +19,30 @@ void response_count(struct worker *worker, const char *path, int status)
         log_write(LOG_DEBUG, "a request for %s: %d", path, status);
 }
 
+static void log_end(struct connection *connection, struct access_result *result)
+{
+    result->now = clock_monotonic();
+    result->client = &connection->client;
+    access_log_end(connection->worker->server->settings.access_log, connection->access, result);
+    *connection->access = (struct access_entry){0};
+}
+
+void response_log(struct connection *connection, int status, uint64_t sent)
+{
+    if (connection->access != NULL)
+        log_end(connection, &(struct access_result){.status = status, .sent = sent});
+}
+
+void response_on_done(h2o_logger_t *logger, h2o_req_t *request)
+{
+    (void)logger;
+    struct connection *connection = connection_of(request);
+    if (connection->access != NULL && connection->access->method[0] != '\0') /* else the gate has refused it */
+        log_end(connection, &(struct access_result){.status = connection->access->is_withheld ? 0 : request->res.status,
+                                                    .received = request->entity.len,
+                                                    .sent = request->bytes_sent});
+}
+
 void response_send(h2o_req_t *request, const struct response *response)
 {
     struct worker *worker = worker_of(request);
@@ -63,6 +87,8 @@ void response_send_unauthorized(h2o_req_t *request, const char *path, const char
 void response_withhold(h2o_req_t *request, const char *path)
 {
     response_count(worker_of(request), path, 0);
+    if (connection_of(request)->access != NULL)
+        connection_of(request)->access->is_withheld = true;
     /* libh2o has no way to end a connection from here, but does when it finds that it cannot write to it. */
     shutdown(h2o_socket_get_fd(connection_of(request)->socket), SHUT_RDWR);
     request->http1_is_persistent = 0;

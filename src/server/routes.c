@@ -43,7 +43,7 @@ struct slice request_host(const h2o_req_t *request)
 enum side { BOTH_SIDES, OUTSIDE, INSIDE /* the public one too, if there is no METRICS_LISTEN_ADDRESS */ };
 
 /* One row a route.  A path is compared as it was sent: "/drain/" and "/x/../drain" are other paths.  One that ends in a
- * slash is that of all paths that begin with it. */
+ * slash is that of all paths that begin with it, but for "/". */
 static const struct route {
     const char *path;
     const char *name;    /* as it is counted */
@@ -64,7 +64,11 @@ static const struct route {
      get_self_page},
     {"/discovery", "discovery", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_discovery},
     {"/state", "state", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_metrics_admit, get_state},
+    {"/", "status", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, get_status_page_admit, get_status_page},
+    {"/status", "status", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_status},
+    {"/status/", "status", "GET, HEAD", INSIDE, HTTP_METRICS, METRICS_CHALLENGE, page_access_admit, get_status},
     {"/health", "health", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_health},
+    {"/ready", "ready", "GET, HEAD", BOTH_SIDES, HTTP_ROLES, NULL, NULL, get_ready},
 };
 
 static bool is_served(const struct route *route, const struct connection *connection)
@@ -77,7 +81,7 @@ static bool is_served(const struct route *route, const struct connection *connec
 static bool is_for(const struct route *route, struct slice path)
 {
     struct slice own = slice_of(route->path);
-    return own.at[own.length - 1] == '/' ? slice_starts_with(path, own) : slice_equals(path, own);
+    return own.length > 1 && own.at[own.length - 1] == '/' ? slice_starts_with(path, own) : slice_equals(path, own);
 }
 
 static const struct route *find_route(struct slice path, const struct connection *connection)

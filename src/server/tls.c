@@ -238,12 +238,11 @@ void http_watch_tls(struct http_server *server)
         log_write(LOG_ERROR, "TLS_CERT_FILE and TLS_KEY_FILE have changed, but the old ones stay: %s", error);
 }
 
-void http_describe(const struct http_server *server, struct store *store, unsigned slot, uint64_t now)
+void tls_describe(const struct http_server *server, const struct self_terms *terms)
 {
     int64_t expiry = atomic_load_explicit(&server->tls_expiry, memory_order_relaxed);
-    struct self_terms terms = {.store = store, .slot = slot, .now = now, .entity = ENTITY_NONE};
     if (expiry != 0)
-        self_set(&terms, &http_certificate_expiry, NULL, 0, (double)expiry);
+        self_set(terms, &http_certificate_expiry, NULL, 0, (double)expiry);
 }
 
 SSL_CTX *tls_ref(struct http_server *server)

@@ -31,6 +31,11 @@ struct worker *worker_of(h2o_req_t *request)
     return (struct worker *)request->conn->ctx;
 }
 
+int64_t worker_second(const struct worker *worker)
+{
+    return (int64_t)(h2o_now(worker->context.loop) / 1000);
+}
+
 /* Each socket that libh2o reads from was created in accept_connection(), which left the connection with it. */
 struct connection *connection_of(h2o_req_t *request)
 {
@@ -73,6 +78,7 @@ static void on_close(void *data)
     h2o_linklist_unlink(&connection->link);
     gate_close(connection);
     trust_forget(&connection->trust);
+    free(connection->access);
     SSL_CTX_free(connection->tls);
     leave(connection->worker, connection->inside, connection->authenticated, true);
     uncount(connection);
@@ -126,7 +132,12 @@ static void accept_connection(struct worker *worker, const struct arrival *arriv
     int fd = arrival->fd;
     if (arrival->displace)
         displace_stranger(worker);
+    bool is_logged = worker->server->settings.access_log != ACCESS_LOG_OFF;
     struct connection *connection = calloc(1, sizeof *connection);
+    if (connection != NULL && is_logged && (connection->access = calloc(1, sizeof *connection->access)) == NULL) {
+        free(connection);
+        connection = NULL;
+    }
     if (connection == NULL) {
         close(fd);
         leave(worker, arrival->inside, false, true);
@@ -245,6 +256,7 @@ static void check_connections(struct worker *worker)
     count_errors(worker);
     post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
+    atomic_store_explicit(&worker->checked, now, memory_order_relaxed);
 }
 
 /* End the connections on which nothing is going on. */
@@ -269,6 +281,7 @@ static void open_context(struct worker *worker)
     worker->accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->server->config.hosts};
     h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);
     h2o_multithread_register_receiver(worker->context.queue, &worker->pages, get_metrics_on_pages);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->statuses, get_status_on_written);
     h2o_multithread_register_receiver(worker->context.queue, &worker->verified, post_drain_on_verified);
     h2o_multithread_register_receiver(worker->context.queue, &worker->verified_scrapes, page_access_on_verified);
     check_connections(worker);
@@ -278,6 +291,7 @@ static void close_context(struct worker *worker)
 {
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified_scrapes);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->verified);
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->statuses);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->pages);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->hand_offs);
     h2o_context_dispose(&worker->context);

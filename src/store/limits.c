@@ -229,24 +229,6 @@ enum store_result limits_check(struct store *store, struct group *group, unsigne
     return app_has_room(store, group, account, weight) ? STORE_CREATED : STORE_APP_FULL;
 }
 
-/* Cut the first label off the text of an identity's labels; false if there is none. */
-static bool next_label(struct slice *text, struct label *label)
-{
-    size_t equals = slice_index(*text, '=');
-    if (equals + 2 > text->length)
-        return false;
-    label->name = (struct slice){text->at, equals};
-    const char *value = text->at + equals + 2;
-    const char *end = value;
-    while (*end != '"')
-        end += *end == '\\' ? 2 : 1;
-    label->value = (struct slice){value, (size_t)(end - value)};
-    *text = slice_after(*text, (size_t)(end + 1 - text->at));
-    if (text->length > 0)
-        *text = slice_after(*text, 1); /* the comma */
-    return true;
-}
-
 /* The bits of a label's values.  NULL if the label is not known or, with add, if there is no slot for one more.
  */
 static atomic_uint_least64_t *values_of(const struct store *store, struct group *group, struct slice name, bool add)
@@ -270,7 +252,7 @@ void limits_note_labels(const struct store *store, struct group *group, const st
 {
     struct slice text = identity_labels(identity);
     struct label label;
-    while (next_label(&text, &label)) {
+    while (identity_next_label(&text, &label)) {
         atomic_uint_least64_t *values = values_of(store, group, label.name, true);
         if (values != NULL)
             atomic_fetch_or_explicit(values, UINT64_C(1) << (store_hash(store, label.value) >> 58),
@@ -302,7 +284,7 @@ struct slice store_widest_label(const struct store *store, const struct identity
     struct slice widest = {"", 0};
     int most = -1;
     struct label label;
-    while (next_label(&text, &label)) {
+    while (identity_next_label(&text, &label)) {
         atomic_uint_least64_t *bits = group == NULL ? NULL : values_of(store, group, label.name, false);
         if (bits == NULL && group != NULL)
             continue; /* an app chooses the names of labels: only those that have a slot can be blamed */

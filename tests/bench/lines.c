@@ -76,7 +76,7 @@ static void take(const struct job *job, unsigned long time)
     if (job->of_cloud_foundry) {
         batch.origin = origin_of(&(struct origin_headers){.body = job->body});
         batch.cf_labels = CF_LABELS_NAMES;
-        batch.origin.is_named_by_content = false; /* or the second one would be a duplicate */
+        batch.app = (struct slice){frame, (size_t)length}; /* whose batch it is: or the next one would be a duplicate */
     }
     if (batch_process(job->intake, job->slot, &batch) != BATCH_TAKEN)
         abort();

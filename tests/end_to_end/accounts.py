@@ -538,6 +538,7 @@ def check_config_counts_the_drains(context):
     check(SHOP_PASSWORD not in out and TEAM_PASSWORD not in out, "--check-config shows a password")
     status, out, err = run(context, "--check-config", "--config-file", EXAMPLE)
     equal((status, err), (0, ""), "the example: status and stderr")
+    check("2 users of scrapes" in out.splitlines(), "--check-config does not count the users of scrapes: %r", out)
 
 
 @test

@@ -385,7 +385,7 @@ def a_log_that_nobody_reads_stops_nothing(context):
     port = free_port("127.0.0.1")
     server = Exporter.__new__(Exporter)
     server.host, server.port, server.tls = "127.0.0.1", port, None
-    settings = {"LISTEN_ADDRESS": "127.0.0.1:%d" % port, "PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b", "SCRAPE_INTERVAL": "10ms"}
+    settings = {"LISTEN_ADDRESS": "127.0.0.1:%d" % port, "PASSWORD_DRAIN": "a", "PASSWORD_METRICS": "b", "SCRAPE_INTERVAL": "10ms", "ACCESS_LOG": "all"}
     process = subprocess.Popen([context.program], stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, env={**os.environ, **settings})
     try:
         def health():

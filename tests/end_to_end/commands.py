@@ -109,6 +109,33 @@ rules:
 JOBS = ("job=mail took=35.2ms", "job=mail took=7ms", "job=report took=1500ms", "heartbeat 1", "heartbeat 2", "something else")
 
 
+CF_LOGS = """\
+Retrieving logs for app shop in org acme corp / space prod as bob@example.com...
+
+   2026-02-03T04:05:06.12+0000 [APP/PROC/WEB/0] OUT count#jobs=1
+   2026-02-03T05:05:07.12+0100 [RTR/1] OUT shop.example.com - [2026-02-03T04:05:07.117Z] "GET /items HTTP/1.1" 200 0 1234 "-" "curl" "10.0.0.1:51234" "10.0.1.5:61002" x_forwarded_for:"203.0.113.7" x_forwarded_proto:"https" vcap_request_id:"d5c53e4f" response_time:0.5 gorouter_time:0.25 app_id:"3517892b" app_index:"0" x_cf_routererror:"-"
+   2026-02-03T04:05:08.00+0000 [APP/PROC/WEB/1] ERR hello 1
+   2026-02-03T04:05:08.00+0000 [APP/PROC/WEB/2] ERR hello 2
+"""
+
+
+@test
+def what_cf_logs_shows_is_read(context):
+    """The log itself says of which app it is, else --app does; procids are shown with one pair of brackets."""
+    who = 'app="acme corp/prod/shop",app_name="shop",%sorganization_name="acme corp",space_name="prod"'
+    wanted = ["l2met_jobs_total{%s} 1" % who.replace("space_name", 'process_type="web",space_name') % "", "cf_router_requests_total{%s,status=\"200\"} 1" % who % 'method="GET",']
+    out, _ = command(context, "convert", data=CF_LOGS.encode())
+    for each in wanted:
+        check(each in out.split("\n"), "convert lacks %s: %s", each, out)
+    named, _ = command(context, "convert", "--app", "acme corp/prod/shop", data=CF_LOGS.split("\n\n")[1].encode())
+    equal(named, out, "the page with --app")
+    out, _ = command(context, "explain", data=CF_LOGS.encode())
+    check("\n2026-02-03T04:05:08.00+00:00 app [APP/PROC/WEB/1]: hello 1\n  not a metric\n" in out, "explain says %s", out)
+    check("malformed" not in out and "[[" not in out, "explain says %s", out)
+    out, _ = command(context, "explain", "--summary", data=CF_LOGS.encode())
+    check("4 messages, read as output of cf logs\n" in out and "       2  [APP/PROC/WEB]: hello <n>\n" in out, "the summary says %s", out)
+
+
 @test
 def rules_are_seen_before_they_are_deployed(context):
     """convert equals the server with the same rules; explain names the rule of each line and counts by rule."""
@@ -205,7 +232,7 @@ def explain_tells_what_each_sample_gives(context):
     frames, _ = command(context, "explain", data=found["frames-l10-no-newline"])
     check('drain_exporter_upstream_lost_messages_total{code="L10"} +3' in frames and "  family router\n" in frames, "frames: %s", frames)
     cloud, _ = command(context, "explain", data=found["frames-cf-octet"])
-    check("test-app-id[[APP/2]]: just a test\n  not a metric\n" in cloud, "frames of Cloud Foundry: %s", cloud)
+    check("test-app-id [APP/2]: just a test\n  not a metric\n" in cloud, "frames of Cloud Foundry: %s", cloud)
 
 
 @test

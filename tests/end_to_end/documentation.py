@@ -1,4 +1,4 @@
-"""What README says is what the program does: every metric of ours, with its type, and every setting, with its default."""
+"""What the pages say is what the program does: every metric of ours, with its type, and every setting, with its default."""
 import os
 import re
 import shutil
@@ -14,7 +14,8 @@ from support.waiting import patient, wait_for
 from transport import certificate, client
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-README = os.path.join(ROOT, "README.md")
+SETTINGS = os.path.join(ROOT, "docker", "SETTINGS.md")
+METRICS = os.path.join(ROOT, "src", "families", "METRICS.md")
 
 
 def rows(text):
@@ -22,8 +23,8 @@ def rows(text):
 
 
 def documented_metrics(table):
-    """name: (type, labels, meaning), as README has them between the marks of a table."""
-    section = re.search(r"<!-- %s: begin -->\n(.*?)<!-- %s: end" % (table, table), open(README).read(), re.S).group(1)
+    """name: (type, labels, meaning), as METRICS.md has them between the marks of a table."""
+    section = re.search(r"<!-- %s: begin -->\n(.*?)<!-- %s: end" % (table, table), open(METRICS).read(), re.S).group(1)
     return {name.strip("`"): (kind, {l.strip() for l in labels.split(",")} - {""}, meaning) for name, kind, labels, meaning in rows(section)}
 
 
@@ -37,8 +38,8 @@ def shown_metrics(text, prefixes):
 
 
 def compare(shown, documented):
-    equal(sorted(set(shown) - set(documented)), [], "metrics that README lacks")
-    equal(sorted(set(documented) - set(shown)), [], "metrics that only README has")
+    equal(sorted(set(shown) - set(documented)), [], "metrics that METRICS.md lacks")
+    equal(sorted(set(documented) - set(shown)), [], "metrics that only METRICS.md has")
     for name in shown:
         equal(documented[name], shown[name], "type, labels and meaning of %s" % name)
 
@@ -103,18 +104,30 @@ def cloud_foundry_metrics_are_documented(context):
 
 @test
 def settings_are_documented(context):
-    """The table of settings in README names those that --help lists, with their defaults, and says of each what --help says."""
+    """The table of settings in SETTINGS.md names those that --help lists, with their defaults, and says of each what --help says."""
     help_text = run_to_end([context.program, "--help"], seconds=20).out
     listed = re.findall(r"^  ([A-Z0-9_]+), --[a-z0-9-]+=\.\.\.\n +(.*)$", help_text, re.M)
     check(len(listed) >= 15, "--help lists %d settings", len(listed))
-    section = re.search(r"\n## Settings\n(.*?)\n## ", open(README).read(), re.S).group(1)
+    section = re.search(r"\n## Settings\n(.*?)\n## ", open(SETTINGS).read(), re.S).group(1)
     documented = {name.strip("`"): (default, meaning) for name, default, meaning in rows(section)}
     equal(sorted(documented), sorted(name for name, _ in listed), "the settings")
     for name, meaning in listed:
         meaning, default = re.fullmatch(r"(.*?)(?: \[([^][]*)\])?", meaning).groups()
-        equal(documented[name][1].replace("`", ""), meaning, "what README says of %s" % name)
+        equal(documented[name][1].replace("`", ""), meaning, "what SETTINGS.md says of %s" % name)
         if default:
-            check("`%s`" % default in documented[name][0], "the default of %s is %s, README says %s", name, default, documented[name][0])
+            check("`%s`" % default in documented[name][0], "the default of %s is %s, SETTINGS.md says %s", name, default, documented[name][0])
+
+
+@test
+def series_of_a_quiet_app_are_as_many_as_documented(context):
+    """METRICS.md says what an app takes of MAX_SERIES when it has only just begun: whoever has many apps has to know."""
+    first, further = (int(number) for number in re.search(r"takes (\d+) of `MAX_SERIES` .*? Each further web dyno takes (\d+) more", open(METRICS).read(), re.S).groups())
+    server = context.server(SCRAPE_INTERVAL="60s")
+    counts = []
+    for dyno in ("web.1", "web.2"):
+        server.post(line('at=info method=GET path="/" dyno=%s connect=0ms service=1ms status=200 bytes=9 protocol=https' % dyno, "heroku", "router"), "app")
+        counts.append(server.page().value("drain_exporter_series"))
+    equal(counts, [first, first + further], "drain_exporter_series after a router line about one dyno, and about another")
 
 
 @test
@@ -125,7 +138,7 @@ def the_security_guide_names_what_there_is(context):
     for name in set(re.findall(r"\b[A-Z]+_[A-Z_]*[A-Z]\b", text)) - {"RLIMIT_MEMLOCK", "CAP_SYS_PTRACE"}:
         check("  %s, " % name.removesuffix("_FILE") in help_text or "  %s, " % name in help_text, "--help lacks %s", name)
     for name in re.findall(r"drain_exporter_\w+", text):
-        check("`%s`" % name in open(README).read(), "README lacks %s", name)
+        check("`%s`" % name in open(METRICS).read(), "METRICS.md lacks %s", name)
     for path in re.findall(r"\]\(([^)#]+)", text):
         check(os.path.exists(os.path.join(ROOT, "docker", path)), "there is no %s", path)
 
@@ -147,7 +160,7 @@ def every_module_is_on_the_map(context):
     equal(sorted(named), sorted(there), "the modules that src/README.md names")
 
 
-LOCALLY = os.path.join(os.path.dirname(README), "docker", "run-locally")
+LOCALLY = os.path.join(ROOT, "docker", "run-locally")
 
 
 def start_locally(context, address, name):

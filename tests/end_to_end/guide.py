@@ -1,4 +1,4 @@
-"""The guides to one's own metrics, by rules (README) and by ingest lines (INGEST.md): each example yields what it says, and the schema for editors agrees with the program."""
+"""The guides to one's own metrics, by rules (RULES.md) and by ingest lines (INGEST.md): each example yields what it says, and the schema for editors agrees with the program."""
 import base64
 import json
 import os
@@ -6,18 +6,19 @@ import re
 import subprocess
 import sys
 
-from documentation import README, ROOT
+from documentation import ROOT
 from harness import Skip, test
 from support.checks import check, equal
 from support.processes import run_to_end
 
+RULES = os.path.join(ROOT, "src", "families", "RULES.md")
 EXAMPLES = ("Sidekiq", "lograge", "Puma stats", "A JSON logger", "Lines in the manner of statsd", "A logger that puts something before JSON",
             "An expression together with fields", "Conditions", "Labels that are made", "An array", "Units and constants")
 
 
 def examples():
     """(title, rules, lines, result) of each example."""
-    section = re.search(r"\n### Examples\n(.*?)\n## ", open(README).read(), re.S).group(1)
+    section = open(RULES).read().split("\n## Examples\n")[1]
     block = r"```%s\n(.*?)```\n"
     return re.findall(r"\n\*\*([^*]+)\*\*[^\n]*\n\n" + block % "yaml" + block % "text" + block % "text", section, re.S)
 
@@ -44,6 +45,13 @@ def examples_give_what_they_say(context):
         shown = {without_app(line) for line in page.out.split("\n")}
         for line in result.strip().split("\n"):
             check(line in shown, "%s does not give %s but %s", title, line, sorted(l for l in shown if l.split("{")[0] == line.split("{")[0]))
+
+
+@test
+def the_line_of_readme_gives_its_series(context):
+    log, series = re.search(r"```text\n(.*?)```\n```text\n(.*?)```", open(os.path.join(ROOT, "README.md")).read(), re.S).groups()
+    page = run(context, "convert", "--app", "my-app", context.file("readme.log", log))
+    check("\n" + series in page.out, "README's line does not give %s", series)
 
 
 INGEST = os.path.join(ROOT, "src", "families", "INGEST.md")

@@ -441,13 +441,18 @@ class Sender:
         self.raw.close()
         self.raw = Raw(self.server)
 
-    def logplex_batch(self, number):
-        """With a count of what was dropped before it, that grows from try to try."""
+    def messages(self, number):
+        """Those of a batch."""
         messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
-        dropped = self.random.choice((0, 0, self.random.randrange(1, 50)))
-        first = [l10(dropped)] if dropped else []
         while messages[0].source is None:  # behind a message without a newline only a whole one can be told
             messages[0] = any_message(self.random, number)
+        return messages
+
+    def logplex_batch(self, number):
+        """With a count of what was dropped before it, that grows from try to try."""
+        messages = self.messages(number)
+        dropped = self.random.choice((0, 0, self.random.randrange(1, 50)))
+        first = [l10(dropped)] if dropped else []
         headers = logplex(len(first + messages))
         self.post(first + messages, headers)
         known = self.books.taken(first + messages)
@@ -464,9 +469,7 @@ class Sender:
 
     def raced_batch(self, number):
         """Sent again, with a larger count, while the first try is still under way."""
-        messages = [any_message(self.random, number) for _ in range(self.random.randrange(1, 40))]
-        while messages[0].source is None:
-            messages[0] = any_message(self.random, number)
+        messages = self.messages(number)
         tries = [[l10(dropped)] + messages for dropped in (3, self.random.randrange(4, 50))]
         headers = logplex(len(tries[0]))
         with Raw(self.server) as other:

@@ -4,7 +4,7 @@ import os
 import re
 
 import ledger
-from documentation import ROOT
+from documentation import METRICS, ROOT
 from harness import Skip, test
 from support.checks import check, equal
 from scraping import METRICS_PASSWORD, Prometheus
@@ -128,11 +128,11 @@ def alerts_say_what_to_do(context):
 def the_runbook_names_what_there_is(context):
     """Metrics in the runbook exist, recorded ones too."""
     runbook = read("RUNBOOK.md")
-    table = open(os.path.join(ROOT, "README.md")).read()
+    table = open(METRICS).read()
     recorded = {rule["record"] for rule in rules("recording.yml")}
     equal(sorted(set(re.findall(RECORDED, runbook)) - recorded), [], "recorded names that no rule makes")
     for name in names_in(" ".join(re.findall(r"`([^`]*)`", runbook))):
-        check("`%s`" % re.sub("_bucket$", "", name) in table, "README lacks %s", name)
+        check("`%s`" % re.sub("_bucket$", "", name) in table, "METRICS.md lacks %s", name)
 
 
 DASHBOARDS = ("cloud-foundry-app", "drain-exporter", "heroku-app", "heroku-databases")

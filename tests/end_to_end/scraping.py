@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 import urllib.parse
 import urllib.request
 
@@ -283,8 +284,9 @@ def scrape_jobs_and_interval_agree(context):
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
         readme = file.read()
-    job = re.search(r"```yaml\n(scrape_configs:.*?)```", readme, re.S).group(1)
-    default = re.search(r"^\| `SCRAPE_INTERVAL` \| `(\w+)`", readme, re.M).group(1)
+    job = textwrap.dedent(re.search(r"```yaml\n( *scrape_configs:.*?)```", readme, re.S).group(1))
+    with open(os.path.join(root, "docker", "SETTINGS.md"), encoding="utf-8") as file:
+        default = re.search(r"^\| `SCRAPE_INTERVAL` \| `(\w+)`", file.read(), re.M).group(1)
     equal(settings_of(job, "scheme", "scrape_interval"), {"scheme": "https", "scrape_interval": default}, "README's job")
     with open(os.path.join(root, "docker", "compose.yaml")) as file:
         interval = settings_of(file.read(), "SCRAPE_INTERVAL")["SCRAPE_INTERVAL"]

@@ -157,7 +157,7 @@ def a_configuration_is_checked_without_passwords(context):
     for arguments, settings in ((("--config-file", good), {}), ((), {"CONFIG_FILE": good}), ((), {"CONFIG": open(good).read()})):
         status, out, err = run(context, "--check-config", *arguments, **{**bare, **settings})
         equal((status, err), (0, ""), "status and stderr")
-        for text in ("2 drains, 1 of them with a password", "PASSWORD_METRICS=(not set)", "the settings are valid"):
+        for text in ("2 drains, 1 of them with a password", "INGEST_PREFIX=crates-io-heroku-metrics:ingest", "PASSWORD_METRICS=(not set)", "the settings are valid"):
             check(text in out.splitlines(), "--check-config does not say %s: %r", text, out)
     context.file("bad.yaml", "drains: x")
     path = context.folder + "/./bad.yaml"

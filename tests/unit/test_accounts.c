@@ -10,7 +10,7 @@ static struct accounts *make(const char *shared_password, const char *yaml, stru
 {
     struct auth_realm shared = {0};
     if (shared_password != NULL)
-        assert_true(auth_allow(&shared, SHARED_USER, shared_password));
+        assert_true(auth_allow(&shared, AUTH_PASSWORD, SHARED_USER, shared_password));
     struct configuration *file = NULL;
     if (yaml != NULL) {
         struct buffer mistakes = {0};
@@ -182,7 +182,7 @@ static void only_listed_apps(void **state)
     assert_non_null(file);
     file->only_listed_apps = true;
     struct auth_realm realm = {0};
-    assert_true(auth_allow(&realm, SHARED_USER, "shared"));
+    assert_true(auth_allow(&realm, AUTH_PASSWORD, SHARED_USER, "shared"));
     struct accounts *accounts = accounts_create(&realm, file, NULL);
     assert_int_equal(refusal(accounts, "drain:shared", "unlisted", "d.2"), REFUSED_UNLISTED);
     assert_int_equal(refusal(accounts, "drain:shared", "", ""), REFUSED_UNLISTED);

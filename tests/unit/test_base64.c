@@ -54,12 +54,35 @@ static void alphabet(void **state)
     assert_int_equal(accepted_count, 64 + 1); /* "AAA=" is two bytes */
 }
 
+/* RFC 4648, section 10; and what is decoded again is the same, for each length. */
+static void encoded(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"", ""},        {"f", "Zg=="},          {"fo", "Zm8="},
+                                           {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}, {"\xFF\xFE\xFD\xFC", "//79/A=="}};
+    char text[64], out[64];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        base64_encode(guarded(slice_of(cases[i][0])), text);
+        assert_string_equal(text, cases[i][1]);
+    }
+    const char bytes[] = "0123456789abcdefghijklmnop";
+    for (size_t length = 1; length < sizeof bytes; length++) {
+        size_t decoded;
+        base64_encode(guarded((struct slice){bytes, length}), text);
+        assert_int_equal(strlen(text) + 1, base64_encoded(length));
+        assert_true(base64_decode(slice_of(text), out, &decoded));
+        assert_int_equal(decoded, length);
+        assert_memory_equal(out, bytes, length);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted),
         cmocka_unit_test(refused),
         cmocka_unit_test(alphabet),
+        cmocka_unit_test(encoded),
     };
     return cmocka_run_group_tests_name("base64", tests, NULL, NULL);
 }

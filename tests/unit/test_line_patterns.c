@@ -26,6 +26,9 @@ static void what_differs_is_replaced(void **state)
     check("commit 6909d7c6 deadbeef 0xff 0x 12345678", "commit <hex> deadbeef <hex> <n>x <n>");
     check("path=\"/a b\" \"c\\\"d\" 'e f' don't can't \"open", "path=<string> <string> <string> don't can't \"open");
     check("{\"event\":\"paid\", \"n\" : 5,\"x\":[\"a\"]}", "{\"event\":<string>, \"n\" : <n>,\"x\":[<string>]}");
+    check("bob@example.com of bob@x, token=a1 secret: 12 AKIAIOSFODNN7EXAMPLE",
+          "<email> of bob@x, token=<secret> secret: <secret> <secret>");
+    check("order 12345678", "order <n>");
     check("{'a':'b'}", "{<string>:<string>}");
     check("gr\xc3\xb6\xc3\x9f"
           "er 5",
@@ -58,6 +61,27 @@ static void every_cut_is_survived(void **state)
 {
     (void)state;
     each_cut(SLICE("\"a\\\"b\" 'c' d97d0ea7-cf3d-411b-b453-d2943a50b456 1.2.3.4 ::1 0xff 1.5 \xc3\xb6"), check_cut);
+}
+
+static void check_shape(const char *appname, const char *procid, const char *expected)
+{
+    char out[LINE_SHAPE_MAX];
+    struct line line = {.appname = slice_of(appname), .procid = guarded(slice_of(procid)), .message = SLICE("in 5ms")};
+    assert_slice(((struct slice){out, line_shape_of(&line, out)}), expected);
+}
+
+static void the_author_is_part_of_a_shape(void **state)
+{
+    (void)state;
+    check_shape("app", "web.1", "app[web]: in <n>ms");
+    check_shape("heroku", "router", "heroku[router]: in <n>ms");
+    check_shape("app", "", "app[]: in <n>ms");
+    check_shape("3517892b", "[APP/PROC/WEB/0]", "[APP/PROC/WEB]: in <n>ms");
+    check_shape("3517892b", "[APP/PROC/WEB/SIDECAR/PROXY/12]", "[APP/PROC/WEB/SIDECAR/PROXY]: in <n>ms");
+    check_shape("3517892b", "[0]", "[0]: in <n>ms");
+    check_shape("3517892b", "[/0]", "[]: in <n>ms");
+    check_shape("3517892b", "[]", "[]: in <n>ms");
+    check_shape("a", "[", "a[[]: in <n>ms");
 }
 
 static void add(struct line_patterns *patterns, const char *text)
@@ -107,9 +131,9 @@ static void what_finds_no_room_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_differs_is_replaced),   cmocka_unit_test(long_texts_are_cut),
-        cmocka_unit_test(every_cut_is_survived),      cmocka_unit_test(the_most_frequent_come_first),
-        cmocka_unit_test(what_finds_no_room_is_told),
+        cmocka_unit_test(what_differs_is_replaced),     cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(every_cut_is_survived),        cmocka_unit_test(the_author_is_part_of_a_shape),
+        cmocka_unit_test(the_most_frequent_come_first), cmocka_unit_test(what_finds_no_room_is_told),
     };
     return cmocka_run_group_tests_name("patterns", tests, NULL, NULL);
 }

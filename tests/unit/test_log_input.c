@@ -52,7 +52,7 @@ static void list(struct text text, char *out, size_t capacity)
         out[length++] = ']';
     }
     out[length] = '\0';
-    out[0] = "?fsh"[log_input_form(input)];
+    out[0] = "?fshc"[log_input_form(input)];
     assert_int_equal(log_input_error(input), text.error);
     log_input_close(input);
 }
@@ -118,6 +118,56 @@ static void output_of_heroku_logs(void **state)
           "h[ > Warning: old][<190>1 " WHEN " host app web.1 - a][12 <b>][<1>1 c][" WHEN " app web.1: d]");
     CHECK(WHEN " app[web.1]: [x]: y\n" WHEN " app[a b]: y\n" WHEN " app[]: y\n" WHEN " [a]: y\n",
           "h[<190>1 " WHEN " host app web.1 - [x]: y][" WHEN " app[a b]: y][" WHEN " app[]: y][" WHEN " [a]: y]");
+}
+
+#define CF_TIME "2026-02-03T04:05:06.12+0100"
+#define CF_HEADER "<14>1 2026-02-03T04:05:06.12+01:00 - app [APP/PROC/WEB/0] - - "
+#define CF_TAGS "[tags@47450 organization_name=\"acme corp\" space_name=\"prod\" app_name=\"a\\\"b\\]\"]"
+
+static void output_of_cf_logs(void **state)
+{
+    (void)state;
+    CHECK("   " CF_TIME " [APP/PROC/WEB/0] OUT text\n", "c[" CF_HEADER "text]");
+    CHECK(CF_TIME " [APP/PROC/WEB/0] OUT  two [b]\r\n   " CF_TIME " [RTR/1] ERR x\n",
+          "c[" CF_HEADER " two [b]][<11>1 2026-02-03T04:05:06.12+01:00 - app [RTR/1] - - x]");
+    CHECK("\n   " CF_TIME " [APP/PROC/WEB/0] OUT\n   " CF_TIME " [APP/PROC/WEB/0] OUT \n",
+          "c[" CF_HEADER "][" CF_HEADER "]");
+    /* Colours are of the whole line. */
+    CHECK("   \x1b[31;1m" CF_TIME " [APP/PROC/WEB/0] OUT red\x1b[0m\n", "c[" CF_HEADER "red]");
+    /* It says itself of which app it is. */
+    CHECK("Retrieving logs for app \x1b[36;1ma\"b]\x1b[0m in org acme corp / space prod as bob@x...\n\n" CF_TIME
+          " [APP/PROC/WEB/0] OUT x\n" CF_TIME " [CELL/0] OUT y\n",
+          "c[<14>1 2026-02-03T04:05:06.12+01:00 - app [APP/PROC/WEB/0] - " CF_TAGS
+          " x][<14>1 2026-02-03T04:05:06.12+01:00 - app [CELL/0] - " CF_TAGS " y]");
+    CHECK("Retrieving logs for app a in org b\n" CF_TIME " [APP/PROC/WEB/0] OUT x\n",
+          "c[Retrieving logs for app a in org b][" CF_HEADER "x]");
+    /* What is not quite so is a line without a header. */
+    CHECK(CF_TIME " [APP/PROC/WEB/0] OUT a\n" CF_TIME " [APP/PROC/WEB/0] OUTER\n" CF_TIME " [a b] OUT x\n" CF_TIME
+                  " APP OUT x\n" WHEN " [a] OUT x\n2026-02-03T04:05:06.12+010 [a] OUT x\n",
+          "c[" CF_HEADER "a][" CF_TIME " [APP/PROC/WEB/0] OUTER][" CF_TIME " [a b] OUT x][" CF_TIME " APP OUT x][" WHEN
+          " [a] OUT x][2026-02-03T04:05:06.12+010 [a] OUT x]");
+}
+
+static void check_named(const char *app, const char *expected)
+{
+    struct text text = {.rest = SLICE(CF_TIME " [APP/PROC/WEB/0] OUT x\n")};
+    struct log_input *input = open_text(&text);
+    struct slice message;
+    log_input_name_app(input, slice_of(app));
+    assert_true(log_input_next(input, &message));
+    assert_slice(message, expected);
+    log_input_close(input);
+}
+
+static void an_app_is_named(void **state)
+{
+    (void)state;
+    check_named("acme/prod/a/b", "<14>1 2026-02-03T04:05:06.12+01:00 - app [APP/PROC/WEB/0] - [tags@47450 "
+                                 "organization_name=\"acme\" space_name=\"prod\" app_name=\"a/b\"] x");
+    check_named("shop", "<14>1 2026-02-03T04:05:06.12+01:00 - shop [APP/PROC/WEB/0] - - x");
+    check_named("acme//shop", "<14>1 2026-02-03T04:05:06.12+01:00 - acme//shop [APP/PROC/WEB/0] - - x");
+    check_named("a shop", CF_HEADER "x"); /* no word of a header */
+    check_named("", CF_HEADER "x");
 }
 
 static void colours_of_a_terminal(void **state)
@@ -287,6 +337,8 @@ int main(void)
         cmocka_unit_test(syslog_lines),
         cmocka_unit_test(lines_without_a_form),
         cmocka_unit_test(output_of_heroku_logs),
+        cmocka_unit_test(output_of_cf_logs),
+        cmocka_unit_test(an_app_is_named),
         cmocka_unit_test(colours_of_a_terminal),
         cmocka_unit_test(nothing_is_waited_for),
         cmocka_unit_test(errors_are_told),

@@ -55,11 +55,18 @@ static void put_words(const char *name, enum value_type type, double number, uin
     free(value);
 }
 
+static struct slice external; /* labels of all series */
+
 static const struct page_terms *terms(void)
 {
     static struct page_terms all;
-    all = (struct page_terms){
-        .store = store, .slot = 0, .now = 1, .all_saw = all_saw, .encoder = &text_encoder, .selection = selection};
+    all = (struct page_terms){.store = store,
+                              .slot = 0,
+                              .now = 1,
+                              .all_saw = all_saw,
+                              .encoder = &text_encoder,
+                              .external = external,
+                              .selection = selection};
     return &all;
 }
 
@@ -162,6 +169,28 @@ static void counted(void **state)
         store_count(store, 0, &identity, &histogram, cell, cell + 1, &(struct store_terms){.now = 1});
     assert_page("# HELP c C.\n# TYPE c counter\nc{code=\"x\"} 0\nc{code=\"y\"} 3\n# HELP h H.\n# TYPE h histogram\n"
                 "h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 3\nh_bucket{le=\"+Inf\"} 6\nh_sum 4\nh_count 6\n");
+}
+
+/* They stand before all other labels. */
+static void external_labels(void **state)
+{
+    (void)state;
+    external = SLICE("region=\"eu\",replica=\"a\"");
+    put_number("bare", "", VALUE_GAUGE, 1);
+    put_number("c", "x", VALUE_COUNTER, 2);
+    put_words("h", VALUE_HISTOGRAM, 8, 1, (const double[]){9.5, 0.5, 8});
+    assert_page(HEADER("bare", "gauge") "bare{region=\"eu\",replica=\"a\"} 1\n" HEADER(
+        "c",
+        "counter") "c{region=\"eu\",replica=\"a\",app=\"x\"} 2\n" HEADER("h",
+                                                                         "histogram") "h_bucket{region=\"eu\",replica="
+                                                                                      "\"a\",app=\"a\",le=\"0.5\"} 8\n"
+                                                                                      "h_bucket{region=\"eu\",replica="
+                                                                                      "\"a\",app=\"a\",le=\"+Inf\"} 8\n"
+                                                                                      "h_sum{region=\"eu\",replica="
+                                                                                      "\"a\",app=\"a\"} "
+                                                                                      "9.5\nh_count{region=\"eu\","
+                                                                                      "replica=\"a\",app=\"a\"} 8\n");
+    external = SLICE("");
 }
 
 /* One name, several types: one TYPE line, and it promises nothing. */
@@ -454,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(simple, setup, teardown),
         cmocka_unit_test_setup_teardown(composite, setup, teardown),
         cmocka_unit_test_setup_teardown(counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(external_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(mixed_types, setup, teardown),
         cmocka_unit_test_setup_teardown(taken_names, setup, teardown),
         cmocka_unit_test_setup_teardown(siblings_of_siblings, setup, teardown),

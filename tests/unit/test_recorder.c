@@ -27,6 +27,7 @@ static struct recorder recorder;
 static struct line line;
 static struct label fixed_labels[1];
 static size_t fixed_label_count;
+static struct external_labels external_labels;
 
 static const struct metric hits = {.name = "heroku_hits_total", .help = "Hits.", .type = METRIC_COUNTER, .cells = 1};
 static const struct metric level = {.name = "heroku_level", .help = "A level.", .type = METRIC_GAUGE};
@@ -75,6 +76,7 @@ static void start(void)
     context = (struct family_context){.app = SLICE("a"), .states = states};
     struct recorder_settings settings = {.store = store,
                                          .entities = entities,
+                                         .external_labels = &external_labels,
                                          .overflow_names = names,
                                          .series = cache,
                                          .slot = SLOT,
@@ -273,6 +275,27 @@ static void labels_of_a_line(void **state)
     page_has("ns_c{app=\"a\",x=\"fixed\"} 5");
     page_has("ns_d{app=\"next\",x=\"fixed\"} 5");
     page_has("ns_a{app=\"next\",x=\"fixed\"} 5");
+}
+
+/* Labels that an app, a rule or a drain gives a series make room for those of all series. */
+static void labels_of_all_series(void **state)
+{
+    (void)state;
+    char error[ERROR_MAX];
+    struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("aws.region"), SLICE("1")}, {SLICE("x"), SLICE("2")}};
+    struct value value = {.type = VALUE_GAUGE, .number = 5};
+    struct sample sample = {.name = SLICE("chosen"), .labels = labels, .label_count = 3, .value = &value};
+    assert_true(external_labels_read(SLICE("aws_region=eu,replica=b"), &external_labels, error));
+    fixed_labels[0] = (struct label){SLICE("replica"), SLICE("fixed")};
+    fixed_label_count = 1;
+    start();
+    recorder.output.record(&recorder.output, &sample);
+    recorder.output.record(&recorder.output, &sample);
+    count("y", 1);
+    end();
+    external_labels.count = 0;
+    page_has("chosen{app=\"a\",exported_aws_region=\"1\",exported_replica=\"fixed\",x=\"2\"} 5");
+    page_has("heroku_hits_total{app=\"a\",code=\"y\",exported_replica=\"fixed\"} 1");
 }
 
 static void set_of_line(double number)
@@ -602,6 +625,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(counted_samples, setup, teardown),
         cmocka_unit_test_setup_teardown(over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_of_a_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(labels_of_all_series, setup, teardown),
         cmocka_unit_test_setup_teardown(reported_over_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(newest_line_wins, setup, teardown),

@@ -108,6 +108,7 @@ static void refusals(void **state)
     (void)state;
     invalid("PASSWORD_DRAIN", "PASSWORD_DRAIN is not set");
     invalid("PASSWORD_METRICS", "PASSWORD_METRICS is not set");
+    invalid("PASSWORD_METRICS", ", TOKEN_METRICS or TOKEN_METRICS_FILE");
     invalid("PASSWORD_DRAIN=", "PASSWORD_DRAIN is empty");
     invalid("PASSWORD_METRICS_PREVIOUS=", "PASSWORD_METRICS_PREVIOUS is empty");
     invalid("PASSWORD_DRAIN_FILE=/x", "both PASSWORD_DRAIN and PASSWORD_DRAIN_FILE");
@@ -125,6 +126,7 @@ static void refusals(void **state)
     invalid("MAX_BODY_SIZE=1GiB", "MAX_BODY_SIZE is not a size");
     invalid("MAX_BODY_SIZE=17MiB", "MAX_BODY_SIZE must be from 1KiB to 16MiB");
     invalid("WORKERS=0", "WORKERS must be from 1 to 64");
+    invalid("ACCESS_LOG=true", "ACCESS_LOG is not off, errors or all");
     invalid("LOG_LEVEL=loud", "LOG_LEVEL is not error, warn, info or debug");
     invalid("TLS_CERT_FILE=x", "TLS_CERT_FILE and TLS_KEY_FILE");
     invalid("HEADER_TIMEOUT=100s", "HEADER_TIMEOUT is longer");

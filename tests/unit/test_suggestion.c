@@ -1,4 +1,4 @@
-#include "commands/suggestion.h"
+#include "config/suggestion.h"
 
 #include <stdlib.h>
 
@@ -18,6 +18,8 @@ static const char *const kinds[][3] = {
     {"from 10.0.0.1:5000 id=d97d0ea7-cf3d-411b-b453-d2943a50b456 x",
      "from 1.2.3.4:1 id=00000000-0000-0000-0000-000000000000 x"},
     {"commit 6909d7c6 at ::1 v1.2.3 0xff", "commit 00aadd99 at 2001:db8::1 v10.20.30 0x1"},
+    {"mail to bob@example.com sent, token=a1", "mail to al.ice+x@mail.example.org sent, token=zzz"},
+    {"key AKIAIOSFODNN7EXAMPLE used in 5ms", "key ghp_16C7e42F292c6912E7710c838347Ae178B4a used in 12ms"},
     {"12 items", "0.5 items"},
     {"\\d+ [x] {y} (z) a|b ^$ ?*. #", "\\d+ [x] {y} (z) a|b ^$ ?*. #"},
     {"gr\xc3\xb6\xc3\x9f"

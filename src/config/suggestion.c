@@ -1,4 +1,4 @@
-#include "commands/suggestion.h"
+#include "config/suggestion.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -250,10 +250,9 @@ static void add_plain(struct buffer *pattern, struct slice text)
 static void add_placeholder(struct buffer *pattern, const struct line_piece *piece)
 {
     static const char *const expressions[] = {
-        [LINE_PIECE_UUID] = "[0-9a-fA-F-]{36}",
-        [LINE_PIECE_ADDRESS] = "[0-9a-fA-F.:]+",
-        [LINE_PIECE_HEX] = "(?:0[xX])?[0-9a-fA-F]+",
-        [LINE_PIECE_NUMBER] = "\\d+(?:\\.\\d+)?",
+        [LINE_PIECE_EMAIL] = "[^@\\s]+@\\S+",        [LINE_PIECE_SECRET] = "\\S+",
+        [LINE_PIECE_UUID] = "[0-9a-fA-F-]{36}",      [LINE_PIECE_ADDRESS] = "[0-9a-fA-F.:]+",
+        [LINE_PIECE_HEX] = "(?:0[xX])?[0-9a-fA-F]+", [LINE_PIECE_NUMBER] = "\\d+(?:\\.\\d+)?",
     };
     if (piece->kind != LINE_PIECE_STRING)
         add(pattern, "%s", expressions[piece->kind]);

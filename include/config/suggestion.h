@@ -6,8 +6,8 @@
  *     Completed 200 OK in 35ms          match: '^Completed \d+(?:\.\d+)? OK in (?<duration>\d+(?:\.\d+)?ms)'
  *
  * It takes all lines of the same pattern (line_patterns.h). */
-#ifndef COMMAND_SUGGESTION_H
-#define COMMAND_SUGGESTION_H
+#ifndef SUGGESTION_H
+#define SUGGESTION_H
 
 #include "base/buffer.h"
 #include "base/line_patterns.h"

@@ -1,0 +1,241 @@
+"""What is known goes on from one start to the next: STATE_FILE."""
+import os
+import shutil
+import signal
+import time
+
+from harness import test
+from scraping import METRICS_PASSWORD, Prometheus
+from support.checks import check, equal
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Exporter
+from support.lines import counter, gauge, histogram, ingest, line, logplex, postgres, router_error
+from support.waiting import wait_for
+
+OWN = ("drain_exporter_build_info", "drain_exporter_start", "drain_exporter_state", "drain_exporter_connections", "drain_exporter_series", "drain_exporter_scrape",
+       "drain_exporter_http", "drain_exporter_page", "drain_exporter_memory", "drain_exporter_sweep", "drain_exporter_config", "drain_exporter_credential",
+       "drain_exporter_expired", "drain_exporter_clients", "drain_exporter_login", "process_", "drain_exporter_uptime", "drain_exporter_log_")
+
+
+def of_apps(page):
+    """All samples but those about the process itself: {(name, labels): value}."""
+    return {key: value for key, value in page.samples.items() if not key[0].startswith(OWN)}
+
+
+def burst(number=1):
+    return (router_error("H12") * 3 + ingest([counter("ticks", number, "incremental"), gauge("level", 7), histogram("took", [1, 2], [3, 4], 5)])
+            + postgres(tables=7) + line("count#signups=2 measure#parse=5ms", "app", "web.1") + line("State changed from starting to up", "heroku", "web.1"))
+
+
+def state_of(context):
+    return os.path.join(context.folder, "state")
+
+
+def start(context, old=None, **settings):
+    settings = {"STATE_FILE": state_of(context), "STATE_INTERVAL": "100ms", **settings}
+    return context.server(port=old and old.port, **settings)
+
+
+def saved(server):
+    return server.first_page().value("drain_exporter_state_saved_timestamp_seconds") or 0
+
+
+def await_save(server):
+    """A state that has all that is there now."""
+    for _ in range(2):
+        before = saved(server)
+        wait_for(lambda: saved(server) > before, "the state is written", 10)
+
+
+def crash(server):
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    server.stopped = True
+
+
+@test
+def a_stop_loses_nothing(context):
+    """Counters, values, dynos, the ledger and known batches are as they were, and go on."""
+    server = start(context)
+    for number in range(1, 4):
+        server.post(burst(number), "shop", logplex(7, frame_id="batch-%d" % number))
+    server.post(line("hello"), "blog", logplex(1, frame_id="hello"))
+    server.page()
+    before = of_apps(server.page())
+    server.stop()
+    equal(before["ticks", (("app", "shop"), ("process", "web.1"))], 6, "the counter at first")
+    server = start(context, server)
+    after = of_apps(server.first_page())
+    equal({key: value for key, value in after.items() if before.get(key) != value}, {}, "what differs or is new after the start")
+    equal({key: value for key, value in before.items() if key not in after}, {}, "what is gone")
+    server.post(burst(3), "shop", logplex(7, frame_id="batch-3"))
+    page = server.page()
+    equal(page.value("drain_exporter_messages_duplicate_total", app="shop"), 7, "messages of a batch that was taken before the stop")
+    server.post(burst(4), "shop", logplex(7, frame_id="batch-4"))
+    equal(server.page().value("ticks", app="shop", process="web.1"), 10, "the counter goes on")
+    equal(server.page().value("heroku_router_errors", app="shop", process="web.1", code="H12"), 12, "errors go on")
+
+
+@test
+def a_crash_begins_counters_at_zero(context):
+    """Values and known batches come back as they were saved; what is counted is there, at 0."""
+    server = start(context)
+    server.post(burst(5), "shop", logplex(7, frame_id="known"))
+    await_save(server)
+    crash(server)
+    server = start(context, server)
+    page = server.first_page()
+    equal(page.value("level", app="shop", process="web.1"), 7, "a gauge")
+    equal(page.select("heroku_postgres_tables")[0][1], 7, "a value of Postgres")
+    equal(page.value("ticks", app="shop", process="web.1"), 0, "a counter")
+    equal(page.value("heroku_router_errors", app="shop", process="web.1", code="H12"), 0, "errors")
+    equal(page.value("drain_exporter_messages_received_total", app="shop"), 0, "the ledger")
+    server.post(burst(5), "shop", logplex(7, frame_id="known"))
+    page = server.page()
+    equal(page.value("drain_exporter_messages_duplicate_total", app="shop"), 7, "messages of a batch that was taken before the crash")
+    equal(page.value("ticks", app="shop", process="web.1"), 0, "it is not counted twice")
+
+
+@test
+def increases_over_restarts(context):
+    """As Prometheus sees them: equal to what was sent over stops, never more over crashes."""
+    server = start(context, SCRAPE_INTERVAL="1s")
+    prometheus = Prometheus(context, {"it": (server, METRICS_PASSWORD)})
+    name = 'heroku_router_errors{app="shop",code="H12",process="web.1"}'
+
+    def post(count, number):
+        server.post(router_error("H12") * count, "shop", logplex(count, frame_id="n-%d" % number))
+
+    def total():
+        return sum(rise(values) for _, values in prometheus.samples(name))
+
+    def rise(values):
+        """What increase() adds up, without its extrapolation: each rise, and after a reset all that there is."""
+        return sum(new - old if new >= old else new for (_, old), (_, new) in zip(values, values[1:]))
+
+    post(1, 0)
+    prometheus.await_number('drain_exporter_messages_received_total{app="shop"}', 1)
+    wait_for(lambda: prometheus.samples(name), "the series is scraped", 20, 0.2)
+    first = prometheus.samples(name)[0][1][0][1]
+    sent = 1
+    for number in range(1, 4):
+        post(10 * number, number)
+        sent += 10 * number
+        server.stop()
+        server = start(context, server, SCRAPE_INTERVAL="1s")
+    wait_for(lambda: first + total() == sent, "the increase is what was sent: %s" % sent, 20, 0.2)
+    post(50, 10)
+    sent += 50
+    await_save(server)
+    post(7, 11)  # some of this is lost with the process, as nobody may have scraped it
+    sent += 7
+    crash(server)
+    server = start(context, server, SCRAPE_INTERVAL="1s")
+    post(5, 12)
+    sent += 5
+    wait_for(lambda: prometheus.number(name) == 5, "the counter began at 0 and is 5", 20, 0.2)
+    check(first + total() <= sent, "an increase of %r over a crash, but %r were sent", first + total(), sent)
+
+
+@test
+def what_is_over_does_not_come_back(context):
+    server = start(context, EXPIRE_AFTER="1s")
+    server.post(ingest([gauge("level", 7)]), "shop")
+    server.post(postgres(tables=7), "shop")
+    server.stop()
+    time.sleep(1.2)  # the wall clock has to pass
+    page = start(context, server, EXPIRE_AFTER="1s").first_page()
+    check(not page.select("level"), "a gauge is there after its time")
+    equal(page.select("heroku_postgres_tables")[0][1], 7, "what lives longer")
+
+
+@test
+def todays_configuration_applies(context):
+    config = "drains:\n  - {name: shop, app: shop, labels: {team: a}}\n"
+    server = start(context, CONFIG=config)
+    server.post(ingest([gauge("level", 7)]), "shop")
+    server.post(ingest([gauge("level", 8)]), "blog")
+    equal(server.page().value("level", app="shop", process="web.1", team="a"), 7, "the gauge")
+    server.stop()
+    server = start(context, server, CONFIG=config.replace("team: a", "team: b"), ONLY_LISTED_APPS="true")
+    check(not server.first_page().select("level", app="blog"), "an app is there that may not be")
+    wait_for(lambda: not server.first_page().select("level", team="a"), "a series with a label that is gone leaves", 10)
+    server.stop()
+    server = start(context, server, CONFIG=config, MAX_APP_SERIES="20")
+    server.page()
+    check(server.is_running(), "it serves with a lower bound")
+
+
+@test
+def files_that_cannot_be_used(context):
+    """Each is kept aside with one sentence in the log, and the program begins with nothing."""
+    server = start(context)
+    server.post(burst(), "shop")
+    server.stop()
+    path = state_of(context)
+    with open(path, "rb") as file:
+        good = file.read()
+    for password in (DRAIN_PASSWORD, METRICS_PASSWORD):
+        check(password.encode() not in good, "a password is in the state")
+    middle = len(good) // 2
+    bad = {"empty": b"", "foreign": b"PK\x03\x04" + b"x" * 1000, "cut": good[:middle], "bit": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:],
+           "long": good + b"DXS1"}
+    for what, content in bad.items():
+        for leftover in ("unusable", "new"):
+            shutil.rmtree(path + "." + leftover, ignore_errors=True)
+            if os.path.exists(path + "." + leftover):
+                os.unlink(path + "." + leftover)
+        with open(path, "wb") as file:
+            file.write(content)
+        server = start(context, server)
+        page = server.first_page()
+        check(not page.select("level"), "%s: a series is there", what)
+        equal(server.log().count("cannot be used"), 1, "%s: sentences in the log, which is %r" % (what, server.log()))
+        with open(path + ".unusable", "rb") as file:
+            equal(file.read(), content, "%s: what is kept aside" % what)
+        server.post(burst(), "shop")
+        equal(server.page().value("ticks", app="shop", process="web.1"), 1, "%s: it counts" % what)
+        server.stop()
+        server = start(context, server)
+        equal(server.first_page().value("level", app="shop", process="web.1"), 7, "%s: the next state is good" % what)
+        server.stop()
+
+
+@test
+def a_full_disk_costs_the_snapshot(context):
+    """The old file stays, the service goes on, and it is told once."""
+    server = start(context)
+    server.post(burst(), "shop")
+    server.stop()
+    with open(state_of(context), "rb") as file:
+        before = file.read()
+    settings = {"STATE_FILE": state_of(context), "STATE_INTERVAL": "100ms", "SCRAPE_INTERVAL": "10ms"}
+    # 64 blocks of 512 bytes, for each file that the program writes; the log stays below that.
+    server = Exporter("sh", ["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\"", context.program], settings=settings,
+                      output_path=os.path.join(context.folder, "full.log")).wait_until_listening()
+    context.closers.append(server.close)
+    server.post(b"".join(ingest([gauge("many", i, number="%d" % i, filler="x" * 100)]) for i in range(500)), "shop")
+    wait_for(lambda: "cannot be written" in server.log(), "it is told", 20)
+    equal(server.first_page().value("many", app="shop", process="web.1", number="499", filler="x" * 100), 499, "a series, while the disk is full")
+    wait_for(lambda: server.first_page().value("drain_exporter_state_saves_total", result="failed") > 2, "more saves fail", 20)
+    equal(server.log().count("cannot be written"), 1, "sentences in the log")
+    crash(server)
+    with open(state_of(context), "rb") as file:
+        equal(len(file.read()), len(before), "the size of the old file")
+
+
+@test
+def the_state_of_a_running_one(context):
+    """GET /state for who may see all; it has no secrets."""
+    server = context.server(CONFIG="scrapes:\n  - {name: team, password: team-password, apps: [shop]}\n")
+    server.post(burst(), "shop")
+    answer = server.request("GET", "/state", AUTH_METRICS)
+    equal((answer.status, answer.header("content-type")), (200, "application/octet-stream"), "the answer")
+    equal(answer.body[:4], b"DXS1", "how it begins")
+    check(b"level" in answer.body, "it lacks a series")
+    for auth in ({}, AUTH_DRAIN):
+        equal(server.request("GET", "/state", auth).status, 401, "the status for others")
+    with open(state_of(context), "wb") as file:
+        file.write(answer.body)
+    page = start(context).first_page()
+    equal(page.value("level", app="shop", process="web.1"), 7, "a gauge of the one that goes on")
+    equal(page.value("ticks", app="shop", process="web.1"), 0, "a counter")
