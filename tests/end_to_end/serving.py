@@ -14,12 +14,12 @@ from support.waiting import wait_for
 @test
 def unknown_paths_are_404(context):
     server = context.server()
-    for target in ("/", "/x", "/drain/", "/drainx", "/drain/x", "/metrics/", "/health/", "//drain", "/Drain", "/x/../drain", "/drain%2f",
-                   "/%64rain", "/drain;x", "/?app_name=x", "/favicon.ico"):
+    for target in ("/x", "/drain/", "/drainx", "/drain/x", "/metrics/", "/health/", "//drain", "/Drain", "/x/../drain", "/drain%2f",
+                   "/%64rain", "/drain;x", "/x?app_name=x", "/favicon.ico"):
         for method, headers in (("GET", {}), ("POST", AUTH_DRAIN), ("DELETE", AUTH_METRICS)):
             answer = server.request(method, target, headers, b"x" if method == "POST" else None)
             equal(answer.status, 404, "%s %s" % (method, target))
-    check(server.page().value("drain_exporter_http_requests_total", path="other", status="404") == 45, "the 404s are counted")
+    check(server.page().value("drain_exporter_http_requests_total", path="other", status="404") == 42, "the 404s are counted")
 
 
 @test
