@@ -10,7 +10,7 @@ from support.cloud_foundry import HEADERS, App
 from support.lines import line, router_error
 from support.ports import free_port
 from support.processes import Process, run_to_end
-from support.waiting import patient, wait_for
+from support.waiting import patient, wait_for, wait_for
 from transport import certificate, client
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -48,10 +48,11 @@ def compare(shown, documented):
 def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
     cert, key = certificate(context)
-    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, CONFIG="rules: [{name: all, match: '^', drop: true}]")
+    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, STATE_FILE=context.folder, STATE_INTERVAL="100ms", CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.post(router_error("H12"), "__turned_away")
     server.page()  # counts itself on the next one
+    wait_for(lambda: "drain_exporter_state_saved" in server.page().text, "the state is written")
     compare(shown_metrics(server.page().text, "drain_exporter|process"), documented_metrics("own metrics"))
 
 

@@ -4,6 +4,7 @@ import shutil
 import signal
 import time
 
+from clocks import HOUR, Clock
 from harness import test
 from scraping import METRICS_PASSWORD, Prometheus
 from support.checks import check, equal
@@ -239,3 +240,22 @@ def the_state_of_a_running_one(context):
     page = start(context).first_page()
     equal(page.value("level", app="shop", process="web.1"), 7, "a gauge of the one that goes on")
     equal(page.value("ticks", app="shop", process="web.1"), 0, "a counter")
+
+
+@test
+def the_clock_steps_between_two_starts(context):
+    """Back: nothing is newer than now, so all goes on.  Forth: what is over by the wall clock leaves, the rest goes on."""
+    clock = Clock(context)
+    server = start(context, **clock.settings)
+    server.post(burst(), "shop")
+    server.page()
+    for step, gauges in ((-HOUR, 7), (HOUR, None)):
+        server.stop()
+        clock.set(step)
+        server = start(context, server, **clock.settings)
+        page = server.first_page()
+        equal(page.value("level", app="shop", process="web.1"), gauges, "the gauge after a step of %d s" % step)
+        equal(page.value("heroku_router_errors", app="shop", process="web.1", code="H12"), 3, "the counter after a step of %d s" % step)
+        server.post(ingest([gauge("level", 8)]), "shop")
+        equal(server.page().value("level", app="shop", process="web.1"), 8, "the gauge goes on after a step of %d s" % step)
+        server.post(ingest([gauge("level", 7)]), "shop")
