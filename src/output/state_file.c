@@ -89,7 +89,7 @@ static bool split_path(struct state_file *file, char error[ERROR_MAX])
         return error_set(error, "STATE_FILE has no name that a file can have");
     strcpy(file->name, name);
     for (int i = 0; i < 3; i++)
-        snprintf(file->names[i], sizeof file->names[i], "%s%s", name, suffixes[i]);
+        snprintf(file->names[i], sizeof file->names[i], "%.*s%s", NAME_MAX_BYTES, name, suffixes[i]);
     return true;
 }
 
