@@ -14,12 +14,16 @@
 #define CF_FRAME_H
 
 #include "intake/frame.h"
+#include "intake/syslog.h"
 
-/* As frame_next(). */
-enum frame_result cf_frame_next(struct slice *body, struct slice *message);
+/* As frame_next().  *line: the parts of a message with structured data, which has to be read to find its end; without,
+ * its structured_data is empty, and syslog_parse() is to be asked for the others.  near: see syslog_time_near(). */
+enum frame_result cf_frame_next(struct slice *body, struct slice *message, struct line *line,
+                                struct syslog_minute *near);
 
 /* The same for a body that is one message if it has no count, as those of https:// drains are: whatever it holds. */
-enum frame_result cf_frame_whole(struct slice *body, struct slice *message);
+enum frame_result cf_frame_whole(struct slice *body, struct slice *message, struct line *line,
+                                 struct syslog_minute *near);
 
 /* Does a message of Cloud Foundry begin here, with a count or without: a header with a time, and a PROCID in brackets?
  */

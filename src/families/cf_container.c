@@ -82,6 +82,7 @@ static enum verdict read_line(const struct line *line, struct family_context *co
                             .labels = labels.list,
                             .label_count = labels.count,
                             .process = process,
+                            .labels_of_line = true,
                             .value = &value};
     output->record(output, &sample);
     return VERDICT_RECOGNISED;

@@ -18,21 +18,26 @@ static const struct {
 /* Where the tag of this name is kept, or NULL. */
 static struct slice *place_of_tag(struct slice name, struct cf_message *message)
 {
-    const struct {
+#define TAG(text, member)                                            \
+    {                                                                \
+        {text, sizeof text - 1}, offsetof(struct cf_message, member) \
+    }
+    static const struct {
         struct slice name;
-        struct slice *place;
-    } tags[] = {{SLICE("app_id"), &message->app_id},
-                {SLICE("app_name"), &message->name},
-                {SLICE("instance_id"), &message->instance},
-                {SLICE("organization_id"), &message->organization_id},
-                {SLICE("organization_name"), &message->organization},
-                {SLICE("process_instance_id"), &message->process_instance_id},
-                {SLICE("process_type"), &message->process_type},
-                {SLICE("space_id"), &message->space_id},
-                {SLICE("space_name"), &message->space}};
+        size_t place;
+    } tags[] = {TAG("app_id", app_id),
+                TAG("app_name", name),
+                TAG("instance_id", instance),
+                TAG("organization_id", organization_id),
+                TAG("organization_name", organization),
+                TAG("process_instance_id", process_instance_id),
+                TAG("process_type", process_type),
+                TAG("space_id", space_id),
+                TAG("space_name", space)};
+#undef TAG
     for (size_t i = 0; i < COUNT(tags); i++)
         if (slice_equals(tags[i].name, name))
-            return tags[i].place;
+            return (struct slice *)((char *)message + tags[i].place);
     return NULL;
 }
 

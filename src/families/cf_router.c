@@ -81,12 +81,10 @@ static bool skip(struct slice *text, struct slice word)
 static struct slice take(struct slice *text)
 {
     bool quoted = text->length > 0 && text->at[0] == '"';
-    size_t start = quoted, end = start;
-    if (quoted)
-        while (end < text->length && text->at[end] != '"')
+    size_t start = quoted, end = start + slice_index(slice_after(*text, start), quoted ? '"' : ' ');
+    if (quoted && end < text->length && text->at[end - 1] == '\\') /* that quote may be escaped: look at each byte */
+        for (end = start; end < text->length && text->at[end] != '"';)
             end += text->at[end] == '\\' ? 2 : 1;
-    else
-        end = slice_index(*text, ' ');
     if (end > text->length)
         end = text->length;
     struct slice value = {text->at + start, end - start};

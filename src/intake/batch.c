@@ -7,11 +7,10 @@
 #include <xxhash.h>
 
 #include "intake/arrival_clock.h"
-#include "intake/cf_frame.h"
 #include "intake/dedup.h"
-#include "intake/frame.h"
 #include "intake/ledger.h"
 #include "intake/log_volume.h"
+#include "intake/messages.h"
 #include "intake/recorder.h"
 
 /* What a worker needs to read lines with, for each family. */
@@ -93,14 +92,23 @@ struct batch_run {
     struct procids procids;
     unsigned procid; /* of the line that is read now */
     struct log_volume volume;
-    struct scan_ahead hashes;
-    struct cf_message cf; /* of that line, if it is of Cloud Foundry */
-    double messages;
     struct ledger_messages tally;
     struct unmatched *unmatched; /* NULL: nobody looks at what gives no metric */
     unsigned slot;
     uint64_t until_look, announced; /* of such lines until one is looked at: now, and as it was said */
 };
+
+/* What is to be read of a batch: all messages, or those of a part. */
+struct reading {
+    struct messages messages;
+    struct scan_ahead hashes; /* of the whole body, or that of many parts would be searched again for each */
+};
+
+static void reading_begin(struct reading *reading, const struct batch *batch)
+{
+    messages_begin(&reading->messages, &batch->origin, batch->body);
+    reading->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
+}
 
 /* ---- messages ---- */
 
@@ -129,15 +137,15 @@ static void look_at(struct batch_run *run, const struct line *line)
     run->until_look = run->announced = unmatched_look(run->unmatched, run->slot, batch->app, line, batch->now);
 }
 
-static void conclude(struct batch_run *run, struct slice message, const struct line *line, enum family_id family,
-                     enum verdict verdict)
+static void conclude(struct batch_run *run, const struct message *message, enum family_id family, enum verdict verdict)
 {
     struct batch_observer *observer = run->batch->observer;
     count_verdict(&run->tally, family, verdict);
     if (verdict == VERDICT_NOT_A_METRIC && --run->until_look == 0)
-        look_at(run, line);
+        look_at(run, &message->line);
     if (observer != NULL)
-        observer->on_verdict(observer, &(struct batch_judgement){message, line, family, verdict, &run->context});
+        observer->on_verdict(observer,
+                             &(struct batch_judgement){message->text, &message->line, family, verdict, &run->context});
 }
 
 static enum verdict read_line(struct batch_run *run, const struct line *line, enum family_id family)
@@ -155,9 +163,10 @@ static enum family_id find_family(struct batch_run *run, const struct line *line
     return family_among(author->families, line, &run->context);
 }
 
-static void take_line(struct batch_run *run, struct slice message, const struct line *line, bool has_header)
+static void take_line(struct batch_run *run, const struct message *message)
 {
-    enum verdict nothing = has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
+    const struct line *line = &message->line;
+    enum verdict nothing = message->has_header ? VERDICT_NOT_A_METRIC : verdict_malformed(MALFORMED_HEADER);
     enum family_id family = find_family(run, line);
     enum verdict verdict = family == FAMILY_COUNT ? nothing : read_line(run, line, family);
     enum family_id after = FAMILY_COUNT;
@@ -167,7 +176,7 @@ static void take_line(struct batch_run *run, struct slice message, const struct 
         family = after;
         verdict = read_line(run, line, family);
     }
-    conclude(run, message, line, family, verdict);
+    conclude(run, message, family, verdict);
 }
 
 /* Use what is kept by numbers of procids before they begin anew. */
@@ -186,55 +195,42 @@ static void find_procid(struct batch_run *run, const struct line *line)
     run->procid = procids_find(&run->procids, line->appname, line->procid);
 }
 
-static void take_message(struct batch_run *run, struct slice message)
+static void take_message(struct batch_run *run, const struct message *message)
 {
     struct ledger_messages *tally = &run->tally;
-    struct line line = {0};
-    bool has_header = message.length <= FAMILY_MESSAGE_MAX && syslog_parse(message, run->batch->origin.shape, &line);
-    find_procid(run, &line);
-    if (run->context.cf != NULL && !cf_message_read(&line, &run->cf))
-        run->cf = (struct cf_message){0};
-    if (message.length == 0) {
-        conclude(run, message, &line, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
-    } else if (message.length > FAMILY_MESSAGE_MAX) {
-        conclude(run, message, &line, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
+    const struct line *line = &message->line;
+    tally->repaired += message->is_repaired;
+    find_procid(run, line);
+    if (message->text.length == 0) {
+        conclude(run, message, FAMILY_COUNT, VERDICT_NOT_A_METRIC);
+    } else if (message->text.length > FAMILY_MESSAGE_MAX) {
+        conclude(run, message, FAMILY_COUNT, verdict_malformed(MALFORMED_TOO_LONG));
     } else {
         int64_t time, arrival = run->batch->time;
-        if (tally->lag < 0 && syslog_time(line.timestamp, &time))
+        if (tally->lag < 0 && syslog_time(line->timestamp, &time))
             tally->lag = time < arrival ? (double)(arrival - time) / 1e6 : 0;
-        take_line(run, message, &line, has_header);
+        take_line(run, message);
     }
     if (run->context.cf == NULL) /* what Heroku's dynos log */
-        log_volume_add(&run->volume, run->procid, message.length);
+        log_volume_add(&run->volume, run->procid, message->text.length);
 }
 
-static enum frame_result next_message(const struct origin *origin, struct slice *body, struct slice *message)
+static void take_messages(struct batch_run *run, struct messages *messages)
 {
-    if (!origin->is_cloud_foundry)
-        return frame_next(body, message);
-    return origin->is_one_message ? cf_frame_whole(body, message) : cf_frame_next(body, message);
-}
-
-static void take_messages(struct batch_run *run)
-{
-    struct slice body = run->batch->body;
-    struct slice message;
-    enum frame_result frame;
-    while ((frame = next_message(&run->batch->origin, &body, &message)) != FRAME_END) {
-        run->messages++;
-        run->tally.repaired += frame == FRAME_REPAIRED;
+    const struct message *message;
+    while ((message = messages_next(messages)) != NULL)
         take_message(run, message);
-    }
     flush_procids(run);
 }
 
 /* The same, while what gives no metric is looked at. */
-static void take_messages_watched(struct batch_run *run, struct unmatched *unmatched, unsigned slot)
+static void take_messages_watched(struct batch_run *run, struct messages *messages, struct unmatched *unmatched,
+                                  unsigned slot)
 {
     run->unmatched = unmatched;
     run->slot = slot;
     run->until_look = run->announced = unmatched == NULL ? 0 : unmatched_begin(unmatched, slot, run->batch->now);
-    take_messages(run);
+    take_messages(run, messages);
     if (unmatched != NULL)
         unmatched_end(unmatched, slot, run->announced - run->until_look);
 }
@@ -250,18 +246,21 @@ static struct ledger open_ledger(const struct intake *intake, unsigned slot, con
     return ledger;
 }
 
+/* After all messages were taken. */
 static void count_batch(const struct ledger *ledger, const struct batch *batch, enum batch_result result,
-                        double messages)
+                        const struct messages *messages)
 {
-    ledger_count_batch(ledger, &(struct ledger_batch){.duplicate = result == BATCH_DUPLICATE,
-                                                      .foreign = result == BATCH_FOREIGN,
-                                                      .refused = result == BATCH_REFUSED,
-                                                      .goes_on = batch->goes_on,
-                                                      .last_batch = batch->last_batch,
-                                                      .messages = messages,
-                                                      .received_bytes = (double)batch->received,
-                                                      .decoded_bytes = (double)batch->body.length,
-                                                      .time = batch->time});
+    bool is_part = batch->origin.is_cloud_foundry; /* of a sender that does not compress */
+    ledger_count_batch(ledger, &(struct ledger_batch){
+                                   .duplicate = result == BATCH_DUPLICATE,
+                                   .foreign = result == BATCH_FOREIGN,
+                                   .refused = result == BATCH_REFUSED,
+                                   .goes_on = batch->goes_on,
+                                   .last_batch = batch->last_batch,
+                                   .messages = (double)messages->count,
+                                   .received_bytes = (double)(is_part ? messages_bytes(messages) : batch->received),
+                                   .decoded_bytes = (double)(is_part ? messages_bytes(messages) : batch->body.length),
+                                   .time = batch->time});
 }
 
 /* log-shuttle tells of a loss twice: by a line in the batch and by a header.  What the header has more is new. */
@@ -271,11 +270,11 @@ static double lost_of(const struct batch_run *run, enum logplex_code code)
     return announced > said ? announced : said;
 }
 
-static void count_messages(const struct ledger *ledger, struct batch_run *run)
+static void count_messages(const struct ledger *ledger, struct batch_run *run, size_t count)
 {
     struct ledger_messages *tally = &run->tally;
     const struct origin *origin = &run->batch->origin;
-    tally->mismatched = origin->announces_messages && origin->messages != run->messages;
+    tally->mismatched = origin->announces_messages && origin->messages != (double)count;
     tally->self_drain = run->context.self_drain;
     for (int code = 0; code < LOGPLEX_CODES; code++)
         tally->lost[code] = lost_of(run, (enum logplex_code)code);
@@ -286,26 +285,24 @@ static void count_messages(const struct ledger *ledger, struct batch_run *run)
 /* ---- batches ---- */
 
 /* Read a line of a batch that was taken before, if it may say what is new. */
-static void read_again(struct slice message, enum syslog_shape shape, struct family_context *context)
+static void read_again(const struct message *message, struct family_context *context)
 {
-    struct line line;
-    if (message.length > FAMILY_MESSAGE_MAX || !syslog_parse(message, shape, &line))
+    if (!message->has_header)
         return;
-    enum family_id family = family_of(&line, context);
+    enum family_id family = family_of(&message->line, context);
     if (family != FAMILY_COUNT && families[family]->reads_duplicates)
-        families[family]->read(&line, context, NULL);
+        families[family]->read(&message->line, context, NULL);
 }
 
 /* A batch that was taken before.  Only its losses may be new: Logplex adds to its L10 what it drops while it tries. */
-static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct batch_id id)
+static void take_duplicate(struct intake *intake, unsigned slot, const struct batch *batch, struct messages *messages,
+                           struct batch_id id)
 {
     struct family_context context = {.drain_token = batch->origin.drain_token,
                                      .ingest_prefix = intake->settings.ingest_prefix};
-    struct slice body = batch->body;
-    struct slice message;
-    double messages = 0;
-    for (; next_message(&batch->origin, &body, &message) != FRAME_END; messages++)
-        read_again(message, batch->origin.shape, &context);
+    const struct message *message;
+    while ((message = messages_next(messages)) != NULL)
+        read_again(message, &context);
     double more = dedup_raise_lost(intake->dedup, id, context.lost[LOGPLEX_L10]);
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
@@ -315,19 +312,10 @@ static void take_duplicate(struct intake *intake, unsigned slot, const struct ba
     store_leave(intake->store, slot);
 }
 
-static double number_of_messages(const struct batch *batch)
-{
-    struct slice body = batch->body, message;
-    double messages = 0;
-    while (next_message(&batch->origin, &body, &message) != FRAME_END)
-        messages++;
-    return messages;
-}
-
 /* A batch of a sender that may not speak for the app. */
-static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch)
+static void count_foreign(struct intake *intake, unsigned slot, const struct batch *batch, struct messages *messages)
 {
-    double messages = number_of_messages(batch);
+    messages_skip(messages);
     store_enter(intake->store, slot);
     /* Whoever may say any name could fill the table of apps. */
     bool says_any = batch->origin.is_cloud_foundry || (batch->sender != NULL && batch->sender->organization.length > 0);
@@ -341,16 +329,17 @@ static void count_foreign(struct intake *intake, unsigned slot, const struct bat
 }
 
 /* A batch of an app that is turned away. */
-static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, enum refusal reason)
+static void count_refused(struct intake *intake, unsigned slot, const struct batch *batch, struct messages *messages,
+                          enum refusal reason)
 {
-    double messages = number_of_messages(batch);
+    messages_skip(messages);
     struct batch others = *batch;
     others.last_batch = NULL;
     refusals_say(&intake->refusals, reason, batch->app, batch->now);
     store_enter(intake->store, slot);
     struct ledger ledger = ledger_of_others(intake->store, slot, batch->now);
     count_batch(&ledger, &others, BATCH_REFUSED, messages);
-    ledger_count_refused(&ledger, reason, messages);
+    ledger_count_refused(&ledger, reason, (double)messages->count);
     store_leave(intake->store, slot);
 }
 
@@ -369,7 +358,7 @@ static entity_id find_entity(struct entities *entities, const struct batch *batc
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
-                      struct label ledger_app)
+                      struct reading *reading, struct label ledger_app)
 {
     const struct intake_settings *settings = &intake->settings;
     struct recorder_settings recorder_settings = {.store = intake->store,
@@ -398,17 +387,14 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .ingest_prefix = settings->ingest_prefix,
                                            .states = intake->readers[slot].states,
                                            .rules = batch->rules,
-                                           .hashes = &run->hashes,
+                                           .hashes = &reading->hashes,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};
-    run->hashes = (struct scan_ahead){batch->body.at, batch->body.at + batch->body.length, NULL};
-    run->cf = (struct cf_message){0};
     if (batch->origin.is_cloud_foundry) {
-        run->context.cf = &run->cf;
+        run->context.cf = &reading->messages.message.cf;
         run->context.cf_instance_labels = batch->cf_labels == CF_LABELS_PROMFETCHER;
     }
-    run->messages = 0;
     run->tally = (struct ledger_messages){.lag = -1};
     run->unmatched = NULL;
     run->until_look = 0;
@@ -419,26 +405,27 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
 }
 
 /* TAKEN, or REFUSED.  mixed: the app is another than that of the batch's first message. */
-static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch, bool mixed,
-                                  double *lost)
+static enum batch_result take_new(struct intake *intake, unsigned slot, const struct batch *batch,
+                                  struct reading *reading, bool mixed, double *lost)
 {
+    struct messages *messages = &reading->messages;
     struct batch_run run;
     *lost = 0;
     store_enter(intake->store, slot);
     struct ledger ledger = open_ledger(intake, slot, batch);
-    start_run(&run, intake, slot, batch, ledger.app);
+    start_run(&run, intake, slot, batch, reading, ledger.app);
     if (ledger.terms.entity == ENTITY_NONE || run.recorder.batch.entity == ENTITY_NONE) {
         store_leave(intake->store, slot);
-        count_refused(intake, slot, batch, refusal_of(intake));
+        count_refused(intake, slot, batch, messages, refusal_of(intake));
         return BATCH_REFUSED;
     }
     recorder_start_app(&run.recorder);
-    take_messages_watched(&run, intake->settings.unmatched, slot);
+    take_messages_watched(&run, messages, intake->settings.unmatched, slot);
     recorder_look_at_clock(&run.recorder); /* what is counted now is as new as the page that shows it first */
     ledger.terms.now = run.recorder.batch.now;
-    count_batch(&ledger, batch, BATCH_TAKEN, run.messages);
-    run.tally.mixed = mixed ? run.messages : 0;
-    count_messages(&ledger, &run);
+    count_batch(&ledger, batch, BATCH_TAKEN, messages);
+    run.tally.mixed = mixed ? (double)messages->count : 0;
+    count_messages(&ledger, &run, messages->count);
     ledger_count_rules(rules_reader_of(&run.context), intake->store, slot, ledger.terms.now);
     store_leave(intake->store, slot);
     *lost = run.context.lost[LOGPLEX_L10];
@@ -446,59 +433,6 @@ static enum batch_result take_new(struct intake *intake, unsigned slot, const st
 }
 
 /* ---- Cloud Foundry: each message says whose it is ---- */
-
-/* What tells messages of one app from those of another, as it is written. */
-struct author {
-    struct slice guid, hostname, organization, space, name;
-    bool is_tagged;
-};
-
-static struct author author_of(const struct line *line, const struct cf_message *message)
-{
-    return (struct author){message->app_id, line->hostname, message->organization,
-                           message->space,  message->name,  message->tags.length > 0};
-}
-
-static bool is_same(const struct author *a, const struct author *b)
-{
-    if (!slice_equals(a->guid, b->guid))
-        return false;
-    if (!b->is_tagged)
-        return a->is_tagged || slice_equals(a->hostname, b->hostname);
-    return a->is_tagged && slice_equals(a->organization, b->organization) && slice_equals(a->space, b->space) &&
-           slice_equals(a->name, b->name);
-}
-
-/* Cut off the start of rest what is of one app: a part of the batch, mostly all of it.  A message that does not say
- * whose it is is of the app of the others around it.  False if nothing is left. */
-static bool cut_part(struct intake *intake, const struct origin *origin, struct slice *rest, struct slice *part,
-                     struct cf_app *app)
-{
-    struct author author = {0};
-    struct slice before = *rest, begin = *rest, text;
-    bool is_known = false, is_any = false;
-    for (; next_message(origin, rest, &text) != FRAME_END; before = *rest, is_any = true) {
-        struct line line;
-        struct cf_message message;
-        if (text.length > FAMILY_MESSAGE_MAX || !syslog_parse(text, SYSLOG_RFC5424, &line) ||
-            !cf_message_read(&line, &message))
-            continue;
-        struct author of = author_of(&line, &message);
-        if (is_known && !is_same(&author, &of)) {
-            *rest = before;
-            break;
-        }
-        if (is_known)
-            continue;
-        author = of;
-        is_known = true;
-        cf_apps_find(intake->cf_apps, &line, &message, app);
-    }
-    if (!is_known)
-        *app = (struct cf_app){0};
-    *part = (struct slice){begin.at, (size_t)(rest->at - begin.at)};
-    return is_any;
-}
 
 enum { APPS_REMEMBERED = 256 };
 
@@ -522,8 +456,8 @@ static bool note_app(struct batch_apps *apps, struct slice name, bool *mixed)
 }
 
 /* Process a part, which a duplicate is, too. */
-static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, const struct cf_app *app,
-                         struct batch_apps *apps, bool duplicate)
+static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, struct reading *reading,
+                         const struct cf_app *app, struct batch_apps *apps, bool duplicate)
 {
     struct label labels[BATCH_LABELS_MAX];
     struct batch part = *batch;
@@ -543,46 +477,33 @@ static void process_part(struct intake *intake, unsigned slot, const struct batc
     part.labels = labels;
     part.label_count = count;
     if (part.foreign)
-        count_foreign(intake, slot, &part);
+        count_foreign(intake, slot, &part, &reading->messages);
     else if (part.refused != REFUSED_NOT)
-        count_refused(intake, slot, &part, part.refused);
+        count_refused(intake, slot, &part, &reading->messages, part.refused);
     else if (duplicate)
-        take_duplicate(intake, slot, &part, (struct batch_id){0});
+        take_duplicate(intake, slot, &part, &reading->messages, (struct batch_id){0});
     else
-        take_new(intake, slot, &part, mixed, &lost);
+        take_new(intake, slot, &part, reading, mixed, &lost);
 }
 
-static void process_parts(struct intake *intake, unsigned slot, const struct batch *batch, bool duplicate)
+static void process_parts(struct intake *intake, unsigned slot, const struct batch *batch, struct reading *reading,
+                          bool duplicate)
 {
-    struct slice rest = batch->body;
-    struct batch part = *batch;
     struct batch_apps apps = {0};
     struct cf_app app;
-    while (cut_part(intake, &batch->origin, &rest, &part.body, &app)) {
+    while (messages_begin_part(&reading->messages, intake->cf_apps, &app)) {
         if (batch->sender != NULL)
             cf_app_bind(&app, batch->sender->organization, batch->sender->space);
-        part.received = part.body.length; /* an agent does not compress */
-        process_part(intake, slot, &part, &app, &apps, duplicate);
+        process_part(intake, slot, batch, reading, &app, &apps, duplicate);
     }
 }
 
 /* ---- any batch ---- */
 
-/* Has each message a time?  Two batches without may be equal and yet not the same. */
-static bool has_times(const struct batch *batch)
-{
-    struct slice body = batch->body, message;
-    while (next_message(&batch->origin, &body, &message) != FRAME_END) {
-        struct line line;
-        int64_t time;
-        if (!syslog_parse(message, batch->origin.shape, &line) || !syslog_time(line.timestamp, &time))
-            return false;
-    }
-    return true;
-}
-
-/* What names a batch, and where it is remembered; NULL if nothing names it. */
-static struct dedup *find_id(const struct intake *intake, const struct batch *batch, struct batch_id *id)
+/* What names a batch, and where it is remembered; NULL if nothing names it: two batches of messages without times may
+ * be equal and yet not the same. */
+static struct dedup *find_id(const struct intake *intake, const struct batch *batch, struct messages *messages,
+                             struct batch_id *id)
 {
     const struct origin *origin = &batch->origin;
     struct slice user = batch->sender != NULL ? batch->sender->user : batch->app;
@@ -590,29 +511,30 @@ static struct dedup *find_id(const struct intake *intake, const struct batch *ba
         *id = batch_id_of(batch->app, origin->drain, origin->id);
         return intake->dedup;
     }
-    if (!origin->is_named_by_content || !has_times(batch))
+    if (!origin->is_named_by_content || !messages_have_times(messages))
         return NULL;
     *id = batch_id_of_content(intake->contents, user, batch->body);
     return intake->contents;
 }
 
 /* A batch that is not known; returns what it says was lost. */
-static enum batch_result process_new(struct intake *intake, unsigned slot, const struct batch *batch, double *lost)
+static enum batch_result process_new(struct intake *intake, unsigned slot, const struct batch *batch,
+                                     struct reading *reading, double *lost)
 {
     *lost = 0;
     if (!batch->origin.is_cloud_foundry)
-        return take_new(intake, slot, batch, false, lost);
-    process_parts(intake, slot, batch, false);
+        return take_new(intake, slot, batch, reading, false, lost);
+    process_parts(intake, slot, batch, reading, false);
     return BATCH_TAKEN;
 }
 
 static enum batch_result process_duplicate(struct intake *intake, unsigned slot, const struct batch *batch,
-                                           struct batch_id id)
+                                           struct reading *reading, struct batch_id id)
 {
     if (batch->origin.is_cloud_foundry)
-        process_parts(intake, slot, batch, true);
+        process_parts(intake, slot, batch, reading, true);
     else
-        take_duplicate(intake, slot, batch, id);
+        take_duplicate(intake, slot, batch, &reading->messages, id);
     return BATCH_DUPLICATE;
 }
 
@@ -621,26 +543,28 @@ static enum batch_result process(struct intake *intake, unsigned slot, const str
     struct batch_id id;
     double lost;
     bool by_message = batch->origin.is_cloud_foundry;
+    struct reading reading;
+    reading_begin(&reading, batch);
     if (batch->foreign && !by_message) {
-        count_foreign(intake, slot, batch);
+        count_foreign(intake, slot, batch, &reading.messages);
         return BATCH_FOREIGN;
     }
     if (batch->refused != REFUSED_NOT && !by_message) {
-        count_refused(intake, slot, batch, batch->refused);
+        count_refused(intake, slot, batch, &reading.messages, batch->refused);
         return BATCH_REFUSED;
     }
-    struct dedup *dedup = find_id(intake, batch, &id);
+    struct dedup *dedup = find_id(intake, batch, &reading.messages, &id);
     if (dedup == NULL)
-        return process_new(intake, slot, batch, &lost);
+        return process_new(intake, slot, batch, &reading, &lost);
     switch (dedup_claim(dedup, id, batch->now)) {
     case CLAIM_IN_PROGRESS:
         return BATCH_IN_PROGRESS;
     case CLAIM_TAKEN:
-        return process_duplicate(intake, slot, batch, id);
+        return process_duplicate(intake, slot, batch, &reading, id);
     case CLAIM_NEW:
         break;
     }
-    enum batch_result result = process_new(intake, slot, batch, &lost);
+    enum batch_result result = process_new(intake, slot, batch, &reading, &lost);
     dedup_taken(dedup, id, batch->now, lost);
     return result;
 }

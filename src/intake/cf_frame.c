@@ -1,7 +1,6 @@
 #include "intake/cf_frame.h"
 
 #include "families/family.h"
-#include "intake/syslog.h"
 
 enum {
     PRIORITY_MAX = 9,   /* bytes of "<-191>1 " and one more */
@@ -9,7 +8,7 @@ enum {
 };
 
 /* Does "<PRI>1 timestamp " stand here? */
-static bool starts_message(struct slice text)
+static bool starts_message(struct slice text, struct syslog_minute *near)
 {
     size_t at = slice_index((struct slice){text.at, text.length < PRIORITY_MAX ? text.length : PRIORITY_MAX}, ' ');
     if (text.length == 0 || text.at[0] != '<' || at < 4 || at >= text.length || text.at[at - 1] != '1' ||
@@ -22,7 +21,7 @@ static bool starts_message(struct slice text)
     timestamp.length = timestamp.length < TIMESTAMP_MAX ? timestamp.length : TIMESTAMP_MAX;
     timestamp.length = slice_index(timestamp, ' ');
     int64_t time;
-    return syslog_time(timestamp, &time);
+    return syslog_time_near(timestamp, near, &time);
 }
 
 /* Is there, in place of structured data, an element that does not close, "[tags@47450 a=\"b"?  Then it is taken for
@@ -37,43 +36,52 @@ static bool is_unclosed(const struct line *line)
     return blanks == 3 && text.length > 0 && text.at[0] == '[' && slice_index(text, '@') < text.length;
 }
 
-/* How long the header and the structured data are that body starts with; 0: it has no header. */
-static size_t head_length(struct slice body)
+/* How long the header and the structured data are that body starts with; 0: it has no header.  *line: what was read. */
+static size_t head_length(struct slice body, struct line *line, struct syslog_minute *near)
 {
-    struct line line;
     struct slice text = {body.at, body.length < FAMILY_MESSAGE_MAX ? body.length : FAMILY_MESSAGE_MAX};
-    if (!starts_message(text) || !syslog_parse(text, SYSLOG_RFC5424, &line))
+    line->structured_data.length = 0;
+    if (!starts_message(text, near) || !syslog_parse(text, SYSLOG_RFC5424, line))
         return 0;
     /* An element that does not close takes all that was looked at, or each of many would be followed by a long look. */
-    return is_unclosed(&line) ? text.length : (size_t)(line.message.at - text.at);
+    return is_unclosed(line) ? text.length : (size_t)(line->message.at - text.at);
 }
 
-enum frame_result cf_frame_next(struct slice *body, struct slice *message)
+/* Cut the first bytes off body as a message, without its final newline. */
+static void take(struct slice *body, size_t length, struct slice *message)
+{
+    *message = (struct slice){body->at, length};
+    *body = slice_after(*body, length);
+    if (message->at[length - 1] == '\n')
+        message->length--;
+}
+
+enum frame_result cf_frame_next(struct slice *body, struct slice *message, struct line *line,
+                                struct syslog_minute *near)
 {
     while (body->length > 0 && (body->at[0] == '\n' || body->at[0] == '\r' || body->at[0] == ' '))
         *body = slice_after(*body, 1);
+    line->structured_data.length = 0;
     if (body->length == 0 || body->at[0] != '<')
         return frame_next(body, message); /* the end; or a count, or a line of something else */
-    size_t end = head_length(*body);
+    size_t end = head_length(*body, line, near);
     do {
         end += slice_index(slice_after(*body, end), '\n');
         end += end < body->length;
-    } while (end < body->length && !starts_message(slice_after(*body, end)));
-    *message = (struct slice){body->at, end};
-    *body = slice_after(*body, end);
-    if (message->at[end - 1] == '\n')
-        message->length--;
+    } while (end < body->length && !starts_message(slice_after(*body, end), near));
+    take(body, end, message);
+    if (line->structured_data.length > 0)
+        line->message.length = (size_t)(message->at + message->length - line->message.at);
     return FRAME_MESSAGE;
 }
 
-enum frame_result cf_frame_whole(struct slice *body, struct slice *message)
+enum frame_result cf_frame_whole(struct slice *body, struct slice *message, struct line *line,
+                                 struct syslog_minute *near)
 {
     if (body->length == 0 || body->at[0] != '<')
-        return cf_frame_next(body, message);
-    *message = *body;
-    *body = slice_after(*body, body->length);
-    if (message->at[message->length - 1] == '\n')
-        message->length--;
+        return cf_frame_next(body, message, line, near);
+    line->structured_data.length = 0;
+    take(body, body->length, message);
     return FRAME_MESSAGE;
 }
 
@@ -81,12 +89,13 @@ bool cf_frame_is_first(struct slice body)
 {
     struct slice message;
     struct line line;
+    struct syslog_minute minute = {0};
     if (body.length > FAMILY_MESSAGE_MAX) /* enough to see it */
         body.length = FAMILY_MESSAGE_MAX;
     size_t count = 0;
     while (count < body.length && slice_is_digit(body.at[count]))
         count++;
     message = slice_after(body, count > 0 && count < body.length && body.at[count] == ' ' ? count + 1 : 0);
-    return starts_message(message) && syslog_parse(message, SYSLOG_RFC5424, &line) && line.procid.length > 2 &&
+    return starts_message(message, &minute) && syslog_parse(message, SYSLOG_RFC5424, &line) && line.procid.length > 2 &&
            line.procid.at[0] == '[' && line.procid.at[line.procid.length - 1] == ']';
 }

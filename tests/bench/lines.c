@@ -21,7 +21,7 @@
 #include "config/configuration.h"
 #include "intake/batch.h"
 #include "intake/cf_frame.h"
-#include "intake/frame.h"
+#include "intake/messages.h"
 
 enum { THREADS_MAX = 64, MAX_SERIES = 100000, MINUTE = 60 * 1000, EXPIRE_AFTER = 10 * MINUTE, DAY = 24 * 60 * MINUTE };
 
@@ -132,12 +132,11 @@ static struct cost run_all(struct job *jobs, unsigned count)
 
 static unsigned long count_lines(struct slice body)
 {
-    struct slice message;
-    unsigned long count = 0;
-    bool of_cloud_foundry = cf_frame_is_first(body);
-    while ((of_cloud_foundry ? cf_frame_next(&body, &message) : frame_next(&body, &message)) != FRAME_END)
-        count++;
-    return count;
+    struct origin origin = {.is_cloud_foundry = cf_frame_is_first(body), .shape = SYSLOG_RFC5424};
+    struct messages messages;
+    messages_begin(&messages, &origin, body);
+    messages_skip(&messages);
+    return messages.count;
 }
 
 /* NULL where no file is named. */

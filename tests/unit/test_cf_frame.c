@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "intake/syslog.h"
 #include "support.h"
 
 #define HEAD "<14>1 2026-02-03T04:05:06.123456+00:00 acme.prod.shop 3517892b [0] - "
@@ -14,13 +15,22 @@ static const char *const nothing[] = {NULL};
 static void expect(const char *body, const char *const messages[])
 {
     struct slice rest = slice_of(body), message;
+    struct line line, parsed;
+    struct syslog_minute minute = {0};
     for (int i = 0; messages[i] != NULL; i++) {
-        assert_int_equal(cf_frame_next(&rest, &message), FRAME_MESSAGE);
+        assert_int_equal(cf_frame_next(&rest, &message, &line, &minute), FRAME_MESSAGE);
         char text[2000];
         snprintf(text, sizeof text, "%.*s", (int)message.length, message.at);
         assert_string_equal(text, messages[i]);
+        if (line.structured_data.length == 0)
+            continue;
+        assert_true(syslog_parse(message, SYSLOG_RFC5424, &parsed));
+        assert_int_equal(line.message.length, parsed.message.length);
+        assert_ptr_equal(line.message.at, parsed.message.at);
+        assert_int_equal(line.structured_data.length, parsed.structured_data.length);
+        assert_ptr_equal(line.procid.at, parsed.procid.at);
     }
-    assert_int_equal(cf_frame_next(&rest, &message), FRAME_END);
+    assert_int_equal(cf_frame_next(&rest, &message, &line, &minute), FRAME_END);
 }
 #define EXPECT(body, ...) expect(body, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -74,15 +84,17 @@ static void first(void **state)
 static void hostile(void **state)
 {
     (void)state;
-    static const char line[] = "<14>1 2026-02-03T04:05:06Z h a - - [a@1 b=\"\n";
+    static const char text[] = "<14>1 2026-02-03T04:05:06Z h a - - [a@1 b=\"\n";
     enum { SIZE = 8 << 20 };
     char *body = malloc(SIZE);
     assert_non_null(body);
     for (size_t i = 0; i < SIZE; i++)
-        body[i] = line[i % (sizeof line - 1)];
+        body[i] = text[i % (sizeof text - 1)];
     struct slice rest = {body, SIZE}, message;
+    struct line line;
+    struct syslog_minute minute = {0};
     size_t frames = 0;
-    while (cf_frame_next(&rest, &message) != FRAME_END)
+    while (cf_frame_next(&rest, &message, &line, &minute) != FRAME_END)
         frames++;
     assert_true(frames >= 1 && frames <= SIZE / 60000);
     free(body);
@@ -92,15 +104,17 @@ static void hostile(void **state)
 static void whole(void **state)
 {
     (void)state;
+    struct line line;
+    struct syslog_minute minute = {0};
     struct slice message, body = guarded(SLICE(HEAD "- hello\n" HEAD "- forged\n"));
-    assert_int_equal(cf_frame_whole(&body, &message), FRAME_MESSAGE);
+    assert_int_equal(cf_frame_whole(&body, &message, &line, &minute), FRAME_MESSAGE);
     assert_slice(message, HEAD "- hello\n" HEAD "- forged");
-    assert_int_equal(cf_frame_whole(&body, &message), FRAME_END);
+    assert_int_equal(cf_frame_whole(&body, &message, &line, &minute), FRAME_END);
     body = guarded(SLICE("9 <1>1 abc\n9 <1>1 def\n"));
-    assert_int_equal(cf_frame_whole(&body, &message), FRAME_MESSAGE);
+    assert_int_equal(cf_frame_whole(&body, &message, &line, &minute), FRAME_MESSAGE);
     assert_slice(message, "<1>1 abc");
     body = guarded(SLICE(""));
-    assert_int_equal(cf_frame_whole(&body, &message), FRAME_END);
+    assert_int_equal(cf_frame_whole(&body, &message, &line, &minute), FRAME_END);
 }
 
 int main(void)
