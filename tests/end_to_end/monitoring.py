@@ -85,7 +85,7 @@ def rules_read_metrics_that_exist(context):
     recording, alerts = rules("recording.yml"), rules("alerts.yml")
     recorded = {rule["record"] for rule in recording}
     # This one needs a metric with too many series.
-    server = replaying_server(context, SCRAPE_INTERVAL="60s", MAX_METRIC_SERIES=30)
+    server = replaying_server(context, SCRAPE_INTERVAL="60s", MAX_METRIC_SERIES=30, STATE_FILE=context.folder)
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
     server.page()
     served = served_names(server.page().text)
