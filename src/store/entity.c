@@ -159,7 +159,7 @@ struct entities *entities_create(const struct entities_settings *settings)
     bool has_tables = create_table(&entities->apps, apps);
     has_tables &= create_table(&entities->processes, processes);
     entities->all = map_zeroes(all_slots(entities) * sizeof entities->all[0]);
-    entities->names = map_zeroes(all_slots(entities) * sizeof entities->names[0]);
+    entities->names = calloc(all_slots(entities), sizeof entities->names[0]);
     if (!has_tables || entities->all == NULL || entities->names == NULL ||
         getrandom(&entities->seed, sizeof entities->seed, 0) != sizeof entities->seed) {
         entities_free(entities);
@@ -184,7 +184,7 @@ void entities_free(struct entities *entities)
         free_names(entities->names, entities->apps.used);
         free_names(entities->names + entities->apps.capacity, entities->processes.used);
     }
-    unmap(entities->names, all_slots(entities) * sizeof entities->names[0]);
+    free(entities->names);
     unmap(entities->all, all_slots(entities) * sizeof entities->all[0]);
     free_table(&entities->apps);
     free_table(&entities->processes);

@@ -1,0 +1,166 @@
+"""Several exporters that share the drains, behind a real HAProxy or nginx with the configurations of docker/balancer."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from harness import Skip, in_threads, test
+from scraping import METRICS_PASSWORD, Prometheus
+from support.checks import check, equal
+from support.lines import gauge, ingest, line, router_error
+from support.logplex import LogplexDrain
+from support.ports import free_port
+from support.processes import Process
+from support.waiting import wait_for
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docker", "balancer")
+APPS = ["app-%d" % number for number in range(8)]
+SHARD = re.compile(r"10\.0\.0\.1(\d):8080")
+
+
+def command(name):
+    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        raise Skip("there is no %s" % name)
+    return path
+
+
+class Balancer(Process):
+    """The configuration as it is, but for addresses: ports: those of the shards 1 to 5, of which the fifth is put beside the others."""
+
+    def __init__(self, context, name, ports):
+        self.host, self.port = "127.0.0.1", free_port()
+        self.tls = None
+        text = open(os.path.join(FOLDER, {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[name])).read()
+        last = re.search(r"\n *server .*10\.0\.0\.14:8080.*", text).group(0)
+        text = text.replace(last, last + last.replace("10.0.0.14", "10.0.0.15").replace("shard-4", "shard-5").replace("id 4", "id 5"))
+        text = SHARD.sub(lambda shard: "127.0.0.1:%d" % ports[int(shard.group(1)) - 1], text)
+        text = text.replace("bind :8080", "bind 127.0.0.1:%d" % self.port).replace("listen 8080;", "listen 127.0.0.1:%d;" % self.port).replace("inter 2s", "inter 200ms")
+        folder = os.path.join(context.folder, name)
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, "configuration")
+        if name == "nginx":
+            temporary = "".join("%s_temp_path %s/%s;\n" % (what, folder, what) for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+            text = text.replace("http {", "http {\n" + temporary)
+            user = "user root; " if os.geteuid() == 0 else ""
+            start = [command(name), "-p", folder, "-c", path, "-g", user + "daemon off; pid %s/pid; error_log stderr notice;" % folder]
+        else:
+            start = [command(name), "-f", path]
+        with open(path, "w") as out:
+            out.write(text)
+        super().__init__(start, output_path=os.path.join(folder, "log"))
+        context.closers.append(self.close)
+        wait_for(lambda: self.is_up() or check(self.is_running(), "%s ended: %s", name, self.log()[-500:]), "%s is up" % name)
+
+    def is_up(self):
+        with LogplexDrain(self, "nobody", attempts=1) as drain:
+            return drain.send([line("hello")])
+
+    def close(self):
+        if self.is_running():
+            self.end()
+
+
+def burst(number, count=20):
+    """Messages that each give a metric, and a gauge that says how far it has come."""
+    return [router_error("H12")] * (count - 1) + [ingest([gauge("progress", number)])]
+
+
+def shards_of(context, count, ports):
+    return [context.server(port=ports[number], SCRAPE_INTERVAL="1s", EXTERNAL_LABELS="shard=%d" % (number + 1)) for number in range(count)]
+
+
+def prometheus_of(context, ports):
+    return Prometheus(context, {}, more=[{"job_name": "shards", "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
+                                          "static_configs": [{"targets": ["127.0.0.1:%d" % port for port in ports]}]}])
+
+
+def recognised(prometheus):
+    """{app: messages}: what each shard had when it was last seen, together."""
+    query = 'sum by (app) (max_over_time(drain_exporter_messages_recognised_total{app=~"app-.*",family!="logplex"}[30m]))'
+    return {labels["app"]: value for labels, value in prometheus.query(query)}
+
+
+def lost(prometheus):
+    return {labels["app"]: value for labels, value in prometheus.query('sum by (app) (max_over_time(drain_exporter_upstream_lost_messages_total{app=~"app-.*"}[30m]))') if value}
+
+
+def await_all(prometheus, drains):
+    wanted = {drain.app: drain.delivered for drain in drains}
+    wait_for(lambda: recognised(prometheus) == wanted or check(False, "it has %r, not %r", recognised(prometheus), wanted), "sums over the shards are what was sent", 20, 0.2)
+
+
+# From docker/MANY.md: of an app that has moved, the value of the shard that hears of it now.
+NEWEST = ('progress and on (app, shard) (drain_exporter_last_batch_timestamp_seconds == on (app) group_left () '
+          'max by (app) (drain_exporter_last_batch_timestamp_seconds))')
+
+
+def shards_share(context, name):
+    """Four shards, of which one is killed, and a fifth that comes: nothing is lost or counted twice, and an app that moves has one value."""
+    if context.sanitizer is not None:
+        raise Skip("a balancer tells nothing more of this build")
+    command(name)
+    ports = [free_port() for _ in range(5)]
+    shards = shards_of(context, 4, ports)
+    prometheus = prometheus_of(context, ports)
+    balancer = Balancer(context, name, ports)
+    drains = [LogplexDrain(balancer, app, attempts=100) for app in APPS]
+
+    def send(rounds):
+        def one(drain):
+            for number in rounds:
+                check(drain.send(burst(number)), "a batch of %s was dropped", drain.app)
+
+        in_threads([lambda drain=drain: one(drain) for drain in drains])
+
+    send(range(1, 11))
+    await_all(prometheus, drains)
+    of_shard = {shard: {labels["app"] for labels, _ in shard.first_page().select("drain_exporter_batches_total", result="taken") if labels["app"] in APPS} for shard in shards}
+    check(sum(map(len, of_shard.values())) == len(APPS), "an app is on several shards: %r", list(of_shard.values()))
+    check(sum(bool(apps) for apps in of_shard.values()) > 1, "one shard has all apps")
+    # One is killed that has apps; all that it had was scraped.
+    victim = max(shards, key=lambda shard: len(of_shard[shard]))
+    victim.process.send_signal(signal.SIGKILL)
+    victim.process.wait()
+    victim.stopped = True
+    send(range(11, 21))
+    await_all(prometheus, drains)
+    # Another one comes; apps may move to it while they send.
+    context.server(port=ports[4], SCRAPE_INTERVAL="1s", EXTERNAL_LABELS="shard=5")
+    send(range(21, 61))
+    await_all(prometheus, drains)
+    equal(sum(drain.lost for drain in drains), 0, "messages that were dropped")
+    wait_for(lambda: {labels["app"]: value for labels, value in prometheus.query(NEWEST)} == {app: 60 for app in APPS}, "each app has one value, the newest", 20, 0.2)
+    return prometheus, balancer, drains
+
+
+@test
+def shards_behind_haproxy(context):
+    prometheus, balancer, drains = shards_share(context, "haproxy")
+    # The balancer is gone for longer than senders try again: what is dropped is told, and counted.
+    balancer.close()
+    for drain in drains:
+        drain.attempts, drain.pause = 2, 0.01
+    in_threads([lambda drain=drain: drain.send(burst(61)) for drain in drains])
+    equal([drain.lost for drain in drains], [20] * len(APPS), "messages that were dropped")
+    again = Balancer(context, "haproxy", [int(port) for port in re.findall(r"server shard-\d 127\.0\.0\.1:(\d+)", open(os.path.join(context.folder, "haproxy", "configuration")).read())])
+    for drain in drains:
+        drain.server, drain.attempts = again, 100
+    in_threads([lambda drain=drain: drain.tell_losses(router_error("H12")) for drain in drains])
+    await_all(prometheus, drains)
+    wait_for(lambda: lost(prometheus) == {app: 20 for app in APPS}, "what was lost is counted", 20, 0.2)
+
+
+@test
+def shards_behind_nginx(context):
+    shards_share(context, "nginx")
+
+
+@test
+def balancers_are_configured_well(context):
+    """As they stand in the box."""
+    for name, arguments in (("haproxy", ["-c", "-f", "haproxy.cfg"]), ("nginx", ["-t", "-g", "error_log stderr; pid %s/pid;" % context.folder, "-c", "nginx.conf"])):
+        arguments[-1] = os.path.join(FOLDER, arguments[-1])
+        done = subprocess.run([command(name), *arguments], capture_output=True, text=True)
+        equal(done.returncode, 0, "%s: %s%s" % (name, done.stdout, done.stderr))
