@@ -582,6 +582,15 @@ static bool give_up_rights(const struct exporter *exporter, struct buffer *mista
     return false;
 }
 
+/* What is counted from now on is part of the last hour. */
+static void begin_statuses(struct exporter *exporter)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    store_enter(pipeline->store, pipeline->maintenance_slot);
+    app_statuses_update(exporter->statuses, pipeline->maintenance_slot, clock_monotonic());
+    store_leave(pipeline->store, pipeline->maintenance_slot);
+}
+
 /* All in order; false, with mistakes, at the first that cannot be made. */
 static bool make_all(struct exporter *exporter, struct buffer *mistakes)
 {
@@ -595,6 +604,7 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
     if (!give_up_rights(exporter, mistakes))
         return false;
     allocator_start_thread();
+    begin_statuses(exporter);
     exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
