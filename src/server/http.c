@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "server/http_metrics.h"
+#include "server/inherited_socket.h"
 
 /* libh2o puts the name of a header, up to 400 KB, on the stack. */
 enum { STACK_SIZE = 2 * 1024 * 1024 };
@@ -54,6 +55,42 @@ static bool raise_descriptors(const struct http_settings *settings, char error[E
                      settings->max_connections, needed, (size_t)limit.rlim_max);
 }
 
+static void close_listeners(struct http_server *server)
+{
+    if (server->listener >= 0)
+        close(server->listener);
+    if (server->metrics_listener >= 0)
+        close(server->metrics_listener);
+    server->listener = server->metrics_listener = -1;
+}
+
+/* The socket of an address: the one that was inherited for it, or a new one. */
+static int open_listener(unsigned number, const char *setting, const struct http_address *address,
+                         char error[ERROR_MAX])
+{
+    return number < inherited_sockets() ? inherited_socket_take(number, setting, error)
+                                        : listener_open(setting, address, error);
+}
+
+static bool open_listeners(struct http_server *server, char error[ERROR_MAX])
+{
+    const struct http_settings *settings = &server->settings;
+    bool has_inside = settings->metrics_address.port != NULL;
+    server->listener = server->metrics_listener = -1;
+    if (inherited_sockets() > 1u + has_inside)
+        return error_set(error,
+                         "LISTEN_FDS says %u sockets: there is one for LISTEN_ADDRESS, and one for "
+                         "METRICS_LISTEN_ADDRESS if that is set",
+                         inherited_sockets());
+    server->listener = open_listener(0, "LISTEN_ADDRESS", &settings->address, error);
+    if (server->listener >= 0 && has_inside)
+        server->metrics_listener = open_listener(1, "METRICS_LISTEN_ADDRESS", &settings->metrics_address, error);
+    if (server->listener >= 0 && (!has_inside || server->metrics_listener >= 0))
+        return true;
+    close_listeners(server);
+    return false;
+}
+
 struct http_server *http_open(const struct http_settings *settings, char error[ERROR_MAX])
 {
     if (!raise_descriptors(settings, error))
@@ -77,20 +114,11 @@ struct http_server *http_open(const struct http_settings *settings, char error[E
     }
     if (settings->tls_cert_file != NULL && !tls_start(server, error))
         goto free_workers;
-    server->metrics_listener = -1;
-    server->listener = listener_open("LISTEN_ADDRESS", &settings->address, error);
-    if (server->listener < 0)
+    if (!open_listeners(server, error))
         goto free_tls;
-    if (settings->metrics_address.port != NULL) {
-        server->metrics_listener = listener_open("METRICS_LISTEN_ADDRESS", &settings->metrics_address, error);
-        if (server->metrics_listener < 0)
-            goto close_listener;
-    }
     configure(server);
     return server;
 
-close_listener:
-    close(server->listener);
 free_tls:
     SSL_CTX_free(server->tls);
 free_workers:
@@ -214,15 +242,6 @@ bool http_start(struct http_server *server, const struct http_modules *modules)
 void http_unhealthy(struct http_server *server)
 {
     atomic_store_explicit(&server->unhealthy, true, memory_order_relaxed);
-}
-
-static void close_listeners(struct http_server *server)
-{
-    if (server->listener >= 0)
-        close(server->listener);
-    if (server->metrics_listener >= 0)
-        close(server->metrics_listener);
-    server->listener = server->metrics_listener = -1;
 }
 
 bool http_stop(struct http_server *server, uint64_t timeout)

@@ -4,15 +4,18 @@ import json
 import os
 import re
 import signal
+import socket
+import subprocess
 import time
 
 from harness import in_threads, test
 from support.checks import Failure, check, equal
-from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, METRICS_PASSWORD
+from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, METRICS_PASSWORD, Exporter
 from support.exposition import ledger
 from support.http_client import basic
-from support.lines import gauge, ingest, logplex, router_error
+from support.lines import gauge, ingest, line, logplex, router_error
 from support.ports import free_port
+from support.processes import environment
 from support.log_shuttle import LogShuttle, shuttle_line
 from support.raw_connection import Raw, head_of, post_of
 from support.waiting import patient, wait_for
@@ -500,3 +503,51 @@ def the_access_log_is_bounded(context):
     seconds = [line.split(".")[0] for line in server.log().splitlines() if "event=request" in line]
     check(max(seconds.count(second) for second in seconds) <= 100, "there are more than 100 lines in a second")
     wait_for(lambda: (server.page().value("drain_exporter_log_lines_dropped_total") or 0) >= suppressed(server), "they are counted")
+
+
+# ---- sockets of systemd ----
+
+
+def on_socket(context, listener, count=1, **settings):
+    """A server on a socket that is open already, as systemd starts one."""
+    command = 'LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" 3<&%d' % (count, listener.fileno())
+    settings = {"SANDBOX": "true" if context.sanitizer is None else None, **settings}
+    return Exporter("sh", ["-c", command, context.program], port=listener.getsockname()[1], settings=settings, inherited=(listener.fileno(),),
+                    output_path=context.file("socket-%d.log" % next(context.numbers), ""))
+
+
+def listening_socket():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(100)
+    return listener
+
+
+@test
+def a_restart_on_an_inherited_socket_refuses_nobody(context):
+    """Connections that come while no program runs wait; each of them is answered by the next one."""
+    with listening_socket() as listener:
+        first = on_socket(context, listener)
+        first.post(line("before"), "app")
+        first.stop()
+        waiting = [Raw(first) for _ in range(20)]
+        for raw in waiting:
+            raw.send(post_of(line("meanwhile"), "app"))
+        second = on_socket(context, listener)
+        for raw in waiting:
+            equal(raw.answer().status, 204, "the answer to who came meanwhile")
+            raw.close()
+        equal(ledger(second.page(), "app")["received"], 20, "messages of who came meanwhile")
+        second.stop()
+
+
+@test
+def inherited_sockets_are_checked(context):
+    """What is no socket that listens, or one too many, is a mistake; what is for another process does not count."""
+    with listening_socket() as listener, open(os.devnull) as other:
+        for count, inherited, wrong in ((2, listener, "LISTEN_FDS says 2 sockets"), (1, other, "LISTEN_ADDRESS: the descriptor 3, which LISTEN_FDS says to be for it, is no stream socket")):
+            done = subprocess.run(["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" 3<&%d' % (count, inherited.fileno()), context.program], capture_output=True, text=True,
+                                  env=environment(PASSWORD_DRAIN="a", PASSWORD_METRICS="b"), pass_fds=(inherited.fileno(),), timeout=patient(20))
+            check(done.returncode == 1 and wrong in done.stderr, "%d sockets: status %d, %r", count, done.returncode, done.stderr)
+    server = context.server(LISTEN_PID="1", LISTEN_FDS="1")
+    equal(server.request("GET", "/health").status, 200, "the status of a server whose variables are for another process")

@@ -33,12 +33,13 @@ def run_to_end(command, data=b"", seconds=60.0, **settings):
 class Process:
     """A program that runs until it is ended here.  What it says is added to a file."""
 
-    def __init__(self, command, settings=None, output_path=os.devnull, folder=None):
+    def __init__(self, command, settings=None, output_path=os.devnull, folder=None, inherited=()):
+        """inherited: descriptors that it gets."""
         self.output_path = output_path
         with open(output_path, "ab") as output:
             self._output_start = output.tell()
             self.process = subprocess.Popen(command, env=environment(**(settings or {})), cwd=folder, stdin=subprocess.DEVNULL,
-                                            stdout=output, stderr=output)
+                                            stdout=output, stderr=output, pass_fds=inherited)
 
     def is_running(self):
         return self.process.poll() is None
