@@ -1,20 +1,24 @@
-# The program and the shared objects that it needs, nothing else: no shell, no package manager.
-# "make image" builds it without a docker engine and tries it.
+# The program and the shared objects that it needs, and which packages these are of; no shell, no package manager.
+# "make image" builds it without a docker engine and tries it.  For another architecture, which needs no emulator:
+#
+#   docker build --platform linux/arm64 .
 
-FROM debian:bookworm-slim AS build
+FROM --platform=$BUILDPLATFORM debian:bookworm-slim AS build
+ARG TARGETARCH
 WORKDIR /src
 # The packages first, so that a change of the sources does not install them again.
 COPY vendor/packages.txt vendor/
-RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      $(sed -n 's/^\([^# ][^ ]*\).*/\1/p' vendor/packages.txt) libcap2-bin \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+COPY docker/package/in-container docker/package/
+RUN docker/package/in-container packages "$TARGETARCH"
 COPY . .
-RUN make -j"$(nproc)" && strip build/drain_exporter && docker/collect build/drain_exporter /image
-# Port 80 without root, also where ip_unprivileged_port_start is 1024.  Last, because cp and strip lose it; BuildKit and
-# buildah keep it in COPY.  The kernel starts the program only if the container may have this capability: after
-# "cap_drop: ALL" add NET_BIND_SERVICE.  With no-new-privileges it is void: set LISTEN_ADDRESS to a port from 1024.
-RUN setcap cap_net_bind_service=+ep /image/drain_exporter
+# Gives the program port 80 without root, also where ip_unprivileged_port_start is 1024; BuildKit and buildah keep that in COPY.
+# The kernel starts the program only if the container may have this capability: after "cap_drop: ALL" add NET_BIND_SERVICE.  With
+# no-new-privileges it is void: set LISTEN_ADDRESS to a port from 1024.
+RUN docker/package/in-container program "$TARGETARCH"
+
+# What "make release" makes a package and the SBOM of: docker build --target facts --output facts .
+FROM scratch AS facts
+COPY --from=build /facts /
 
 FROM scratch
 COPY --from=build /image /

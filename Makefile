@@ -30,7 +30,7 @@ help: ## list what can be made
 build: $(BUILD)/drain_exporter ## the program, in build/drain_exporter
 
 $(BUILD)/drain_exporter: $(OBJECTS)
-	$(Q)$(CC) $(ALL_CFLAGS) -fPIE $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIE $(HARDENING) $(LDFLAGS) -Wl,-Map=$@.map -o $@ $^ $(JEMALLOC) $(LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -174,7 +174,7 @@ $(BUILD)/fail_allocation.so: tests/short_memory/fail_allocation.c
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -shared -fPIC -o $@ $<
 
 unit: $(UNIT_TESTS) ## the unit tests of all modules
-	$(Q)failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
+	$(Q)failed=0; for test in $(UNIT_TESTS); do $(RUN) $$test || failed=1; done; exit $$failed
 
 # ---- analysers: each must be without a finding ----
 
@@ -279,8 +279,20 @@ $(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 # ---- the container ----
 
 .PHONY: image
-image: ## the container image, built and tried without docker (as root); result: build/image/drain_exporter.tar
-	docker/build-image $(BUILD)/image
+image: ## the container image, built and tried without docker (as root); ARCH=amd64 or arm64; result: build/image/$ARCH/drain_exporter.tar
+	docker/build-image $(BUILD)/image $(ARCH)
+
+# Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
+ARM64   = $(BUILD)/arm64
+SYSROOT = $(abspath $(ARM64)/sysroot)
+CROSS   = BUILD=$(ARM64) SANITIZE= CC='aarch64-linux-gnu-gcc --sysroot=$(SYSROOT)' RUN='qemu-aarch64 -L $(SYSROOT)'
+.PHONY: test-arm64
+test-arm64: ## build for arm64; unit tests and conformance of that build under qemu-user
+	$(call install,vendor/arm64-packages.txt)
+	docker/make-sysroot arm64 $(SYSROOT) $$(sed -n 's/^\(\(lib\|zlib\)[^ ]*-dev\) .*/\1/p' vendor/packages.txt) libcmocka-dev
+	@$(MAKE) --no-print-directory $(CROSS) build unit
+	@printf '#!/bin/sh\nexec qemu-aarch64 -L $(SYSROOT) $(abspath $(ARM64))/drain_exporter "$$@"\n' > $(ARM64)/run && chmod +x $(ARM64)/run
+	tests/conformance/run --program $(ARM64)/run tests/conformance/*.json
 
 # ---- what an installation has beside the program ----
 
