@@ -2,15 +2,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <h2o.h>
 #include <netdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/privileges.h"
+#include "server/http_internal.h"
 #include "server/response_head.h"
 
 enum {
@@ -302,31 +299,17 @@ static void talk_to(struct outgoing *outgoing, const struct addrinfo *address)
 
 /* ---- the request ---- */
 
-static void append_header(struct buffer *text, const char *name, const char *value)
-{
-    buffer_append(text, slice_of(name));
-    buffer_append(text, slice_of(value));
-    buffer_append(text, SLICE("\r\n"));
-}
-
 static bool write_request(struct outgoing *outgoing)
 {
     const struct outgoing_request *request = outgoing->request;
-    const struct http_url *url = request->url;
     struct buffer *text = &outgoing->text;
-    char length[24];
+    char lines[64];
     text->length = 0;
-    buffer_append(text, slice_of(request->method));
-    buffer_append(text, SLICE(" "));
-    append_header(text, url->target, " HTTP/1.1");
-    append_header(text, "Host: ", url->host_header);
-    append_header(text, "Connection: ", "close");
-    if (url->authorization[0] != '\0')
-        append_header(text, "Authorization: ", url->authorization);
+    http_url_write_head(request->url, request->method, text);
     buffer_append(text, request->headers);
-    snprintf(length, sizeof length, "%zu", request->body.length);
-    if (request->body.at != NULL)
-        append_header(text, "Content-Length: ", length);
+    int length = snprintf(lines, sizeof lines, "Connection: close\r\nContent-Length: %zu\r\n", request->body.length);
+    struct slice all = {lines, (size_t)length};
+    buffer_append(text, request->body.at != NULL ? all : SLICE("Connection: close\r\n"));
     buffer_append(text, SLICE("\r\n"));
     buffer_append(text, request->body);
     return !text->failed;

@@ -278,8 +278,8 @@ static void request_text(void **state)
     assert_int_equal(response.status, 401);
     char expected[512];
     snprintf(expected, sizeof expected,
-             "POST /path?query=secret HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n"
-             "Authorization: Basic dXNlcjpzZWNyZXQ=\r\nX-A: b\r\nContent-Length: 4\r\n\r\nbody",
+             "POST /path?query=secret HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+             "Authorization: Basic dXNlcjpzZWNyZXQ=\r\nX-A: b\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
              server.port);
     assert_string_equal(server.request, expected);
     outgoing_free(outgoing);
