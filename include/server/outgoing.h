@@ -1,7 +1,7 @@
 /* Asks a server, through libh2o's client for HTTP/1.1, on an event loop of a thread of its own: what the exporter
  * itself asks while it serves, or is about to.  (What has time to wait for each byte uses output/http_client.h.)
  *
- *     struct outgoing *outgoing = outgoing_create(NULL, error);
+ *     struct outgoing *outgoing = outgoing_create(NULL, false, error);
  *     outgoing_ask(outgoing, &request, &response);    the caller waits, the thread works
  *     outgoing_free(outgoing);
  *
@@ -48,9 +48,10 @@ struct outgoing_response {
 
 struct outgoing;
 
-/* ca_file: authorities (PEM) that a certificate may be of; NULL: those of the system.  NULL with one sentence in error
- * if the thread cannot be started. */
-struct outgoing *outgoing_create(const char *ca_file, char error[ERROR_MAX]);
+/* ca_file: authorities (PEM) that a certificate may be of; NULL: those of the system.  early: this process still has
+ * its privileges, which the thread gives up for itself.  NULL with one sentence in error if the thread cannot be
+ * started. */
+struct outgoing *outgoing_create(const char *ca_file, bool early, char error[ERROR_MAX]);
 
 /* Send one request and wait for what comes of it.  One thread at a time. */
 void outgoing_ask(struct outgoing *outgoing, const struct outgoing_request *request,

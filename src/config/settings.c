@@ -132,10 +132,18 @@ static const struct setting settings[] = {
      "a file, or a folder for it, that keeps what is known from one start to the next; see docker/RESTARTS.md"},
     {"STATE_INTERVAL", DURATION, AT(state_interval), "30s", 100, SECONDS(3600),
      "how often it is written, beside at each stop"},
+    {"CANARY_URL", SECRET, AT(canary_url), NULL, 0, 0,
+     "our own public drain, https://drain:PASSWORD@host/drain?app_name=canary, to which a line is posted to see "
+     "whether it "
+     "comes back"},
+    {"CANARY_INTERVAL", DURATION, AT(canary_interval), "60s", 100, SECONDS(3600), "how often such a line is posted"},
+    {"OUTGOING_CA_FILE", TEXT, AT(outgoing_ca_file), NULL, 0, 0,
+     "authorities (PEM) that the certificate of CANARY_URL may be of; if not set, those of the system"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
     {"SHOW_UNMATCHED", SWITCH, AT(show_unmatched), "true", 0, 0,
-     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without what "
+     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without "
+     "what "
      "looks like a secret"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
      "error, warn, info, or debug, which has a line for each batch and response"},

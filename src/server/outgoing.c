@@ -47,6 +47,7 @@ struct outgoing {
 
     /* Of the thread alone. */
     pthread_t thread;
+    bool is_early;
     char *ca_file; /* NULL: the system's authorities */
     h2o_loop_t *loop;
     h2o_multithread_queue_t *queue;
@@ -431,7 +432,8 @@ static void *run(void *argument)
 {
     struct outgoing *outgoing = argument;
     char error[ERROR_MAX];
-    privileges_drop(error); /* it needs none, and may be there before the others have given theirs up */
+    if (outgoing->is_early)
+        privileges_drop(error); /* it needs none */
     open_loop(outgoing);
     pthread_mutex_lock(&outgoing->mutex);
     outgoing->is_ready = true;
@@ -450,7 +452,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-struct outgoing *outgoing_create(const char *ca_file, char error[ERROR_MAX])
+struct outgoing *outgoing_create(const char *ca_file, bool early, char error[ERROR_MAX])
 {
     struct outgoing *outgoing = calloc(1, sizeof *outgoing);
     if (outgoing == NULL || (ca_file != NULL && (outgoing->ca_file = strdup(ca_file)) == NULL)) {
@@ -458,6 +460,7 @@ struct outgoing *outgoing_create(const char *ca_file, char error[ERROR_MAX])
         error_set(error, ERROR_NO_MEMORY);
         return NULL;
     }
+    outgoing->is_early = early;
     pthread_mutex_init(&outgoing->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

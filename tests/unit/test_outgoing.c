@@ -197,7 +197,7 @@ enum { LONG = 30000, SHORT = 200 /* milliseconds */ };
 static struct outgoing *create(const char *ca_file)
 {
     char error[ERROR_MAX];
-    struct outgoing *outgoing = outgoing_create(ca_file, error);
+    struct outgoing *outgoing = outgoing_create(ca_file, true, error);
     assert_non_null(outgoing);
     return outgoing;
 }
