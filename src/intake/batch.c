@@ -161,8 +161,10 @@ static enum verdict read_line(struct batch_run *run, const struct line *line, en
 static enum family_id find_family(struct batch_run *run, const struct line *line)
 {
     struct procid *author = &run->procids.list[run->procid];
-    if (author->families == 0)
-        author->families = families_hearing(line);
+    if (!author->is_asked) {
+        author->families = families_hearing(line, &run->context);
+        author->is_asked = true;
+    }
     return family_among(author->families, line, &run->context);
 }
 
