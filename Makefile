@@ -60,7 +60,7 @@ endef
 deps: ## install the packages that the build needs
 	$(call install,vendor/packages.txt)
 test-deps: deps ## install the packages that the tests need
-	$(call install,vendor/test-packages.txt vendor/run-packages.txt)
+	$(call install,vendor/test-packages.txt vendor/run-packages.txt vendor/release-packages.txt)
 
 # ---- running ----
 
@@ -281,6 +281,17 @@ $(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 .PHONY: image
 image: ## the container image, built and tried without docker (as root); ARCH=amd64 or arm64; result: build/image/$ARCH/drain_exporter.tar
 	docker/build-image $(BUILD)/image $(ARCH)
+
+# ---- a release ----
+
+.PHONY: package release
+package: build ## a package of Debian for this machine, of what is built here, in build/package
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release package $(BUILD)/drain_exporter $(BUILD)/package
+
+release: ## packages, images, SBOMs and checksums of the commit that is checked out, in build/release (as root); ARCH=amd64 or arm64 for one
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/image $(or $(ARCH),amd64 arm64)
 
 # Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
 ARM64   = $(BUILD)/arm64
