@@ -11,7 +11,7 @@ static bool read_status(struct slice line, int *status)
     const char *at = line.at + start.length;
     bool ends = line.length == start.length + 5 || at[5] == ' ';
     if (!slice_is_digit(at[0]) || at[1] != ' ' || at[2] < '1' || at[2] > '9' || !slice_is_digit(at[3]) ||
-        !slice_is_digit(at[4]) || !ends || header_line_has_control_byte(line))
+        !slice_is_digit(at[4]) || !ends || header_line_count_control_bytes(line) > 0)
         return false;
     *status = (at[2] - '0') * 100 + (at[3] - '0') * 10 + (at[4] - '0');
     return true;
@@ -22,7 +22,7 @@ static const char *read_field(struct slice line, unsigned *lengths)
 {
     struct header_line header;
     uint64_t length;
-    const char *wrong = header_line_read(line, &header);
+    const char *wrong = header_line_read(line, false, &header);
     if (wrong != NULL)
         return wrong;
     bool is_length = header_line_is(header.name, SLICE("content-length"));
