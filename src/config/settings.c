@@ -134,8 +134,7 @@ static const struct setting settings[] = {
      "how often it is written, beside at each stop"},
     {"CANARY_URL", SECRET, AT(canary_url), NULL, 0, 0,
      "our own public drain, https://drain:PASSWORD@host/drain?app_name=canary, to which a line is posted to see "
-     "whether it "
-     "comes back"},
+     "whether it comes back; see docker/CANARY.md"},
     {"CANARY_INTERVAL", DURATION, AT(canary_interval), "60s", 100, SECONDS(3600), "how often such a line is posted"},
     {"OUTGOING_CA_FILE", TEXT, AT(outgoing_ca_file), NULL, 0, 0,
      "authorities (PEM) that the certificate of CANARY_URL may be of; if not set, those of the system"},
