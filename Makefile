@@ -143,7 +143,7 @@ $(BUILD)/modules.a: $(MODULES)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/vendor/yaml_memory.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/tests/unit/scripted_server.o $(BUILD)/vendor/yaml_memory.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
