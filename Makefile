@@ -74,7 +74,7 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 CALLGRIND = BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE=
 .PHONY: without-jemalloc
 without-jemalloc: # one target for all that need it, which may be made side by side
-	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter $(BUILD)/callgrind/tests/bench/lines
+	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter $(BUILD)/callgrind/tests/bench/lines $(BUILD)/callgrind/tests/bench/pages
 
 # ---- tests ----
 
@@ -273,7 +273,7 @@ $(BENCH)/sink: $(BENCH)/sink.o
 $(BENCH)/load: $(BENCH)/load.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
 
-$(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
+$(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 # ---- the container ----
