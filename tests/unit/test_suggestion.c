@@ -127,6 +127,54 @@ static void none_can_be_made(void **state)
     }
 }
 
+/* Names that an app gives to pairs and members may be secrets as well as values. */
+static void it_holds_no_secret(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "{\"sk_live_4eC39HqLyjWDarjtT1zdp7dc\":5,\"state\":\"paid\"}",
+        "{\"by\":{\"ghp_16C7e42F292c6912E7710c838347Ae178B4a\":{\"n\":1}},\"state\":\"paid\"}",
+        "state=paid x=1 xoxb-abcdefghijklmn=5 y=2"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct buffer rule = {0};
+        assert_true(suggestion_make(slice_of(lines[i]), 1, &rule));
+        buffer_append(&rule, (struct slice){"", 1});
+        assert_non_null(strstr(rule.at, "\"state\""));
+        assert_null(strcasestr(rule.at, "sk_live"));
+        assert_null(strcasestr(rule.at, "ghp"));
+        assert_null(strcasestr(rule.at, "xoxb"));
+        buffer_free(&rule);
+    }
+}
+
+static void names_can_be_made_distinct(void **state)
+{
+    (void)state;
+    struct buffer rule = {0};
+    assert_true(suggestion_make_distinct(SLICE("in 5ms"), 7, &rule));
+    buffer_append(&rule, (struct slice){"", 1});
+    assert_non_null(strstr(rule.at, "counter: app_in_ms_7_total\n"));
+    assert_non_null(strstr(rule.at, "histogram: app_in_ms_7_duration_seconds\n"));
+    buffer_free(&rule);
+}
+
+static void the_rule_that_takes_a_message_is_told(void **state)
+{
+    (void)state;
+    size_t number = 9;
+    struct configuration *file = parse(SLICE("  - {name: a, match: '^a', metrics: [{counter: a_total}]}\n"
+                                             "  - {name: b, match: '^ab', metrics: [{counter: b_total}]}\n"
+                                             "  - {name: c, match: '^c', metrics: [{counter: c_total}]}\n"));
+    assert_true(suggestion_takes(file->rules, SLICE("abc"), &number));
+    assert_int_equal(number, 0);
+    assert_true(suggestion_takes(file->rules, SLICE("cab"), &number));
+    assert_int_equal(number, 2);
+    assert_false(suggestion_takes(file->rules, SLICE("bac"), &number));
+    assert_int_equal(number, 2);
+    assert_false(suggestion_takes(NULL, SLICE("abc"), NULL));
+    configuration_free(file);
+}
+
 static void check_cut(struct slice cut)
 {
     struct buffer rule = {0};
@@ -144,9 +192,9 @@ static void every_cut_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_takes_its_kind),
-        cmocka_unit_test(what_it_says),
-        cmocka_unit_test(none_can_be_made),
+        cmocka_unit_test(each_takes_its_kind),        cmocka_unit_test(what_it_says),
+        cmocka_unit_test(none_can_be_made),           cmocka_unit_test(it_holds_no_secret),
+        cmocka_unit_test(names_can_be_made_distinct), cmocka_unit_test(the_rule_that_takes_a_message_is_told),
         cmocka_unit_test(every_cut_is_survived),
     };
     return cmocka_run_group_tests_name("suggestion", tests, NULL, NULL);
