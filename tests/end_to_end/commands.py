@@ -183,7 +183,7 @@ def mistakes_of_commands(context):
     cases = [(2, "--nonsense", ("--nonsense",)), (2, "-x", ("-x",)), (1, "no-such-file", ("no-such-file",)), (1, context.folder, (context.folder,)),
              (2, "second", ("first", "second", "third")), (1, "bad.yaml", ("--config", bad_config)), (1, "missing.yaml", ("--config", "missing.yaml")),
              (2, "--app", ("--app",))]
-    for name in ("convert", "explain"):
+    for name in ("convert", "explain", "init"):
         for status, about, arguments in cases:
             out, err = command(context, name, *arguments, status=status)
             check(out == "" and err.count("\n") == 1 and about in err, "%s %r says %r and prints %r", name, arguments, err, out[:100])
@@ -192,7 +192,7 @@ def mistakes_of_commands(context):
         out, err = command(context, name, status=1, MAX_SERIES="none")
         check(out == "" and err.count("\n") == 1 and "MAX_SERIES" in err, "a bad setting: %r", err)
     help_text, _ = command(context, "--help")
-    for name in ("explain", "convert", "replay"):
+    for name in ("init", "explain", "convert", "replay"):
         check("drain_exporter %s" % name in help_text, "--help does not tell of %s", name)
 
 
