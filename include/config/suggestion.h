@@ -16,7 +16,7 @@
 
 /* Append the rule as an item of the list "rules", in YAML: ASCII, each line indented by two blanks.  number: tells
  * suggestions apart.  What it says has been tried on the message; false, with nothing appended, if no rule can be made
- * that takes it, such as of JSON that is cut off, or if memory is short. */
+ * that takes it, such as of JSON that is cut off, or if memory is short.  Any thread. */
 bool suggestion_make(struct slice message, unsigned number, struct buffer *out);
 
 /* The same with the number in the names of its metrics as well, if those of another suggestion are the same. */

@@ -24,6 +24,10 @@ struct rules;
  * thread at a time. */
 struct rules *rules_create(struct rule *rules, size_t count);
 
+/* The same, to try what rules take: what they make is for no store, since nothing of them stays when they are freed.
+ * Any thread. */
+struct rules *rules_create_on_trial(struct rule *rules, size_t count);
+
 /* One reference more, or one less; the last one frees.  NULL is harmless. */
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);

@@ -74,7 +74,7 @@ static struct configuration *with(const struct proposals *proposals, const struc
     buffer_append(&text, (struct slice){rule->at, rule->length});
     struct configuration *all = NULL;
     if (!text.failed)
-        all = configuration_parse((struct slice){text.at, text.length}, "proposals", PASSWORDS_UNKNOWN, &mistakes);
+        all = configuration_try((struct slice){text.at, text.length}, "proposals", &mistakes);
     buffer_free(&text);
     buffer_free(&mistakes);
     return all;

@@ -495,9 +495,8 @@ static bool is_right(struct slice rule, struct slice message)
     struct buffer text = {0}, mistakes = {0};
     add(&text, "rules:\n");
     buffer_append(&text, rule);
-    struct configuration *configuration = text.failed ? NULL
-                                                      : configuration_parse((struct slice){text.at, text.length},
-                                                                            "suggestion", PASSWORDS_UNKNOWN, &mistakes);
+    struct configuration *configuration =
+        text.failed ? NULL : configuration_try((struct slice){text.at, text.length}, "suggestion", &mistakes);
     bool right = configuration != NULL && suggestion_takes(configuration->rules, message, NULL);
     configuration_free(configuration);
     buffer_free(&text);

@@ -1,5 +1,7 @@
 #include "config/suggestion.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/configuration.h"
@@ -175,6 +177,37 @@ static void the_rule_that_takes_a_message_is_told(void **state)
     configuration_free(file);
 }
 
+static void *make_many(void *count)
+{
+    for (int i = 0; i < 200; i++) {
+        char line[64];
+        struct buffer rule = {0};
+        snprintf(line, sizeof line, "job%c%c=5 took=5ms x", 'a' + i % 20, 'a' + i / 20);
+        *(size_t *)count += suggestion_make(slice_of(line), 1, &rule);
+        buffer_free(&rule);
+    }
+    return NULL;
+}
+
+/* As the maintenance thread makes them while the configuration is read again. */
+static void they_are_made_beside_a_reload(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    size_t count = 0;
+    assert_int_equal(pthread_create(&thread, NULL, make_many, &count), 0);
+    for (int i = 0; i < 200; i++) {
+        char rule[128];
+        snprintf(rule, sizeof rule, "  - {name: a, match: '^a', metrics: [{counter: a%d_total}]}\n", i);
+        struct configuration *file = parse(slice_of(rule));
+        rules_enforce(file->rules);
+        configuration_free(file);
+    }
+    pthread_join(thread, NULL);
+    rules_enforce(NULL);
+    assert_int_equal(count, 200);
+}
+
 static void check_cut(struct slice cut)
 {
     struct buffer rule = {0};
@@ -192,9 +225,13 @@ static void every_cut_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_takes_its_kind),        cmocka_unit_test(what_it_says),
-        cmocka_unit_test(none_can_be_made),           cmocka_unit_test(it_holds_no_secret),
-        cmocka_unit_test(names_can_be_made_distinct), cmocka_unit_test(the_rule_that_takes_a_message_is_told),
+        cmocka_unit_test(each_takes_its_kind),
+        cmocka_unit_test(what_it_says),
+        cmocka_unit_test(none_can_be_made),
+        cmocka_unit_test(it_holds_no_secret),
+        cmocka_unit_test(names_can_be_made_distinct),
+        cmocka_unit_test(the_rule_that_takes_a_message_is_told),
+        cmocka_unit_test(they_are_made_beside_a_reload),
         cmocka_unit_test(every_cut_is_survived),
     };
     return cmocka_run_group_tests_name("suggestion", tests, NULL, NULL);
