@@ -189,24 +189,22 @@ static void write_drains(struct buffer *out)
              "\ndrains: []\n");
 }
 
-static void write_how_to(const struct proposals_total *total, struct buffer *out)
+static void write_counts(const struct survey *survey, const struct proposals_total *total, struct buffer *out)
 {
     add(out, "# ");
     add_count(out, total->lines, "line");
-    if (total->rules == 0) {
+    if (total->rules == 0)
         add(out, " gave no metric, and no rule can be made of them.\n");
-        return;
-    }
-    add(out, " gave no metric. The rules below take ");
-    if (total->taken == total->lines)
-        add(out, "all of them");
+    else if (total->taken == total->lines)
+        add(out, " gave no metric. The rules below take all of them. Each was tried on the lines above it.\n");
     else
-        add(out, "%" PRIu64 " of them", total->taken);
-    add(out, ". Each was tried on the lines above it.\n"
-             "# To use a rule, take away the first \"# \" of each of its lines, and of the line \"rules:\".\n"
-             "# Then give it and its metrics names that say what they are, and see what it does:\n"
-             "#\n"
-             "#   drain_exporter explain --config drains.yaml LOGFILE\n");
+        add(out, " gave no metric. The rules below take %" PRIu64 " of them. Each was tried on the lines above it.\n",
+            total->taken);
+    if (survey->not_for_us == 0)
+        return;
+    add(out, "# ");
+    add_count(out, survey->not_for_us, "further message");
+    add(out, " gave none either, and no rule could take them: empty, too long, or the platform's own.\n");
 }
 
 static void write_rules(const struct survey *survey, struct buffer *out)
@@ -214,17 +212,17 @@ static void write_rules(const struct survey *survey, struct buffer *out)
     struct proposals_total total = proposals_total(survey->proposals);
     uint64_t others = total.lines - total.taken - total.without_rule;
     add(out, "\n# ---- Rules for other lines ----\n#\n");
-    if (total.lines == 0)
+    if (total.lines == 0) {
         add(out, "# No line is left that a rule could take, so none is proposed.\n");
-    else
-        write_how_to(&total, out);
-    if (survey->not_for_us > 0) {
-        add(out, "# ");
-        add_count(out, survey->not_for_us, "message");
-        add(out, " gave no metric and never will: empty ones, and lines that are the platform's own.\n");
+        return;
     }
-    if (total.lines > 0)
-        add(out, "#\n");
+    write_counts(survey, &total, out);
+    if (total.rules > 0)
+        add(out, "# To use a rule, take away the first \"# \" of each of its lines, and of the line \"rules:\".\n"
+                 "# Then give it and its metrics names that say what they are, and see what it does:\n"
+                 "#\n"
+                 "#   drain_exporter explain --config drains.yaml LOGFILE\n"
+                 "#\n");
     proposals_write(survey->proposals, out);
     if (others > 0) {
         add(out, "#\n#   # \"drain_exporter explain --summary\" shows the other ");

@@ -224,12 +224,23 @@ static void write_sample(struct slice sample, struct buffer *out)
     add(out, "\n");
 }
 
+/* Samples that differ may look the same without what must not be shown: once is enough. */
+static void write_samples(const struct proposal *proposal, struct buffer *out)
+{
+    size_t start = out->length;
+    for (size_t i = 0; i < proposal->sample_count; i++) {
+        size_t before = out->length;
+        write_sample(proposal->samples[i], out);
+        if (!out->failed && memmem(out->at + start, before - start, out->at + before, out->length - before) != NULL)
+            out->length = before;
+    }
+}
+
 static void write_proposal(const struct proposal *proposal, struct buffer *out)
 {
     struct slice rule = {proposal->rule.at, proposal->rule.length};
     add(out, "#\n#   # %" PRIu64 " %s such as\n", proposal->lines, lines_of(proposal->lines));
-    for (size_t i = 0; i < proposal->sample_count; i++)
-        write_sample(proposal->samples[i], out);
+    write_samples(proposal, out);
     while (rule.length > 0) {
         struct slice line = slice_cut_line(&rule);
         add(out, "# ");
