@@ -705,6 +705,7 @@ void settings_print_help(FILE *out)
         "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
+        "  drain_exporter init             print a configuration to start with, made from a log\n"
         "  drain_exporter explain          print what each line of a log yields, or why it yields nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
         "  drain_exporter replay           send a log to a drain as Logplex does\n"
