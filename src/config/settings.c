@@ -700,9 +700,9 @@ void settings_print_help(FILE *out)
     fprintf(
         out,
         "drain_exporter " VERSION ": takes log drains of Heroku and Cloud Foundry, serves Prometheus metrics.\n\n"
-        "  drain_exporter                  serve POST /drain, GET /metrics, GET /health\n"
+        "  drain_exporter                  serve POST /drain for logs, GET /metrics for Prometheus, GET / for people\n"
         "  drain_exporter --check-config   check and print the settings, then exit\n"
-        "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
+        "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 if it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
         "  drain_exporter init             print a configuration to start with, made from a log\n"
@@ -710,7 +710,8 @@ void settings_print_help(FILE *out)
         "  drain_exporter convert          print the page that a log makes, without a server\n"
         "  drain_exporter replay           send a log to a drain as Logplex does\n"
         "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
-        "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
+        "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE. Only "
+        "the two passwords are required.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];
         spell_flag(settings[i].variable, flag);
