@@ -134,6 +134,13 @@ static const struct setting settings[] = {
      "a file, or a folder for it, that keeps what is known from one start to the next; see docker/RESTARTS.md"},
     {"STATE_INTERVAL", DURATION, AT(state_interval), "30s", 100, SECONDS(3600),
      "how often STATE_FILE is written, beside at each stop"},
+    {"CANARY_URL", SECRET, AT(canary_url), NULL, 0, 0,
+     "our own public drain, https://drain:PASSWORD@host/drain?app_name=canary, to which a line is posted to see "
+     "whether it comes back; see docker/CANARY.md"},
+    {"CANARY_INTERVAL", DURATION, AT(canary_interval), "60s", 100, SECONDS(3600),
+     "how often a line is posted to CANARY_URL"},
+    {"OUTGOING_CA_FILE", TEXT, AT(outgoing_ca_file), NULL, 0, 0,
+     "authorities (PEM) that the certificate of CANARY_URL may be of; if not set, those of the system"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another "
      "program"},
