@@ -296,9 +296,9 @@ release: ## packages, images, SBOMs and checksums of the commit that is checked 
 	$(call install,vendor/release-packages.txt)
 	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/image $(or $(ARCH),amd64 arm64)
 
-test-release: release ## look at these, with lintian, and make them once more from nothing: all bytes must be the same; 30 minutes
+test-release: release ## look at these, with lintian and apt, and make them once more from nothing: all bytes must be the same; 30 minutes
 	$(call install,vendor/release-packages.txt vendor/test-release-packages.txt)
-	$(Q)tests/release/run $(BUILD)/release --again $(BUILD)/test-release
+	$(Q)tests/release/run $(BUILD)/release --images $(BUILD)/image --again $(BUILD)/test-release
 
 # Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
 ARM64   = $(BUILD)/arm64
