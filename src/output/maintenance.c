@@ -124,9 +124,6 @@ static void free_page(struct page *page)
     free(page);
 }
 
-/* Level 1: a page is mostly repetition, and a higher level costs four times as much for a fifth less. */
-enum { COMPRESSION = 1 };
-
 /* Milliseconds for which a request waits for others at most. */
 enum { SHARING_MAX = 1000 };
 
@@ -165,7 +162,7 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
                              .sources = &maintenance->settings.state,
                              .scrapers = &maintenance->audiences.all.scrapers});
     store_leave(store, slot);
-    bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
+    bool done = set_writers(page, writer, page->gzip ? gzip_begin() : NULL);
     page->micros = clock_monotonic_micros() - start;
     if (done)
         return page;
