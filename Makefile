@@ -83,7 +83,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts soak-short) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -121,6 +121,13 @@ ATTACK_REQUESTS ?= 1000000
 .PHONY: attack
 attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
 	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
+
+# A sanitizer has means of its own to find what is kept.
+.PHONY: soak soak-short
+soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which memory, file descriptors and threads must be what they were; SOAK_SECONDS=3600
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
+soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
 
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store

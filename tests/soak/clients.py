@@ -39,6 +39,10 @@ class Account:
         self.longest = 0.0  # seconds between two batches
         self.lock = threading.Lock()
 
+    def begin(self):
+        """The first batch is about to be sent."""
+        self.last = time.monotonic()
+
     def add(self, sent=0, lost=0, books=None):
         """A batch was taken, or several."""
         with self.lock:
@@ -47,12 +51,13 @@ class Account:
             if books is not None:
                 self.books.add(books)
             now = time.monotonic()
-            self.longest = max(self.longest, now - (self.last or now))
+            self.longest = max(self.longest, now - self.last)
             self.last = now
 
-    def was_silent(self, seconds):
+    def may_be_over(self, silence):
+        """Was there a time of so many seconds without a batch?  A batch came between the answer to the one before it and its own."""
         with self.lock:
-            return max(self.longest, time.monotonic() - self.last) > seconds
+            return max(self.longest, time.monotonic() - self.last) > silence / 2
 
     def check(self, page, app):
         """Sent is counted or reported lost."""
@@ -81,7 +86,7 @@ class Client:
         """Check an app that is about to leave."""
         def looks_right():
             page = self.server.page()
-            if account.was_silent(self.silence / 2):
+            if account.may_be_over(self.silence):
                 self.not_judged += 1  # the machine was too slow to say
             else:
                 account.check(page, app)
@@ -96,6 +101,8 @@ class Keeper(Client):
     def __init__(self, server, accounts, silence):
         super().__init__(server, 1, silence)
         self.kept, self.ended, self.failure = accounts, threading.Event(), None
+        for account in accounts.values():
+            account.begin()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -158,6 +165,7 @@ class Guests(AllKinds):
     def work(self, number):
         for guest in range(4 * self.amount):
             app, account = "guest-%d-%d" % (number, guest), Account(Books())
+            account.begin()
             self.batches(app, account, app, range(4))
             self.look_at(app, account)
 
@@ -242,21 +250,26 @@ class Reports(Client):
 
 
 class Bulk(Client):
-    """Bodies of 100 KB of mixed lines, as fast as they are taken (tests/bench/load.c)."""
+    """Batches of mixed lines as fast as they are taken (tests/bench/load.c): few of 100 KB, and many of ten lines."""
 
-    def __init__(self, server, amount, silence, load, body, lines):
+    def __init__(self, server, amount, silence, load, bodies):
+        """bodies: [(path, messages)], the large one first."""
         super().__init__(server, amount, silence)
-        self.load, self.body, self.lines = load, body, lines
+        self.load, self.bodies = load, bodies
         self.accounts = {"bulk%05d" % number: Account() for number in range(BULK_APPS)}
 
-    def work(self, number):
-        times = 25 * self.amount
-        done = subprocess.run([self.load, "-p", str(self.server.port), "-b", self.body, "-u", "/drain?app_name=bulk", "-a", str(BULK_APPS), "-c", "8", "-n", str(times * BULK_APPS),
+    def post(self, path, messages, times):
+        done = subprocess.run([self.load, "-p", str(self.server.port), "-b", path, "-u", "/drain?app_name=bulk", "-a", str(BULK_APPS), "-c", "8", "-n", str(times * BULK_APPS),
                                "-H", "Authorization: " + AUTH_DRAIN["Authorization"]], stdout=subprocess.PIPE)
         equal(done.returncode, 0, "the end of the load generator")
         equal(json.loads(done.stdout)["requests"], times * BULK_APPS, "batches")
         for account in self.accounts.values():
-            account.add(times * self.lines)
+            account.add(times * messages)
+
+    def work(self, number):
+        for _ in range(5):
+            for (path, messages), times in zip(self.bodies, (5, 250)):
+                self.post(path, messages, times * self.amount)
 
 
 # ---- Cloud Foundry ----
@@ -300,6 +313,7 @@ class CloudFoundry(Client):
             for guest in range(2 * self.amount):
                 name = "guest-%d-%d" % (number, guest)
                 app, account = cloud_foundry.App(name, str(uuid.UUID(int=self.random.getrandbits(128)))), Account()
+                account.begin()
                 self.speak(raw, app, account, 3)
                 self.look_at("acme/prod/" + name, account)
 

@@ -21,7 +21,7 @@ KIB, MIB = 1 << 10, 1 << 20
 Sample = collections.namedtuple("Sample", "descriptors threads allocated resident load_descriptors load_threads load_resident")
 
 # By how much the most of the last third may exceed the most of the second one: a share of it, and so many more.
-TOLERANCES = Sample(descriptors=(0, 2), threads=(0, 0), allocated=(0.02, 256 * KIB), resident=(0.05, 2 * MIB),
+TOLERANCES = Sample(descriptors=(0, 2), threads=(0, 0), allocated=(0.01, 256 * KIB), resident=(0.05, 2 * MIB),
                     load_descriptors=(0.25, 64), load_threads=(0, 0), load_resident=(0.25, 16 * MIB))
 
 
@@ -73,7 +73,7 @@ class Plan:
 
 
 LONG = Plan(rounds=9, seconds=600, amount=8, silence=8)
-SHORT = Plan(rounds=6, seconds=0, amount=2, silence=2)
+SHORT = Plan(rounds=6, seconds=0, amount=2, silence=3)
 
 
 class Soak:
@@ -85,14 +85,15 @@ class Soak:
             **{name: "1s" for name in ("EXPIRE_AFTER", "RUNTIME_EXPIRE_AFTER", "REDIS_EXPIRE_AFTER", "POSTGRES_EXPIRE_AFTER")}}
         with open(self.settings["CONFIG_FILE"], "w") as out:
             out.write(clients.Operator.configuration(0))
-        body = bodies.families()["mix"]
-        path = os.path.join(folder, "mix.body")
-        with open(path, "wb") as out:
-            out.write(body)
+        mixed = []
+        for name, body in (("large", bodies.families()["mix"]), ("small", b"".join(map(bodies.lines_of, (bodies.router_line, bodies.runtime_line, bodies.app_line), (6, 2, 2))))):
+            mixed.append((os.path.join(folder, name), body.count(b"\n")))
+            with open(mixed[-1][0], "wb") as out:
+                out.write(body)
         self.server = self.start()
         common = (self.server, plan.amount, plan.silence)
         self.clients = [each(*common) for each in (clients.AllKinds, clients.Guests, clients.Dynos, clients.Reports, clients.CloudFoundry, clients.Scraper, clients.Strangers)]
-        self.clients += [clients.Bulk(*common, load, path, body.count(b"\n")), clients.Operator(*common, self.settings["CONFIG_FILE"])]
+        self.clients += [clients.Bulk(*common, load, mixed), clients.Operator(*common, self.settings["CONFIG_FILE"])]
         self.accounts = {app: account for client in self.clients for app, account in client.accounts.items()}
 
     def start(self, **settings):
@@ -150,7 +151,7 @@ class Soak:
         """Of all apps that stay: sent is counted or reported lost."""
         self.judged = 0
         for app, account in self.accounts.items():
-            if not account.was_silent(self.plan.silence / 2):
+            if not account.may_be_over(self.plan.silence):
                 account.check(page, app)
                 self.judged += 1
 
