@@ -178,6 +178,7 @@ class HastyDrain(LogplexDrain):
         self.account = account
 
     def send(self, frames):
+        check(self.server.is_running(), "the program ended: %s", self.server.log()[-300:])
         self.is_wrong = self.random.random() < 0.05
         if super().send(frames):
             self.account.add(len(frames))

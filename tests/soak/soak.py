@@ -1,6 +1,7 @@
 """Rounds of mixed load against one server, with a rest after each, in which all that came and went has gone: then memory, file descriptors and threads
 must be what they were.  What is judged is what is there, never how long something took."""
 import collections
+import contextlib
 import os
 import threading
 import time
@@ -51,8 +52,9 @@ class Peaks:
         self.resident = max(self.resident, self.server.resident())
 
     def _watch(self):
-        while not self.ended.wait(0.1):
-            self.look()
+        while not self.ended.wait(0.1) and self.server.is_running():
+            with contextlib.suppress(OSError, AttributeError):  # it ends meanwhile, which is found elsewhere
+                self.look()
 
     def __enter__(self):
         self.ended = threading.Event()
