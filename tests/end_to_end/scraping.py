@@ -19,9 +19,10 @@ from support.waiting import patient, wait_for
 
 
 class Prometheus:
-    """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}, and more of them as the configuration has them."""
+    """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}, and more of them as the configuration has them, or as
+    text of YAML that begins with scrape_configs."""
 
-    def __init__(self, context, jobs, interval="1s", more=(), rule_files=()):
+    def __init__(self, context, jobs, interval="1s", more=(), rule_files=(), text=None):
         program = shutil.which("prometheus")
         if program is None:
             raise Skip("there is no prometheus")
@@ -29,7 +30,9 @@ class Prometheus:
         config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "rule_files": list(rule_files), "scrape_configs": [
             {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
              "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()] + list(more)}
-        path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
+        if text is not None:
+            del config["scrape_configs"]
+        path = context.file("prometheus.yml", json.dumps(config) if text is None else "global: %s\n%s" % (json.dumps(config["global"]), text))  # JSON is YAML
         self.log = os.path.join(context.folder, "prometheus.log")
         self.process = Process([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
                                 "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"], output_path=self.log, folder=context.folder)
