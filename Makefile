@@ -11,7 +11,7 @@ endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Werror
 CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
-             -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
+             -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
 LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lm
 JEMALLOC ?= -l:libjemalloc_pic.a
@@ -60,7 +60,7 @@ endef
 deps: ## install the packages that the build needs
 	$(call install,vendor/packages.txt)
 test-deps: deps ## install the packages that the tests need
-	$(call install,vendor/test-packages.txt vendor/run-packages.txt)
+	$(call install,vendor/test-packages.txt vendor/run-packages.txt vendor/release-packages.txt)
 
 # ---- running ----
 
@@ -74,7 +74,7 @@ run: deps ## build and run the program with throw-away passwords and a recorded 
 CALLGRIND = BUILD=$(BUILD)/callgrind CFLAGS="$(CFLAGS) -DWITHOUT_JEMALLOC" JEMALLOC= SANITIZE=
 .PHONY: without-jemalloc
 without-jemalloc: # one target for all that need it, which may be made side by side
-	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter $(BUILD)/callgrind/tests/bench/lines
+	$(Q)$(MAKE) --no-print-directory $(CALLGRIND) $(BUILD)/callgrind/drain_exporter $(BUILD)/callgrind/tests/bench/lines $(BUILD)/callgrind/tests/bench/pages
 
 # ---- tests ----
 
@@ -83,7 +83,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts soak-short) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package soak-short) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -280,7 +280,7 @@ $(BENCH)/sink: $(BENCH)/sink.o
 $(BENCH)/load: $(BENCH)/load.o
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^
 
-$(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
+$(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
 # ---- the container ----
@@ -288,6 +288,24 @@ $(BENCH)/lines $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 .PHONY: image
 image: ## the container image, built and tried without docker (as root); ARCH=amd64 or arm64; result: build/image/$ARCH/drain_exporter.tar
 	docker/build-image $(BUILD)/image $(ARCH)
+
+# ---- a release ----
+
+.PHONY: package release test-package test-release
+package: build ## a package of Debian for this machine, of what is built here, in build/package
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release package $(BUILD)/drain_exporter $(BUILD)/package
+
+test-package: package ## install that package beneath a folder, and look at what is in it
+	$(Q)tests/release/run $(BUILD)/package --program $(BUILD)/drain_exporter
+
+release: ## packages, images, SBOMs and checksums of the commit that is checked out, in build/release (as root); ARCH=amd64 or arm64 for one
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/image $(or $(ARCH),amd64 arm64)
+
+test-release: release ## look at these, with lintian, and make them once more from nothing: all bytes must be the same; 30 minutes
+	$(call install,vendor/release-packages.txt vendor/test-release-packages.txt)
+	$(Q)tests/release/run $(BUILD)/release --again $(BUILD)/test-release
 
 # Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
 ARM64   = $(BUILD)/arm64

@@ -12,7 +12,11 @@ struct buffer {
 };
 
 /* Capacity for length bytes behind the text, or NULL if memory is short.  The caller fills it and adds to length. */
-char *buffer_reserve(struct buffer *buffer, size_t length);
+char *buffer_grow(struct buffer *buffer, size_t length);
+static inline char *buffer_reserve(struct buffer *buffer, size_t length)
+{
+    return buffer->capacity - buffer->length < length ? buffer_grow(buffer, length) : buffer->at + buffer->length;
+}
 
 void buffer_append(struct buffer *buffer, struct slice text);
 

@@ -148,11 +148,11 @@ struct family {
 /* Indexed by family_id. */
 extern const struct family *const families[FAMILY_COUNT];
 
-/* The families that hear the author of a line: a bit for each; never 0. */
-unsigned families_hearing(const struct line *line);
+/* The families that hear the author of a line in this batch: a bit for each.  No line of a Cloud Foundry batch is one
+ * of Heroku's platform, whatever author it names. */
+unsigned families_hearing(const struct line *line, const struct family_context *context);
 
-/* Of these families the one that owns a line, or FAMILY_COUNT.  No line of a Cloud Foundry batch is one of Heroku's
- * platform, whatever author it names. */
+/* Of these families the one that owns a line, or FAMILY_COUNT. */
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context);
 
 /* The family that owns a line, or FAMILY_COUNT. */

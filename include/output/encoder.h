@@ -17,7 +17,7 @@
 /* A page that is being written. */
 struct encoding {
     struct buffer *page;
-    struct slice external; /* labels of every sample, in the form of encoded_series.labels; not those of any series */
+    struct slice external; /* labels of every sample, in the form of a series' labels; not those of any series */
     size_t lines;          /* samples written so far */
     void *memory;          /* encoder->memory bytes, zeroes at the start of the page */
 };
@@ -28,11 +28,10 @@ struct encoded_family {
     enum metric_type type;
 };
 
-/* Whose sample it is. */
+/* Whose sample it is, beside its labels: the same for many. */
 struct encoded_series {
     struct slice name;        /* the family's, or one of a suffix sibling: see page.h */
-    struct slice labels;      /* in the form of struct identity: escaped, without braces */
-    struct slice label;       /* one more label behind them: its name; empty: there is none */
+    struct slice label;       /* one more label behind the others: its name; empty: there is none */
     struct slice label_value; /* needs no escape */
 };
 
@@ -58,11 +57,13 @@ struct encoder {
     /* A family begins.  The samples that follow are its own; a family of type METRIC_UNTYPED may hold all three kinds.
      */
     void (*family)(struct encoding *encoding, const struct encoded_family *family);
+    /* labels: in the form of struct identity: escaped, without braces.  A slice by itself, since it is another one for
+     * each call: to be copied as a part of something, its two words would be waited for. */
     /* A counter, gauge or untyped number. */
-    void (*number)(struct encoding *encoding, const struct encoded_series *series, double number);
-    void (*histogram)(struct encoding *encoding, const struct encoded_series *series,
+    void (*number)(struct encoding *encoding, const struct encoded_series *series, struct slice labels, double number);
+    void (*histogram)(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
                       const struct encoded_histogram *histogram);
-    void (*summary)(struct encoding *encoding, const struct encoded_series *series,
+    void (*summary)(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
                     const struct encoded_summary *summary);
 };
 

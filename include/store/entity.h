@@ -146,6 +146,9 @@ bool entity_is_of(entity_id id, entity_id process);
  * not. */
 bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more);
 
+/* For many series of an entity: the latest time of which that is true, counted or not.  INT64_MIN: of none. */
+int64_t entities_over_until(const struct entities *entities, entity_id id, bool counted, uint64_t now, uint64_t more);
+
 /* Are lines of these two times of two instances of an entity, the earlier of which is over, grace or not? */
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later);
 

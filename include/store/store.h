@@ -258,7 +258,8 @@ bool store_walk_on(struct store *store, unsigned slot, struct store_walk *walk, 
                    bool (*visit)(void *context, const struct store_series_view *series), void *context);
 
 /* Of which types are the series that lie ahead?  Bits: 1 << the type of a reported series' value, and 1 << that of a
- * counted one's metric.  With those that are over, but were not marked dead. */
+ * counted one's metric.  With those that are over, but were not marked dead.  If all that there ever were of the metric
+ * had one type, that is said without a look. */
 struct store_types {
     unsigned values;  /* enum value_type */
     unsigned metrics; /* enum metric_type */

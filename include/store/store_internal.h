@@ -52,6 +52,7 @@ struct stored_metric {
     size_t known_count;
     size_t known_capacity;
     _Atomic(const struct metric *) metric; /* what the name is in force as, or was last; NULL: only apps chose it */
+    atomic_uint types;                     /* that its series have, or have had: bits, see stored_metric_note_type() */
     uint64_t hash;
     uint32_t name_length;
     char name[];
@@ -162,6 +163,14 @@ static inline struct slice series_labels(const struct series *series)
 
 /* ---- metrics and groups (stored_metric.c) ---- */
 
+/* A series of a metric is about to be of this type, a reported or a counted one: before anybody can see it so. */
+enum { COUNTED_TYPE = 16 }; /* what is added to the type of a counted one */
+static inline void stored_metric_note_type(struct stored_metric *metric, unsigned type)
+{
+    if ((atomic_load_explicit(&metric->types, memory_order_relaxed) >> type & 1) == 0)
+        atomic_fetch_or_explicit(&metric->types, 1U << type, memory_order_relaxed);
+}
+
 /* Count one more series of a metric or group; false if it is removed. */
 bool count_hold(atomic_long *series);
 void count_release(atomic_long *series);
@@ -268,11 +277,17 @@ static inline uint64_t series_more_time(const struct store *store, const struct 
     return series->starts_at_zero ? store->settings.zero_time : 0;
 }
 
+/* Is a series over that was last recorded then, whatever became of its entity? */
+static inline bool series_has_expired(const struct series *series, uint64_t seen, uint64_t now)
+{
+    return series->lifetime != 0 && seen + series->lifetime <= now;
+}
+
 /* Is a reported series with this value over? */
 static inline bool series_has_outlived(const struct store *store, const struct series *series,
                                        const struct value *value, uint64_t now)
 {
-    return (series->lifetime != 0 && value->seen + series->lifetime <= now) ||
+    return series_has_expired(series, value->seen, now) ||
            entities_is_over_after(store->settings.entities, series->entity, value->time, now,
                                   series_more_time(store, series));
 }

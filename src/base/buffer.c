@@ -2,20 +2,18 @@
 
 #include <stdlib.h>
 
-char *buffer_reserve(struct buffer *buffer, size_t length)
+char *buffer_grow(struct buffer *buffer, size_t length)
 {
-    if (buffer->capacity - buffer->length < length) {
-        size_t capacity = buffer->capacity < 65536 ? 65536 : buffer->capacity * 2;
-        while (capacity - buffer->length < length)
-            capacity *= 2;
-        char *larger = realloc(buffer->at, capacity);
-        if (larger == NULL) {
-            buffer->failed = true;
-            return NULL;
-        }
-        buffer->at = larger;
-        buffer->capacity = capacity;
+    size_t capacity = buffer->capacity < 65536 ? 65536 : buffer->capacity * 2;
+    while (capacity - buffer->length < length)
+        capacity *= 2;
+    char *larger = realloc(buffer->at, capacity);
+    if (larger == NULL) {
+        buffer->failed = true;
+        return NULL;
     }
+    buffer->at = larger;
+    buffer->capacity = capacity;
     return buffer->at + buffer->length;
 }
 

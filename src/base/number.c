@@ -1,5 +1,6 @@
 #include "base/number.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,44 +11,66 @@
 /* Integers below this are exact in a double, so their digits are the shortest text. */
 #define EXACT_INTEGERS 9007199254740992.0
 
-/* "00" to "99": two digits for one division, which is most of what a number costs. */
-static const char pairs[] = "00010203040506070809"
-                            "10111213141516171819"
-                            "20212223242526272829"
-                            "30313233343536373839"
-                            "40414243444546474849"
-                            "50515253545556575859"
-                            "60616263646566676869"
-                            "70717273747576777879"
-                            "80818283848586878889"
-                            "90919293949596979899";
+/* Below this, the neighbours of a number are less than a quarter of its eighth decimal away. */
+#define EIGHT_DECIMALS 1e7
 
-static size_t count_digits(uint64_t integer)
+/* The digits of a number below 10^8, with leading zeros: each a byte from 0 to 9, the first one the lowest.  Pairs and
+ * then single digits are split off in all halves of a word at once: 3 ns in place of 8 for six digits. */
+static inline uint64_t split_digits(uint32_t number)
 {
-    size_t count = 1;
-    for (; integer >= 10000; integer /= 10000)
-        count += 4;
-    return count + (integer >= 10) + (integer >= 100) + (integer >= 1000);
+    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = (fours * 5243 >> 19) & 0x0000007F0000007F; /* fours / 100 */
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000F; /* twos / 10 */
+    return tens | (twos - 10 * tens) << 8;
 }
 
-static size_t spell_integer(uint64_t integer, char *out)
+/* Write the digits from the first one of these that is none of the first zeros: there are count of them.  All 8 bytes
+ * at out are written. */
+static inline size_t put_digits(uint64_t digits, unsigned zeros, char *out)
 {
-    size_t length = count_digits(integer);
-    char *at = out + length;
-    for (; integer >= 100; integer /= 100) {
-        at -= 2;
-        memcpy(at, pairs + 2 * (integer % 100), 2);
-    }
-    if (integer >= 10)
-        memcpy(out, pairs + 2 * integer, 2);
-    else
-        *out = (char)('0' + integer);
-    return length;
+    uint64_t text = htole64((digits | 0x3030303030303030) >> 8 * zeros);
+    memcpy(out, &text, sizeof text);
+    return 8 - zeros;
+}
+
+/* Write a number below 10^8. */
+static inline size_t put_short(uint32_t number, char *out)
+{
+    uint64_t digits = split_digits(number);
+    /* The last digit stands there even if it is 0. */
+    return put_digits(digits, (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8, out);
+}
+
+/* Below 10^16. */
+static inline size_t spell_integer(uint64_t integer, char *out)
+{
+    enum { EIGHT_DIGITS = 100000000 };
+    if (integer < EIGHT_DIGITS)
+        return put_short((uint32_t)integer, out);
+    size_t length = put_short((uint32_t)(integer / EIGHT_DIGITS), out);
+    return length + put_digits(split_digits((uint32_t)(integer % EIGHT_DIGITS)), 0, out + length);
 }
 
 /* Most fractions that are logged have a few decimals.  number * 10^k, rounded, divided by 10^k is correctly rounded
- * when both are exact, so equality means that these decimals read back as number; the first k is the shortest. */
-static size_t spell_decimals(double number, char *out)
+ * when both are exact, so equality means that these decimals read back as number. */
+
+/* Eight decimals of a number so small that there is one choice of them at most, and that it is found: neighbours are
+ * less than a quarter of a decimal apart.  Without the zeros at their end they are the shortest. */
+static inline size_t spell_eight_decimals(double number, char *out)
+{
+    int64_t rounded = (int64_t)(number * 1e8 + 0.5);
+    if ((double)rounded / 1e8 != number)
+        return 0;
+    size_t length = put_short((uint32_t)(rounded / 100000000), out);
+    out[length++] = '.';
+    uint64_t digits = split_digits((uint32_t)(rounded % 100000000));
+    put_digits(digits, 0, out + length);
+    return length + 8 - (unsigned)__builtin_clzll(digits) / 8;
+}
+
+/* The same with the fewest decimals, up to nine, that are enough. */
+static __attribute__((noinline)) size_t spell_decimals(double number, char *out)
 {
     static const double powers[] = {1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
     for (size_t k = 1; k <= sizeof powers / sizeof powers[0]; k++) {
@@ -58,23 +81,19 @@ static size_t spell_decimals(double number, char *out)
         if ((double)rounded / powers[k - 1] != number)
             continue;
         uint64_t power = (uint64_t)powers[k - 1];
-        uint64_t units = (uint64_t)rounded;
-        size_t length = spell_integer(units / power, out);
+        size_t length = spell_integer((uint64_t)rounded / power, out);
         out[length] = '.';
-        uint64_t fraction = units % power;
-        size_t i = k;
-        for (; i > 1; i -= 2, fraction /= 100)
-            memcpy(out + length + i - 1, pairs + 2 * (fraction % 100), 2);
-        if (i == 1)
-            out[length + 1] = (char)('0' + fraction);
+        uint64_t fraction = (uint64_t)rounded % power;
+        for (size_t i = k; i > 0; i--, fraction /= 10)
+            out[length + i] = (char)('0' + fraction % 10);
         return length + 1 + k;
     }
     return 0;
 }
 
 /* Any number: the fewest of 1 to 17 significant digits that read back, with the point in the position that the exponent
- * says. */
-static size_t spell_general(double number, char *out)
+ * says.  By itself, so that no other number pays for its registers and its guarded stack. */
+static __attribute__((noinline)) size_t spell_general(double number, char *out)
 {
     char text[32];
     int precision = 14;
@@ -111,25 +130,29 @@ static size_t spell_general(double number, char *out)
 
 size_t number_spell(double number, char out[NUMBER_TEXT_MAX])
 {
+    size_t sign = 0;
+    if (signbit(number) && !isnan(number)) {
+        out[sign++] = '-';
+        number = -number;
+    }
+    if (number < EXACT_INTEGERS) {
+        if (number == (double)(int64_t)number)
+            return sign + spell_integer((uint64_t)number, out + sign);
+        size_t length = number < EIGHT_DECIMALS ? spell_eight_decimals(number, out + sign) : 0;
+        if (length == 0)
+            length = spell_decimals(number, out + sign);
+        if (length > 0)
+            return sign + length;
+    }
     if (isnan(number)) {
         memcpy(out, "NaN", 3);
         return 3;
     }
     if (isinf(number)) {
-        memcpy(out, number > 0 ? "+Inf" : "-Inf", 4);
+        memcpy(out, sign > 0 ? "-Inf" : "+Inf", 4);
         return 4;
     }
-    size_t sign = 0;
-    if (signbit(number)) {
-        out[sign++] = '-';
-        number = -number;
-    }
-    if (number < EXACT_INTEGERS && number == (double)(uint64_t)number)
-        return sign + spell_integer((uint64_t)number, out + sign);
-    size_t length = spell_decimals(number, out + sign);
-    if (length == 0)
-        length = spell_general(number, out + sign);
-    return sign + length;
+    return sign + spell_general(number, out + sign);
 }
 
 bool number_cut_decimal(struct slice *text, uint64_t most, uint64_t *number)

@@ -175,10 +175,12 @@ static bool read_head(const struct keyvalue *pair, struct router_line *line)
  * Not by number.h: each router line has four or more, and 18 digits cannot overflow. */
 static inline int64_t take_number(const char **at, const char *end, char unit)
 {
-    const char *start = *at;
+    enum { DIGITS = 18 };
+    const char *start = *at, *digit = start, *most = end - start > DIGITS ? start + DIGITS : end;
     uint64_t number = 0;
-    while (*at < end && *at - start < 18 && slice_is_digit(**at))
-        number = number * 10 + (uint64_t)(*(*at)++ - '0');
+    for (; digit < most && slice_is_digit(*digit); digit++)
+        number = number * 10 + (uint64_t)(*digit - '0');
+    *at = digit;
     if (*at == start)
         return NONE;
     if (unit != '\0' && end - *at >= 2 && (*at)[0] == unit && (*at)[1] == 's')

@@ -62,10 +62,11 @@ struct page_writer {
     bool walking;
     struct store_walk walk;
     const struct store_metric_view *metric;
-    bool is_reserved; /* no app can choose its name */
-    bool started;     /* a series was written */
-    size_t sibling;   /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
-    bool again;       /* the walk ended since the family must be written again, as mixed */
+    struct encoded_series series; /* its name */
+    bool is_reserved;             /* no app can choose its name */
+    bool started;                 /* a series was written */
+    size_t sibling;               /* it is a suffix sibling: which suffix it has; else NOT_SIBLING */
+    bool again;                   /* the walk ended since the family must be written again, as mixed */
 };
 
 #define NOT_SIBLING SIZE_MAX
@@ -145,70 +146,77 @@ static bool stands_at_zero(const struct page_writer *writer, const struct store_
            (view->value == NULL || accumulates(view->value));
 }
 
-static void write_value(struct page_writer *writer, const struct encoded_series *series, const struct value *value,
-                        bool at_zero)
+static void write_sketch(struct page_writer *writer, struct slice labels, const struct value *value, bool at_zero)
 {
-    /* The words of all but sets are doubles. */
     const double *words = &value->words[0].number;
-    double number = at_zero ? 0 : value->number;
     double quantiles[VALUE_SKETCH_QUANTILES];
-    switch ((enum value_type)value->type) {
-    case VALUE_COUNTER:
-    case VALUE_GAUGE:
-    case VALUE_SET:
-    case VALUE_EXTERNAL_COUNTER:
-        writer->encoder->number(&writer->encoding, series, number);
-        break;
-    case VALUE_HISTOGRAM:
-        writer->encoder->histogram(&writer->encoding, series,
+    for (unsigned i = 0; i < VALUE_SKETCH_QUANTILES; i++)
+        quantiles[i] = sketch_quantile(value_sketch_quantiles[i], words + 3, words + 3 + value->size, value->size,
+                                       value->number, words[1], words[2]);
+    writer->encoder->summary(&writer->encoding, &writer->series, labels,
+                             &(struct encoded_summary){.quantiles = value_sketch_quantiles,
+                                                       .values = quantiles,
+                                                       .size = VALUE_SKETCH_QUANTILES,
+                                                       .count = at_zero ? 0 : value->number,
+                                                       .sum = at_zero ? 0 : words[0]});
+}
+
+/* By itself, as the next one, so that a number does not pay for their large frames. */
+static __attribute__((noinline)) void write_composite(struct page_writer *writer, struct slice labels,
+                                                      const struct value *value, bool at_zero)
+{
+    const double *words = &value->words[0].number;
+    double count = at_zero ? 0 : value->number;
+    if (value->type == VALUE_HISTOGRAM)
+        writer->encoder->histogram(&writer->encoding, &writer->series, labels,
                                    &(struct encoded_histogram){.bounds = words + 1,
                                                                .counts = at_zero ? zeros : words + 1 + value->size,
                                                                .size = value->size,
-                                                               .count = number,
+                                                               .count = count,
                                                                .sum = at_zero ? 0 : words[0]});
-        break;
-    case VALUE_SUMMARY:
-        writer->encoder->summary(&writer->encoding, series,
+    else if (value->type == VALUE_SUMMARY)
+        writer->encoder->summary(&writer->encoding, &writer->series, labels,
                                  &(struct encoded_summary){.quantiles = words + 1,
                                                            .values = words + 1 + value->size,
                                                            .size = value->size,
-                                                           .count = number,
+                                                           .count = count,
                                                            .sum = words[0]});
-        break;
-    case VALUE_SKETCH:
-        for (unsigned i = 0; i < VALUE_SKETCH_QUANTILES; i++)
-            quantiles[i] = sketch_quantile(value_sketch_quantiles[i], words + 3, words + 3 + value->size, value->size,
-                                           value->number, words[1], words[2]);
-        writer->encoder->summary(&writer->encoding, series,
-                                 &(struct encoded_summary){.quantiles = value_sketch_quantiles,
-                                                           .values = quantiles,
-                                                           .size = VALUE_SKETCH_QUANTILES,
-                                                           .count = number,
-                                                           .sum = at_zero ? 0 : words[0]});
-        break;
+    else
+        write_sketch(writer, labels, value, at_zero);
+}
+
+static __attribute__((noinline)) void write_counted_histogram(struct page_writer *writer, struct slice labels,
+                                                              const struct metric *metric, const double *cells)
+{
+    unsigned bounds = metric->cells - 2;
+    double count = 0;
+    for (unsigned i = 0; i <= bounds; i++)
+        count += cells[i];
+    writer->encoder->histogram(&writer->encoding, &writer->series, labels,
+                               &(struct encoded_histogram){metric->bounds, cells, bounds, count, cells[bounds + 1]});
+}
+
+/* Each cell by its value of the label in which they differ. */
+static __attribute__((noinline)) void write_labelled(struct page_writer *writer, struct slice labels,
+                                                     const struct metric *metric, const double *cells)
+{
+    struct encoded_series series = {.name = writer->series.name, .label = slice_of(metric->label)};
+    for (unsigned i = 0; i < metric->cells; i++) {
+        series.label_value = slice_of(metric->label_values[i]);
+        writer->encoder->number(&writer->encoding, &series, labels, cells[i]);
     }
 }
 
-static void write_cells(struct page_writer *writer, struct encoded_series *series, const struct metric *metric,
+static void write_cells(struct page_writer *writer, struct slice labels, const struct metric *metric,
                         const double *cells)
 {
-    if (metric->type == METRIC_HISTOGRAM) {
-        unsigned bounds = metric->cells - 2;
-        double count = 0;
-        for (unsigned i = 0; i <= bounds; i++)
-            count += cells[i];
-        writer->encoder->histogram(
-            &writer->encoding, series,
-            &(struct encoded_histogram){metric->bounds, cells, bounds, count, cells[bounds + 1]});
-        return;
-    }
-    for (unsigned i = 0; i < metric->cells; i++) {
-        if (metric->label != NULL) {
-            series->label = slice_of(metric->label);
-            series->label_value = slice_of(metric->label_values[i]);
-        }
-        writer->encoder->number(&writer->encoding, series, cells[i]);
-    }
+    if (metric->type == METRIC_HISTOGRAM)
+        write_counted_histogram(writer, labels, metric, cells);
+    else if (metric->label != NULL)
+        write_labelled(writer, labels, metric, cells);
+    else
+        for (unsigned i = 0; i < metric->cells; i++)
+            writer->encoder->number(&writer->encoding, &writer->series, labels, cells[i]);
 }
 
 /* counted: the metric of the first series, if that is a counted one; it is newer than what the name began with. */
@@ -236,6 +244,8 @@ static enum metric_type type_of(const struct store_series_view *view)
 static bool is_selected(const struct page_writer *writer, const struct store_series_view *view)
 {
     const struct page_selection *selection = &writer->terms.selection;
+    if (selection->kind == PAGE_ALL)
+        return true;
     switch (selection->kind) {
     case PAGE_ALL:
     case PAGE_APP:
@@ -248,7 +258,8 @@ static bool is_selected(const struct page_writer *writer, const struct store_ser
         /* A timer or an event of an app on Cloud Foundry has a descriptor of ours, but a name that is made of the
          * app's. */
         if (view->maker != NULL)
-            return view->maker->of_rule || slice_starts_with(writer->metric->name, SLICE("cf_app_"));
+            return view->maker->of_rule || view->maker->chosen ||
+                   slice_starts_with(writer->metric->name, SLICE("cf_app_"));
         return !writer->is_reserved;
     case PAGE_PROCESS:
         for (unsigned i = 0; i < selection->scope.count; i++)
@@ -298,11 +309,13 @@ static bool write_series(void *context, const struct store_series_view *view)
     writer->started = true;
     if (is_composite(type))
         note_composite(writer, view->labels, type);
-    struct encoded_series series = {.name = writer->metric->name, .labels = view->labels};
-    if (view->value != NULL)
-        write_value(writer, &series, view->value, stands_at_zero(writer, view));
+    bool at_zero = stands_at_zero(writer, view);
+    if (view->value == NULL)
+        write_cells(writer, view->labels, view->metric, at_zero ? zeros : view->cells);
+    else if (is_composite(type))
+        write_composite(writer, view->labels, view->value, at_zero);
     else
-        write_cells(writer, &series, view->metric, stands_at_zero(writer, view) ? zeros : view->cells);
+        writer->encoder->number(&writer->encoding, &writer->series, view->labels, at_zero ? 0 : view->value->number);
     return writer->encoding.page->length < writer->size;
 }
 
@@ -339,6 +352,7 @@ static void begin_walk(struct page_writer *writer, struct listed *metric, size_t
 {
     metric->written = true;
     writer->metric = &metric->view;
+    writer->series.name = metric->view.name;
     writer->sibling = sibling;
     writer->started = false;
     writer->is_reserved = reserved_metric(metric->view.name, RESERVED_FROM_APPS);
@@ -570,7 +584,7 @@ struct page_writer *page_copy(const struct page_writer *from)
     if (from->walking) {
         size_t walked =
             from->sibling == NOT_SIBLING ? from->family : (size_t)(from->siblings[from->sibling] - from->metrics);
-        writer->metric = &writer->metrics[walked].view;
+        writer->metric = &writer->metrics[walked].view; /* of the same name */
         store_walk_copy(writer->terms.store, &writer->walk, &from->walk);
         writer->walking = true;
     }

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,16 +19,6 @@ struct spelled {
     double number;
     unsigned char length; /* 0: nothing is kept here */
     char text[31];
-};
-
-/* One line: name suffix { labels , label = "text or number" } value. */
-struct line_parts {
-    const struct encoded_series *series;
-    struct slice suffix;
-    struct slice label;      /* empty: there is none */
-    struct slice label_text; /* at is NULL: the number is the label's value */
-    double label_number;
-    double value;
 };
 
 static char *put(char *at, struct slice text)
@@ -55,39 +46,53 @@ static char *put_bound(struct encoding *encoding, char *at, double number)
     return put(at, (struct slice){kept->text, kept->length});
 }
 
-static void write_line(struct encoding *encoding, const struct line_parts *parts)
+/* Room for a line of these labels and label, with its begin: name, suffix, "{" and labels, without what closes them.
+ * NULL if memory is short. */
+static inline char *begin_line(struct encoding *encoding, const struct encoded_series *series, struct slice suffix,
+                               struct slice labels)
 {
-    struct slice name = parts->series->name;
-    struct slice labels = parts->series->labels;
     struct slice external = encoding->external;
-    size_t length = name.length + external.length + labels.length + parts->label.length + parts->label_text.length;
-    char *start = buffer_reserve(encoding->page, length + LINE_PARTS_MAX);
-    if (start == NULL)
-        return;
-    char *at = put(put(start, name), parts->suffix);
-    if (external.length + labels.length + parts->label.length > 0) {
-        *at++ = '{';
-        at = put(at, external);
-        if (external.length > 0 && labels.length > 0)
-            *at++ = ',';
-        at = put(at, labels);
-        if (parts->label.length > 0) {
-            if (external.length + labels.length > 0)
-                *at++ = ',';
-            at = put(at, parts->label);
-            *at++ = '=';
-            *at++ = '"';
-            at = parts->label_text.at != NULL ? put(at, parts->label_text)
-                                              : put_bound(encoding, at, parts->label_number);
-            *at++ = '"';
-        }
+    size_t length = series->name.length + external.length + labels.length + series->label.length +
+                    series->label_value.length + LINE_PARTS_MAX;
+    char *at = buffer_reserve(encoding->page, length);
+    if (at == NULL)
+        return NULL;
+    at = put(at, series->name);
+    at = put(at, suffix);
+    *at++ = '{';
+    at = put(at, external);
+    if (external.length > 0 && labels.length > 0)
+        *at++ = ',';
+    return put(at, labels);
+}
+
+static inline bool has_labels(const struct encoding *encoding, struct slice labels)
+{
+    return encoding->external.length + labels.length > 0;
+}
+
+/* What closes the labels, and the value. */
+static inline void end_line(struct encoding *encoding, char *at, bool has_labels, double value)
+{
+    at -= !has_labels; /* "{" is too much */
+    if (has_labels)
         *at++ = '}';
-    }
     *at++ = ' ';
-    at += number_spell(parts->value, at);
+    at += number_spell(value, at);
     *at++ = '\n';
-    encoding->page->length += (size_t)(at - start);
+    encoding->page->length = (size_t)(at - encoding->page->at);
     encoding->lines++;
+}
+
+/* One more label, up to its value. */
+static char *put_label(char *at, bool is_first, struct slice label)
+{
+    if (!is_first)
+        *at++ = ',';
+    at = put(at, label);
+    *at++ = '=';
+    *at++ = '"';
+    return at;
 }
 
 static void write_family(struct encoding *encoding, const struct encoded_family *family)
@@ -104,46 +109,90 @@ static void write_family(struct encoding *encoding, const struct encoded_family 
     buffer_append(page, SLICE("\n"));
 }
 
-static void write_number(struct encoding *encoding, const struct encoded_series *series, double number)
+static void write_number(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
+                         double number)
 {
-    write_line(encoding,
-               &(struct line_parts){
-                   .series = series, .label = series->label, .label_text = series->label_value, .value = number});
+    char *at = begin_line(encoding, series, SLICE(""), labels);
+    if (at == NULL)
+        return;
+    bool labelled = has_labels(encoding, labels);
+    if (series->label.length > 0) {
+        at = put(put_label(at, !labelled, series->label), series->label_value);
+        *at++ = '"';
+        labelled = true;
+    }
+    end_line(encoding, at, labelled, number);
 }
 
-static void write_sum_and_count(struct encoding *encoding, const struct encoded_series *series, double sum,
-                                double count)
+static void write_part(struct encoding *encoding, const struct encoded_series *series, struct slice suffix,
+                       struct slice labels, double number)
 {
-    write_line(encoding, &(struct line_parts){.series = series, .suffix = SLICE("_sum"), .value = sum});
-    write_line(encoding, &(struct line_parts){.series = series, .suffix = SLICE("_count"), .value = count});
+    char *at = begin_line(encoding, series, suffix, labels);
+    if (at != NULL)
+        end_line(encoding, at, has_labels(encoding, labels), number);
+}
+
+static void write_sum_and_count(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
+                                double sum, double count)
+{
+    write_part(encoding, series, SLICE("_sum"), labels, sum);
+    write_part(encoding, series, SLICE("_count"), labels, count);
+}
+
+/* Lines that differ in the last label alone.  All up to its value is taken from the line before. */
+struct alike {
+    size_t begin;  /* of the line before, on the page */
+    size_t length; /* up to the value; 0: this is the first line */
+};
+
+/* Write a line whose last label is a number, or +Inf. */
+static void write_alike(struct encoding *encoding, struct alike *alike, const struct encoded_series *series,
+                        struct slice suffix, struct slice labels, double label, double value)
+{
+    struct buffer *page = encoding->page;
+    size_t begin = page->length;
+    char *at;
+    if (alike->length == 0) {
+        at = begin_line(encoding, series, suffix, labels);
+        if (at == NULL)
+            return;
+        at = put_label(at, !has_labels(encoding, labels), series->label);
+        alike->length = (size_t)(at - page->at) - begin;
+    } else {
+        at = buffer_reserve(page, alike->length + LINE_PARTS_MAX);
+        if (at == NULL)
+            return;
+        at = put(at, (struct slice){page->at + alike->begin, alike->length});
+    }
+    alike->begin = begin;
+    at = put_bound(encoding, at, label);
+    *at++ = '"';
+    end_line(encoding, at, true, value);
 }
 
 /* Buckets made cumulative, +Inf, sum, count. */
-static void write_histogram(struct encoding *encoding, const struct encoded_series *series,
+static void write_histogram(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
                             const struct encoded_histogram *histogram)
 {
-    struct line_parts parts = {.series = series, .suffix = SLICE("_bucket"), .label = SLICE("le")};
+    const struct encoded_series bucket = {.name = series->name, .label = SLICE("le")};
+    struct alike alike = {0};
+    double sum = 0;
     for (unsigned i = 0; i < histogram->size; i++) {
-        parts.label_number = histogram->bounds[i];
-        parts.value += histogram->counts[i];
-        write_line(encoding, &parts);
+        sum += histogram->counts[i];
+        write_alike(encoding, &alike, &bucket, SLICE("_bucket"), labels, histogram->bounds[i], sum);
     }
-    parts.label_text = SLICE("+Inf");
-    parts.value = histogram->count;
-    write_line(encoding, &parts);
-    write_sum_and_count(encoding, series, histogram->sum, histogram->count);
+    write_alike(encoding, &alike, &bucket, SLICE("_bucket"), labels, INFINITY, histogram->count);
+    write_sum_and_count(encoding, series, labels, histogram->sum, histogram->count);
 }
 
-static void write_summary(struct encoding *encoding, const struct encoded_series *series,
+static void write_summary(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
                           const struct encoded_summary *summary)
 {
-    struct line_parts parts = {.series = series, .label = SLICE("quantile")};
-    for (unsigned i = 0; i < summary->size; i++) {
-        parts.label_number = summary->quantiles[i];
-        parts.value = summary->values[i];
-        write_line(encoding, &parts);
-    }
-    write_sum_and_count(encoding, series, summary->sum, summary->count);
+    const struct encoded_series quantile = {.name = series->name, .label = SLICE("quantile")};
+    struct alike alike = {0};
+    for (unsigned i = 0; i < summary->size; i++)
+        write_alike(encoding, &alike, &quantile, SLICE(""), labels, summary->quantiles[i], summary->values[i]);
+    write_sum_and_count(encoding, series, labels, summary->sum, summary->count);
 }
 
 const struct encoder text_encoder = {

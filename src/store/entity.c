@@ -911,38 +911,52 @@ static bool is_silent(const struct entities *entities, const struct entity *enti
     return heard == 0 || heard + silence_of(entities, entity) <= now;
 }
 
-static bool is_position_over(const struct entities *entities, const struct entity *entity, uint64_t now, uint64_t more)
+/* What is said of no time, and of all. */
+#define NO_TIME INT64_MIN
+#define ALL_TIMES INT64_MAX
+
+static int64_t position_over_until(const struct entities *entities, const struct entity *entity, uint64_t now,
+                                   uint64_t more)
 {
-    return is_silent(entities, entity, now) ||
-           (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
-            LOAD(entity->leaves) + more <= now);
+    bool is_over = is_silent(entities, entity, now) ||
+                   (atomic_load_explicit(&entity->removed, memory_order_acquire) > LOAD(entity->started) &&
+                    LOAD(entity->leaves) + more <= now);
+    return is_over ? ALL_TIMES : NO_TIME;
 }
 
-static bool is_over(const struct entities *entities, const struct entity *entity, int64_t time, uint64_t now,
-                    uint64_t more)
+static int64_t over_until(const struct entities *entities, const struct entity *entity, bool counted, uint64_t now,
+                          uint64_t more)
 {
     if (is_silent(entities, entity, now))
-        return true;
-    int64_t until = time == ENTITY_COUNTED ? atomic_load_explicit(&entity->ended, memory_order_acquire)
-                                           : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
-    int64_t since = time == ENTITY_COUNTED ? LOAD(entity->started) + 1 : time;
-    return until > 0 && until >= since && LOAD(entity->leaves) + more <= now;
+        return ALL_TIMES;
+    int64_t until = counted ? atomic_load_explicit(&entity->ended, memory_order_acquire)
+                            : atomic_load_explicit(&entity->reported_until, memory_order_acquire);
+    if (until <= 0 || (counted && until <= LOAD(entity->started)) || LOAD(entity->leaves) + more > now)
+        return NO_TIME;
+    return counted ? ALL_TIMES : until;
+}
+
+int64_t entities_over_until(const struct entities *entities, entity_id id, bool counted, uint64_t now, uint64_t more)
+{
+    if (id == ENTITY_NONE)
+        return NO_TIME;
+    const struct entity *entity = entity_of(entities, id);
+    int64_t until = (id & ENTITY_POSITION) != 0 ? position_over_until(entities, entity, now, more)
+                                                : over_until(entities, entity, counted, now, more);
+    if (until == ALL_TIMES || is_app(entities, entity))
+        return until;
+    int64_t of_app = over_until(entities, entity_of(entities, LOAD(entity->app)), counted, now, more);
+    return of_app > until ? of_app : until;
+}
+
+bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more)
+{
+    return time <= entities_over_until(entities, id, time == ENTITY_COUNTED, now, more);
 }
 
 bool entities_is_over(const struct entities *entities, entity_id id, int64_t time, uint64_t now)
 {
     return entities_is_over_after(entities, id, time, now, 0);
-}
-
-bool entities_is_over_after(const struct entities *entities, entity_id id, int64_t time, uint64_t now, uint64_t more)
-{
-    if (id == ENTITY_NONE)
-        return false;
-    const struct entity *entity = entity_of(entities, id);
-    if ((id & ENTITY_POSITION) != 0 ? is_position_over(entities, entity, now, more)
-                                    : is_over(entities, entity, time, now, more))
-        return true;
-    return !is_app(entities, entity) && is_over(entities, entity_of(entities, LOAD(entity->app)), time, now, more);
 }
 
 bool entities_are_apart(const struct entities *entities, entity_id id, int64_t earlier, int64_t later)

@@ -285,6 +285,8 @@ static enum store_result replace_value(struct store *store, unsigned slot, struc
         enum store_result result = make_next(store, slot, series, old, over, report, &next);
         if (result != STORE_RECORDED)
             return result;
+        if (next->type != old->type)
+            stored_metric_note_type(series->group->metric, next->type);
         long more = added_weight(series, old, next);
         result = more > 0 && !series->overflow
                      ? limits_check_growth(store, series->group, series_account(series), (unsigned)more)

@@ -11,7 +11,7 @@ struct value store_dead_value;
 
 bool series_is_over(const struct store *store, const struct series *series, uint64_t seen, uint64_t now)
 {
-    return metric_has_ended(series_metric(series)) || (series->lifetime != 0 && seen + series->lifetime <= now) ||
+    return metric_has_ended(series_metric(series)) || series_has_expired(series, seen, now) ||
            entities_is_over_after(store->settings.entities, series->entity, ENTITY_COUNTED, now,
                                   series_more_time(store, series));
 }
@@ -141,6 +141,7 @@ enum store_result series_create(struct store *store, _Atomic(struct series *) *b
     if (series == NULL)
         goto release_group;
     series->group = group;
+    stored_metric_note_type(metric, birth->value != NULL ? birth->value->type : COUNTED_TYPE + birth->metric->type);
 
     buckets_hold(&store->buckets, hash);
     struct series *head = atomic_load_explicit(bucket, memory_order_acquire);

@@ -13,6 +13,8 @@ from support.server import Server
 
 FAMILIES = ["app", "router", "runtime", "addon", "postgres", "l2met", "ingest", "mix", "cf-gauge", "cf-router"]
 SERIES = 100_000
+PAGES = ["gauge", "counter", "histogram"]  # kinds of series, see pages.c
+COUNTED_SERIES = 2000                      # on a page whose instructions are counted
 
 
 # ---- servers ----
@@ -149,20 +151,34 @@ def table(heads, rows):
 
 # ---- instructions ----
 
-def run_callgrind(bench, program, name, times):
-    out = os.path.join(bench.directory, f"callgrind.{name}.{times}")
-    done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program,
-                           bench.bodies[name], str(times)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run_callgrind(bench, name, *command):
+    """Instructions of a program, and what it says."""
+    out = os.path.join(bench.directory, f"callgrind.{name}.{command[-1]}")
+    done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *map(str, command)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit("bench: valgrind failed:\n" + done.stderr)
-    return int(re.search(r"Collected : (\d+)", done.stderr)[1]), json.loads(done.stdout)["lines"]
+    return int(re.search(r"Collected : (\d+)", done.stderr)[1]), json.loads(done.stdout)
+
+
+def count_times(bench, name, *command):
+    """Instructions of what a program does as often as its last argument says, start and end of it cancelled out; and what it
+    says."""
+    once, said = run_callgrind(bench, name, *command, 1)
+    often, _ = run_callgrind(bench, name, *command, 11)
+    return (often - once) / 10, said
 
 
 def instructions(bench, program, name):
-    """Instructions of a batch, start and end of the program cancelled out, and its lines."""
-    once, count = run_callgrind(bench, program, name, 1)
-    often, _ = run_callgrind(bench, program, name, 11)
-    return (often - once) / 10, count
+    """Instructions of a batch, and its lines."""
+    each, said = count_times(bench, name, program, bench.bodies[name])
+    return each, said["lines"]
+
+
+def page_instructions(bench, program, kind):
+    """Instructions of a page for each of its series; program: lines, beside which pages stands."""
+    each, said = count_times(bench, "page-" + kind, os.path.join(os.path.dirname(program), "pages"), kind, COUNTED_SERIES)
+    return each / said["series"]
 
 
 # ---- what the machine does ----

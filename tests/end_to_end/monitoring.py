@@ -177,14 +177,17 @@ def queries():
                 found[name, panel["title"], target["expr"]] = re.sub(r"\$(app|addon|job)\b", ".*", target["expr"]).replace("$__rate_interval", "1m")
         for variable in board["templating"]["list"][1:]:
             found[name, "variable", variable["name"]] = re.fullmatch(r"label_values\((.*), \w+\)", variable["definition"]).group(1)
+    for block in re.findall(r"^ *```promql\n(.*?)^ *```$", read("RUNBOOK.md"), re.M | re.S):
+        for query in block.strip().split("\n"):
+            found["RUNBOOK.md", "", query.strip()] = query.strip()
     return found
 
 
 @test
 def every_panel_has_data(context):
-    """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards gets data, and no rule fails."""
+    """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards and of the runbook gets data, and no rule fails."""
     rule_files = [context.file(name, read("prometheus", name).replace("interval: 1m", "interval: 1s")) for name in ("recording.yml", "alerts.yml")]
-    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30)
+    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30, PASSWORD_METRICS_PREVIOUS="old", STATE_FILE=context.folder)
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
     job = {"job_name": "heroku", "scheme": "https", "tls_config": {"insecure_skip_verify": True}, "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
            "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]}

@@ -170,6 +170,11 @@ def documented_discovery(context, shards):
     return text.replace("/etc/prometheus/drain_exporter", context.file("password", METRICS_PASSWORD)).replace("refresh_interval: 30s", "refresh_interval: 1s")
 
 
+class DocumentedPrometheus(Prometheus):
+    def __init__(self, context, text):
+        self.start(context, context.file("prometheus.yml", "global: {scrape_interval: 1s, scrape_timeout: 1s}\n" + text))
+
+
 @test
 def discovery_of_shards_is_merged(context):
     """Each dyno is a target of its own and scraped once, from the shard that hears of it, also after its app has moved."""
@@ -199,7 +204,7 @@ def discovery_of_shards_is_merged(context):
 
     for number in range(6):
         speak(number % 3, "app-%d" % number, "web.1", "web.2", "worker.1")
-    prometheus = Prometheus(context, {}, text=documented_discovery(context, shards))
+    prometheus = DocumentedPrometheus(context, documented_discovery(context, shards))
     wait_for(are_scraped, "each dyno is scraped once", 30, 0.2)
     # The lists are read again: an app is new, a dyno is scaled away.
     speak(2, "late", "web.1", "web.2")
