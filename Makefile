@@ -283,6 +283,15 @@ $(BENCH)/load: $(BENCH)/load.o
 $(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
+# ---- how many exporters a fleet takes: tests/capacity ----
+
+FLEETS ?= 200 2000
+.PHONY: fleet fleet-costs
+fleet: $(BUILD)/drain_exporter ## let fleets of apps send to it (FLEETS="200 2000"), and compare series, memory and CPU with the model of tests/capacity
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --compare $(FLEETS)
+fleet-costs: $(BUILD)/drain_exporter $(BENCH)/load ## measure what that model counts with anew, and renew its table in docker/MANY.md
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --tools $(BENCH) --costs --write
+
 # ---- the container ----
 
 .PHONY: image
