@@ -83,7 +83,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package soak-short) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -121,6 +121,13 @@ ATTACK_REQUESTS ?= 1000000
 .PHONY: attack
 attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
 	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
+
+# A sanitizer has means of its own to find what is kept.
+.PHONY: soak soak-short
+soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which memory, file descriptors and threads must be what they were; SOAK_SECONDS=3600
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
+soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
 
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
@@ -275,6 +282,15 @@ $(BENCH)/load: $(BENCH)/load.o
 
 $(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+# ---- how many exporters a fleet takes: tests/capacity ----
+
+FLEETS ?= 200 2000
+.PHONY: fleet fleet-costs
+fleet: $(BUILD)/drain_exporter ## let fleets of apps send to it (FLEETS="200 2000"), and compare series, memory and CPU with the model of tests/capacity
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --compare $(FLEETS)
+fleet-costs: $(BUILD)/drain_exporter $(BENCH)/load ## measure what that model counts with anew, and renew its table in docker/MANY.md
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --tools $(BENCH) --costs --write
 
 # ---- the container ----
 
