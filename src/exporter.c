@@ -14,9 +14,11 @@
 #include "config/suggestion.h"
 #include "families/rule_metric.h"
 #include "intake/app_status.h"
+#include "output/http_client.h"
 #include "output/maintenance.h"
 #include "output/state_file.h"
 #include "server/accounts.h"
+#include "server/canary.h"
 #include "server/http.h"
 #include "server/survey.h"
 
@@ -50,19 +52,19 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
     return config->expire_after;
 }
 
-static struct intake *open_intake(const struct settings *config, struct entities *entities, struct directory *directory,
-                                  struct unmatched *unmatched, struct store *store, unsigned workers)
+static struct intake *open_intake(const struct settings *config, struct pipeline *pipeline, unsigned workers)
 {
-    struct intake_settings settings = {.entities = entities,
-                                       .directory = directory,
-                                       .unmatched = unmatched,
+    struct intake_settings settings = {.entities = pipeline->entities,
+                                       .directory = pipeline->directory,
+                                       .unmatched = pipeline->unmatched,
+                                       .canary = &pipeline->canary,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .external_labels = config->external_labels.labels,
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
     for (int id = 0; id < FAMILY_COUNT; id++)
         settings.lifetimes[id] = lifetime_of(families[id]->lifetime, config);
-    return intake_create(store, &settings);
+    return intake_create(pipeline->store, &settings);
 }
 
 /* No thread may use them any more. */
@@ -92,8 +94,7 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
     if (pipeline->store != NULL && config->show_unmatched)
         pipeline->unmatched = unmatched_create(workers);
     if (pipeline->store != NULL && (pipeline->unmatched != NULL || !config->show_unmatched))
-        pipeline->intake =
-            open_intake(config, pipeline->entities, pipeline->directory, pipeline->unmatched, pipeline->store, workers);
+        pipeline->intake = open_intake(config, pipeline, workers);
     if (pipeline->intake != NULL)
         return true;
     close_pipeline(pipeline);
@@ -194,6 +195,7 @@ struct exporter {
     struct maintenance *maintenance;
     struct state_file *state_file;   /* NULL: none */
     const struct scrapers *scrapers; /* that the former start knew; NULL: none */
+    struct canary *canary;           /* NULL: none */
 };
 
 static struct access ref_access(struct exporter *exporter)
@@ -335,6 +337,7 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     http_describe(exporter->server, store, slot, now);
     if (exporter->state_file != NULL)
         state_file_describe(exporter->state_file, store, slot, now);
+    canary_describe(exporter->canary, store, slot, now);
     unref_access(&access);
 }
 
@@ -543,6 +546,10 @@ static bool make_pipeline(struct exporter *exporter, const struct access *access
     const struct configuration *configuration = accounts_configuration(access->accounts);
     const struct settings *settings = exporter->settings;
     char error[ERROR_MAX];
+    if (!exporter_check_urls(settings, error)) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
     if (settings->state_file != NULL && (exporter->state_file = state_file_open(settings->state_file, error)) == NULL) {
         mistakes_add(mistakes, "%s", error);
         return false;
@@ -571,12 +578,29 @@ static bool make_server(struct exporter *exporter, struct buffer *mistakes)
     return exporter->server != NULL;
 }
 
+static bool start_canary(struct exporter *exporter, struct buffer *mistakes)
+{
+    const struct settings *settings = exporter->settings;
+    char error[ERROR_MAX];
+    if (settings->canary_url == NULL)
+        return true;
+    exporter->canary = canary_start(&(struct canary_settings){.url = settings->canary_url,
+                                                              .ca_file = settings->outgoing_ca_file,
+                                                              .interval = settings->canary_interval,
+                                                              .token = &exporter->pipeline.canary},
+                                    error);
+    if (exporter->canary == NULL)
+        mistakes_add(mistakes, "%s", error);
+    return exporter->canary != NULL;
+}
+
 /* The sockets are open, and there is no thread yet. */
 static bool give_up_rights(const struct exporter *exporter, struct buffer *mistakes)
 {
     char error[ERROR_MAX];
     int writable = exporter->state_file == NULL ? -1 : state_file_folder(exporter->state_file);
-    if (privileges_drop(error) && (!exporter->settings->sandbox || sandbox_enter(writable, error)))
+    if (privileges_drop(error) &&
+        (!exporter->settings->sandbox || sandbox_enter(writable, exporter->settings->canary_url != NULL, error)))
         return true;
     mistakes_add(mistakes, "%s", error);
     return false;
@@ -605,6 +629,8 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     allocator_start_thread();
     begin_statuses(exporter);
+    if (!start_canary(exporter, mistakes))
+        return false;
     exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
@@ -636,6 +662,7 @@ bool exporter_start(struct exporter *exporter)
                                                                .statuses = exporter->statuses,
                                                                .unmatched = pipeline->unmatched,
                                                                .loads = exporter->loads,
+                                                               .canary = exporter->canary,
                                                                .settings = exporter->set,
                                                                .setting_count = exporter->set_count}) &&
            (exporter->state_file == NULL ||
@@ -671,13 +698,15 @@ void exporter_reload(struct exporter *exporter)
         mistakes_add(&mistakes, "%s", error);
     struct access access = load_access(exporter, &mistakes);
     bool is_valid = has_secrets && access.accounts != NULL;
-    if (is_valid && !http_reload_tls(exporter->server, error)) {
+    if (is_valid && (!exporter_check_urls(exporter->settings, error) || !http_reload_tls(exporter->server, error))) {
         mistakes_add(&mistakes, "%s", error);
         is_valid = false;
     }
     if (is_valid) {
         reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
+        if (exporter->canary != NULL)
+            canary_set_url(exporter->canary, exporter->settings->canary_url, error);
         if (exporter->pipeline.unmatched != NULL)
             unmatched_clear(exporter->pipeline.unmatched); /* other rules take other lines */
         loads_note(exporter->loads, exporter->settings, accounts_configuration(access.accounts));
@@ -706,6 +735,15 @@ bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX]
     return http_check_tls(&server_settings, warning, error);
 }
 
+bool exporter_check_urls(const struct settings *settings, char error[ERROR_MAX])
+{
+    struct http_url url;
+    char reason[ERROR_MAX];
+    bool is_valid = settings->canary_url == NULL || http_url_read(settings->canary_url, &url, reason);
+    explicit_bzero(&url, sizeof url);
+    return is_valid || error_set(error, "CANARY_URL: %.200s", reason);
+}
+
 /* ---- the end ---- */
 
 void exporter_unhealthy(struct exporter *exporter)
@@ -725,6 +763,7 @@ static bool stop_state(struct exporter *exporter, uint64_t deadline)
 bool exporter_stop(struct exporter *exporter, uint64_t timeout)
 {
     uint64_t deadline = clock_monotonic() + timeout + STATE_STOP_TIMEOUT;
+    canary_stop(exporter->canary);
     bool ended = http_stop(exporter->server, timeout);
     if (!ended)
         log_write(LOG_WARN, "requests in flight were cut off after %d s", (int)(timeout / 1000));
@@ -736,12 +775,14 @@ bool exporter_stop(struct exporter *exporter, uint64_t timeout)
 
 void exporter_close(struct exporter *exporter)
 {
+    canary_stop(exporter->canary);
     if (exporter->state_file != NULL)
         state_file_stop(exporter->state_file, 0);
     if (exporter->maintenance != NULL)
         maintenance_stop(exporter->maintenance);
     if (exporter->server != NULL)
         http_close(exporter->server);
+    canary_free(exporter->canary);
     state_file_free(exporter->state_file);
     app_statuses_free(exporter->statuses);
     loads_free(exporter->loads);

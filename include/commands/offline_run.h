@@ -13,12 +13,13 @@ struct offline_run_options {
 };
 
 /* The options' rows for a table of the command's. */
-#define OFFLINE_RUN_OPTIONS(options)                                                                                \
-    {"--app", "NAME", "whose log it is; without, as a drain's URL without app_name", NULL, (void *)&(options).app}, \
-    {                                                                                                               \
-        "--config", "FILE",                                                                                         \
-            "the YAML configuration, for rules and the fixed labels of the app; else CONFIG_FILE or CONFIG", NULL,  \
-            (void *)&(options).config_file                                                                          \
+#define OFFLINE_RUN_OPTIONS(options)                                                                                 \
+    {"--app", "NAME", "the label app of all series; without it there is none, as of a drain's URL without app_name", \
+     NULL, (void *)&(options).app},                                                                                  \
+    {                                                                                                                \
+        "--config", "FILE",                                                                                          \
+            "the YAML configuration, for rules and the fixed labels of the app; else CONFIG_FILE or CONFIG", NULL,   \
+            (void *)&(options).config_file                                                                           \
     }
 
 struct offline_run {

@@ -11,6 +11,7 @@
  *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
  *   get_status.c                                the status page, and the same as JSON
  *   page_access.c                               who may read these
+ *   outgoing.c                                  asks other servers
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
  *

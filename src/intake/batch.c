@@ -392,6 +392,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .states = intake->readers[slot].states,
                                            .rules = batch->rules,
                                            .hashes = &reading->hashes,
+                                           .canary = settings->canary,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};

@@ -84,7 +84,7 @@ static void set_fields(const char *begin, const char *const ends[FIELD_COUNT], c
 /* Read the fields that text starts with; false if one is missing. */
 static bool read_fields(struct slice text, struct line *line)
 {
-    const char *ends[FIELD_COUNT], *end = text.at + text.length, *block = text.at;
+    const char *ends[FIELD_COUNT] = {NULL}, *end = text.at + text.length, *block = text.at;
     uint64_t blanks = scan_block(text.at, block, end, ' ');
     for (int i = 0; i < FIELD_COUNT; i++) {
         while (blanks == 0 && block < end) {

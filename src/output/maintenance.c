@@ -335,7 +335,15 @@ static bool give(struct page *page)
     return wants;
 }
 
-/* Go on with all pages by a piece. */
+/* May the next piece be made before a reader asks for it?  One who reads asks while it is made, so that this thread need
+ * not be put to sleep and woken for each.  Who reads nothing holds one piece more. */
+static bool may_run_ahead(const struct page *page)
+{
+    return page->writer != NULL && page->made > 0 && page->made == page->kept &&
+           atomic_load_explicit(&held, memory_order_relaxed) < MAINTENANCE_BUDGET / 2;
+}
+
+/* Go on with all pages by a piece, and then by one that nobody waits for yet. */
 static void serve_pages(struct maintenance *maintenance)
 {
     for (struct page *page = maintenance->pages; page != NULL; page = page->next) {
@@ -344,6 +352,9 @@ static void serve_pages(struct maintenance *maintenance)
             give(page);
         }
     }
+    for (struct page *page = maintenance->pages; page != NULL; page = page->next)
+        if (may_run_ahead(page))
+            make_piece(maintenance, page);
 }
 
 /* Take a request off a list that it may be on. */

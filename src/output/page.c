@@ -9,6 +9,9 @@
 #include "base/reserved.h"
 #include "base/sketch.h"
 
+/* What write_series() calls for few series must not become a part of it: all would pay for its registers and stack. */
+#define APART __attribute__((noinline))
+
 /* The names of lines that a histogram or summary prints. */
 static const struct slice suffixes[] = {{"_bucket", 7}, {"_sum", 4}, {"_count", 6}};
 
@@ -79,7 +82,7 @@ static uint64_t hash_labels(const struct page_writer *writer, struct slice label
     return (hash & ~(uint64_t)IS_HISTOGRAM) | (type == METRIC_HISTOGRAM ? IS_HISTOGRAM : 0);
 }
 
-static void note_composite(struct page_writer *writer, struct slice labels, enum metric_type type)
+static APART void note_composite(struct page_writer *writer, struct slice labels, enum metric_type type)
 {
     struct composites *composites = &writer->composites;
     *(type == METRIC_HISTOGRAM ? &composites->histogram : &composites->summary) = true;
@@ -114,7 +117,7 @@ static bool is_noted(const struct page_writer *writer, struct slice labels, enum
 }
 
 /* Does the series of a sibling stand on the page already, as a line of a histogram or summary? */
-static bool is_shadowed(const struct page_writer *writer, struct slice labels)
+static APART bool is_shadowed(const struct page_writer *writer, struct slice labels)
 {
     return is_noted(writer, labels, METRIC_HISTOGRAM) ||
            (prints(METRIC_SUMMARY, writer->sibling) && is_noted(writer, labels, METRIC_SUMMARY));
@@ -161,9 +164,8 @@ static void write_sketch(struct page_writer *writer, struct slice labels, const 
                                                        .sum = at_zero ? 0 : words[0]});
 }
 
-/* By itself, as the next one, so that a number does not pay for their large frames. */
-static __attribute__((noinline)) void write_composite(struct page_writer *writer, struct slice labels,
-                                                      const struct value *value, bool at_zero)
+static APART void write_composite(struct page_writer *writer, struct slice labels, const struct value *value,
+                                  bool at_zero)
 {
     const double *words = &value->words[0].number;
     double count = at_zero ? 0 : value->number;
@@ -185,8 +187,8 @@ static __attribute__((noinline)) void write_composite(struct page_writer *writer
         write_sketch(writer, labels, value, at_zero);
 }
 
-static __attribute__((noinline)) void write_counted_histogram(struct page_writer *writer, struct slice labels,
-                                                              const struct metric *metric, const double *cells)
+static APART void write_counted_histogram(struct page_writer *writer, struct slice labels, const struct metric *metric,
+                                          const double *cells)
 {
     unsigned bounds = metric->cells - 2;
     double count = 0;
@@ -197,8 +199,8 @@ static __attribute__((noinline)) void write_counted_histogram(struct page_writer
 }
 
 /* Each cell by its value of the label in which they differ. */
-static __attribute__((noinline)) void write_labelled(struct page_writer *writer, struct slice labels,
-                                                     const struct metric *metric, const double *cells)
+static APART void write_labelled(struct page_writer *writer, struct slice labels, const struct metric *metric,
+                                 const double *cells)
 {
     struct encoded_series series = {.name = writer->series.name, .label = slice_of(metric->label)};
     for (unsigned i = 0; i < metric->cells; i++) {
@@ -220,7 +222,7 @@ static void write_cells(struct page_writer *writer, struct slice labels, const s
 }
 
 /* counted: the metric of the first series, if that is a counted one; it is newer than what the name began with. */
-static void begin_family(struct page_writer *writer, const struct metric *counted)
+static APART void begin_family(struct page_writer *writer, const struct metric *counted)
 {
     const struct metric *metric = counted != NULL ? counted : writer->metric->metric;
     writer->encoder->family(
@@ -241,11 +243,9 @@ static enum metric_type type_of(const struct store_series_view *view)
 }
 
 /* Is a series one of those that the page is about? */
-static bool is_selected(const struct page_writer *writer, const struct store_series_view *view)
+static APART bool is_selected(const struct page_writer *writer, const struct store_series_view *view)
 {
     const struct page_selection *selection = &writer->terms.selection;
-    if (selection->kind == PAGE_ALL)
-        return true;
     switch (selection->kind) {
     case PAGE_ALL:
     case PAGE_APP:
@@ -289,7 +289,7 @@ static enum fit fit(struct page_writer *writer, const struct store_series_view *
 static bool write_series(void *context, const struct store_series_view *view)
 {
     struct page_writer *writer = context;
-    if (!is_selected(writer, view))
+    if (writer->terms.selection.kind != PAGE_ALL && !is_selected(writer, view))
         return true;
     enum metric_type type = type_of(view);
     switch (fit(writer, view, type)) {

@@ -32,9 +32,9 @@ bool self_counts_again(const struct self_terms *terms, const struct metric *metr
     return store_counts_again(terms->store, counter, metric, &store_terms);
 }
 
-static struct value value_of(const struct metric *metric, double number)
+static enum value_type type_of(const struct metric *metric)
 {
-    return (struct value){.type = metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE, .number = number};
+    return metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE;
 }
 
 struct series *self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
@@ -43,7 +43,7 @@ struct series *self_set(const struct self_terms *terms, const struct metric *met
     struct identity identity;
     struct store_terms store_terms = store_terms_of(terms);
     struct series *series = NULL;
-    struct value value = value_of(metric, number);
+    struct value value = {.type = type_of(metric), .number = number};
     identity_build(&identity, SLICE(""), slice_of(metric->name), labels, label_count);
     store_report(terms->store, terms->slot, &identity, metric, &value, false, &store_terms, &series);
     return series;
@@ -53,7 +53,7 @@ bool self_set_again(const struct self_terms *terms, const struct metric *metric,
                     struct slice labels, double number)
 {
     struct store_terms store_terms = store_terms_of(terms);
-    struct value value = value_of(metric, number);
+    struct value value = {.type = type_of(metric), .number = number};
     enum store_result result;
     return store_report_again(terms->store, terms->slot, series, labels, metric, &value, &store_terms, &result);
 }

@@ -8,7 +8,9 @@ from documentation import METRICS, ROOT
 from harness import Skip, test
 from support.checks import check, equal
 from scraping import METRICS_PASSWORD, Prometheus
+from support.exporter import DRAIN_PASSWORD
 from support.lines import line, router_error, stamp
+from support.ports import free_port
 from support.processes import run_to_end
 from support.waiting import wait_for
 from transport import certificate, client
@@ -69,9 +71,12 @@ def sample_batches():
 def replaying_server(context, **settings):
     """A server with all that makes a metric of its own, which has been posted all recorded lines."""
     cert, key = certificate(context)
-    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
+    port = free_port()
+    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "200ms", "OUTGOING_CA_FILE": cert}
+    server = context.server(port=port, **canary, tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
     post_samples(server)
     server.post(router_error("H12"), "__turned_away")
+    wait_for(lambda: "drain_exporter_canary_latency" in server.page().text, "a canary has come back", 20)
     return server
 
 

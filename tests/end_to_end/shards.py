@@ -7,6 +7,8 @@ import subprocess
 
 from harness import Skip, in_threads, test
 from scraping import METRICS_PASSWORD, Prometheus
+from support import http_client
+from support.certificates import client
 from support.checks import check, equal
 from support.lines import gauge, ingest, line, router_error
 from support.logplex import LogplexDrain
@@ -27,16 +29,17 @@ def command(name):
 
 
 class Balancer(Process):
-    """The configuration as it is, but for addresses: ports: those of the shards 1 to 5, of which the fifth is put beside the others."""
+    """The configuration as it is, but for addresses: ports: those of the shards 1 to 5, of which the fifth is put beside the others; port:
+    its own; certificate: with its key, to speak TLS with (HAProxy alone)."""
 
-    def __init__(self, context, name, ports):
-        self.host, self.port = "127.0.0.1", free_port()
-        self.tls = None
+    def __init__(self, context, name, ports, port=None, certificate=None):
+        self.host, self.port = "127.0.0.1", port or free_port()
+        self.tls = certificate and client(certificate)
         text = open(os.path.join(FOLDER, {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[name])).read()
         last = re.search(r"\n *server .*10\.0\.0\.14:8080.*", text).group(0)
         text = text.replace(last, last + last.replace("10.0.0.14", "10.0.0.15").replace("shard-4", "shard-5").replace("id 4", "id 5"))
         text = SHARD.sub(lambda shard: "127.0.0.1:%d" % ports[int(shard.group(1)) - 1], text)
-        text = text.replace("bind :8080", "bind 127.0.0.1:%d" % self.port).replace("listen 8080;", "listen 127.0.0.1:%d;" % self.port).replace("inter 2s", "inter 200ms")
+        text = text.replace("bind :8080", "bind 127.0.0.1:%d" % self.port + (" ssl crt " + certificate if certificate else "")).replace("listen 8080;", "listen 127.0.0.1:%d;" % self.port).replace("inter 2s", "inter 200ms")
         folder = os.path.join(context.folder, name)
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, "configuration")
@@ -54,6 +57,8 @@ class Balancer(Process):
         wait_for(lambda: self.is_up() or check(self.is_running(), "%s ended: %s", name, self.log()[-500:]), "%s is up" % name)
 
     def is_up(self):
+        if self.tls is not None:
+            return http_client.request(self.host, self.port, "GET", "/health", tls=self.tls).status == 200
         with LogplexDrain(self, "nobody", attempts=1) as drain:
             return drain.send([line("hello")])
 
