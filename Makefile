@@ -122,6 +122,10 @@ ATTACK_REQUESTS ?= 1000000
 attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
 	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
 
+.PHONY: newcomer
+newcomer: ## go by README on a bare Debian 12: clone, make run, its page in Chromium, make test (as root); TESTS='make unit' for a short one
+	$(Q)tests/newcomer/run $(BUILD)/newcomer $(if $(TESTS),--tests '$(TESTS)')
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
