@@ -405,6 +405,7 @@ def init_prints_nothing_that_a_log_could_abuse(context):
         check(each.isprintable() and "\xa0" not in each, "a line holds %r", each)
     for secret in ("hunter2", "sk_live", "4eC39"):
         check(secret not in printed, "%r is shown", secret)
+    check("# 3 further messages gave none either, and no rule could take them" in printed, "it does not tell of the long line: %s", printed)
     check("#   and 42 more\n" in printed, "all metrics are listed: %s", printed)
     equal(checked(context, printed)[0], 0, "rules as it is printed")
     count = len(re.findall(r"(?m)^#   - name: ", printed))
