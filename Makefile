@@ -129,6 +129,10 @@ soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which 
 soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
 	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
 
+.PHONY: newcomer
+newcomer: ## go by README on a bare Debian 12: clone, make run, its page in Chromium, make test (as root); TESTS='make unit' for a short one
+	$(Q)tests/newcomer/run $(BUILD)/newcomer $(if $(TESTS),--tests '$(TESTS)')
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/gzip.h"
+#include "intake/cf_frame.h"
 #include "intake/frame.h"
 #include "intake/syslog.h"
 
@@ -133,6 +134,14 @@ static void append_id(struct buffer *headers, const char *name, bool uuid)
     append_text(headers, "\r\n");
 }
 
+/* The agents of Cloud Foundry say nothing of a batch but its type. */
+static void append_cf_headers(const struct sender *sender, struct sender_batch *batch)
+{
+    append_text(&batch->headers, "Content-Type: text/plain\r\nUser-Agent: fasthttp\r\n");
+    if (sender_has(sender, HABIT_GZIP))
+        append_text(&batch->headers, "Content-Encoding: gzip\r\n");
+}
+
 static void append_headers(const struct sender *sender, struct sender_batch *batch)
 {
     struct buffer *headers = &batch->headers;
@@ -159,7 +168,10 @@ bool sender_write(const struct sender *sender, struct slice body, struct sender_
 {
     batch->headers.length = batch->body.length = batch->messages = 0;
     append_messages(sender, body, batch);
-    append_headers(sender, batch);
+    if (cf_frame_is_first(body) && !sender_has(sender, HABIT_RFC5424) && !sender_has(sender, HABIT_EXCON))
+        append_cf_headers(sender, batch);
+    else
+        append_headers(sender, batch);
     if (batch->headers.failed || batch->body.failed)
         return false;
     return !sender_has(sender, HABIT_GZIP) || compress_body(&batch->body);
