@@ -211,6 +211,7 @@ analyse-valgrind:
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 MODULE_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c src/output/state_file.c $(wildcard src/commands/*.c) \
+                  src/server/canary.c src/server/warm_start.c \
                   $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/modules.a

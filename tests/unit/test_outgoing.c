@@ -59,6 +59,9 @@ static void heads(void **state)
         {"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
         {"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
         {"HTTP/1.1 200 OK\r\ncontent-length:\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
+        {"HTTP/1.1 200 OK\r\ncontent-length: \t5\r\n\r\n", RESPONSE_HEAD_READ, 200},
+        {"HTTP/1.1 200 OK\r\ncontent-length: 5 \r\n\r\n", RESPONSE_HEAD_INVALID, 0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
         {"HTTP/1.1 200 OK\r\ncontent-length: 1234567890123456789\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
         {"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", RESPONSE_HEAD_INVALID, 0},
@@ -200,9 +203,10 @@ static void responses(void **state)
         struct http_url url = url_of("http", "127.0.0.1", server.port);
         struct outgoing_response response = ask(outgoing, &url, cases[i].timeout, 20);
         scripted_server_stop(&server);
-        if (response.result != cases[i].result || response.status != cases[i].status)
+        bool is_late = response.result == OUTGOING_TIMEOUT; /* how far it came depends on the machine */
+        if (response.result != cases[i].result || (!is_late && response.status != cases[i].status))
             fail_msg("case %zu: %d, status %d, %s", i, (int)response.result, response.status, response.error);
-        if (response.status == 200 && response.result != OUTGOING_TIMEOUT)
+        if (response.status == 200 && !is_late)
             assert_string_equal(body.text, cases[i].body);
     }
     outgoing_free(outgoing);
