@@ -13,7 +13,7 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lm
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lisal -lm
 JEMALLOC ?= -l:libjemalloc_pic.a
 
 SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c vendor/yaml_memory.c
@@ -83,7 +83,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package soak-short) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -122,6 +122,17 @@ ATTACK_REQUESTS ?= 1000000
 attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
 	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
 
+# A sanitizer has means of its own to find what is kept.
+.PHONY: soak soak-short
+soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which memory, file descriptors and threads must be what they were; SOAK_SECONDS=3600
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
+soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
+
+.PHONY: newcomer
+newcomer: ## go by README on a bare Debian 12: clone, make run, its page in Chromium, make test (as root); TESTS='make unit' for a short one
+	$(Q)tests/newcomer/run $(BUILD)/newcomer $(if $(TESTS),--tests '$(TESTS)')
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
@@ -143,7 +154,7 @@ $(BUILD)/modules.a: $(MODULES)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/vendor/yaml_memory.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/tests/unit/scripted_server.o $(BUILD)/vendor/yaml_memory.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
@@ -211,7 +222,7 @@ analyse-valgrind:
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 MODULE_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c src/output/state_file.c $(wildcard src/commands/*.c) \
-                  $(shell grep -l http_internal.h src/server/*.c),$(SOURCES))
+                  $(shell grep -lE 'http_internal.h|server/outgoing.h' src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
@@ -275,6 +286,15 @@ $(BENCH)/load: $(BENCH)/load.o
 
 $(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
+
+# ---- how many exporters a fleet takes: tests/capacity ----
+
+FLEETS ?= 200 2000
+.PHONY: fleet fleet-costs
+fleet: $(BUILD)/drain_exporter ## let fleets of apps send to it (FLEETS="200 2000"), and compare series, memory and CPU with the model of tests/capacity
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --compare $(FLEETS)
+fleet-costs: $(BUILD)/drain_exporter $(BENCH)/load ## measure what that model counts with anew, and renew its table in docker/MANY.md
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --tools $(BENCH) --costs --write
 
 # ---- the container ----
 

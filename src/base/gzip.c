@@ -1,5 +1,8 @@
 #include "base/gzip.h"
 
+#include <endian.h>
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <zlib.h>
@@ -9,10 +12,6 @@ enum {
     FIRST_CAPACITY = 256 * 1024, /* for what is decompressed */
     STEP = 16 * 1024,            /* of compressed text */
 };
-
-/* One less than zlib's own choice: its hash table then fits the cache of a core better, and a page takes 9 % less time
- * for 0.6 % more bytes. */
-enum { MEMORY_LEVEL = 7 };
 
 /* For zlib: the window's bits, and 16 more for a gzip wrapper. */
 enum { ZLIB_WRAPPER = 15, GZIP_WRAPPER = 15 + 16 };
@@ -110,65 +109,76 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
     return result;
 }
 
-struct gzip_writer {
-    z_stream stream;
+/* ---- writing ---- */
+
+/* What ISA-L works with: 170 KB, for as long as a piece takes.  Larger tokens make no page smaller. */
+struct compressor {
+    struct isal_zstream stream;
+    unsigned char tokens[ISAL_DEF_LVL1_SMALL];
 };
 
-struct gzip_writer *gzip_begin(int level)
+static void start_compressor(struct compressor *compressor, struct slice text, bool last)
 {
-    struct gzip_writer *writer = calloc(1, sizeof *writer);
-    if (writer == NULL)
-        return NULL;
-    if (deflateInit2(&writer->stream, level, Z_DEFLATED, GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
-        free(writer);
-        return NULL;
-    }
-    return writer;
+    struct isal_zstream *stream = &compressor->stream;
+    isal_deflate_init(stream);
+    stream->level = 1;
+    stream->level_buf = compressor->tokens;
+    stream->level_buf_size = sizeof compressor->tokens;
+    stream->next_in = (unsigned char *)text.at;
+    stream->avail_in = (uint32_t)text.length;
+    stream->end_of_stream = last;
+    stream->flush = FULL_FLUSH; /* the next piece goes on without knowing this one */
 }
 
-bool gzip_add(struct gzip_writer *writer, struct slice text, bool last, struct buffer *out)
+/* Append blocks of deflate (RFC 1951) to out, to the end of a byte. */
+static bool deflate_piece(struct compressor *compressor, struct slice text, bool last, struct buffer *out)
 {
-    z_stream *stream = &writer->stream;
-    stream->next_in = (unsigned char *)text.at;
-    stream->avail_in = (unsigned)text.length;
+    struct isal_zstream *stream = &compressor->stream;
+    start_compressor(compressor, text, last);
+    size_t step = text.length / 8 + STEP;
     do {
-        char *end = buffer_reserve(out, STEP);
+        char *end = buffer_reserve(out, step);
         if (end == NULL)
             return false;
         stream->next_out = (unsigned char *)end;
-        stream->avail_out = STEP;
-        int status = deflate(stream, last ? Z_FINISH : Z_NO_FLUSH);
-        out->length += STEP - stream->avail_out;
-        if (status == Z_STREAM_ERROR)
+        stream->avail_out = (uint32_t)step;
+        if (isal_deflate(stream) != COMP_OK)
             return false;
+        out->length += step - stream->avail_out;
     } while (stream->avail_out == 0);
     return true;
 }
 
-struct gzip_writer *gzip_copy(struct gzip_writer *writer)
+/* How a member begins: gzip, deflate, no flags, no time, an unknown system. */
+static const char head[] = {0x1F, (char)0x8B, 8, 0, 0, 0, 0, 0, 0, (char)0xFF};
+
+static void append_word(struct buffer *out, uint32_t word)
 {
-    struct gzip_writer *copy = calloc(1, sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    if (deflateCopy(&copy->stream, &writer->stream) != Z_OK) {
-        free(copy);
-        return NULL;
+    uint32_t bytes = htole32(word);
+    buffer_append(out, (struct slice){(const char *)&bytes, sizeof bytes});
+}
+
+bool gzip_add(struct gzip_member *member, struct slice text, bool last, struct buffer *out)
+{
+    struct compressor *compressor = malloc(sizeof *compressor);
+    if (compressor == NULL)
+        return false;
+    if (!member->has_begun)
+        buffer_append(out, (struct slice){head, sizeof head});
+    member->has_begun = true;
+    member->crc = crc32_gzip_refl(member->crc, (const unsigned char *)text.at, text.length);
+    member->length += (uint32_t)text.length;
+    bool is_written = deflate_piece(compressor, text, last, out);
+    free(compressor);
+    if (last) {
+        append_word(out, member->crc);
+        append_word(out, member->length);
     }
-    return copy;
+    return is_written && !out->failed;
 }
 
-void gzip_end(struct gzip_writer *writer)
+bool gzip_compress(struct slice text, struct buffer *out)
 {
-    if (writer == NULL)
-        return;
-    deflateEnd(&writer->stream);
-    free(writer);
-}
-
-bool gzip_compress(struct slice text, int level, struct buffer *out)
-{
-    struct gzip_writer *writer = gzip_begin(level);
-    bool done = writer != NULL && gzip_add(writer, text, true, out);
-    gzip_end(writer);
-    return done;
+    struct gzip_member member = {0};
+    return gzip_add(&member, text, true, out);
 }
