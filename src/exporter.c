@@ -21,6 +21,7 @@
 #include "server/canary.h"
 #include "server/http.h"
 #include "server/survey.h"
+#include "server/warm_start.h"
 
 enum { SUGGESTIONS = 2 /* rules that are looked for at a time, on the thread that also writes pages */ };
 
@@ -196,6 +197,9 @@ struct exporter {
     struct state_file *state_file;   /* NULL: none */
     const struct scrapers *scrapers; /* that the former start knew; NULL: none */
     struct canary *canary;           /* NULL: none */
+    bool is_warm_start;              /* one was tried, and this came of it: */
+    enum warm_start_result warm_start;
+    bool has_counted_warm_start; /* in the store */
 };
 
 static struct access ref_access(struct exporter *exporter)
@@ -337,6 +341,9 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     http_describe(exporter->server, store, slot, now);
     if (exporter->state_file != NULL)
         state_file_describe(exporter->state_file, store, slot, now);
+    if (exporter->is_warm_start && !exporter->has_counted_warm_start)
+        warm_start_describe(exporter->warm_start, store, slot, now);
+    exporter->has_counted_warm_start = true;
     canary_describe(exporter->canary, store, slot, now);
     unref_access(&access);
 }
@@ -474,26 +481,47 @@ static void end_unlisted(struct entities *entities, const struct configuration *
     entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
 }
 
-/* Go on from the state of the former start.  The configuration is in force; no other thread runs. */
+/* How a state is taken in.  The configuration is in force; no other thread runs. */
+static struct state_load_settings load_settings_of(const struct loading *loading)
+{
+    const struct pipeline *pipeline = &loading->exporter->pipeline;
+    return (struct state_load_settings){.store = pipeline->store,
+                                        .slot = pipeline->maintenance_slot,
+                                        .entities = pipeline->entities,
+                                        .directory = pipeline->directory,
+                                        .wall = clock_wall(),
+                                        .now = clock_monotonic(),
+                                        .restore = restore_other,
+                                        .allows_app = allows_app,
+                                        .rule_metric = find_rule_metric,
+                                        .lifetime_of = lifetime_of_name,
+                                        .context = (void *)loading};
+}
+
+/* Go on from the state of the former start. */
 static void load_state(struct exporter *exporter, const struct configuration *configuration)
 {
     const struct pipeline *pipeline = &exporter->pipeline;
     struct loading loading = {exporter, configuration};
-    struct state_load_settings settings = {.store = pipeline->store,
-                                           .slot = pipeline->maintenance_slot,
-                                           .entities = pipeline->entities,
-                                           .directory = pipeline->directory,
-                                           .wall = clock_wall(),
-                                           .now = clock_monotonic(),
-                                           .restore = restore_other,
-                                           .allows_app = allows_app,
-                                           .rule_metric = find_rule_metric,
-                                           .lifetime_of = lifetime_of_name,
-                                           .context = &loading};
+    struct state_load_settings settings = load_settings_of(&loading);
     store_enter(pipeline->store, pipeline->maintenance_slot);
     exporter->scrapers = state_file_load(exporter->state_file, &settings);
     store_leave(pipeline->store, pipeline->maintenance_slot);
-    end_unlisted(pipeline->entities, configuration);
+}
+
+/* Begin with the state of another exporter.  False: there is none, or only a part of it was loaded. */
+static bool load_from_url(struct exporter *exporter, const struct configuration *configuration)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    const struct settings *set = exporter->settings;
+    struct loading loading = {exporter, configuration};
+    struct state_load_settings settings = load_settings_of(&loading);
+    struct warm_start_settings from = {set->warm_start_url, set->outgoing_ca_file, set->warm_start_timeout};
+    store_enter(pipeline->store, pipeline->maintenance_slot);
+    exporter->warm_start = warm_start(&from, &settings);
+    exporter->is_warm_start = true;
+    store_leave(pipeline->store, pipeline->maintenance_slot);
+    return exporter->warm_start == WARM_START_LOADED;
 }
 
 static struct app_statuses *open_statuses(const struct exporter *exporter)
@@ -540,10 +568,42 @@ static void reserve(struct pipeline *pipeline, const struct configuration *confi
     store_reserve(pipeline->store, count);
 }
 
+/* Empty, with what the configuration says.  False if memory is short. */
+static bool begin_pipeline(struct exporter *exporter, const struct access *access)
+{
+    close_pipeline(&exporter->pipeline);
+    for (struct known_app *app = exporter->known_apps; app != NULL; app = app->next)
+        atomic_store_explicit(&app->last_batch, 0, memory_order_relaxed);
+    if (!open_pipeline(&exporter->pipeline, exporter->settings))
+        return false;
+    rules_enforce(access->rules);
+    reserve(&exporter->pipeline, accounts_configuration(access->accounts));
+    return true;
+}
+
+/* What is known from before: from STATE_FILE, if its program has stopped, since counters can go on then; else from the
+ * exporter that runs, which knows more than any file; else from the file of one that has crashed, or still runs.  False
+ * if memory is short. */
+static bool load_states(struct exporter *exporter, const struct access *access)
+{
+    const struct configuration *configuration = accounts_configuration(access->accounts);
+    struct state_file *file = exporter->state_file;
+    bool asks = exporter->settings->warm_start_url != NULL && (file == NULL || !state_file_is_orderly(file));
+    if (asks && load_from_url(exporter, configuration)) {
+        if (file != NULL)
+            state_file_pass_over(file);
+        return true;
+    }
+    if (asks && !begin_pipeline(exporter, access)) /* without what was loaded */
+        return false;
+    if (file != NULL)
+        load_state(exporter, configuration);
+    return true;
+}
+
 /* What takes batches, as the state of the former start has it.  Before the sockets are open. */
 static bool make_pipeline(struct exporter *exporter, const struct access *access, struct buffer *mistakes)
 {
-    const struct configuration *configuration = accounts_configuration(access->accounts);
     const struct settings *settings = exporter->settings;
     char error[ERROR_MAX];
     if (!exporter_check_urls(settings, error)) {
@@ -556,15 +616,13 @@ static bool make_pipeline(struct exporter *exporter, const struct access *access
     }
     exporter->loads = loads_create();
     exporter->set = survey_list_settings(settings, &exporter->set_count);
-    if (exporter->loads == NULL || exporter->set == NULL || !open_pipeline(&exporter->pipeline, settings) ||
-        (exporter->statuses = open_statuses(exporter)) == NULL) {
+    if (exporter->loads == NULL || exporter->set == NULL || !begin_pipeline(exporter, access) ||
+        !load_states(exporter, access) || (exporter->statuses = open_statuses(exporter)) == NULL) {
         mistakes_add(mistakes, ERROR_NO_MEMORY);
         return false;
     }
-    rules_enforce(access->rules);
-    reserve(&exporter->pipeline, configuration);
-    if (exporter->state_file != NULL)
-        load_state(exporter, configuration);
+    if (exporter->state_file != NULL || exporter->is_warm_start)
+        end_unlisted(exporter->pipeline.entities, accounts_configuration(access->accounts));
     return true;
 }
 
@@ -735,13 +793,19 @@ bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX]
     return http_check_tls(&server_settings, warning, error);
 }
 
-bool exporter_check_urls(const struct settings *settings, char error[ERROR_MAX])
+static bool check_url(const char *name, const char *text, char error[ERROR_MAX])
 {
     struct http_url url;
     char reason[ERROR_MAX];
-    bool is_valid = settings->canary_url == NULL || http_url_read(settings->canary_url, &url, reason);
+    bool is_valid = text == NULL || http_url_read(text, &url, reason);
     explicit_bzero(&url, sizeof url);
-    return is_valid || error_set(error, "CANARY_URL: %.200s", reason);
+    return is_valid || error_set(error, "%s: %.200s", name, reason);
+}
+
+bool exporter_check_urls(const struct settings *settings, char error[ERROR_MAX])
+{
+    return check_url("CANARY_URL", settings->canary_url, error) &&
+           check_url("WARM_START_URL", settings->warm_start_url, error);
 }
 
 /* ---- the end ---- */

@@ -20,6 +20,9 @@ static inline char *buffer_reserve(struct buffer *buffer, size_t length)
 
 void buffer_append(struct buffer *buffer, struct slice text);
 
+/* Give back the capacity behind the text. */
+void buffer_fit(struct buffer *buffer);
+
 /* Free the memory; the buffer is empty again. */
 void buffer_free(struct buffer *buffer);
 

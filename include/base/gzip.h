@@ -23,17 +23,17 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
  * part of it. */
 bool gzip_compress(struct slice text, int level, struct buffer *out);
 
-/* The same piece by piece: what was begun is added to, with last for the last piece, then ended.  A text is at most 4
- * GB. */
-enum { GZIP_MEMORY = 200 * 1024 }; /* bytes that one holds, about */
+/* The same piece by piece, in the way of deflate.h: what was begun is added to, with last for the last piece, then
+ * ended. */
+enum { GZIP_MEMORY = 100 * 1024 }; /* bytes that one holds, about */
 struct gzip_writer;
-struct gzip_writer *gzip_begin(int level); /* NULL if memory is short */
+struct gzip_writer *gzip_begin(void); /* NULL if memory is short */
 
 /* Append to out what of the member is ready by now.  False if memory is short: the member is lost. */
 bool gzip_add(struct gzip_writer *writer, struct slice text, bool last, struct buffer *out);
 
 /* A second one that goes on from here; NULL if memory is short. */
-struct gzip_writer *gzip_copy(struct gzip_writer *writer);
+struct gzip_writer *gzip_copy(const struct gzip_writer *writer);
 void gzip_end(struct gzip_writer *writer); /* NULL is harmless */
 
 #endif

@@ -23,8 +23,8 @@
 #include "store/store.h"
 
 enum {
-    /* Bytes of a piece, or more by one series; and of one behind the first 4 MB of a page: a socket that nobody reads
-     * from takes less, so he reads, and fewer pieces cost less: 12 us for each, mostly to wake a worker. */
+    /* Bytes of a piece, or more by one series: small ones hold little for those who do not read, large ones cost less,
+     * since each wakes a worker (12 us). */
     MAINTENANCE_PIECE = 120 * 1024,
     MAINTENANCE_LARGE_PIECE = 480 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */

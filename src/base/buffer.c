@@ -26,6 +26,15 @@ void buffer_append(struct buffer *buffer, struct slice text)
     buffer->length += text.length;
 }
 
+void buffer_fit(struct buffer *buffer)
+{
+    char *smaller = buffer->length == 0 ? NULL : realloc(buffer->at, buffer->length);
+    if (smaller == NULL)
+        return;
+    buffer->at = smaller;
+    buffer->capacity = buffer->length;
+}
+
 void buffer_free(struct buffer *buffer)
 {
     free(buffer->at);

@@ -1,16 +1,20 @@
 #include "base/gzip.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <zlib.h>
+
+#include "base/deflate.h"
 
 enum {
     ENCODINGS_MAX = 3,
     FIRST_CAPACITY = 256 * 1024, /* for what is decompressed */
     STEP = 16 * 1024,            /* of compressed text */
+    GATHERED_MAX = 32 * 1024,
 };
 
-/* One less than zlib's own choice: its hash table then fits the cache of a core better, and a page takes 9 % less time
+/* One less than zlib's own choice: its hash table then fits the cache of a core better, and a text takes 9 % less time
  * for 0.6 % more bytes. */
 enum { MEMORY_LEVEL = 7 };
 
@@ -110,65 +114,91 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
     return result;
 }
 
+bool gzip_compress(struct slice text, int level, struct buffer *out)
+{
+    z_stream stream = {.next_in = (unsigned char *)text.at, .avail_in = (unsigned)text.length};
+    if (deflateInit2(&stream, level, Z_DEFLATED, GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    int status = Z_OK;
+    while (status == Z_OK) {
+        char *end = buffer_reserve(out, STEP);
+        if (end == NULL)
+            break;
+        stream.next_out = (unsigned char *)end;
+        stream.avail_out = STEP;
+        status = deflate(&stream, Z_FINISH);
+        out->length += STEP - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return status == Z_STREAM_END;
+}
+
+/* ---- by pieces ---- */
+
 struct gzip_writer {
-    z_stream stream;
+    struct deflate stream;
+    bool has_begun;
+    uint32_t crc;
+    uint32_t length;
+    uint32_t gathered_length;
+    char gathered[GATHERED_MAX]; /* small pieces: nothing before a piece is looked at for repeats */
 };
 
-struct gzip_writer *gzip_begin(int level)
+_Static_assert(sizeof(struct gzip_writer) <= GZIP_MEMORY, "what one holds");
+
+struct gzip_writer *gzip_begin(void)
 {
-    struct gzip_writer *writer = calloc(1, sizeof *writer);
-    if (writer == NULL)
-        return NULL;
-    if (deflateInit2(&writer->stream, level, Z_DEFLATED, GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
-        free(writer);
-        return NULL;
-    }
-    return writer;
+    return calloc(1, sizeof(struct gzip_writer));
+}
+
+/* How a member begins: gzip, deflate, no flags, no time, an unknown system. */
+static const char head[] = {0x1F, (char)0x8B, 8, 0, 0, 0, 0, 0, 0, (char)0xFF};
+
+static void append_word(struct buffer *out, uint32_t word)
+{
+    uint32_t bytes = htole32(word);
+    buffer_append(out, (struct slice){(const char *)&bytes, sizeof bytes});
+}
+
+static void gather(struct gzip_writer *writer, struct slice text)
+{
+    if (text.length > 0)
+        memcpy(writer->gathered + writer->gathered_length, text.at, text.length);
+    writer->gathered_length += (uint32_t)text.length;
 }
 
 bool gzip_add(struct gzip_writer *writer, struct slice text, bool last, struct buffer *out)
 {
-    z_stream *stream = &writer->stream;
-    stream->next_in = (unsigned char *)text.at;
-    stream->avail_in = (unsigned)text.length;
-    do {
-        char *end = buffer_reserve(out, STEP);
-        if (end == NULL)
-            return false;
-        stream->next_out = (unsigned char *)end;
-        stream->avail_out = STEP;
-        int status = deflate(stream, last ? Z_FINISH : Z_NO_FLUSH);
-        out->length += STEP - stream->avail_out;
-        if (status == Z_STREAM_ERROR)
-            return false;
-    } while (stream->avail_out == 0);
-    return true;
+    if (!writer->has_begun)
+        buffer_append(out, (struct slice){head, sizeof head});
+    writer->has_begun = true;
+    if (text.length > 0)
+        writer->crc = (uint32_t)crc32(writer->crc, (const unsigned char *)text.at, (unsigned)text.length);
+    writer->length += (uint32_t)text.length;
+    if (!last && text.length <= GATHERED_MAX - writer->gathered_length) {
+        gather(writer, text);
+        return !out->failed;
+    }
+    struct slice gathered = {writer->gathered, writer->gathered_length};
+    writer->gathered_length = 0;
+    if (!deflate_add(&writer->stream, gathered, false, out) || !deflate_add(&writer->stream, text, last, out))
+        return false;
+    if (last) {
+        append_word(out, writer->crc);
+        append_word(out, writer->length);
+    }
+    return !out->failed;
 }
 
-struct gzip_writer *gzip_copy(struct gzip_writer *writer)
+struct gzip_writer *gzip_copy(const struct gzip_writer *writer)
 {
-    struct gzip_writer *copy = calloc(1, sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    if (deflateCopy(&copy->stream, &writer->stream) != Z_OK) {
-        free(copy);
-        return NULL;
-    }
+    struct gzip_writer *copy = malloc(sizeof *copy);
+    if (copy != NULL)
+        *copy = *writer;
     return copy;
 }
 
 void gzip_end(struct gzip_writer *writer)
 {
-    if (writer == NULL)
-        return;
-    deflateEnd(&writer->stream);
     free(writer);
-}
-
-bool gzip_compress(struct slice text, int level, struct buffer *out)
-{
-    struct gzip_writer *writer = gzip_begin(level);
-    bool done = writer != NULL && gzip_add(writer, text, true, out);
-    gzip_end(writer);
-    return done;
 }

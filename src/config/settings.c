@@ -139,8 +139,14 @@ static const struct setting settings[] = {
      "whether it comes back; see docker/CANARY.md"},
     {"CANARY_INTERVAL", DURATION, AT(canary_interval), "60s", 100, SECONDS(3600),
      "how often a line is posted to CANARY_URL"},
+    {"WARM_START_URL", SECRET, AT(warm_start_url), NULL, 0, 0,
+     "the state of the exporter that this one takes over from, https://metrics:PASSWORD@host/state, which is read at "
+     "the "
+     "start; see docker/RESTARTS.md"},
+    {"WARM_START_TIMEOUT", DURATION, AT(warm_start_timeout), "10s", 100, SECONDS(600),
+     "how long WARM_START_URL may take; then it starts with nothing"},
     {"OUTGOING_CA_FILE", TEXT, AT(outgoing_ca_file), NULL, 0, 0,
-     "authorities (PEM) that the certificate of CANARY_URL may be of; if not set, those of the system"},
+     "authorities (PEM) that certificates of CANARY_URL and WARM_START_URL may be of; if not set, those of the system"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
      "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another "
      "program"},

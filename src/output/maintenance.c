@@ -124,9 +124,6 @@ static void free_page(struct page *page)
     free(page);
 }
 
-/* Level 1: a page is mostly repetition, and a higher level costs four times as much for a fifth less. */
-enum { COMPRESSION = 1 };
-
 /* Milliseconds for which a request waits for others at most. */
 enum { SHARING_MAX = 1000 };
 
@@ -165,7 +162,7 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
                              .sources = &maintenance->settings.state,
                              .scrapers = &maintenance->audiences.all.scrapers});
     store_leave(store, slot);
-    bool done = set_writers(page, writer, page->gzip ? gzip_begin(COMPRESSION) : NULL);
+    bool done = set_writers(page, writer, page->gzip ? gzip_begin() : NULL);
     page->micros = clock_monotonic_micros() - start;
     if (done)
         return page;
@@ -176,10 +173,12 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
 /* Most series print less. */
 enum { SERIES_SIZE = 4096 };
 
-/* How large the next piece of a page is. */
+/* How large the next piece of a page is.  Small if so many pages are being sent that some may be read by nobody: behind
+ * the first 4 MB, which is more than a socket takes, this one is read. */
 static size_t piece_size(const struct page *page)
 {
-    return page->size < 4 * 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
+    bool is_small = atomic_load_explicit(&held, memory_order_relaxed) > MAINTENANCE_BUDGET / 4;
+    return is_small && page->size < 4 * 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
 }
 
 /* Write a part of the page.  Whether there is more; false with text->failed if memory was short. */
@@ -231,6 +230,8 @@ static void make_piece(struct maintenance *maintenance, struct page *page)
         more = page->gzip ? write_compressed(maintenance, page, &piece->text)
                           : write_text(maintenance, page, &piece->text, piece_size(page));
         piece->last = !more;
+        if (!more)
+            buffer_fit(&piece->text);
         piece->held = piece->text.capacity + sizeof *piece;
         atomic_fetch_add_explicit(&held, piece->held, memory_order_relaxed);
         page->micros += clock_monotonic_micros() - start;

@@ -23,8 +23,8 @@ enum {
 #define SIZE_MOST (INT64_C(16) << 30)
 
 /* What became of the file at the start: a cell of loads_total. */
-enum load { LOAD_NONE, LOAD_ORDERLY, LOAD_CRASHED, LOAD_UNUSABLE, LOADS };
-static const char *const load_labels[LOADS] = {"none", "orderly", "crashed", "unusable"};
+enum load { LOAD_NONE, LOAD_ORDERLY, LOAD_CRASHED, LOAD_UNUSABLE, LOAD_PASSED_OVER, LOADS };
+static const char *const load_labels[LOADS] = {"none", "orderly", "crashed", "unusable", "passed_over"};
 
 enum save { SAVE_DONE, SAVE_FAILED, SAVES };
 static const char *const save_labels[SAVES] = {"saved", "failed"};
@@ -275,6 +275,22 @@ static void load_file(struct state_file *file, int fd, struct state_load_setting
         log_write(LOG_ERROR, "STATE_FILE %s was not read to its end: %s", file->path, ERROR_NO_MEMORY);
     file->loaded.scrapers = tally.scrapers;
     say_loaded(file, &tally);
+}
+
+bool state_file_is_orderly(struct state_file *file)
+{
+    struct state_load_settings settings = {.wall = clock_wall()};
+    bool ours = take_lock(file);
+    int fd = openat(file->folder, file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool orderly = ours && fd >= 0 && examine(file, fd, &settings) == NULL && file->loaded.orderly;
+    if (fd >= 0)
+        close(fd);
+    return orderly;
+}
+
+void state_file_pass_over(struct state_file *file)
+{
+    file->found = faccessat(file->folder, file->name, F_OK, 0) == 0 ? LOAD_PASSED_OVER : LOAD_NONE;
 }
 
 const struct scrapers *state_file_load(struct state_file *file, struct state_load_settings *settings)

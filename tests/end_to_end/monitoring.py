@@ -7,6 +7,7 @@ import ledger
 from documentation import METRICS, ROOT
 from harness import Skip, test
 from support.checks import check, equal
+from support.http_client import basic
 from scraping import METRICS_PASSWORD, Prometheus
 from support.exporter import DRAIN_PASSWORD
 from support.lines import line, router_error, stamp
@@ -192,7 +193,8 @@ def queries():
 def every_panel_has_data(context):
     """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards and of the runbook gets data, and no rule fails."""
     rule_files = [context.file(name, read("prometheus", name).replace("interval: 1m", "interval: 1s")) for name in ("recording.yml", "alerts.yml")]
-    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30, PASSWORD_METRICS_PREVIOUS="old", STATE_FILE=context.folder)
+    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30, PASSWORD_METRICS_PREVIOUS="old", STATE_FILE=context.folder, STATE_INTERVAL="100ms")
+    equal(server.request("GET", "/promregatorMetrics", {"Authorization": basic("metrics", "old")}).status, 200, "the status with the previous password")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
     job = {"job_name": "heroku", "scheme": "https", "tls_config": {"insecure_skip_verify": True}, "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
            "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]}

@@ -34,6 +34,7 @@ def the_version_is_the_same_everywhere(release):
             check("completion of drain_exporter %s\n" % version in text_of(share, path), "%s has another version", path)
     for image in release.images:
         equal(image.labels["org.opencontainers.image.version"], version, "the image's label")
+        equal(image.labels["org.opencontainers.image.revision"], run("git", "-C", ROOT, "rev-parse", "HEAD").strip(), "the commit that the image names")
 
 
 def the_package_is_laid_out_as_debian_wants(release):

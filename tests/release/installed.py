@@ -151,3 +151,25 @@ def systemd_takes_the_installed_units(release):
             out.write(unit.replace("/usr/bin/drain_exporter\n", deb.program + "\n"))
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(os.path.join(copy, name) for name in os.listdir(folder))], capture_output=True, text=True, timeout=60)
         equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+
+
+def apt_installs_it_on_a_bare_debian(release, work):
+    """On the Debian that the image was built in, from before anything was installed: what the package depends on is all that it needs."""
+    chosen = os.environ.get("STORAGE_DRIVER")
+    driver = ["--storage-driver", chosen] if chosen else ["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"]
+    store = ["buildah", "--root", os.path.join(work, "store"), "--runroot", os.path.join(work, "run"), *driver]
+    deb = release.native()
+    script = """set -e
+        apt-get -qq update; apt-get -qq -y --no-install-recommends install /tmp/%s >/dev/null 2>&1
+        drain_exporter --version
+        id -un drain_exporter
+        stat -c '%%A %%G' /etc/drain_exporter/password_drain
+        apt-get -qq -y purge drain-exporter >/dev/null 2>&1
+        test ! -e /etc/drain_exporter || echo left""" % deb.name
+    container = run(*store, "from", "--pull-never", "localhost/debian:bookworm-slim").strip()
+    try:
+        run(*store, "copy", "-q", container, deb.path, "/tmp/")
+        said = run(*store, "run", "--isolation", "chroot", "--env", "DEBIAN_FRONTEND=noninteractive", container, "--", "sh", "-c", script, seconds=1200)
+    finally:
+        run(*store, "rm", container)
+    equal(said, "drain_exporter %s\ndrain_exporter\n-rw-r----- drain_exporter\n" % deb.fields["Version"], "the installation")

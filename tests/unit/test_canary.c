@@ -68,7 +68,7 @@ static void lines(void **state)
     check_line("drain_exporter", "canary", "canary=0123456789abcdef0123456789abcdef", VERDICT_RECOGNISED, "");
     check_line("drain_exporter", "canary", "canary=0123456789abcdef", VERDICT_NOT_A_METRIC, "");
     struct line of_app = {.appname = SLICE("app"), .procid = SLICE("canary"), .message = SLICE("canary=0")};
-    assert_int_equal(families_hearing(&of_app) & 1u << FAMILY_CANARY, 0);
+    assert_int_equal(families_hearing(&of_app, &(struct family_context){0}) & 1u << FAMILY_CANARY, 0);
 }
 
 /* What the status page says of it. */

@@ -121,7 +121,7 @@ static void compressing_in_pieces(void **state)
 {
     (void)state;
     struct buffer out = {0}, other = {0}, text = {0}, back = {0};
-    struct gzip_writer *writer = gzip_begin(1);
+    struct gzip_writer *writer = gzip_begin();
     for (int i = 0; i < 20000; i++) {
         char line[64];
         size_t length = (size_t)snprintf(line, sizeof line, "depth{number=\"%d\"} %d\n", i * 7919 % 20000, i);

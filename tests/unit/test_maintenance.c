@@ -224,7 +224,7 @@ static void pieces(void **state)
         finish(&reader);
         assert_true(reader.pieces >= 3);
         assert_true(reader.text.length > (reader.pieces - 1) * MAINTENANCE_PIECE / 2);
-        assert_true(reader.text.length < reader.pieces * (2 * MAINTENANCE_PIECE + 4096));
+        assert_true(reader.text.length < reader.pieces * (MAINTENANCE_LARGE_PIECE + 4096));
         assert_many(&reader);
         buffer_free(&reader.text);
     }

@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -7,10 +6,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "scripted_server.h"
 #include "server/outgoing.h"
 #include "server/response_head.h"
 #include "support.h"
@@ -62,84 +61,6 @@ static void heads(void **state)
             assert_int_equal(response_head_read(guarded((struct slice){text.at, part}), &head, &reason),
                              RESPONSE_HEAD_INCOMPLETE);
     }
-}
-
-/* ---- a server that says what it is told to ---- */
-
-enum { AFTER_CLOSE, AFTER_STALL }; /* what it does once it has said all: stall until the client closes */
-
-struct server {
-    int listener, after;
-    unsigned short port;
-    const char *says; /* NULL: nothing */
-    SSL_CTX *tls;     /* NULL: none */
-    char request[4096];
-    size_t request_length;
-    pthread_t thread;
-};
-
-static ssize_t server_read(SSL *tls, int fd, char *into, size_t capacity)
-{
-    return tls != NULL ? SSL_read(tls, into, (int)capacity) : read(fd, into, capacity);
-}
-
-static void converse(struct server *server, SSL *tls, int fd)
-{
-    for (;;) {
-        ssize_t more = server_read(tls, fd, server->request + server->request_length,
-                                   sizeof server->request - 1 - server->request_length);
-        if (more <= 0)
-            return;
-        server->request_length += (size_t)more;
-        if (strstr(server->request, "\r\n\r\n") != NULL)
-            break;
-    }
-    size_t length = server->says == NULL ? 0 : strlen(server->says);
-    if (length > 0 && tls != NULL)
-        SSL_write(tls, server->says, (int)length);
-    else if (length > 0 && send(fd, server->says, length, MSG_NOSIGNAL) < 0)
-        return;
-    char byte;
-    while (server->after == AFTER_STALL && server_read(tls, fd, &byte, 1) > 0)
-        continue;
-}
-
-static void *serve(void *argument)
-{
-    struct server *server = argument;
-    int fd = accept(server->listener, NULL, NULL);
-    if (fd < 0)
-        return NULL;
-    SSL *tls = server->tls == NULL ? NULL : SSL_new(server->tls);
-    if (tls != NULL)
-        SSL_set_fd(tls, fd);
-    if (tls == NULL || SSL_accept(tls) == 1)
-        converse(server, tls, fd);
-    if (tls != NULL)
-        SSL_shutdown(tls);
-    SSL_free(tls);
-    close(fd);
-    return NULL;
-}
-
-static void start(struct server *server, const char *says, int after, SSL_CTX *tls)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    *server = (struct server){
-        .says = says, .after = after, .tls = tls, .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(server->listener, 8), 0);
-    getsockname(server->listener, (struct sockaddr *)&address, &length);
-    server->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-}
-
-static void stop(struct server *server)
-{
-    shutdown(server->listener, SHUT_RDWR); /* in case nobody came */
-    pthread_join(server->thread, NULL);
-    close(server->listener);
 }
 
 /* ---- asking ---- */
@@ -216,42 +137,43 @@ static void responses(void **state)
         int status;
         const char *body;
     } cases[] = {
-        {"HTTP/1.1 204 No Content\r\n\r\n", AFTER_STALL, LONG, OUTGOING_ANSWERED, 204, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", AFTER_STALL, LONG, OUTGOING_ANSWERED, 200, "hello"},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", AFTER_STALL, LONG, OUTGOING_ANSWERED, 200, ""},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", AFTER_STALL, LONG,
+        {"HTTP/1.1 204 No Content\r\n\r\n", SERVER_STALLS, LONG, OUTGOING_ANSWERED, 204, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", SERVER_STALLS, LONG, OUTGOING_ANSWERED, 200, "hello"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", SERVER_STALLS, LONG, OUTGOING_ANSWERED, 200, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", SERVER_STALLS, LONG,
          OUTGOING_ANSWERED, 200, "hello"},
-        {"HTTP/1.1 200 OK\r\n\r\nhello", AFTER_CLOSE, LONG, OUTGOING_ANSWERED, 200, "hello"},
+        {"HTTP/1.1 200 OK\r\n\r\nhello", SERVER_CLOSES, LONG, OUTGOING_ANSWERED, 200, "hello"},
         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
-         AFTER_STALL, LONG, OUTGOING_ANSWERED, 200, "x"},
+         SERVER_STALLS, LONG, OUTGOING_ANSWERED, 200, "x"},
         /* what libh2o's client would end the process for, or read without an end */
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 0, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 0, ""},
-        {endless, AFTER_STALL, LONG, OUTGOING_BROKEN, 0, ""},
-        {"SSH-2.0-OpenSSH\r\n\r\n", AFTER_STALL, LONG, OUTGOING_BROKEN, 0, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 0, ""},
+        {endless, SERVER_STALLS, LONG, OUTGOING_BROKEN, 0, ""},
+        {"SSH-2.0-OpenSSH\r\n\r\n", SERVER_STALLS, LONG, OUTGOING_BROKEN, 0, ""},
         /* cut */
-        {NULL, AFTER_CLOSE, LONG, OUTGOING_BROKEN, 0, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Le", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 0, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 200, "hel"},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 200,
+        {NULL, SERVER_CLOSES, LONG, OUTGOING_BROKEN, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Le", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 200, "hel"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 200,
          "hel"},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nhel", AFTER_CLOSE, LONG, OUTGOING_BROKEN, 200, ""},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nhel", SERVER_CLOSES, LONG, OUTGOING_BROKEN, 200,
+         ""},
         /* no end in time */
-        {NULL, AFTER_STALL, SHORT, OUTGOING_TIMEOUT, 0, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", AFTER_STALL, SHORT, OUTGOING_TIMEOUT, 0, ""},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", AFTER_STALL, SHORT, OUTGOING_TIMEOUT, 200, "hel"},
+        {NULL, SERVER_STALLS, SHORT, OUTGOING_TIMEOUT, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", SERVER_STALLS, SHORT, OUTGOING_TIMEOUT, 0, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", SERVER_STALLS, SHORT, OUTGOING_TIMEOUT, 200, "hel"},
         /* more than is wanted */
-        {"HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\nabcdefghijklmnopqrstuvwxyz", AFTER_CLOSE, LONG, OUTGOING_BROKEN,
-         200, ""},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\nabcdefghijklmnopqrstuvwxyz", SERVER_CLOSES, LONG,
+         OUTGOING_BROKEN, 200, ""},
     };
     struct outgoing *outgoing = create(NULL);
     body.most = SIZE_MAX;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct server server;
-        start(&server, cases[i].says, cases[i].after, NULL);
+        struct scripted_server server;
+        scripted_server_start(&server, cases[i].says, cases[i].after, NULL);
         struct http_url url = url_of("http", "127.0.0.1", server.port);
         struct outgoing_response response = ask(outgoing, &url, cases[i].timeout, 20);
-        stop(&server);
+        scripted_server_stop(&server);
         if (response.result != cases[i].result || response.status != cases[i].status)
             fail_msg("case %zu: %d, status %d, %s", i, (int)response.result, response.status, response.error);
         if (response.status == 200 && response.result != OUTGOING_TIMEOUT)
@@ -265,15 +187,15 @@ static void request_text(void **state)
     (void)state;
     struct outgoing *outgoing = create(NULL);
     struct outgoing_response response;
-    struct server server;
-    start(&server, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n", AFTER_STALL, NULL);
+    struct scripted_server server;
+    scripted_server_start(&server, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n", SERVER_STALLS, NULL);
     struct http_url url = url_of("http", "127.0.0.1", server.port);
     outgoing_ask(
         outgoing,
         &(struct outgoing_request){
             .url = &url, .method = "POST", .headers = SLICE("X-A: b\r\n"), .body = SLICE("body"), .timeout = LONG},
         &response);
-    stop(&server);
+    scripted_server_stop(&server);
     assert_int_equal(response.result, OUTGOING_ANSWERED); /* nobody wants its body, so nobody waits for that */
     assert_int_equal(response.status, 401);
     char expected[512];
@@ -289,9 +211,9 @@ static void nobody_there(void **state)
 {
     (void)state;
     struct outgoing *outgoing = create(NULL);
-    struct server server;
-    start(&server, NULL, AFTER_CLOSE, NULL);
-    stop(&server);
+    struct scripted_server server;
+    scripted_server_start(&server, NULL, SERVER_CLOSES, NULL);
+    scripted_server_stop(&server);
     struct http_url url = url_of("http", "127.0.0.1", server.port);
     assert_int_equal(ask(outgoing, &url, LONG, 1).result, OUTGOING_NOT_CONNECTED);
     /* A label has at most 63 bytes, so nobody has to be asked for this one. */
@@ -306,11 +228,11 @@ static void second_address(void **state)
 {
     (void)state;
     struct outgoing *outgoing = create(NULL);
-    struct server server;
-    start(&server, "HTTP/1.1 204 x\r\n\r\n", AFTER_CLOSE, NULL);
+    struct scripted_server server;
+    scripted_server_start(&server, "HTTP/1.1 204 x\r\n\r\n", SERVER_CLOSES, NULL);
     struct http_url url = url_of("http", "localhost", server.port);
     assert_int_equal(ask(outgoing, &url, LONG, 1).status, 204);
-    stop(&server);
+    scripted_server_stop(&server);
     outgoing_free(outgoing);
 }
 
@@ -318,12 +240,12 @@ static void unwanted_body(void **state)
 {
     (void)state;
     struct outgoing *outgoing = create(NULL);
-    struct server server;
-    start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello", AFTER_STALL, NULL);
+    struct scripted_server server;
+    scripted_server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello", SERVER_STALLS, NULL);
     struct http_url url = url_of("http", "127.0.0.1", server.port);
     body.most = 1;
     struct outgoing_response response = ask(outgoing, &url, LONG, 1000);
-    stop(&server);
+    scripted_server_stop(&server);
     assert_int_equal(response.result, OUTGOING_STOPPED);
     outgoing_free(outgoing);
 }
@@ -340,9 +262,9 @@ static void cancelled(void **state)
     (void)state;
     for (unsigned wait = 0; wait < 20; wait++) {
         struct outgoing *outgoing = create(NULL);
-        struct server server;
+        struct scripted_server server;
         pthread_t thread;
-        start(&server, wait % 2 == 0 ? NULL : "HTTP/1.1 200 OK\r\n\r\n", AFTER_STALL, NULL);
+        scripted_server_start(&server, wait % 2 == 0 ? NULL : "HTTP/1.1 200 OK\r\n\r\n", SERVER_STALLS, NULL);
         struct http_url url = url_of("http", wait % 3 == 0 ? "localhost" : "127.0.0.1", server.port);
         body.most = SIZE_MAX;
         assert_int_equal(pthread_create(&thread, NULL, cancel, outgoing), 0);
@@ -350,7 +272,7 @@ static void cancelled(void **state)
         assert_int_equal(ask(outgoing, &url, LONG, 1000).result, OUTGOING_STOPPED);
         pthread_join(thread, NULL);
         outgoing_free(outgoing);
-        stop(&server);
+        scripted_server_stop(&server);
     }
 }
 
@@ -419,13 +341,14 @@ static void certificates(void **state)
         struct identity_of_server identity;
         make_identity(&identity, cases[i / 2].names, i % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
         struct outgoing *outgoing = create(identity.file);
-        struct server server;
-        start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", AFTER_STALL, identity.tls);
+        struct scripted_server server;
+        scripted_server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", SERVER_STALLS,
+                              identity.tls);
         struct http_url url = url_of("https", cases[i / 2].host, server.port);
         body.most = SIZE_MAX;
         struct outgoing_response response = ask(outgoing, &url, LONG, 20);
         outgoing_free(outgoing);
-        stop(&server);
+        scripted_server_stop(&server);
         if (response.result != (expected ? OUTGOING_ANSWERED : OUTGOING_NO_TLS))
             fail_msg("case %zu: %d, %s", i, (int)response.result, response.error);
         if (expected)
@@ -445,22 +368,22 @@ static void other_authorities(void **state)
     const char *const files[] = {other.file, NULL, "/nowhere"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         struct outgoing *outgoing = create(files[i]);
-        struct server server;
-        start(&server, "HTTP/1.1 204 x\r\n\r\n", AFTER_CLOSE, identity.tls);
+        struct scripted_server server;
+        scripted_server_start(&server, "HTTP/1.1 204 x\r\n\r\n", SERVER_CLOSES, identity.tls);
         struct http_url url = url_of("https", "localhost", server.port);
         assert_int_equal(ask(outgoing, &url, LONG, 20).result, OUTGOING_NO_TLS);
         outgoing_free(outgoing);
-        stop(&server);
+        scripted_server_stop(&server);
         assert_int_equal(server.request_length, 0);
     }
     /* A server without TLS */
     struct outgoing *outgoing = create(identity.file);
-    struct server server;
-    start(&server, "HTTP/1.1 204 x\r\n\r\n", AFTER_CLOSE, NULL);
+    struct scripted_server server;
+    scripted_server_start(&server, "HTTP/1.1 204 x\r\n\r\n", SERVER_CLOSES, NULL);
     struct http_url url = url_of("https", "localhost", server.port);
     assert_int_equal(ask(outgoing, &url, SHORT, 20).result == OUTGOING_ANSWERED, false);
     outgoing_free(outgoing);
-    stop(&server);
+    scripted_server_stop(&server);
     free_identity(&identity);
     free_identity(&other);
 }
