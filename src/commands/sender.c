@@ -110,7 +110,7 @@ static void append_messages(const struct sender *sender, struct slice messages, 
 static bool compress_body(struct buffer *body)
 {
     struct buffer compressed = {0};
-    if (!gzip_compress((struct slice){body->at, body->length}, 6, &compressed)) {
+    if (!gzip_compress((struct slice){body->at, body->length}, &compressed)) {
         buffer_free(&compressed);
         return false;
     }
