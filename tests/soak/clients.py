@@ -273,7 +273,7 @@ class Bulk(Client):
 
     def work(self, number):
         for _ in range(5):
-            for (path, messages), times in zip(self.bodies, (5, 250)):
+            for (path, messages), times in zip(self.bodies, (10, 500)):
                 self.post(path, messages, times * self.amount)
 
 

@@ -75,7 +75,7 @@ class Plan:
 
 
 LONG = Plan(rounds=9, seconds=600, amount=8, silence=8)
-SHORT = Plan(rounds=6, seconds=0, amount=2, silence=3)
+SHORT = Plan(rounds=6, seconds=0, amount=1, silence=3)
 
 
 class Soak:
