@@ -56,9 +56,9 @@ class Account:
             self.last = now
 
     def may_be_over(self, silence):
-        """Was there a time of so many seconds without a batch?  A batch came between the answer to the one before it and its own."""
+        """Was there a time of so many seconds in which no batch came?  A batch comes between the answer to the one before it and its own."""
         with self.lock:
-            return max(self.longest, time.monotonic() - self.last) > silence / 2
+            return self.longest + max(self.longest, time.monotonic() - self.last) > silence
 
     def check(self, page, app):
         """Sent is counted or reported lost."""
