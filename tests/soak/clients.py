@@ -117,17 +117,17 @@ class Keeper(Client):
             self.failure = "keeper: %s: %s" % (type(problem).__name__, problem)
 
     def _speak(self, raw, app, account):
-        """As all dynos that stay, since what is counted for a dyno leaves with it."""
+        """As the platform does of all dynos that stay: what is counted for a dyno leaves with it."""
         if "/" in app:
             said = [account.speaker.gauge(0, account.instance, "cpu", 1, "percentage")]
             target, headers = "/drain", cloud_foundry.HEADERS
         else:
-            said = [line("still here", "app", "web.%d" % number) for number in range(1, DYNOS + 1)]
+            said = [line("Error R14 (Memory quota exceeded)", "heroku", "web.%d" % number) for number in range(1, DYNOS + 1)]
             target, headers = "/drain?app_name=" + app, logplex(len(said))
         data = head_of("POST", target, {**AUTH_DRAIN, "Content-Length": str(sum(map(len, said))), **headers}) + b"".join(said)
         equal(raw.ask(data).status, 204, "a batch of the keeper")
         books = Books()
-        books.taken([Message(each, "ignored", None, ("app", "web")) for each in said])
+        books.taken([Message(each, "recognised", "dyno", ("heroku", "web")) for each in said])
         account.add(len(said), books=account.books and books)
 
     def close(self):
