@@ -22,6 +22,13 @@ COPY --from=build /facts /
 
 FROM scratch
 COPY --from=build /image /
+# "make image" says them; the version is that of include/base/version.h.
+ARG VERSION REVISION
+LABEL org.opencontainers.image.title=drain_exporter \
+      org.opencontainers.image.description="Prometheus metrics from log drains of Heroku and Cloud Foundry" \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
 USER 65534:65534
 # IPv4, since a kernel may lack IPv6; "[::]:80" serves both.
 ENV LISTEN_ADDRESS=0.0.0.0:80

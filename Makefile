@@ -11,7 +11,7 @@ endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Werror
 CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
-             -fstack-protector-strong -pthread $(CFLAGS) $(SANITIZE)
+             -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
 LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lm
 JEMALLOC ?= -l:libjemalloc_pic.a
@@ -60,7 +60,7 @@ endef
 deps: ## install the packages that the build needs
 	$(call install,vendor/packages.txt)
 test-deps: deps ## install the packages that the tests need
-	$(call install,vendor/test-packages.txt vendor/run-packages.txt)
+	$(call install,vendor/test-packages.txt vendor/run-packages.txt vendor/release-packages.txt)
 
 # ---- running ----
 
@@ -83,7 +83,7 @@ test: test-deps ## install what is missing and run all tests, also under the san
 	@tests/run-all
 
 # All tests against one build; also under the sanitizers, see below.
-check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts) end-to-end ## all tests of this build
+check: includes layers unit stress corpus short-memory-some conformance $(if $(SANITIZER),,instructions analyse-gcc alerts test-package soak-short) end-to-end ## all tests of this build
 
 includes: ## each folder of the sources includes only what it may
 	$(Q)tests/check_includes
@@ -122,6 +122,13 @@ ATTACK_REQUESTS ?= 1000000
 attack: build ## attack it with a million hostile requests at the default limits, and as many in half a GiB, twice; 10 minutes
 	$(Q)tests/siege/run --program $(BUILD)/drain_exporter --requests $(ATTACK_REQUESTS)
 
+# A sanitizer has means of its own to find what is kept.
+.PHONY: soak soak-short
+soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which memory, file descriptors and threads must be what they were; SOAK_SECONDS=3600
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
+soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
+	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
+
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store
 	$(Q)$(BUILD)/stress_page $(STRESS_PAGES)
@@ -143,7 +150,7 @@ $(BUILD)/modules.a: $(MODULES)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/vendor/yaml_memory.o
+UNIT_OBJECTS := $(BUILD)/tests/unit/support.o $(BUILD)/tests/unit/page_support.o $(BUILD)/tests/unit/scripted_server.o $(BUILD)/vendor/yaml_memory.o
 
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_OBJECTS) $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lcmocka $(JEMALLOC) $(LIBS)
@@ -276,11 +283,38 @@ $(BENCH)/load: $(BENCH)/load.o
 $(BENCH)/lines $(BENCH)/pages $(BENCH)/floors: $(BENCH)/%: $(BENCH)/%.o $(BENCH_MODULES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
 
+# ---- how many exporters a fleet takes: tests/capacity ----
+
+FLEETS ?= 200 2000
+.PHONY: fleet fleet-costs
+fleet: $(BUILD)/drain_exporter ## let fleets of apps send to it (FLEETS="200 2000"), and compare series, memory and CPU with the model of tests/capacity
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --compare $(FLEETS)
+fleet-costs: $(BUILD)/drain_exporter $(BENCH)/load ## measure what that model counts with anew, and renew its table in docker/MANY.md
+	$(Q)tests/capacity/run --program $(BUILD)/drain_exporter --tools $(BENCH) --costs --write
+
 # ---- the container ----
 
 .PHONY: image
 image: ## the container image, built and tried without docker (as root); ARCH=amd64 or arm64; result: build/image/$ARCH/drain_exporter.tar
 	docker/build-image $(BUILD)/image $(ARCH)
+
+# ---- a release ----
+
+.PHONY: package release test-package test-release
+package: build ## a package of Debian for this machine, of what is built here, in build/package
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release package $(BUILD)/drain_exporter $(BUILD)/package
+
+test-package: package ## install that package beneath a folder, and look at what is in it
+	$(Q)tests/release/run $(BUILD)/package --program $(BUILD)/drain_exporter
+
+release: ## packages, images, SBOMs and checksums of the commit that is checked out, in build/release (as root); ARCH=amd64 or arm64 for one
+	$(call install,vendor/release-packages.txt)
+	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/image $(or $(ARCH),amd64 arm64)
+
+test-release: release ## look at these, with lintian and apt, and make them once more from nothing: all bytes must be the same; 30 minutes
+	$(call install,vendor/release-packages.txt vendor/test-release-packages.txt)
+	$(Q)tests/release/run $(BUILD)/release --images $(BUILD)/image --again $(BUILD)/test-release
 
 # Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
 ARM64   = $(BUILD)/arm64

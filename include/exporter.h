@@ -20,6 +20,7 @@ struct pipeline {
     struct store *store;
     struct intake *intake;
     struct unmatched *unmatched; /* NULL: the settings want none */
+    struct canary_token canary;  /* which the intake reads lines for */
     unsigned maintenance_slot;   /* of the store; those below are the workers' */
 };
 
@@ -68,6 +69,9 @@ enum { EXPORTER_WATCH_INTERVAL = 2000 /* milliseconds */ };
 /* Could the certificate and its key be served?  If not, false with one sentence in error.  warning is empty, or a
  * sentence about its expiry. */
 bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX], char error[ERROR_MAX]);
+
+/* Can the URLs of other servers be read?  If not, false with one sentence in error, without secrets. */
+bool exporter_check_urls(const struct settings *settings, char error[ERROR_MAX]);
 
 /* GET /health and GET /ready answer 503 from now on; all else goes on. */
 void exporter_unhealthy(struct exporter *exporter);

@@ -14,11 +14,14 @@
 #include "config/suggestion.h"
 #include "families/rule_metric.h"
 #include "intake/app_status.h"
+#include "output/http_client.h"
 #include "output/maintenance.h"
 #include "output/state_file.h"
 #include "server/accounts.h"
+#include "server/canary.h"
 #include "server/http.h"
 #include "server/survey.h"
+#include "server/warm_start.h"
 
 enum { SUGGESTIONS = 2 /* rules that are looked for at a time, on the thread that also writes pages */ };
 
@@ -50,19 +53,19 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
     return config->expire_after;
 }
 
-static struct intake *open_intake(const struct settings *config, struct entities *entities, struct directory *directory,
-                                  struct unmatched *unmatched, struct store *store, unsigned workers)
+static struct intake *open_intake(const struct settings *config, struct pipeline *pipeline, unsigned workers)
 {
-    struct intake_settings settings = {.entities = entities,
-                                       .directory = directory,
-                                       .unmatched = unmatched,
+    struct intake_settings settings = {.entities = pipeline->entities,
+                                       .directory = pipeline->directory,
+                                       .unmatched = pipeline->unmatched,
+                                       .canary = &pipeline->canary,
                                        .ingest_prefix = slice_of(config->ingest_prefix),
                                        .external_labels = config->external_labels.labels,
                                        .leave_out_self_drain = config->leave_out_self_drain,
                                        .slots = workers};
     for (int id = 0; id < FAMILY_COUNT; id++)
         settings.lifetimes[id] = lifetime_of(families[id]->lifetime, config);
-    return intake_create(store, &settings);
+    return intake_create(pipeline->store, &settings);
 }
 
 /* No thread may use them any more. */
@@ -92,8 +95,7 @@ static bool open_pipeline(struct pipeline *pipeline, const struct settings *conf
     if (pipeline->store != NULL && config->show_unmatched)
         pipeline->unmatched = unmatched_create(workers);
     if (pipeline->store != NULL && (pipeline->unmatched != NULL || !config->show_unmatched))
-        pipeline->intake =
-            open_intake(config, pipeline->entities, pipeline->directory, pipeline->unmatched, pipeline->store, workers);
+        pipeline->intake = open_intake(config, pipeline, workers);
     if (pipeline->intake != NULL)
         return true;
     close_pipeline(pipeline);
@@ -194,6 +196,10 @@ struct exporter {
     struct maintenance *maintenance;
     struct state_file *state_file;   /* NULL: none */
     const struct scrapers *scrapers; /* that the former start knew; NULL: none */
+    struct canary *canary;           /* NULL: none */
+    bool is_warm_start;              /* one was tried, and this came of it: */
+    enum warm_start_result warm_start;
+    bool has_counted_warm_start; /* in the store */
 };
 
 static struct access ref_access(struct exporter *exporter)
@@ -335,6 +341,10 @@ static void describe(void *context, struct store *store, unsigned slot, uint64_t
     http_describe(exporter->server, store, slot, now);
     if (exporter->state_file != NULL)
         state_file_describe(exporter->state_file, store, slot, now);
+    if (exporter->is_warm_start && !exporter->has_counted_warm_start)
+        warm_start_describe(exporter->warm_start, store, slot, now);
+    exporter->has_counted_warm_start = true;
+    canary_describe(exporter->canary, store, slot, now);
     unref_access(&access);
 }
 
@@ -471,26 +481,47 @@ static void end_unlisted(struct entities *entities, const struct configuration *
     entities_allow_labels(entities, hashes, configuration->drain_count, clock_monotonic());
 }
 
-/* Go on from the state of the former start.  The configuration is in force; no other thread runs. */
+/* How a state is taken in.  The configuration is in force; no other thread runs. */
+static struct state_load_settings load_settings_of(const struct loading *loading)
+{
+    const struct pipeline *pipeline = &loading->exporter->pipeline;
+    return (struct state_load_settings){.store = pipeline->store,
+                                        .slot = pipeline->maintenance_slot,
+                                        .entities = pipeline->entities,
+                                        .directory = pipeline->directory,
+                                        .wall = clock_wall(),
+                                        .now = clock_monotonic(),
+                                        .restore = restore_other,
+                                        .allows_app = allows_app,
+                                        .rule_metric = find_rule_metric,
+                                        .lifetime_of = lifetime_of_name,
+                                        .context = (void *)loading};
+}
+
+/* Go on from the state of the former start. */
 static void load_state(struct exporter *exporter, const struct configuration *configuration)
 {
     const struct pipeline *pipeline = &exporter->pipeline;
     struct loading loading = {exporter, configuration};
-    struct state_load_settings settings = {.store = pipeline->store,
-                                           .slot = pipeline->maintenance_slot,
-                                           .entities = pipeline->entities,
-                                           .directory = pipeline->directory,
-                                           .wall = clock_wall(),
-                                           .now = clock_monotonic(),
-                                           .restore = restore_other,
-                                           .allows_app = allows_app,
-                                           .rule_metric = find_rule_metric,
-                                           .lifetime_of = lifetime_of_name,
-                                           .context = &loading};
+    struct state_load_settings settings = load_settings_of(&loading);
     store_enter(pipeline->store, pipeline->maintenance_slot);
     exporter->scrapers = state_file_load(exporter->state_file, &settings);
     store_leave(pipeline->store, pipeline->maintenance_slot);
-    end_unlisted(pipeline->entities, configuration);
+}
+
+/* Begin with the state of another exporter.  False: there is none, or only a part of it was loaded. */
+static bool load_from_url(struct exporter *exporter, const struct configuration *configuration)
+{
+    const struct pipeline *pipeline = &exporter->pipeline;
+    const struct settings *set = exporter->settings;
+    struct loading loading = {exporter, configuration};
+    struct state_load_settings settings = load_settings_of(&loading);
+    struct warm_start_settings from = {set->warm_start_url, set->outgoing_ca_file, set->warm_start_timeout};
+    store_enter(pipeline->store, pipeline->maintenance_slot);
+    exporter->warm_start = warm_start(&from, &settings);
+    exporter->is_warm_start = true;
+    store_leave(pipeline->store, pipeline->maintenance_slot);
+    return exporter->warm_start == WARM_START_LOADED;
 }
 
 static struct app_statuses *open_statuses(const struct exporter *exporter)
@@ -537,27 +568,61 @@ static void reserve(struct pipeline *pipeline, const struct configuration *confi
     store_reserve(pipeline->store, count);
 }
 
+/* Empty, with what the configuration says.  False if memory is short. */
+static bool begin_pipeline(struct exporter *exporter, const struct access *access)
+{
+    close_pipeline(&exporter->pipeline);
+    for (struct known_app *app = exporter->known_apps; app != NULL; app = app->next)
+        atomic_store_explicit(&app->last_batch, 0, memory_order_relaxed);
+    if (!open_pipeline(&exporter->pipeline, exporter->settings))
+        return false;
+    rules_enforce(access->rules);
+    reserve(&exporter->pipeline, accounts_configuration(access->accounts));
+    return true;
+}
+
+/* What is known from before: from STATE_FILE, if its program has stopped, since counters can go on then; else from the
+ * exporter that runs, which knows more than any file; else from the file of one that has crashed, or still runs.  False
+ * if memory is short. */
+static bool load_states(struct exporter *exporter, const struct access *access)
+{
+    const struct configuration *configuration = accounts_configuration(access->accounts);
+    struct state_file *file = exporter->state_file;
+    bool asks = exporter->settings->warm_start_url != NULL && (file == NULL || !state_file_is_orderly(file));
+    if (asks && load_from_url(exporter, configuration)) {
+        if (file != NULL)
+            state_file_pass_over(file);
+        return true;
+    }
+    if (asks && !begin_pipeline(exporter, access)) /* without what was loaded */
+        return false;
+    if (file != NULL)
+        load_state(exporter, configuration);
+    return true;
+}
+
 /* What takes batches, as the state of the former start has it.  Before the sockets are open. */
 static bool make_pipeline(struct exporter *exporter, const struct access *access, struct buffer *mistakes)
 {
-    const struct configuration *configuration = accounts_configuration(access->accounts);
     const struct settings *settings = exporter->settings;
     char error[ERROR_MAX];
+    if (!exporter_check_urls(settings, error)) {
+        mistakes_add(mistakes, "%s", error);
+        return false;
+    }
     if (settings->state_file != NULL && (exporter->state_file = state_file_open(settings->state_file, error)) == NULL) {
         mistakes_add(mistakes, "%s", error);
         return false;
     }
     exporter->loads = loads_create();
     exporter->set = survey_list_settings(settings, &exporter->set_count);
-    if (exporter->loads == NULL || exporter->set == NULL || !open_pipeline(&exporter->pipeline, settings) ||
-        (exporter->statuses = open_statuses(exporter)) == NULL) {
+    if (exporter->loads == NULL || exporter->set == NULL || !begin_pipeline(exporter, access) ||
+        !load_states(exporter, access) || (exporter->statuses = open_statuses(exporter)) == NULL) {
         mistakes_add(mistakes, ERROR_NO_MEMORY);
         return false;
     }
-    rules_enforce(access->rules);
-    reserve(&exporter->pipeline, configuration);
-    if (exporter->state_file != NULL)
-        load_state(exporter, configuration);
+    if (exporter->state_file != NULL || exporter->is_warm_start)
+        end_unlisted(exporter->pipeline.entities, accounts_configuration(access->accounts));
     return true;
 }
 
@@ -571,12 +636,29 @@ static bool make_server(struct exporter *exporter, struct buffer *mistakes)
     return exporter->server != NULL;
 }
 
+static bool start_canary(struct exporter *exporter, struct buffer *mistakes)
+{
+    const struct settings *settings = exporter->settings;
+    char error[ERROR_MAX];
+    if (settings->canary_url == NULL)
+        return true;
+    exporter->canary = canary_start(&(struct canary_settings){.url = settings->canary_url,
+                                                              .ca_file = settings->outgoing_ca_file,
+                                                              .interval = settings->canary_interval,
+                                                              .token = &exporter->pipeline.canary},
+                                    error);
+    if (exporter->canary == NULL)
+        mistakes_add(mistakes, "%s", error);
+    return exporter->canary != NULL;
+}
+
 /* The sockets are open, and there is no thread yet. */
 static bool give_up_rights(const struct exporter *exporter, struct buffer *mistakes)
 {
     char error[ERROR_MAX];
     int writable = exporter->state_file == NULL ? -1 : state_file_folder(exporter->state_file);
-    if (privileges_drop(error) && (!exporter->settings->sandbox || sandbox_enter(writable, error)))
+    if (privileges_drop(error) &&
+        (!exporter->settings->sandbox || sandbox_enter(writable, exporter->settings->canary_url != NULL, error)))
         return true;
     mistakes_add(mistakes, "%s", error);
     return false;
@@ -605,6 +687,8 @@ static bool make_all(struct exporter *exporter, struct buffer *mistakes)
         return false;
     allocator_start_thread();
     begin_statuses(exporter);
+    if (!start_canary(exporter, mistakes))
+        return false;
     exporter->maintenance = start_maintenance(exporter);
     if (exporter->maintenance == NULL)
         mistakes_add(mistakes, ERROR_NO_MEMORY);
@@ -636,6 +720,7 @@ bool exporter_start(struct exporter *exporter)
                                                                .statuses = exporter->statuses,
                                                                .unmatched = pipeline->unmatched,
                                                                .loads = exporter->loads,
+                                                               .canary = exporter->canary,
                                                                .settings = exporter->set,
                                                                .setting_count = exporter->set_count}) &&
            (exporter->state_file == NULL ||
@@ -671,13 +756,15 @@ void exporter_reload(struct exporter *exporter)
         mistakes_add(&mistakes, "%s", error);
     struct access access = load_access(exporter, &mistakes);
     bool is_valid = has_secrets && access.accounts != NULL;
-    if (is_valid && !http_reload_tls(exporter->server, error)) {
+    if (is_valid && (!exporter_check_urls(exporter->settings, error) || !http_reload_tls(exporter->server, error))) {
         mistakes_add(&mistakes, "%s", error);
         is_valid = false;
     }
     if (is_valid) {
         reserve(&exporter->pipeline, accounts_configuration(access.accounts));
         allow(exporter, &access);
+        if (exporter->canary != NULL)
+            canary_set_url(exporter->canary, exporter->settings->canary_url, error);
         if (exporter->pipeline.unmatched != NULL)
             unmatched_clear(exporter->pipeline.unmatched); /* other rules take other lines */
         loads_note(exporter->loads, exporter->settings, accounts_configuration(access.accounts));
@@ -706,6 +793,21 @@ bool exporter_check_tls(const struct settings *settings, char warning[ERROR_MAX]
     return http_check_tls(&server_settings, warning, error);
 }
 
+static bool check_url(const char *name, const char *text, char error[ERROR_MAX])
+{
+    struct http_url url;
+    char reason[ERROR_MAX];
+    bool is_valid = text == NULL || http_url_read(text, &url, reason);
+    explicit_bzero(&url, sizeof url);
+    return is_valid || error_set(error, "%s: %.200s", name, reason);
+}
+
+bool exporter_check_urls(const struct settings *settings, char error[ERROR_MAX])
+{
+    return check_url("CANARY_URL", settings->canary_url, error) &&
+           check_url("WARM_START_URL", settings->warm_start_url, error);
+}
+
 /* ---- the end ---- */
 
 void exporter_unhealthy(struct exporter *exporter)
@@ -725,6 +827,7 @@ static bool stop_state(struct exporter *exporter, uint64_t deadline)
 bool exporter_stop(struct exporter *exporter, uint64_t timeout)
 {
     uint64_t deadline = clock_monotonic() + timeout + STATE_STOP_TIMEOUT;
+    canary_stop(exporter->canary);
     bool ended = http_stop(exporter->server, timeout);
     if (!ended)
         log_write(LOG_WARN, "requests in flight were cut off after %d s", (int)(timeout / 1000));
@@ -736,12 +839,14 @@ bool exporter_stop(struct exporter *exporter, uint64_t timeout)
 
 void exporter_close(struct exporter *exporter)
 {
+    canary_stop(exporter->canary);
     if (exporter->state_file != NULL)
         state_file_stop(exporter->state_file, 0);
     if (exporter->maintenance != NULL)
         maintenance_stop(exporter->maintenance);
     if (exporter->server != NULL)
         http_close(exporter->server);
+    canary_free(exporter->canary);
     state_file_free(exporter->state_file);
     app_statuses_free(exporter->statuses);
     loads_free(exporter->loads);

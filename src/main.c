@@ -137,6 +137,8 @@ static int check_config(const struct settings *settings)
     char warning[ERROR_MAX], error[ERROR_MAX];
     if (!exporter_check_tls(settings, warning, error))
         mistakes_add(&mistakes, "%s", error);
+    if (!exporter_check_urls(settings, error))
+        mistakes_add(&mistakes, "%s", error);
     if (!configuration_load(settings, &configuration, &mistakes))
         return command_fail_all(&mistakes);
     if (mistakes.length > 0) {

@@ -56,12 +56,14 @@ struct line_patterns;
 struct line_patterns *line_patterns_create(size_t capacity);
 void line_patterns_free(struct line_patterns *patterns); /* NULL is harmless */
 
-/* Count a text of this pattern.  The first one is kept as an example, cut off if it does not fit. */
+/* Count a text of this pattern.  The first one, and the next one that differs, are kept as examples, cut off if they do
+ * not fit. */
 void line_patterns_add(struct line_patterns *patterns, struct slice pattern, struct slice text);
 
 struct line_pattern_count {
     struct slice pattern;
     struct slice example;
+    struct slice other; /* example; empty: there is none */
     uint64_t count;
 };
 

@@ -85,6 +85,10 @@ struct sample_output {
      * reported with the type as its process is over at once. */
     void (*scale)(struct sample_output *output, struct slice type, unsigned count);
 
+    /* Were this process's zeros recorded, and a route told of, by the lines of moments ago?  If not, that is now
+     * expected of whoever asks.  NULL: nobody remembers. */
+    bool (*knows)(struct sample_output *output, struct slice process);
+
     /* The app is reached by this host.  It need not be told of each line.  NULL: nobody wants to know. */
     void (*route)(struct sample_output *output, struct slice host);
 };

@@ -107,7 +107,10 @@ bool configuration_is_app(struct slice name);
 struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
                                           struct buffer *mistakes);
 
-/* The same for the text in the file at path, which mistakes name as it is given here. */
+/* The same for a text without passwords, whose rules are only tried, see rules_create_on_trial().  Any thread. */
+struct configuration *configuration_try(struct slice text, const char *source, struct buffer *mistakes);
+
+/* The same as configuration_parse() for the text in the file at path, which mistakes name as it is given here. */
 struct configuration *configuration_read(const char *path, enum configuration_passwords passwords,
                                          struct buffer *mistakes);
 

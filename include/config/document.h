@@ -44,6 +44,7 @@ struct document_reader {
     struct mistake *mistakes;
     size_t mistake_count;
     bool has_password; /* an entry has one */
+    bool on_trial;     /* its rules are only tried */
     bool no_memory;
 };
 

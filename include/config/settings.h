@@ -71,8 +71,13 @@ struct settings {
     uint64_t max_l2met_names;
     uint64_t max_apps;
     uint64_t max_new_apps; /* 0: no bound */
-    char *state_file; /* NULL: none */
+    char *state_file;      /* NULL: none */
     uint64_t state_interval;
+    char *canary_url; /* a secret; NULL: none */
+    uint64_t canary_interval;
+    char *warm_start_url; /* a secret; NULL: none */
+    uint64_t warm_start_timeout;
+    char *outgoing_ca_file; /* NULL: the system's */
     bool only_listed_apps;
     bool leave_out_self_drain;
     enum cf_labels cf_labels;
@@ -100,7 +105,7 @@ struct settings {
     enum log_level log_level;
     enum access_log access_log;
     unsigned char origins[SETTINGS_MAX]; /* enum settings_origin of each setting, in the order of --help */
-    char *secret_files[6];               /* where the secrets came from, in the order above; NULL: not from a file */
+    char *secret_files[8];               /* where the secrets came from, in the order above; NULL: not from a file */
 };
 
 enum settings_result {

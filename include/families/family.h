@@ -5,6 +5,7 @@
 #ifndef FAMILY_H
 #define FAMILY_H
 
+#include "base/canary_token.h"
 #include "base/line.h"
 #include "base/sample.h"
 #include "base/scan.h"
@@ -27,7 +28,8 @@
     X(FAMILY_REDIS, redis)         \
     X(FAMILY_PGBOUNCER, pgbouncer) \
     X(FAMILY_ADDON, addon)         \
-    X(FAMILY_API, api)
+    X(FAMILY_API, api)             \
+    X(FAMILY_CANARY, canary)
 #define FAMILIES_OF_ANY(X)               \
     X(FAMILY_L2MET, l2met)               \
     X(FAMILY_INGEST, ingest)             \
@@ -63,6 +65,7 @@ struct family_context {
     bool leave_out_self_drain;   /* router lines about the requests that bring this drain's batches count nowhere */
     bool router_by_process;      /* the router's series have the label process as well */
     bool addon_app;              /* add-ons' series have the label app as well */
+    struct canary_token *canary; /* of our own canary; NULL: none is sent */
 
     /* What the lines of the batch say beside samples; 0 at first. */
     double self_drain;          /* router lines about such requests */
@@ -148,11 +151,11 @@ struct family {
 /* Indexed by family_id. */
 extern const struct family *const families[FAMILY_COUNT];
 
-/* The families that hear the author of a line: a bit for each; never 0. */
-unsigned families_hearing(const struct line *line);
+/* The families that hear the author of a line in this batch: a bit for each.  No line of a Cloud Foundry batch is one
+ * of Heroku's platform, whatever author it names. */
+unsigned families_hearing(const struct line *line, const struct family_context *context);
 
-/* Of these families the one that owns a line, or FAMILY_COUNT.  No line of a Cloud Foundry batch is one of Heroku's
- * platform, whatever author it names. */
+/* Of these families the one that owns a line, or FAMILY_COUNT. */
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context);
 
 /* The family that owns a line, or FAMILY_COUNT. */

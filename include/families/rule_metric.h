@@ -21,6 +21,10 @@ struct rule_metric_key {
 /* The descriptor; NULL if memory is short.  One thread at a time. */
 const struct metric *rule_metric_of(const struct rule_metric_key *key);
 
+/* One for rules that are only tried, and record nothing: nobody else has it, and it is freed at last.  Any thread. */
+const struct metric *rule_metric_on_trial(const struct rule_metric_key *key);
+void rule_metric_end_trial(const struct metric *metric);
+
 /* These metrics live from now on, and all others that rules have made have ended.  One thread at a time. */
 void rule_metrics_keep(const struct metric *const *metrics, size_t count);
 

@@ -37,6 +37,7 @@ struct rules {
     struct rule_names made; /* the names of metrics */
     const struct metric **metrics;
     size_t metric_count;
+    bool on_trial; /* the metrics are its own */
 };
 
 #endif

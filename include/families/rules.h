@@ -24,6 +24,10 @@ struct rules;
  * thread at a time. */
 struct rules *rules_create(struct rule *rules, size_t count);
 
+/* The same, to try what rules take: what they make is for no store, since nothing of them stays when they are freed.
+ * Any thread. */
+struct rules *rules_create_on_trial(struct rule *rules, size_t count);
+
 /* One reference more, or one less; the last one frees.  NULL is harmless. */
 struct rules *rules_ref(struct rules *rules);
 void rules_unref(struct rules *rules);
@@ -58,6 +62,10 @@ bool rules_reader_tally(struct rules_reader *reader, size_t *rule, struct rules_
 
 /* Do the rules make a metric of this name?  Then no app may choose it.  NULL makes none. */
 bool rules_make(const struct rules *rules, struct slice name);
+
+/* Could a rule take this line, that has been read as NOT_A_METRIC, by the family or, if it is FAMILY_COUNT, by none?
+ * Some families keep such lines for themselves, and rules are not asked about lines without a header. */
+bool rules_could_take(enum family_id family, const struct line *line);
 
 /* A rule that took the line that was read last. */
 struct rules_taken {

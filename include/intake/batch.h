@@ -16,6 +16,7 @@ struct intake_settings {
     struct entities *entities;        /* those of the store; must outlive the intake */
     struct directory *directory;      /* for which names are learned; NULL: none, else it must outlive the intake */
     struct unmatched *unmatched;      /* looks at lines that give no metric; NULL: nobody does, else likewise */
+    struct canary_token *canary;      /* learns when our own canary arrives; NULL: none is sent, else likewise */
     uint64_t lifetimes[FAMILY_COUNT]; /* milliseconds that a reported series of a family lives without an update; 0: as
                                          long as its entity */
     struct external_labels external_labels; /* of all pages: labels of these names are renamed */

@@ -41,14 +41,22 @@ extern const struct metric ledger_last_batch;    /* gauge, seconds since 1970 */
 /* The ledger that a batch is counted in.  A plain value, valid as long as its app's name is. */
 struct ledger {
     struct self_terms terms;
-    struct series_cache *series; /* NULL: each series is found anew; else begun since the store was entered */
-    struct label app;            /* "__other__" if there are too many apps */
-    bool zeros;                  /* record also what is 0 */
+    struct app_series *kept; /* NULL: each series is found anew */
+    struct label app;        /* "__other__" if there are too many apps */
+    bool zeros;              /* record also what is 0 */
 };
 
 /* These functions are for a thread that is inside the store: store_enter(). */
 struct ledger ledger_open(struct store *store, struct entities *entities, unsigned slot, struct slice app,
                           uint64_t now);
+
+/* The series that a worker has looked up already, for the ledgers of some apps.  For one thread.  NULL if memory is
+ * short. */
+struct ledger_series *ledger_series_create(void);
+void ledger_series_free(struct ledger_series *series); /* NULL is harmless */
+
+/* Use them from now on for a ledger that was just opened.  They are the thread's own, and live longer than it. */
+void ledger_remember(struct ledger *ledger, struct ledger_series *series);
 
 /* The ledger of all apps that are turned away: "__other__". */
 struct ledger ledger_of_others(struct store *store, unsigned slot, uint64_t now);

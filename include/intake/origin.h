@@ -27,7 +27,6 @@ struct origin_headers {
     struct slice frame_id;      /* Logplex-Frame-Id */
     struct slice request_id;    /* X-Request-Id */
     struct slice user_agent;    /* User-Agent */
-    struct slice content_type;  /* Content-Type */
     struct slice message_count; /* Logplex-Msg-Count */
     struct slice drop_count;    /* Logplex-Drop-Count: what log-shuttle dropped before this batch */
     struct slice lost_count;    /* Logplex-Lost-Count: what it could not deliver */

@@ -22,7 +22,8 @@ enum {
 struct procid {
     struct slice appname; /* empty: only the procid is known */
     struct slice procid;
-    unsigned families; /* what families_hearing() says of them; 0: not asked yet */
+    bool is_asked;     /* which families hear them: */
+    unsigned families; /* as families_hearing() says */
 };
 
 struct procids {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/sample.h"
+#include "store/entity.h"
 
 enum {
     SERIES_CACHE_SLOTS = 2048,
@@ -71,6 +72,23 @@ struct cached_report {
     char text[REPORT_TEXT]; /* the namespace, then the name */
 };
 
+enum {
+    KNOWN_PROCESSES = 256, /* a power of two */
+    KNOWN_NAME = 23,       /* bytes of their names; who has a longer one is not known */
+    KNOWN_FOR = 5000       /* milliseconds, by the clock and by the times of lines */
+};
+
+/* A process that lines spoke of, as long as the store removes nothing.  64 bytes, a cache line. */
+struct known_process {
+    uint64_t removals; /* as above */
+    uint64_t fixed;
+    uint64_t now;
+    int64_t line_time;
+    entity_id app; /* ENTITY_NONE: nobody stands here */
+    uint8_t length;
+    char name[KNOWN_NAME];
+};
+
 /* All 0 before the first series_cache_begin(). */
 struct series_cache {
     uint64_t seed; /* so that nobody can choose fixed labels that are taken for others */
@@ -79,6 +97,7 @@ struct series_cache {
     struct cached_series slots[SERIES_CACHE_SLOTS];
     struct label_text label_texts[LABEL_TEXT_SLOTS];
     struct cached_report reports[REPORT_SLOTS];
+    struct known_process processes[KNOWN_PROCESSES];
 };
 
 /* NULL if memory is short, or without randomness; free() it. */
@@ -126,5 +145,11 @@ struct cached_report *series_cache_find_report(struct series_cache *cache, const
 /* Keep a series in the slot that was found for its sample. */
 void series_cache_keep_report(const struct series_cache *cache, struct cached_report *slot, const struct sample *sample,
                               const struct label_text *labels, struct series *series);
+
+/* Was this asked moments ago about a process of an app with these fixed labels, and has the store removed no series
+ * since then?  If not, it is noted now.  now: milliseconds of the monotonic clock; line_time: microseconds since 1970.
+ */
+bool series_cache_knows(struct series_cache *cache, entity_id app, uint64_t fixed, struct slice process, uint64_t now,
+                        int64_t line_time);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -26,6 +27,9 @@ struct http_url {
 /* Read "http[s]://[user[:password]@]host[:port][/path][?query]".  User and password are taken as they stand, as by
  * Logplex.  False if it is none; then error says so, without showing a secret. */
 bool http_url_read(const char *text, struct http_url *url, char error[ERROR_MAX]);
+
+/* Append the lines that a request to it begins with: the request line, Host, Authorization. */
+void http_url_write_head(const struct http_url *url, const char *method, struct buffer *text);
 
 struct http_client;
 

@@ -28,6 +28,12 @@ int state_file_folder(const struct state_file *file);
  * NULL: none.  Inside the store, before the other threads. */
 const struct scrapers *state_file_load(struct state_file *file, struct state_load_settings *settings);
 
+/* Could all go on from the file: is it ours, whole, and says that its program has stopped?  Before it is loaded. */
+bool state_file_is_orderly(struct state_file *file);
+
+/* In place of loading it: something better was loaded. */
+void state_file_pass_over(struct state_file *file);
+
 /* Let the thread write every interval (milliseconds).  False if there can be none. */
 bool state_file_start(struct state_file *file, struct maintenance *maintenance, uint64_t interval);
 

@@ -46,6 +46,9 @@ enum status_level {
     X(STATUS_PREVIOUS_PASSWORD, "PreviousPasswordStillUsed") \
     X(STATUS_CERTIFICATE_EXPIRES, "CertificateExpires")      \
     X(STATUS_RELOAD_FAILED, "ReloadFailed")                  \
+    X(STATUS_CANARY_MISSING, "CanaryMissing")                \
+    X(STATUS_CANARY_SLOW, "CanarySlow")                      \
+    X(STATUS_CANARY_ELSEWHERE, "CanaryElsewhere")            \
     X(STATUS_STOPPING, "Stopping")
 
 enum status_problem_kind {
@@ -157,6 +160,15 @@ struct status_load {
     const char *messages; /* of a load that failed: a line each */
 };
 
+/* The line that the exporter posts to its own drain (CANARY_URL). */
+struct status_canary {
+    bool is_set;
+    double last_success; /* seconds since 1970; 0: none has come back since the start */
+    double latency;      /* seconds, of that one */
+    bool is_elsewhere;   /* the last one was taken by another exporter */
+    const char *error;   /* why the last one failed; NULL: it did not */
+};
+
 struct status {
     void *memory; /* status_allocate()'s */
     bool failed;  /* memory was short: the document is not complete */
@@ -177,6 +189,7 @@ struct status {
     double series, series_limit;
     struct status_counts refused_clients; /* by reason */
     double connections;
+    struct status_canary canary;
 
     /* What does it see? */
     struct status_rule *rules;

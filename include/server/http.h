@@ -100,6 +100,7 @@ struct http_modules {
     struct app_statuses *statuses;
     struct unmatched *unmatched; /* NULL: the settings want none */
     struct loads *loads;
+    struct canary *canary;                 /* NULL: none */
     const struct status_setting *settings; /* survey_list_settings() */
     size_t setting_count;
 };

@@ -11,6 +11,7 @@
  *   app_pages.c, discovery.c                    pages of one app or instance, and the list of all
  *   get_status.c                                the status page, and the same as JSON
  *   page_access.c                               who may read these
+ *   outgoing.c                                  asks other servers
  *   tls.c        the certificate
  *   http.c       creates, starts, stops
  *
@@ -89,6 +90,13 @@ struct connection {
     struct gate gate;
 };
 
+/* Requests that are counted again and again. */
+struct counted_path {
+    const char *path;        /* a constant; NULL: none */
+    struct series *requests; /* its series */
+    uint64_t removals;       /* of the store when it was found: see store_removals() */
+};
+
 struct worker {
     h2o_context_t context; /* first: a request knows its context */
     struct http_server *server;
@@ -111,6 +119,7 @@ struct worker {
     unsigned inquiries;       /* requests for the status that the maintenance thread works at */
     unsigned displaced;       /* connections, since the last check */
     unsigned pending;         /* what other threads have still to deliver, also for requests that are gone */
+    struct counted_path counted;
     uint64_t errors_seen[H2O_STATUS_ERROR_MAX];
     bool stopping;
     bool has_work;                 /* that no event tells of */
@@ -333,6 +342,9 @@ bool request_is(h2o_req_t *request, const char *method);
 struct slice request_header(const h2o_req_t *request, const h2o_token_t *token);
 struct slice request_header_named(const h2o_req_t *request, struct slice name);
 
+/* The value of the header at this index; empty if the index says that there is none. */
+struct slice request_header_at(const h2o_req_t *request, ssize_t index);
+
 /* The path of a request, as it was sent, without what stands in front of the query. */
 struct slice request_path(const h2o_req_t *request);
 
@@ -342,7 +354,7 @@ struct slice request_host(const h2o_req_t *request);
 /* ---- response.c ---- */
 
 struct response {
-    const char *path; /* as it is counted */
+    const char *path; /* as it is counted; a constant */
     int status;
     const char *reason;
     const char *type; /* of the body; NULL: there is none */

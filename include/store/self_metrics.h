@@ -37,8 +37,13 @@ struct series *self_find(const struct self_terms *terms, const struct metric *me
 /* May what self_find() found before still be added to?  See store_counts_again(). */
 bool self_counts_again(const struct self_terms *terms, const struct metric *metric, struct series *counter);
 
-/* Set a gauge of ours, likewise. */
-void self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
-              size_t label_count, double number);
+/* Set a gauge of ours, likewise.  Returns the series that it stands in; NULL if it could not be recorded. */
+struct series *self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
+                        size_t label_count, double number);
+
+/* The same in a series that self_set() returned before, and whose labels have this text in an identity.  Returns false,
+ * with nothing done, if it must be set by its labels again: see store_report_again(). */
+bool self_set_again(const struct self_terms *terms, const struct metric *metric, struct series *series,
+                    struct slice labels, double number);
 
 #endif

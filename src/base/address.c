@@ -122,9 +122,9 @@ static const char *read_range(struct slice text, struct address_range *range)
     if (slash == text.length)
         bits = most;
     else if (!number_read_decimal(slice_after(text, slash + 1), most, &bits))
-        return is_ipv4 ? "has no length from 0 to 32" : "has no length from 0 to 128";
+        return is_ipv4 ? "needs a number from 0 to 32 behind its /" : "needs a number from 0 to 128 behind its /";
     range->bits = (unsigned)bits + (is_ipv4 ? IPV4_BITS : 0);
-    return has_bits_behind(&range->network, range->bits) ? "has bits behind its length" : NULL;
+    return has_bits_behind(&range->network, range->bits) ? "is not the first address of its range" : NULL;
 }
 
 bool address_ranges_read(struct slice text, struct address_ranges *ranges, char error[ERROR_MAX])

@@ -263,9 +263,10 @@ struct entry {
     uint64_t count; /* 0: free */
     uint64_t hash;
     size_t pattern_length;
-    size_t example_length;
+    size_t example_length, other_length;
     char pattern[LINE_PATTERN_MAX];
     char example[LINE_PATTERN_EXAMPLE_MAX];
+    char other[LINE_PATTERN_EXAMPLE_MAX];
 };
 
 struct line_patterns {
@@ -311,6 +312,16 @@ static struct entry *find_entry(const struct line_patterns *patterns, struct sli
     return NULL;
 }
 
+/* A second example, if it is another one. */
+static void keep_other(struct entry *entry, struct slice text)
+{
+    if (text.length == 0 || entry->other_length > 0 ||
+        slice_equals(text, (struct slice){entry->example, entry->example_length}))
+        return;
+    entry->other_length = text.length;
+    memcpy(entry->other, text.at, text.length);
+}
+
 void line_patterns_add(struct line_patterns *patterns, struct slice pattern, struct slice text)
 {
     pattern = slice_beginning(pattern, LINE_PATTERN_MAX);
@@ -320,12 +331,15 @@ void line_patterns_add(struct line_patterns *patterns, struct slice pattern, str
     if (entry == NULL)
         return;
     patterns->counted++;
-    if (entry->count++ > 0)
+    text = slice_beginning(text, LINE_PATTERN_EXAMPLE_MAX);
+    if (entry->count++ > 0) {
+        keep_other(entry, text);
         return;
+    }
     patterns->used++;
     entry->hash = hash;
     entry->pattern_length = pattern.length;
-    entry->example_length = slice_beginning(text, LINE_PATTERN_EXAMPLE_MAX).length;
+    entry->example_length = text.length;
     if (pattern.length > 0)
         memcpy(entry->pattern, pattern.at, pattern.length);
     if (entry->example_length > 0)
@@ -344,8 +358,10 @@ size_t line_patterns_most(const struct line_patterns *patterns, struct line_patt
             continue;
         length += length < capacity;
         memmove(&counts[at + 1], &counts[at], (length - at - 1) * sizeof counts[0]);
-        counts[at] = (struct line_pattern_count){
-            {entry->pattern, entry->pattern_length}, {entry->example, entry->example_length}, entry->count};
+        counts[at] = (struct line_pattern_count){{entry->pattern, entry->pattern_length},
+                                                 {entry->example, entry->example_length},
+                                                 {entry->other, entry->other_length},
+                                                 entry->count};
     }
     return length;
 }

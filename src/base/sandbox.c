@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -138,9 +139,26 @@ static void keep_within(int folder)
     close(set);
 }
 
-static int fill(scmp_filter_ctx filter, int writable)
+/* Other servers are connected to, and asked for the addresses of hosts.  Sockets of other kinds are as on a system that
+ * has none: the C library asks for some of them, and does without. */
+static int allow_connecting(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t families[] = {AF_INET, AF_INET6}, refused[] = {AF_UNIX, AF_NETLINK};
+    int call = SCMP_SYS(socket), result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+    if (result == 0)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmmsg), 0);
+    for (size_t i = 0; i < 2 && result == 0; i++)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, families[i]));
+    for (size_t i = 0; i < 2 && result == 0; i++)
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1, SCMP_A0(SCMP_CMP_EQ, refused[i]));
+    return result;
+}
+
+static int fill(scmp_filter_ctx filter, int writable, bool connects)
 {
     int result = allow_some(filter);
+    if (result == 0 && connects)
+        result = allow_connecting(filter);
     if (result == 0 && writable >= 0)
         result = allow_writing(filter, writable);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0] && result == 0; i++) {
@@ -151,12 +169,12 @@ static int fill(scmp_filter_ctx filter, int writable)
     return result == 0 ? seccomp_load(filter) : result;
 }
 
-bool sandbox_enter(int writable, char error[ERROR_MAX])
+bool sandbox_enter(int writable, bool connects, char error[ERROR_MAX])
 {
     if (writable >= 0)
         keep_within(writable);
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int result = filter == NULL ? -ENOMEM : fill(filter, writable);
+    int result = filter == NULL ? -ENOMEM : fill(filter, writable, connects);
     seccomp_release(filter);
     return result == 0 || error_set(error, "SANDBOX: the filter of system calls cannot be had: %s", strerror(-result));
 }

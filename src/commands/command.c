@@ -8,6 +8,7 @@
 #include "commands/convert.h"
 #include "commands/explain.h"
 #include "commands/hash_password.h"
+#include "commands/init.h"
 #include "commands/replay.h"
 #include "config/mistakes.h"
 
@@ -17,6 +18,7 @@ command_run *command_find(const char *name)
         const char *name;
         command_run *run;
     } commands[] = {
+        {"init", init},
         {"explain", explain},
         {"convert", convert},
         {"replay", replay},

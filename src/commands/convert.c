@@ -3,50 +3,29 @@
 #include <stdio.h>
 
 #include "commands/offline_run.h"
-#include "output/page.h"
 
 struct options {
     struct offline_run_options run;
     bool all;
 };
 
-/* Is it a line about one of our own metrics? */
-static bool is_self_metric(struct slice line)
-{
-    static const struct slice comments[] = {{"# HELP ", 7}, {"# TYPE ", 7}};
-    for (size_t i = 0; i < 2; i++)
-        if (slice_starts_with(line, comments[i]))
-            line = slice_after(line, comments[i].length);
-    return slice_starts_with(line, SLICE("drain_exporter_"));
-}
-
 static void print_page(struct slice page, bool all)
 {
     while (page.length > 0) {
         struct slice line = slice_cut_line(&page);
-        if (all || !is_self_metric(line))
+        if (all || !offline_run_is_self_metric(line))
             printf("%.*s\n", (int)line.length, line.at);
     }
 }
 
 static int write_page(const struct offline_run *run, bool all)
 {
-    struct store *store = run->offline.pipeline.store;
     struct buffer page = {0};
     int status = 0;
-    store_enter(store, run->offline.pipeline.maintenance_slot);
-    page_write(&(struct page_terms){.store = store,
-                                    .slot = run->offline.pipeline.maintenance_slot,
-                                    .now = run->batch.now,
-                                    .all_saw = UINT64_MAX,
-                                    .encoder = &text_encoder,
-                                    .external = external_labels_text(&run->offline.settings.external_labels.labels)},
-               &page);
-    store_leave(store, run->offline.pipeline.maintenance_slot);
-    if (page.failed)
-        status = command_fail(ERROR_NO_MEMORY);
-    else
+    if (offline_run_page(run, &page))
         print_page((struct slice){page.at, page.length}, all);
+    else
+        status = command_fail(ERROR_NO_MEMORY);
     buffer_free(&page);
     return status;
 }

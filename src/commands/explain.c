@@ -8,14 +8,13 @@
 #include "base/number.h"
 #include "commands/explanation.h"
 #include "commands/offline_run.h"
-#include "config/suggestion.h"
+#include "config/proposals.h"
 #include "intake/ledger.h"
 
 enum {
     TEXT_SHOWN = 400,          /* bytes of a line */
     LINE_PATTERNS_TOLD = 4096, /* apart from each other */
     LINE_PATTERNS_SHOWN = 20,
-    SUGGESTIONS_SHOWN = 10,
 };
 
 struct options {
@@ -38,9 +37,10 @@ struct explainer {
     struct batch_observer observer; /* first */
     struct explanation explanation;
     struct count count;
-    double lost[LOGPLEX_CODES];     /* what the context of the batch told before the present message */
-    struct line_patterns *patterns; /* of lines that are not metrics; NULL: each line is printed instead */
-    bool suggest;                   /* they are for suggestions, so lines that rules are not given do not count */
+    double lost[LOGPLEX_CODES]; /* what the context of the batch told before the present message */
+    /* For the summary, of lines that are not metrics; for suggestions.  Both NULL: each line is printed. */
+    struct line_patterns *patterns;
+    struct proposals *proposals;
 };
 
 static const char *const malformation_meanings[] = {
@@ -209,11 +209,14 @@ static void on_verdict(struct batch_observer *observer, const struct batch_judge
 {
     struct explainer *explainer = (struct explainer *)observer;
     count_verdict(&explainer->count, judgement);
-    if (explainer->patterns == NULL)
+    bool yields_nothing =
+        judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement);
+    if (explainer->patterns == NULL && explainer->proposals == NULL)
         print_judgement(explainer, judgement);
-    else if (judgement->verdict == VERDICT_NOT_A_METRIC && judgement->message.length > 0 && !taken_by_rule(judgement) &&
-             !(explainer->suggest && judgement->line->appname.length == 0))
+    else if (yields_nothing && explainer->patterns != NULL)
         count_pattern(explainer->patterns, judgement->line);
+    else if (yields_nothing && rules_could_take(judgement->family, judgement->line))
+        proposals_add(explainer->proposals, judgement->line);
     explainer->explanation.text.length = 0;
     memcpy(explainer->lost, judgement->context->lost, sizeof explainer->lost);
 }
@@ -289,53 +292,20 @@ static void print_patterns(const struct line_patterns *patterns)
 
 /* ---- suggestions ---- */
 
-/* As a comment, in bytes that any reader of YAML takes. */
-static void print_ascii(struct slice text)
+static int print_suggestions(struct proposals *proposals)
 {
-    struct slice shown = slice_beginning(text, TEXT_SHOWN);
-    for (size_t i = 0; i < shown.length; i++) {
-        unsigned char byte = (unsigned char)shown.at[i];
-        if (byte < ' ' || byte >= 0x7f)
-            printf("\\x%02x", byte);
-        else
-            putchar(byte);
-    }
-    printf("%s\n", shown.length < text.length ? "..." : "");
-}
-
-/* "# " before each line. */
-static void print_commented(struct slice text)
-{
-    while (text.length > 0) {
-        struct slice line = slice_cut_line(&text);
-        printf("# %.*s\n", (int)line.length, line.at);
-    }
-}
-
-static void print_suggestion(const struct line_pattern_count *count, unsigned number)
-{
-    struct buffer rule = {0};
-    bool made = suggestion_make(count->example, number, &rule);
-    printf("#\n#   # %" PRIu64 " lines such as\n#   #     ", count->count);
-    print_ascii(count->example);
-    if (made)
-        print_commented((struct slice){rule.at, rule.length});
-    else
-        printf("#   # (no rule can be made of this line)\n");
-    buffer_free(&rule);
-}
-
-static void print_suggestions(const struct line_patterns *patterns)
-{
-    struct line_pattern_count counts[SUGGESTIONS_SHOWN];
-    size_t shown = line_patterns_most(patterns, counts, SUGGESTIONS_SHOWN);
+    struct buffer text = {0};
+    proposals_make(proposals);
+    proposals_write(proposals, &text);
     printf(
         "# # Rules for the commonest lines that yield nothing.  Take away the \"# \" before those that you want, and\n"
-        "# # give them names of your own.\n# rules:\n");
-    for (size_t i = 0; i < shown; i++)
-        print_suggestion(&counts[i], (unsigned)i + 1);
-    if (shown == 0)
-        printf("#   [] # all lines yield something\n");
+        "# # give them names of your own.\n%.*s",
+        (int)text.length, text.at);
+    if (proposals_total(proposals).lines == 0)
+        printf("# rules:\n#   [] # all lines yield something\n");
+    int status = text.failed ? command_fail(ERROR_NO_MEMORY) : 0;
+    buffer_free(&text);
+    return status;
 }
 
 static void print_summary(const struct explainer *explainer, enum log_input_form form)
@@ -349,15 +319,18 @@ static void print_summary(const struct explainer *explainer, enum log_input_form
 
 /* ---- the command ---- */
 
-static void explain_all(struct offline_run *run, struct explainer *explainer)
+static int explain_all(struct offline_run *run, struct explainer *explainer)
 {
     do
         memset(explainer->lost, 0, sizeof explainer->lost);
     while (offline_run_next(run, &explainer->observer) > 0 && fflush(stdout) == 0);
-    if (explainer->suggest && log_input_error(run->file.input) == 0)
-        print_suggestions(explainer->patterns);
-    else if (explainer->patterns != NULL && log_input_error(run->file.input) == 0)
+    if (log_input_error(run->file.input) != 0)
+        return 0; /* which is told when it is closed */
+    if (explainer->proposals != NULL)
+        return print_suggestions(explainer->proposals);
+    if (explainer->patterns != NULL)
         print_summary(explainer, log_input_form(run->file.input));
+    return 0;
 }
 
 static int run(const struct options *options, const char *path)
@@ -365,19 +338,21 @@ static int run(const struct options *options, const char *path)
     struct offline_run offline;
     if (!offline_run_open(&offline, &options->run, path))
         return COMMAND_FAILED;
+    bool summary = options->summary && !options->suggest;
     int status = 0;
     struct explainer *explainer = calloc(1, sizeof *explainer);
-    bool has_patterns = options->summary || options->suggest;
-    struct line_patterns *patterns = has_patterns ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
-    if (explainer == NULL || (has_patterns && patterns == NULL))
+    struct line_patterns *patterns = summary ? line_patterns_create(LINE_PATTERNS_TOLD) : NULL;
+    struct proposals *proposals = options->suggest ? proposals_create(PROPOSALS_TOLD) : NULL;
+    if (explainer == NULL || (summary && patterns == NULL) || (options->suggest && proposals == NULL))
         status = command_fail(ERROR_NO_MEMORY);
     else {
         explainer->observer = (struct batch_observer){on_line, on_verdict};
         explainer->patterns = patterns;
-        explainer->suggest = options->suggest;
-        explain_all(&offline, explainer);
+        explainer->proposals = proposals;
+        status = explain_all(&offline, explainer);
         buffer_free(&explainer->explanation.text);
     }
+    proposals_free(proposals);
     line_patterns_free(patterns);
     free(explainer);
     int closed = offline_run_close(&offline);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "intake/cf_frame.h"
+#include "output/page.h"
 
 enum { BATCH_BYTES = 256 * 1024 };
 
@@ -41,6 +42,30 @@ size_t offline_run_next(struct offline_run *run, struct batch_observer *observer
         batch_process(run->offline.pipeline.intake, 0, &batch);
     run->taken = true;
     return count;
+}
+
+bool offline_run_page(const struct offline_run *run, struct buffer *page)
+{
+    const struct pipeline *pipeline = &run->offline.pipeline;
+    store_enter(pipeline->store, pipeline->maintenance_slot);
+    page_write(&(struct page_terms){.store = pipeline->store,
+                                    .slot = pipeline->maintenance_slot,
+                                    .now = run->batch.now,
+                                    .all_saw = UINT64_MAX,
+                                    .encoder = &text_encoder,
+                                    .external = external_labels_text(&run->offline.settings.external_labels.labels)},
+               page);
+    store_leave(pipeline->store, pipeline->maintenance_slot);
+    return !page->failed;
+}
+
+bool offline_run_is_self_metric(struct slice line)
+{
+    static const struct slice comments[] = {{"# HELP ", 7}, {"# TYPE ", 7}};
+    for (size_t i = 0; i < 2; i++)
+        if (slice_starts_with(line, comments[i]))
+            line = slice_after(line, comments[i].length);
+    return slice_starts_with(line, SLICE("drain_exporter_"));
 }
 
 int offline_run_close(struct offline_run *run)

@@ -40,7 +40,8 @@ static void finish_rules(struct document_reader *reader)
         rules_free_array(reader->rule_list, reader->rule_count);
         return;
     }
-    reader->configuration->rules = rules_create(reader->rule_list, reader->rule_count);
+    reader->configuration->rules = reader->on_trial ? rules_create_on_trial(reader->rule_list, reader->rule_count)
+                                                    : rules_create(reader->rule_list, reader->rule_count);
     reader->no_memory |= reader->configuration->rules == NULL;
 }
 
@@ -59,10 +60,9 @@ static void note_digest(struct configuration *configuration, struct slice text)
         snprintf(configuration->digest + 2 * i, 3, "%02x", digest[i]);
 }
 
-struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
-                                          struct buffer *mistakes)
+static struct configuration *parse(struct document_reader reader, struct buffer *mistakes)
 {
-    struct document_reader reader = {.text = text, .source = source, .passwords = passwords};
+    struct slice text = reader.text;
     reader.configuration = calloc(1, sizeof *reader.configuration);
     if (reader.configuration == NULL)
         reader.no_memory = true;
@@ -79,6 +79,19 @@ struct configuration *configuration_parse(struct slice text, const char *source,
         note_digest(reader.configuration, text);
     config_free_reader(&reader);
     return reader.configuration;
+}
+
+struct configuration *configuration_parse(struct slice text, const char *source, enum configuration_passwords passwords,
+                                          struct buffer *mistakes)
+{
+    return parse((struct document_reader){.text = text, .source = source, .passwords = passwords}, mistakes);
+}
+
+struct configuration *configuration_try(struct slice text, const char *source, struct buffer *mistakes)
+{
+    return parse(
+        (struct document_reader){.text = text, .source = source, .passwords = PASSWORDS_UNKNOWN, .on_trial = true},
+        mistakes);
 }
 
 struct configuration *configuration_read(const char *path, enum configuration_passwords passwords,

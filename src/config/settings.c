@@ -30,7 +30,8 @@ static const struct setting settings[] = {
     {"LISTEN_ADDRESS", TEXT, AT(listen_address), "0.0.0.0:8080", 0, 0,
      "host:port, [address]:port or :port to listen on"},
     {"METRICS_LISTEN_ADDRESS", TEXT, AT(metrics_listen_address), NULL, 0, 0,
-     "a second address, for /metrics, the other pages and /health; LISTEN_ADDRESS then serves /drain and /health only"},
+     "a second address, for /metrics and the other pages; LISTEN_ADDRESS then serves /drain only; /health and /ready "
+     "are on both"},
     {"ALLOW_DRAIN", ADDRESSES, AT(allow_drain), NULL, 0, 0,
      "addresses that may post to /drain, such as 192.0.2.0/24, 2001:db8::/32; if not set, any"},
     {"ALLOW_METRICS", ADDRESSES, AT(allow_metrics), NULL, 0, 0,
@@ -53,12 +54,12 @@ static const struct setting settings[] = {
      "a bearer token that gets /metrics and the other pages, beside the password or in its place"},
     {"TOKEN_METRICS_PREVIOUS", SECRET, AT(token_metrics_previous), NULL, 0, 0,
      "a second token, valid while it is rotated"},
-    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0, "YAML file with several apps and rules"},
+    {"CONFIG_FILE", TEXT, AT(config_file), NULL, 0, 0,
+     "YAML file: apps with passwords and labels of their own, users who scrape some apps, rules"},
     {"CONFIG", DOCUMENT, AT(config_text), NULL, 0, 0,
      "the same YAML itself, for containers without files; it holds secrets"},
     {"EXPIRE_AFTER", DURATION, AT(expire_after), "600s", 0, DAYS(30),
-     "a series that the app reports leaves if it was not updated for this long; 0: never; up to 720h, as for the next "
-     "three"},
+     "how long a series that the app reports stays without an update; 0: for ever; up to 720h, as for the next three"},
     {"RUNTIME_EXPIRE_AFTER", DURATION, AT(runtime_expire_after), "2m", 0, DAYS(30),
      "the same for samples of dynos (log-runtime-metrics)"},
     {"REDIS_EXPIRE_AFTER", DURATION, AT(redis_expire_after), "5m", 0, DAYS(30),
@@ -69,21 +70,22 @@ static const struct setting settings[] = {
      "how often Prometheus scrapes, which must agree with its scrape_interval; a new counter stands at 0 for that "
      "long, and the series of a dyno that has ended stay for two of these"},
     {"APP_EXPIRE_AFTER", DURATION, AT(app_expire_after), "24h", 0, DAYS(30),
-     "an app that has been silent for this long leaves with all its series; 0: never"},
+     "how long an app may be silent before it leaves with all its series; 0: for ever"},
     {"MAX_SERIES", NUMBER, AT(max_series), "100000", 100, 100000000,
      "how many series may exist, counted in lines of the page; what a set or sketch holds counts too"},
-    {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000, "how many of them one app may have; 0: all"},
+    {"MAX_APP_SERIES", NUMBER, AT(max_app_series), "50000", 0, 100000000,
+     "how many of them one app may have; 0: any number"},
     {"MAX_METRIC_SERIES", NUMBER, AT(max_metric_series), "10000", 0, 100000000,
-     "how many of them one metric of an app may have; 0: all"},
+     "how many of them one metric of an app may have; 0: any number"},
     {"MAX_APPS", NUMBER, AT(max_apps), "1024", 1, 100000,
-     "how many apps may be known that no entry of drains has; those that an entry has come on top"},
+     "how many apps may be known that no entry of drains has; apps of entries come on top"},
     {"MAX_NEW_APPS", NUMBER, AT(max_new_apps), "60", 0, 100000,
-     "how many of them may be new in a minute, once half of MAX_APPS are known; 0: any"},
+     "how many of these apps may be new in a minute, once half of MAX_APPS are known; 0: any number"},
     {"ONLY_LISTED_APPS", SWITCH, AT(only_listed_apps), "false", 0, 0,
      "whether users without an app of their own may post only for apps that an entry of drains has, and only with one "
      "of its tokens, if it has some"},
     {"MAX_L2MET_NAMES", NUMBER, AT(max_l2met_names), "200", 0, 1000000,
-     "how many names an app may choose by count#, measure# and sample#; 0: any"},
+     "how many names an app may choose by count#, measure# and sample#; 0: any number"},
     {"EXTERNAL_LABELS", LABELS, AT(external_labels), NULL, 0, 0,
      "labels on every series of every page, such as replica=a, region=eu, to tell several exporters apart"},
     {"CF_LABELS", CF, AT(cf_labels), "names", 0, 0,
@@ -97,45 +99,60 @@ static const struct setting settings[] = {
     {"MAX_BODY_SIZE", SIZE, AT(max_body_size), "4MiB", 1024, 16 << 20,
      "largest request body, up to 16MiB; four times this when decompressed"},
     {"MAX_CONNECTIONS", NUMBER, AT(max_connections), "1024", 1, 100000,
-     "beyond it the longest-idle connection without a right password is closed for a new one"},
+     "how many connections may be open; beyond it, the one that has been idle for longest without a right password is "
+     "closed for a new one"},
     {"MAX_ADDRESS_CONNECTIONS", NUMBER, AT(max_address_connections), "256", 0, 100000,
-     "how many of them one address may have before a right password; 0: all; an address with a right password in the "
-     "last day has no bound, nor for the next one"},
+     "how many connections one address may have before a right password; 0: any number; this and the next do not bound "
+     "an address from which a right password has come in the last day"},
     {"MAX_ADDRESS_LOGIN_FAILURES", NUMBER, AT(max_address_login_failures), "60", 0, 1000000,
-     "how many failed log-ins a minute one address may have before its passwords are not looked at; 0: any"},
+     "how many log-ins of one address may fail in a minute before its passwords are not looked at; 0: any number"},
     {"MAX_INPUT_MEMORY", SIZE, AT(max_input_memory), NULL, 1 << 20, UINT64_C(1) << 40,
-     "for all requests that arrive; beyond it strangers are closed and others wait; if not set, a quarter of the "
-     "memory "
-     "limit, 64MiB at least"},
+     "memory for all requests that are arriving; beyond it, connections without a right password are closed and others "
+     "wait; if not set, a quarter of the memory limit, 64MiB at least"},
     {"WORKERS", NUMBER, AT(workers), NULL, 1, 64,
      "threads that take batches, up to 64; if not set, as many as there are usable cores, at most 8"},
     {"INGEST_PREFIX", TEXT, AT(ingest_prefix), "crates-io-heroku-metrics:ingest", 0, 0,
      "the word that starts a line of metrics that the app prints"},
-    {"HEADER_TIMEOUT", DURATION, AT(header_timeout), "10s", 100, SECONDS(3600), "for a request's header to arrive"},
+    {"HEADER_TIMEOUT", DURATION, AT(header_timeout), "10s", 100, SECONDS(3600),
+     "how long the header of a request may take to arrive"},
     {"REQUEST_TIMEOUT", DURATION, AT(request_timeout), "60s", 100, SECONDS(3600),
-     "for a whole request to arrive, and for a response to be read"},
+     "how long a whole request may take to arrive, and a response to be read"},
     {"IDLE_TIMEOUT", DURATION, AT(idle_timeout), "300s", 100, SECONDS(86400),
-     "for the next request of a connection, at most 10s without a right password; Logplex itself closes after 144 s"},
+     "how long a connection may wait for its next request, at most 10s without a right password; Logplex itself closes "
+     "after 144 s"},
     {"TLS_CERT_FILE", TEXT, AT(tls_cert_file), NULL, 0, 0, "certificate chain (PEM): serve TLS 1.2 and later"},
     {"TLS_KEY_FILE", TEXT, AT(tls_key_file), NULL, 0, 0, "private key (PEM) of the certificate"},
     {"TLS_CIPHERS", TEXT, AT(tls_ciphers), NULL, 0, 0,
-     "OpenSSL's names of the ciphers that may be used, with : between; TLS_... are those of TLS 1.3; a version of "
-     "which "
+     "which ciphers may be used: OpenSSL's names, with : between; TLS_... are those of TLS 1.3; a version of which "
      "none is named keeps all that are good"},
     {"TLS_CLIENT_CA_FILE", TEXT, AT(tls_client_ca_file), NULL, 0, 0,
-     "authorities (PEM): TLS_CLIENT_PATHS need a certificate of one of them, beside the password"},
+     "authorities (PEM): TLS_CLIENT_PATHS need a client certificate of one of them, beside the password"},
     {"TLS_CLIENT_PATHS", TEXT, AT(tls_client_paths), "/drain, /metrics", 0, 0,
-     "which paths need one; /metrics stands for the other pages too. Heroku's drains have none, so /metrics alone "
-     "suits "
-     "them"},
+     "which paths need a client certificate; /metrics stands for the other pages too. Heroku's drains have none, so "
+     "/metrics alone suits them"},
     {"STATE_FILE", TEXT, AT(state_file), NULL, 0, 0,
      "a file, or a folder for it, that keeps what is known from one start to the next; see docker/RESTARTS.md"},
     {"STATE_INTERVAL", DURATION, AT(state_interval), "30s", 100, SECONDS(3600),
-     "how often it is written, beside at each stop"},
+     "how often STATE_FILE is written, beside at each stop"},
+    {"CANARY_URL", SECRET, AT(canary_url), NULL, 0, 0,
+     "our own public drain, https://drain:PASSWORD@host/drain?app_name=canary, to which a line is posted to see "
+     "whether it comes back; see docker/CANARY.md"},
+    {"CANARY_INTERVAL", DURATION, AT(canary_interval), "60s", 100, SECONDS(3600),
+     "how often a line is posted to CANARY_URL"},
+    {"WARM_START_URL", SECRET, AT(warm_start_url), NULL, 0, 0,
+     "the state of the exporter that this one takes over from, https://metrics:PASSWORD@host/state, which is read at "
+     "the "
+     "start; see docker/RESTARTS.md"},
+    {"WARM_START_TIMEOUT", DURATION, AT(warm_start_timeout), "10s", 100, SECONDS(600),
+     "how long WARM_START_URL may take; then it starts with nothing"},
+    {"OUTGOING_CA_FILE", TEXT, AT(outgoing_ca_file), NULL, 0, 0,
+     "authorities (PEM) that certificates of CANARY_URL and WARM_START_URL may be of; if not set, those of the system"},
     {"SANDBOX", SWITCH, AT(sandbox), "false", 0, 0,
-     "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another"},
+     "whether a filter (seccomp) ends the program at any system call that it does not need, such as to start another "
+     "program"},
     {"SHOW_UNMATCHED", SWITCH, AT(show_unmatched), "true", 0, 0,
-     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without what "
+     "whether the status page shows the commonest kinds of lines that gave no metric, each with an example without "
+     "what "
      "looks like a secret"},
     {"LOG_LEVEL", LEVEL, AT(log_level), "info", 0, 0,
      "error, warn, info, or debug, which has a line for each batch and response"},
@@ -696,16 +713,18 @@ void settings_print_help(FILE *out)
     fprintf(
         out,
         "drain_exporter " VERSION ": takes log drains of Heroku and Cloud Foundry, serves Prometheus metrics.\n\n"
-        "  drain_exporter                  serve POST /drain, GET /metrics, GET /health\n"
+        "  drain_exporter                  serve POST /drain for logs, GET /metrics for Prometheus, GET / for people\n"
         "  drain_exporter --check-config   check and print the settings, then exit\n"
-        "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 when it is well\n"
+        "  drain_exporter --health-check   ask the server at LISTEN_ADDRESS; exit status 0 if it is well\n"
         "  drain_exporter --help | --version\n\n"
         "Commands, each with a --help of its own:\n\n"
+        "  drain_exporter init             print a configuration to start with, made from a log\n"
         "  drain_exporter explain          print what each line of a log yields, or why it yields nothing\n"
         "  drain_exporter convert          print the page that a log makes, without a server\n"
         "  drain_exporter replay           send a log to a drain as Logplex does\n"
         "  drain_exporter hash-password    print a hash of a password, for password_hash in the configuration\n\n"
-        "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE.\n\n");
+        "Settings: an environment variable, or a flag, which wins. A secret can be in a file: <VARIABLE>_FILE. Only "
+        "the two passwords are required.\n\n");
     for (int i = 0; i < SETTING_COUNT; i++) {
         char flag[64];
         spell_flag(settings[i].variable, flag);

@@ -8,6 +8,7 @@
 #include "base/amount.h"
 #include "base/json.h"
 #include "base/keyvalue.h"
+#include "base/redaction.h"
 #include "config/configuration.h"
 
 enum {
@@ -31,6 +32,8 @@ struct field {
 
 struct suggestion {
     struct slice message;
+    unsigned number;
+    bool distinct; /* the number is part of the metrics' names as well */
     struct field fields[FIELDS_MAX];
     size_t field_count;
     struct slice start; /* what stands before the fields */
@@ -102,6 +105,16 @@ static bool is_plain_name(struct slice name)
     return name.length > 0 && name.length <= FIELD_NAME && (is_letter(name.at[0]) || name.at[0] == '_');
 }
 
+/* Does it hold what must not be shown?  An app may log an object whose members are called by keys or addresses. */
+static bool is_redacted(struct slice name)
+{
+    size_t length;
+    for (size_t at = 0; at < name.length; at++)
+        if (redaction_at(name, at, &length) != REDACTION_NONE)
+            return true;
+    return false;
+}
+
 static bool is_noted(const struct suggestion *suggestion, struct slice name)
 {
     for (size_t i = 0; i < suggestion->field_count; i++)
@@ -112,7 +125,8 @@ static bool is_noted(const struct suggestion *suggestion, struct slice name)
 
 static void note_field(struct suggestion *suggestion, struct slice name, struct slice value, bool is_number)
 {
-    if (suggestion->field_count == FIELDS_MAX || !is_plain_name(name) || is_noted(suggestion, name))
+    if (suggestion->field_count == FIELDS_MAX || !is_plain_name(name) || is_redacted(name) ||
+        is_noted(suggestion, name))
         return;
     struct field *field = &suggestion->fields[suggestion->field_count++];
     struct amount amount = {0, AMOUNT_NUMBER};
@@ -223,6 +237,9 @@ static bool add_number(struct suggestion *suggestion, const struct field *field)
 static void add_metrics(struct suggestion *suggestion)
 {
     size_t count = 0;
+    size_t length = strlen(suggestion->slug);
+    if (suggestion->distinct)
+        snprintf(suggestion->slug + length, sizeof suggestion->slug - length, "_%u", suggestion->number);
     add_counter(suggestion);
     for (size_t i = 0; i < suggestion->field_count && count < NUMBERS_MAX; i++)
         count += add_number(suggestion, &suggestion->fields[i]);
@@ -454,7 +471,7 @@ static struct series *find_nothing(struct sample_output *output, const struct sa
     return NULL;
 }
 
-static bool takes(const struct rules *rules, struct slice message)
+bool suggestion_takes(const struct rules *rules, struct slice message, size_t *number)
 {
     void *states[FAMILY_COUNT];
     struct sample_output output = {.record = ignore_sample, .reject = ignore_rejection, .find = find_nothing};
@@ -463,8 +480,12 @@ static bool takes(const struct rules *rules, struct slice message)
     if (!families_open(states))
         return false;
     families_begin_batch(&context);
-    bool taken =
-        rules_family.owns(&line, &context) && rules_family.read(&line, &context, &output) == VERDICT_RECOGNISED;
+    struct rules_taken first;
+    bool taken = rules_family.owns(&line, &context) &&
+                 rules_family.read(&line, &context, &output) == VERDICT_RECOGNISED &&
+                 rules_taken(FAMILY_RULES, &context, 0, &first);
+    if (taken && number != NULL)
+        *number = first.number;
     families_close(states);
     return taken;
 }
@@ -474,23 +495,24 @@ static bool is_right(struct slice rule, struct slice message)
     struct buffer text = {0}, mistakes = {0};
     add(&text, "rules:\n");
     buffer_append(&text, rule);
-    struct configuration *configuration = text.failed ? NULL
-                                                      : configuration_parse((struct slice){text.at, text.length},
-                                                                            "suggestion", PASSWORDS_UNKNOWN, &mistakes);
-    bool right = configuration != NULL && takes(configuration->rules, message);
+    struct configuration *configuration =
+        text.failed ? NULL : configuration_try((struct slice){text.at, text.length}, "suggestion", &mistakes);
+    bool right = configuration != NULL && suggestion_takes(configuration->rules, message, NULL);
     configuration_free(configuration);
     buffer_free(&text);
     buffer_free(&mistakes);
     return right;
 }
 
-bool suggestion_make(struct slice message, unsigned number, struct buffer *out)
+static bool make(struct slice message, unsigned number, bool distinct, struct buffer *out)
 {
     struct suggestion *suggestion = message.length > 0 ? calloc(1, sizeof *suggestion) : NULL;
     if (suggestion == NULL)
         return false;
     size_t start = out->length;
     suggestion->message = message;
+    suggestion->number = number;
+    suggestion->distinct = distinct;
     add(out, "  - name: suggestion-%u\n", number);
     bool made = describe(suggestion, out);
     add(out, "    metrics:\n");
@@ -503,4 +525,14 @@ bool suggestion_make(struct slice message, unsigned number, struct buffer *out)
     buffer_free(&suggestion->pattern);
     free(suggestion);
     return made;
+}
+
+bool suggestion_make(struct slice message, unsigned number, struct buffer *out)
+{
+    return make(message, number, false, out);
+}
+
+bool suggestion_make_distinct(struct slice message, unsigned number, struct buffer *out)
+{
+    return make(message, number, true, out);
 }

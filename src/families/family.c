@@ -10,7 +10,12 @@ const struct family *const families[FAMILY_COUNT] = {
 #undef X
 };
 
-unsigned families_hearing(const struct line *line)
+/* What Heroku's platform says. */
+#define X(id, name) | 1u << id
+enum { OF_HEROKU = 0 FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) };
+#undef X
+
+unsigned families_hearing(const struct line *line, const struct family_context *context)
 {
     struct slice procid = line->procid;
     bool numbered = procid.length > 0 && slice_is_digit(procid.at[procid.length - 1]);
@@ -28,6 +33,10 @@ unsigned families_hearing(const struct line *line)
     }
     FAMILIES_OF_ANY(X)
 #undef X
+    if (context->cf != NULL)
+        hearing &= ~(unsigned)OF_HEROKU;
+    if (context->rules == NULL)
+        hearing &= ~(1u << FAMILY_RULES);
     return hearing;
 }
 
@@ -36,15 +45,8 @@ static bool owns(enum family_id id, const struct line *line, const struct family
     return families[id]->owns == NULL || families[id]->owns(line, context);
 }
 
-/* What Heroku's platform says. */
-#define X(id, name) | 1u << id
-enum { OF_HEROKU = 0 FAMILIES_OF_NUMBERED(X) FAMILIES_OF_NAMED(X) };
-#undef X
-
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context)
 {
-    if (context->cf != NULL)
-        hearing &= ~(unsigned)OF_HEROKU;
     for (; hearing != 0; hearing &= hearing - 1) {
         enum family_id id = (enum family_id)__builtin_ctz(hearing);
         if (owns(id, line, context))
@@ -55,7 +57,7 @@ enum family_id family_among(unsigned hearing, const struct line *line, const str
 
 enum family_id family_of(const struct line *line, const struct family_context *context)
 {
-    return family_among(families_hearing(line), line, context);
+    return family_among(families_hearing(line, context), line, context);
 }
 
 enum family_id family_after(enum family_id before, const struct line *line, const struct family_context *context)

@@ -49,6 +49,7 @@ static unsigned cells_of(const struct rule_metric_key *key)
 
 static void free_descriptor(struct descriptor *descriptor)
 {
+    free(descriptor->helps); /* there is one at most while nobody knows it */
     free(descriptor->name);
     free(descriptor->labels);
     free(descriptor->bounds);
@@ -100,22 +101,41 @@ static bool set_help(struct descriptor *descriptor, const char *text)
     return true;
 }
 
+static struct descriptor describe(const struct rule_metric_key *key)
+{
+    return (struct descriptor){.metric = {.name = key->name,
+                                          .type = key->type,
+                                          .cells = cells_of(key),
+                                          .bounds = key->bounds,
+                                          .of_rule = true,
+                                          .ended = true},
+                               .labels = (char *)key->labels};
+}
+
+const struct metric *rule_metric_on_trial(const struct rule_metric_key *key)
+{
+    struct descriptor wanted = describe(key);
+    struct descriptor *created = create(&wanted, key->bound_count);
+    if (created == NULL || set_help(created, key->help))
+        return created == NULL ? NULL : &created->metric;
+    free_descriptor(created);
+    return NULL;
+}
+
+void rule_metric_end_trial(const struct metric *metric)
+{
+    free_descriptor((struct descriptor *)(uintptr_t)metric);
+}
+
 const struct metric *rule_metric_of(const struct rule_metric_key *key)
 {
-    struct descriptor wanted = {.metric = {.name = key->name,
-                                           .type = key->type,
-                                           .cells = cells_of(key),
-                                           .bounds = key->bounds,
-                                           .of_rule = true,
-                                           .ended = true},
-                                .labels = (char *)key->labels};
+    struct descriptor wanted = describe(key);
     struct descriptor **found = tfind(&wanted, &tree, compare);
     struct descriptor *descriptor = found != NULL ? *found : create(&wanted, key->bound_count);
     if (descriptor == NULL)
         return NULL;
     if (found == NULL) {
         if (!set_help(descriptor, key->help) || tsearch(descriptor, &tree, compare) == NULL) {
-            free(descriptor->helps);
             free_descriptor(descriptor);
             return NULL;
         }

@@ -155,19 +155,19 @@ static char *spell_labels(const struct rule_metric *metric)
     return text;
 }
 
-static bool describe_metric(struct rule_metric *metric)
+static bool describe_metric(struct rule_metric *metric, bool on_trial)
 {
     char *labels = spell_labels(metric);
     if (labels == NULL)
         return false;
-    metric->metric =
-        rule_metric_of(&(struct rule_metric_key){.name = metric->name,
-                                                 .help = metric->help,
-                                                 .type = type_of(metric->action),
-                                                 .counted = metric->action == RULE_COUNTER || metric->bound_count > 0,
-                                                 .bounds = metric->bounds,
-                                                 .bound_count = metric->bound_count,
-                                                 .labels = labels});
+    const struct rule_metric_key key = {.name = metric->name,
+                                        .help = metric->help,
+                                        .type = type_of(metric->action),
+                                        .counted = metric->action == RULE_COUNTER || metric->bound_count > 0,
+                                        .bounds = metric->bounds,
+                                        .bound_count = metric->bound_count,
+                                        .labels = labels};
+    metric->metric = on_trial ? rule_metric_on_trial(&key) : rule_metric_of(&key);
     free(labels);
     return metric->metric != NULL;
 }
@@ -186,7 +186,7 @@ static bool describe_metrics(struct rules *rules)
         struct rule *rule = &rules->list[i];
         for (size_t j = 0; j < rule->metric_count; j++) {
             rule_names_add(&rules->made, slice_of(rule->metrics[j].name), 0);
-            if (!describe_metric(&rule->metrics[j]))
+            if (!describe_metric(&rule->metrics[j], rules->on_trial))
                 return false;
             rules->metrics[rules->metric_count++] = rule->metrics[j].metric;
         }
@@ -196,7 +196,7 @@ static bool describe_metrics(struct rules *rules)
 
 /* ---- creation ---- */
 
-struct rules *rules_create(struct rule *list, size_t count)
+static struct rules *create(struct rule *list, size_t count, bool on_trial)
 {
     struct rules *rules = calloc(1, sizeof *rules);
     if (rules == NULL) {
@@ -206,6 +206,7 @@ struct rules *rules_create(struct rule *list, size_t count)
     atomic_init(&rules->references, 1);
     rules->list = list;
     rules->count = count;
+    rules->on_trial = on_trial;
     rules->states = calloc(count + 1, sizeof rules->states[0]);
     if (rules->states == NULL || !open_scopes(rules) || !rule_index_open(&rules->index, list, count) ||
         !describe_metrics(rules)) {
@@ -214,6 +215,16 @@ struct rules *rules_create(struct rule *list, size_t count)
     }
     prepare_rules(rules);
     return rules;
+}
+
+struct rules *rules_create(struct rule *list, size_t count)
+{
+    return create(list, count, false);
+}
+
+struct rules *rules_create_on_trial(struct rule *list, size_t count)
+{
+    return create(list, count, true);
 }
 
 struct rules *rules_ref(struct rules *rules)
@@ -236,6 +247,8 @@ void rules_unref(struct rules *rules)
     rule_names_close(&rules->made);
     free(rules->states);
     rule_index_close(&rules->index);
+    for (size_t i = 0; rules->on_trial && i < rules->metric_count; i++)
+        rule_metric_end_trial(rules->metrics[i]);
     free(rules->metrics);
     free(rules);
 }

@@ -227,6 +227,12 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return verdict;
 }
 
+bool rules_could_take(enum family_id family, const struct line *line)
+{
+    bool is_asked = family == FAMILY_COUNT || family == FAMILY_RULES || families[family]->rules_after;
+    return is_asked && line->appname.length > 0 && line->message.length <= RULE_LINE_MAX;
+}
+
 bool rules_taken(enum family_id family, const struct family_context *context, size_t nth, struct rules_taken *taken)
 {
     if (family != FAMILY_RULES)

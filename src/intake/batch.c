@@ -17,6 +17,7 @@
 struct readers {
     void *states[FAMILY_COUNT];
     struct series_cache *series;
+    struct ledger_series *ledgers;
     atomic_bool busy; /* with a batch */
 };
 
@@ -37,13 +38,15 @@ struct intake {
 static bool open_readers(struct readers *readers)
 {
     readers->series = series_cache_create();
-    return readers->series != NULL && families_open(readers->states);
+    readers->ledgers = ledger_series_create();
+    return readers->series != NULL && readers->ledgers != NULL && families_open(readers->states);
 }
 
 static void close_readers(struct readers *readers)
 {
     families_close(readers->states);
     free(readers->series);
+    ledger_series_free(readers->ledgers);
 }
 
 struct intake *intake_create(struct store *store, const struct intake_settings *settings)
@@ -158,8 +161,10 @@ static enum verdict read_line(struct batch_run *run, const struct line *line, en
 static enum family_id find_family(struct batch_run *run, const struct line *line)
 {
     struct procid *author = &run->procids.list[run->procid];
-    if (author->families == 0)
-        author->families = families_hearing(line);
+    if (!author->is_asked) {
+        author->families = families_hearing(line, &run->context);
+        author->is_asked = true;
+    }
     return family_among(author->families, line, &run->context);
 }
 
@@ -241,8 +246,7 @@ static void take_messages_watched(struct batch_run *run, struct messages *messag
 static struct ledger open_ledger(const struct intake *intake, unsigned slot, const struct batch *batch)
 {
     struct ledger ledger = ledger_open(intake->store, intake->settings.entities, slot, batch->app, batch->now);
-    ledger.series = intake->readers[slot].series;
-    series_cache_begin(ledger.series, store_removals(intake->store));
+    ledger_remember(&ledger, intake->readers[slot].ledgers);
     return ledger;
 }
 
@@ -388,6 +392,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
                                            .states = intake->readers[slot].states,
                                            .rules = batch->rules,
                                            .hashes = &reading->hashes,
+                                           .canary = settings->canary,
                                            .leave_out_self_drain = settings->leave_out_self_drain,
                                            .router_by_process = batch->router_by_process,
                                            .addon_app = batch->addon_app};

@@ -1,6 +1,9 @@
 #include "intake/ledger.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* Milliseconds that our metrics of what is configured outlive it. */
 enum { DESCRIBED_LIFETIME = 10 * 60 * 1000 };
@@ -106,6 +109,122 @@ const struct metric ledger_last_batch = {.name = "drain_exporter_last_batch_time
                                          .type = METRIC_GAUGE,
                                          .self = true};
 
+/* ---- an app's series, from batch to batch ---- */
+
+/* What is counted of each batch. */
+enum counted {
+    RECEIVED,
+    RECOGNISED,
+    IGNORED,
+    MALFORMED,
+    DUPLICATE,
+    FOREIGN,
+    MIXED,
+    REFUSED,
+    LOST,
+    REPAIRED,
+    MISMATCHES,
+    BATCHES,
+    BODY_BYTES,
+    SAMPLES_RECORDED,
+    SAMPLES_OUTDATED,
+    SAMPLES_REJECTED,
+    SERIES_REFUSED,
+    PROCESSES_REFUSED,
+    SELF_DRAIN,
+    LAG,
+    COUNTED
+};
+
+static const struct metric *const metrics[COUNTED] = {
+    [RECEIVED] = &ledger_messages_received,
+    [RECOGNISED] = &ledger_messages_recognised,
+    [IGNORED] = &ledger_messages_ignored,
+    [MALFORMED] = &ledger_messages_malformed,
+    [DUPLICATE] = &ledger_messages_duplicate,
+    [FOREIGN] = &ledger_messages_foreign,
+    [MIXED] = &ledger_messages_mixed,
+    [REFUSED] = &ledger_messages_refused,
+    [LOST] = &ledger_upstream_lost,
+    [REPAIRED] = &ledger_frames_repaired,
+    [MISMATCHES] = &ledger_count_mismatches,
+    [BATCHES] = &ledger_batches,
+    [BODY_BYTES] = &ledger_body_bytes,
+    [SAMPLES_RECORDED] = &ledger_samples_recorded,
+    [SAMPLES_OUTDATED] = &ledger_samples_outdated,
+    [SAMPLES_REJECTED] = &ledger_samples_rejected,
+    [SERIES_REFUSED] = &ledger_series_refused,
+    [PROCESSES_REFUSED] = &ledger_processes_refused,
+    [SELF_DRAIN] = &ledger_self_drain,
+    [LAG] = &ledger_line_lag,
+};
+
+enum {
+    APPS_KEPT = 64, /* whose series are kept: a power of two */
+    APP_MAX = 128,  /* bytes of their names; the series of longer ones are found anew */
+    LABEL_TEXT = 2 * APP_MAX
+};
+
+struct app_series {
+    uint64_t removals; /* of the store when they were found: see store_removals() */
+    struct series *counted[COUNTED];
+    struct series *last_batch;
+    size_t app_length;
+    size_t text_length; /* of the label text, which a reported series is known by; 0: it is too long */
+    char app[APP_MAX];
+    char text[LABEL_TEXT];
+};
+
+struct ledger_series {
+    struct app_series apps[APPS_KEPT];
+};
+
+struct ledger_series *ledger_series_create(void)
+{
+    return calloc(1, sizeof(struct ledger_series)); /* pages that no app is kept in are not used */
+}
+
+void ledger_series_free(struct ledger_series *series)
+{
+    free(series);
+}
+
+/* Give a place to another app. */
+static void start_app(struct app_series *kept, const struct label *app)
+{
+    struct identity identity;
+    memset(kept, 0, offsetof(struct app_series, app));
+    identity_build(&identity, SLICE(""), slice_of(ledger_last_batch.name), app, 1);
+    struct slice text = identity_labels(&identity);
+    kept->text_length = text.length <= LABEL_TEXT ? text.length : 0;
+    memcpy(kept->text, text.at, kept->text_length);
+    kept->app_length = app->value.length;
+    memcpy(kept->app, app->value.at, app->value.length);
+}
+
+void ledger_remember(struct ledger *ledger, struct ledger_series *series)
+{
+    struct slice app = ledger->app.value;
+    if (app.length == 0 || app.length > APP_MAX)
+        return;
+    struct app_series *kept = &series->apps[XXH3_64bits(app.at, app.length) % APPS_KEPT];
+    if (!slice_equals((struct slice){kept->app, kept->app_length}, app))
+        start_app(kept, &ledger->app);
+    ledger->kept = kept;
+}
+
+/* Forget what may have been freed. */
+static void check_removals(const struct ledger *ledger)
+{
+    struct app_series *kept = ledger->kept;
+    uint64_t removals = store_removals(ledger->terms.store);
+    if (kept->removals == removals)
+        return;
+    kept->removals = removals;
+    memset(kept->counted, 0, sizeof kept->counted);
+    kept->last_batch = NULL;
+}
+
 struct ledger ledger_of_others(struct store *store, unsigned slot, uint64_t now)
 {
     return (struct ledger){.terms = {.store = store,
@@ -127,62 +246,74 @@ struct ledger ledger_open(struct store *store, struct entities *entities, unsign
         .zeros = entities_wants_zeros(entities, entity, ENTITY_LEDGER_ZEROS, now)};
 }
 
-static struct series *find_series(const struct ledger *ledger, const struct metric *metric)
+static struct series *find_series(const struct ledger *ledger, enum counted counted)
 {
-    return self_find(&ledger->terms, metric, &ledger->app, 1);
+    return self_find(&ledger->terms, metrics[counted], &ledger->app, 1);
 }
 
 /* The same through what was looked up already: a batch counts in a dozen series, and so does the next one of the app.
- */
-static struct series *lookup_series(const struct ledger *ledger, const struct metric *metric)
+ * To find each by its name was the eighth part of a request of one line. */
+static struct series *lookup_series(const struct ledger *ledger, enum counted counted)
 {
-    const struct sample sample = {.metric = metric, .labels = &ledger->app, .label_count = 1};
-    struct cached_series *slot = ledger->series == NULL ? NULL : series_cache_find(ledger->series, &sample, 0);
-    if (slot == NULL)
-        return find_series(ledger, metric);
-    if (slot->series != NULL && !series_cache_is_present(ledger->series, slot) &&
-        !self_counts_again(&ledger->terms, metric, slot->series))
-        slot->series = NULL;
-    if (slot->series != NULL) {
-        series_cache_renew(ledger->series, slot);
-        return slot->series;
-    }
-    struct series *series = find_series(ledger, metric);
-    if (series != NULL)
-        series_cache_keep(ledger->series, slot, &sample, 0, series, true);
-    return series;
+    if (ledger->kept == NULL)
+        return find_series(ledger, counted);
+    check_removals(ledger);
+    struct series **kept = &ledger->kept->counted[counted];
+    if (*kept == NULL || !self_counts_again(&ledger->terms, metrics[counted], *kept))
+        *kept = find_series(ledger, counted);
+    return *kept;
 }
 
-static void count_cell(const struct ledger *ledger, const struct metric *metric, unsigned cell, double amount)
+/* When the last batch arrived. */
+static void set_last_batch(const struct ledger *ledger, double seconds)
 {
-    struct series *series = lookup_series(ledger, metric);
+    struct app_series *kept = ledger->kept;
+    if (kept == NULL || kept->text_length == 0) {
+        self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, seconds);
+        return;
+    }
+    check_removals(ledger);
+    struct slice text = {kept->text, kept->text_length};
+    if (kept->last_batch == NULL ||
+        !self_set_again(&ledger->terms, &ledger_last_batch, kept->last_batch, text, seconds))
+        kept->last_batch = self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, seconds);
+}
+
+static void count_cell(const struct ledger *ledger, enum counted counted, unsigned cell, double amount)
+{
+    struct series *series = lookup_series(ledger, counted);
     if (series != NULL)
         store_add(series, ledger->terms.slot, cell, amount);
 }
 
 /* The first cell makes the whole series, so it is recorded also if it is 0. */
-static void count_cells(const struct ledger *ledger, const struct metric *metric, const double *amounts)
+static void count_cells(const struct ledger *ledger, enum counted counted, const double *amounts)
 {
-    for (unsigned i = 0; i < metric->cells; i++)
-        if (amounts[i] != 0 || (i == 0 && ledger->zeros))
-            count_cell(ledger, metric, i, amounts[i]);
+    struct series *series = ledger->zeros ? lookup_series(ledger, counted) : NULL;
+    for (unsigned i = 0; i < metrics[counted]->cells; i++) {
+        if (amounts[i] == 0)
+            continue;
+        if (series == NULL && (series = lookup_series(ledger, counted)) == NULL)
+            return;
+        store_add(series, ledger->terms.slot, i, amounts[i]);
+    }
 }
 
-static void count_one(const struct ledger *ledger, const struct metric *metric, double amount)
+static void count_one(const struct ledger *ledger, enum counted counted, double amount)
 {
     if (amount != 0 || ledger->zeros)
-        count_cell(ledger, metric, 0, amount);
+        count_cell(ledger, counted, 0, amount);
 }
 
 static void count_messages_and_bytes(const struct ledger *ledger, const struct ledger_batch *batch,
                                      const double *batches)
 {
     const double bytes[] = {batch->received_bytes, batch->decoded_bytes};
-    count_one(ledger, &ledger_messages_received, batch->messages);
-    count_one(ledger, &ledger_messages_duplicate, batch->duplicate ? batch->messages : 0);
-    count_one(ledger, &ledger_messages_foreign, batch->foreign ? batch->messages : 0);
-    count_cells(ledger, &ledger_batches, batches);
-    count_cells(ledger, &ledger_body_bytes, bytes);
+    count_one(ledger, RECEIVED, batch->messages);
+    count_one(ledger, DUPLICATE, batch->duplicate ? batch->messages : 0);
+    count_one(ledger, FOREIGN, batch->foreign ? batch->messages : 0);
+    count_cells(ledger, BATCHES, batches);
+    count_cells(ledger, BODY_BYTES, bytes);
 }
 
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
@@ -196,47 +327,46 @@ void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *
     if (batch->last_batch != NULL)
         atomic_store_explicit(batch->last_batch, batch->time, memory_order_relaxed);
     else
-        self_set(&ledger->terms, &ledger_last_batch, &ledger->app, 1, (double)batch->time / 1e6);
+        set_last_batch(ledger, (double)batch->time / 1e6);
 }
 
 static void count_lag(const struct ledger *ledger, double lag)
 {
-    double cells[METRIC_CELLS_MAX] = {0};
-    cells[metric_bucket(&ledger_line_lag, lag)] = lag >= 0;
-    cells[ledger_line_lag.cells - 1] = lag >= 0 ? lag : 0;
-    count_cells(ledger, &ledger_line_lag, cells);
+    struct series *series = lag >= 0 || ledger->zeros ? lookup_series(ledger, LAG) : NULL;
+    if (series != NULL && lag >= 0)
+        store_observe(series, ledger->terms.slot, metric_bucket(&ledger_line_lag, lag), ledger_line_lag.cells - 1, lag);
 }
 
 void ledger_count_messages(const struct ledger *ledger, const struct ledger_messages *messages)
 {
-    count_cells(ledger, &ledger_messages_recognised, messages->recognised);
-    count_one(ledger, &ledger_messages_ignored, messages->ignored);
-    count_cells(ledger, &ledger_messages_malformed, messages->malformed);
-    count_one(ledger, &ledger_frames_repaired, messages->repaired);
-    count_one(ledger, &ledger_count_mismatches, messages->mismatched);
-    count_one(ledger, &ledger_self_drain, messages->self_drain);
-    count_one(ledger, &ledger_messages_mixed, messages->mixed);
-    count_cells(ledger, &ledger_upstream_lost, messages->lost);
+    count_cells(ledger, RECOGNISED, messages->recognised);
+    count_one(ledger, IGNORED, messages->ignored);
+    count_cells(ledger, MALFORMED, messages->malformed);
+    count_one(ledger, REPAIRED, messages->repaired);
+    count_one(ledger, MISMATCHES, messages->mismatched);
+    count_one(ledger, SELF_DRAIN, messages->self_drain);
+    count_one(ledger, MIXED, messages->mixed);
+    count_cells(ledger, LOST, messages->lost);
     count_lag(ledger, messages->lag);
 }
 
 void ledger_count_samples(const struct ledger *ledger, const struct recorder_tally *samples)
 {
-    count_one(ledger, &ledger_samples_recorded, samples->recorded);
-    count_one(ledger, &ledger_samples_outdated, samples->outdated);
-    count_cells(ledger, &ledger_samples_rejected, samples->rejected);
-    count_cells(ledger, &ledger_series_refused, samples->refused);
-    count_one(ledger, &ledger_processes_refused, samples->processes_refused);
+    count_one(ledger, SAMPLES_RECORDED, samples->recorded);
+    count_one(ledger, SAMPLES_OUTDATED, samples->outdated);
+    count_cells(ledger, SAMPLES_REJECTED, samples->rejected);
+    count_cells(ledger, SERIES_REFUSED, samples->refused);
+    count_one(ledger, PROCESSES_REFUSED, samples->processes_refused);
 }
 
 void ledger_count_refused(const struct ledger *ledger, enum refusal reason, double messages)
 {
-    count_cell(ledger, &ledger_messages_refused, reason - 1, messages);
+    count_cell(ledger, REFUSED, reason - 1, messages);
 }
 
 void ledger_count_lost(const struct ledger *ledger, enum logplex_code code, double messages)
 {
-    count_cell(ledger, &ledger_upstream_lost, code, messages);
+    count_cell(ledger, LOST, code, messages);
 }
 
 /* ---- apps that are configured ---- */

@@ -10,7 +10,7 @@ unsigned procids_add(struct procids *procids, struct slice appname, struct slice
 {
     if (procids->count == PROCIDS_MAX)
         return PROCIDS_MAX;
-    procids->list[procids->count] = (struct procid){appname, procid, 0};
+    procids->list[procids->count] = (struct procid){appname, procid, false, 0};
     *slot = (uint8_t)(procids->count + 1);
     return procids->count++;
 }

@@ -154,6 +154,13 @@ static void scale(struct sample_output *output, struct slice type, unsigned coun
     entities_scale(recorder->settings.entities, recorder->batch.entity, type, count, time, recorder->batch.now);
 }
 
+static bool knows(struct sample_output *output, struct slice process)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return series_cache_knows(recorder->settings.series, recorder->batch.entity, recorder->fixed, process,
+                              recorder->batch.now, line_time(recorder));
+}
+
 static void route(struct sample_output *output, struct slice host)
 {
     struct recorder *recorder = (struct recorder *)output;
@@ -634,6 +641,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .restart = restart,
                                               .instance = instance,
                                               .scale = scale,
+                                              .knows = knows,
                                               .route = route};
     recorder->settings = *settings;
     recorder->batch = *batch;

@@ -220,3 +220,33 @@ void series_cache_keep_report(const struct series_cache *cache, struct cached_re
         memcpy(slot->text, sample->namespace.at, sample->namespace.length);
     memcpy(slot->text + sample->namespace.length, sample->name.at, sample->name.length);
 }
+
+/* ---- processes ---- */
+
+static bool is_moments_ago(const struct known_process *known, uint64_t now, int64_t line_time)
+{
+    int64_t apart = line_time - known->line_time;
+    return now - known->now < KNOWN_FOR && apart > -KNOWN_FOR * 1000 && apart < KNOWN_FOR * 1000;
+}
+
+bool series_cache_knows(struct series_cache *cache, entity_id app, uint64_t fixed, struct slice process, uint64_t now,
+                        int64_t line_time)
+{
+    if (app == ENTITY_NONE || process.length > KNOWN_NAME)
+        return false;
+    uint64_t hash = ((uint64_t)app ^ ends_of(process) ^ process.length) * MULTIPLIER;
+    struct known_process *known = &cache->processes[(hash >> 32) % KNOWN_PROCESSES];
+    bool is_same = known->app == app && known->fixed == fixed && known->removals == cache->removals &&
+                   slice_equals((struct slice){known->name, known->length}, process);
+    if (is_same && is_moments_ago(known, now, line_time))
+        return true;
+    *known = (struct known_process){.removals = cache->removals,
+                                    .fixed = fixed,
+                                    .now = now,
+                                    .line_time = line_time,
+                                    .app = app,
+                                    .length = (uint8_t)process.length};
+    if (process.length > 0)
+        memcpy(known->name, process.at, process.length);
+    return false;
+}

@@ -260,6 +260,16 @@ static void append_header(struct buffer *text, const char *name, const char *val
     buffer_append(text, SLICE("\r\n"));
 }
 
+void http_url_write_head(const struct http_url *url, const char *method, struct buffer *text)
+{
+    buffer_append(text, slice_of(method));
+    buffer_append(text, SLICE(" "));
+    append_header(text, url->target, " HTTP/1.1");
+    append_header(text, "Host: ", url->host_header);
+    if (url->authorization[0] != '\0')
+        append_header(text, "Authorization: ", url->authorization);
+}
+
 /* RFC 9112, 7.1: in pieces as a Go client writes them. */
 static void append_chunks(struct buffer *text, struct slice body)
 {
@@ -279,16 +289,10 @@ static void append_chunks(struct buffer *text, struct slice body)
 /* Write the request; returns the length of its head. */
 static size_t write_request(struct http_client *client, const struct http_request *request)
 {
-    const struct http_url *url = client->url;
     struct buffer *text = &client->text;
     char length[24];
     text->length = 0;
-    buffer_append(text, slice_of(request->method));
-    buffer_append(text, SLICE(" "));
-    append_header(text, url->target, " HTTP/1.1");
-    append_header(text, "Host: ", url->host_header);
-    if (url->authorization[0] != '\0')
-        append_header(text, "Authorization: ", url->authorization);
+    http_url_write_head(client->url, request->method, text);
     buffer_append(text, request->headers);
     snprintf(length, sizeof length, "%zu", request->body.length);
     if (request->chunked)

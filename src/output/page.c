@@ -258,7 +258,8 @@ static APART bool is_selected(const struct page_writer *writer, const struct sto
         /* A timer or an event of an app on Cloud Foundry has a descriptor of ours, but a name that is made of the
          * app's. */
         if (view->maker != NULL)
-            return view->maker->of_rule || slice_starts_with(writer->metric->name, SLICE("cf_app_"));
+            return view->maker->of_rule || view->maker->chosen ||
+                   slice_starts_with(writer->metric->name, SLICE("cf_app_"));
         return !writer->is_reserved;
     case PAGE_PROCESS:
         for (unsigned i = 0; i < selection->scope.count; i++)

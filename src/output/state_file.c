@@ -23,8 +23,8 @@ enum {
 #define SIZE_MOST (INT64_C(16) << 30)
 
 /* What became of the file at the start: a cell of loads_total. */
-enum load { LOAD_NONE, LOAD_ORDERLY, LOAD_CRASHED, LOAD_UNUSABLE, LOADS };
-static const char *const load_labels[LOADS] = {"none", "orderly", "crashed", "unusable"};
+enum load { LOAD_NONE, LOAD_ORDERLY, LOAD_CRASHED, LOAD_UNUSABLE, LOAD_PASSED_OVER, LOADS };
+static const char *const load_labels[LOADS] = {"none", "orderly", "crashed", "unusable", "passed_over"};
 
 enum save { SAVE_DONE, SAVE_FAILED, SAVES };
 static const char *const save_labels[SAVES] = {"saved", "failed"};
@@ -77,16 +77,26 @@ static const char *const suffixes[] = {".new", ".lock", ".unusable"};
 
 /* ---- open ---- */
 
+#define FILE_IN_FOLDER "drain_exporter.state"
+
+static bool ends_in_slash(const char *path)
+{
+    size_t length = strlen(path);
+    return length > 0 && path[length - 1] == '/';
+}
+
 /* "/a/b" is "b" in "/a", "b" is in ".". */
 static bool split_path(struct state_file *file, char error[ERROR_MAX])
 {
     struct stat status;
     if (stat(file->path, &status) == 0 && S_ISDIR(status.st_mode))
-        strcat(file->path, "/drain_exporter.state");
+        strcat(file->path, ends_in_slash(file->path) ? FILE_IN_FOLDER : "/" FILE_IN_FOLDER);
+    if (ends_in_slash(file->path))
+        return error_set(error, "STATE_FILE: there is no folder %s", file->path);
     const char *slash = strrchr(file->path, '/');
     const char *name = slash == NULL ? file->path : slash + 1;
     if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
-        return error_set(error, "STATE_FILE has no name that a file can have");
+        return error_set(error, "STATE_FILE: the name of the file has more than %d bytes", NAME_MAX_BYTES);
     strcpy(file->name, name);
     for (int i = 0; i < 3; i++)
         snprintf(file->names[i], sizeof file->names[i], "%.*s%s", NAME_MAX_BYTES, name, suffixes[i]);
@@ -100,7 +110,8 @@ static bool open_folder(struct state_file *file, char error[ERROR_MAX])
     memcpy(folder, file->path, length);
     strcpy(folder + length, length == 0 ? "." : "");
     file->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return file->folder >= 0 || error_set(error, "STATE_FILE: its folder cannot be opened: %s", strerror(errno));
+    return file->folder >= 0 ||
+           error_set(error, "STATE_FILE: the folder %s cannot be opened: %s", folder, strerror(errno));
 }
 
 /* Is the file ours to write?  A file system without locks has no say. */
@@ -264,6 +275,22 @@ static void load_file(struct state_file *file, int fd, struct state_load_setting
         log_write(LOG_ERROR, "STATE_FILE %s was not read to its end: %s", file->path, ERROR_NO_MEMORY);
     file->loaded.scrapers = tally.scrapers;
     say_loaded(file, &tally);
+}
+
+bool state_file_is_orderly(struct state_file *file)
+{
+    struct state_load_settings settings = {.wall = clock_wall()};
+    bool ours = take_lock(file);
+    int fd = openat(file->folder, file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool orderly = ours && fd >= 0 && examine(file, fd, &settings) == NULL && file->loaded.orderly;
+    if (fd >= 0)
+        close(fd);
+    return orderly;
+}
+
+void state_file_pass_over(struct state_file *file)
+{
+    file->found = faccessat(file->folder, file->name, F_OK, 0) == 0 ? LOAD_PASSED_OVER : LOAD_NONE;
 }
 
 const struct scrapers *state_file_load(struct state_file *file, struct state_load_settings *settings)

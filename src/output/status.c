@@ -13,6 +13,7 @@ static const double busy_messages = 60; /* in an hour */
 static const double lost_page = 0.05, malformed_ticket = 0.01;
 static const double bound_ticket = 0.9, bound_page = 0.98;
 static const double logins_fail = 300, previous_used = 3600;
+static const double canary_missing = 600, canary_slow = 2, canary_elsewhere = 7200;
 static const double certificate_ticket = 14 * 86400, certificate_page = 3 * 86400;
 
 /* ---- memory ---- */
@@ -240,6 +241,26 @@ static void judge_certificate(struct status *status)
                                                     .number = left});
 }
 
+static void judge_canary(struct status *status)
+{
+    const struct status_canary *canary = &status->canary;
+    bool has_come = canary->last_success > 0;
+    double missing = status->now - (has_come ? canary->last_success : status->started);
+    if (!canary->is_set)
+        return;
+    if (!canary->is_elsewhere && missing > canary_missing)
+        status_add_problem(status, &(struct status_problem){.level = STATUS_PAGE,
+                                                            .kind = STATUS_CANARY_MISSING,
+                                                            .number = missing,
+                                                            .detail = canary->error});
+    else if (missing > canary_elsewhere)
+        status_add_problem(status, &(struct status_problem){
+                                       .level = STATUS_TICKET, .kind = STATUS_CANARY_ELSEWHERE, .number = missing});
+    else if (has_come && canary->latency > canary_slow)
+        status_add_problem(status, &(struct status_problem){
+                                       .level = STATUS_TICKET, .kind = STATUS_CANARY_SLOW, .number = canary->latency});
+}
+
 /* Users that are configured, whose password is wrong or an old one. */
 static void judge_users(struct status *status)
 {
@@ -270,6 +291,7 @@ void status_judge(struct status *status)
         return;
     judge_bound(status);
     judge_certificate(status);
+    judge_canary(status);
     judge_users(status);
     for (size_t i = 0; i < status->rules_shown; i++)
         if (status->rules[i].off)
@@ -356,6 +378,9 @@ static const struct sentence {
     [STATUS_CERTIFICATE_EXPIRES] = {TIME_OF, "the TLS certificate expires in ", "", false},
     [STATUS_RELOAD_FAILED] = {TIME_OF, "the configuration could not be read ",
                               " ago, and the one before it is still in force", false},
+    [STATUS_CANARY_MISSING] = {TIME_OF, "canary: none has come back for ", "", false},
+    [STATUS_CANARY_SLOW] = {TIME_OF, "canary: the last one that came back took ", "", false},
+    [STATUS_CANARY_ELSEWHERE] = {TIME_OF, "canary: for ", " each was taken by another exporter", false},
     [STATUS_STOPPING] = {NOTHING_OF, "it is stopping", "", false},
 };
 

@@ -194,6 +194,17 @@ static void put_fact(struct buffer *out, const char *name, const char *text)
     html_put(out, "<div><dt>@</dt><dd>@</dd></div>\n", name, text);
 }
 
+static void put_canary(const struct status *status, struct buffer *out)
+{
+    char ago[STATUS_TEXT_MAX], text[2 * STATUS_TEXT_MAX];
+    const struct status_canary *canary = &status->canary;
+    if (!canary->is_set)
+        return;
+    status_duration(status->now - canary->last_success, ago);
+    snprintf(text, sizeof text, "back %s ago, after %.2f s", ago, canary->latency);
+    put_fact(out, "Canary", canary->last_success > 0 ? text : "none has come back yet");
+}
+
 static void put_facts(const struct status *status, struct buffer *out)
 {
     char text[STATUS_TEXT_MAX], limit[STATUS_TEXT_MAX], both[2 * STATUS_TEXT_MAX + 4];
@@ -211,6 +222,7 @@ static void put_facts(const struct status *status, struct buffer *out)
         put_fact(out, "Series, of MAX_SERIES", both);
         status_number(status->connections, text);
         put_fact(out, "Open connections", text);
+        put_canary(status, out);
     }
     html_put(out, "</dl>\n");
 }

@@ -118,6 +118,18 @@ static void add_app(cJSON *list, const struct status_app *app)
     add_number(hour, "unusable", app->unusable_hour);
 }
 
+static void add_canary(cJSON *section, const struct status_canary *canary)
+{
+    cJSON *object = canary->is_set ? cJSON_CreateObject() : cJSON_CreateNull();
+    add(section, "canary", object);
+    if (!canary->is_set)
+        return;
+    add_time(object, "last_success_timestamp_seconds", canary->last_success);
+    add_number(object, "latency_seconds", canary->last_success > 0 ? canary->latency : NAN);
+    add_truth(object, "elsewhere", canary->is_elsewhere);
+    add_text(object, "error", canary->error);
+}
+
 static cJSON *make_working(const struct status *status)
 {
     cJSON *section = cJSON_CreateObject();
@@ -134,6 +146,7 @@ static cJSON *make_working(const struct status *status)
         add_number(series, "limit", status->series_limit);
         add_number(section, "connections", status->connections);
         add_counts(section, "clients_refused", &status->refused_clients);
+        add_canary(section, &status->canary);
     }
     cJSON *apps = add_cut_list(section, "apps", status->app_count, status->apps_shown);
     for (size_t i = 0; i < status->apps_shown; i++)

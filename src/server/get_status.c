@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "output/status_html.h"
 #include "output/status_json.h"
+#include "server/canary.h"
 #include "server/http_internal.h"
 #include "server/query.h"
 #include "server/survey.h"
@@ -151,12 +152,25 @@ static void describe_rejections(struct http_server *server, struct status *statu
     status_counts_sort(&status->refused_clients);
 }
 
+static void describe_canary(struct canary *canary, struct status *status)
+{
+    struct canary_view view;
+    canary_look(canary, &view);
+    status->canary =
+        (struct status_canary){.is_set = view.is_set,
+                               .last_success = view.last_success,
+                               .latency = view.latency,
+                               .is_elsewhere = view.is_elsewhere,
+                               .error = view.error[0] == '\0' ? NULL : status_keep(status, slice_of(view.error))};
+}
+
 static void describe_server(struct http_server *server, struct status *status)
 {
     int64_t expiry = atomic_load_explicit(&server->tls_expiry, memory_order_relaxed);
     status->connections = (double)http_connections(server);
     status->has_tls = expiry != 0;
     status->certificate_expiry = expiry != 0 ? (double)expiry : NAN;
+    describe_canary(server->modules.canary, status);
     describe_credentials(server, status);
     describe_rejections(server, status);
 }

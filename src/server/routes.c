@@ -7,8 +7,7 @@ bool request_is(h2o_req_t *request, const char *method)
     return h2o_memis(request->method.base, request->method.len, method, strlen(method));
 }
 
-/* The value of the header at this index, empty if the index says that there is none. */
-static struct slice header_at(const h2o_req_t *request, ssize_t index)
+struct slice request_header_at(const h2o_req_t *request, ssize_t index)
 {
     if (index < 0)
         return (struct slice){"", 0};
@@ -18,12 +17,12 @@ static struct slice header_at(const h2o_req_t *request, ssize_t index)
 
 struct slice request_header(const h2o_req_t *request, const h2o_token_t *token)
 {
-    return header_at(request, h2o_find_header(&request->headers, token, -1));
+    return request_header_at(request, h2o_find_header(&request->headers, token, -1));
 }
 
 struct slice request_header_named(const h2o_req_t *request, struct slice name)
 {
-    return header_at(request, h2o_find_header_by_str(&request->headers, name.at, name.length, -1));
+    return request_header_at(request, h2o_find_header_by_str(&request->headers, name.at, name.length, -1));
 }
 
 struct slice request_path(const h2o_req_t *request)

@@ -32,12 +32,28 @@ bool self_counts_again(const struct self_terms *terms, const struct metric *metr
     return store_counts_again(terms->store, counter, metric, &store_terms);
 }
 
-void self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
-              size_t label_count, double number)
+static enum value_type type_of(const struct metric *metric)
+{
+    return metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE;
+}
+
+struct series *self_set(const struct self_terms *terms, const struct metric *metric, const struct label *labels,
+                        size_t label_count, double number)
 {
     struct identity identity;
     struct store_terms store_terms = store_terms_of(terms);
+    struct series *series = NULL;
+    struct value value = {.type = type_of(metric), .number = number};
     identity_build(&identity, SLICE(""), slice_of(metric->name), labels, label_count);
-    struct value value = {.type = metric->type == METRIC_COUNTER ? VALUE_COUNTER : VALUE_GAUGE, .number = number};
-    store_update(terms->store, terms->slot, &identity, metric, &value, false, &store_terms);
+    store_report(terms->store, terms->slot, &identity, metric, &value, false, &store_terms, &series);
+    return series;
+}
+
+bool self_set_again(const struct self_terms *terms, const struct metric *metric, struct series *series,
+                    struct slice labels, double number)
+{
+    struct store_terms store_terms = store_terms_of(terms);
+    struct value value = {.type = type_of(metric), .number = number};
+    enum store_result result;
+    return store_report_again(terms->store, terms->slot, series, labels, metric, &value, &store_terms, &result);
 }

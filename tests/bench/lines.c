@@ -68,8 +68,7 @@ static void take(const struct job *job, unsigned long time)
         .rules = job->rules,
         .origin = origin_of(&(struct origin_headers){.drain_token = SLICE("d.cfcd3264-0000-4000-8000-000000000000"),
                                                      .frame_id = {frame, (size_t)length},
-                                                     .user_agent = SLICE("Logplex/v93"),
-                                                     .content_type = SLICE("application/logplex-1")}),
+                                                     .user_agent = SLICE("Logplex/v93")}),
         .time = clock_wall(),
         .now = clock_monotonic(),
     };

@@ -80,6 +80,14 @@ def page_of_what_an_app_reports(context):
 
 
 @test
+def l2met_is_what_an_app_reports(context):
+    """What is counted of the app's own pairs stands there as well as what is set."""
+    server = context.server()
+    server.post(line("count#jobs=2 sample#depth=7 measure#took=12ms", "app", "web.1"), "shop")
+    equal(sorted(page(server, "/v1/apps/shop/only-app-metrics").names()), ["l2met_depth", "l2met_jobs_total", "l2met_took_seconds"], "the names")
+
+
+@test
 def pages_of_no_app(context):
     server = server_with_apps(context)
     for target, status, word in (("/v1/apps/metrics", 400, b"You must set app id or path"), ("/v2/apps/only-app-metrics", 400, b"You must set app id or path"),

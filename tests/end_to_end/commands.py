@@ -1,4 +1,4 @@
-"""The commands: explain, convert and replay, alone and beside a server."""
+"""The commands: init, explain, convert and replay, alone and beside a server."""
 import os
 import pty
 import re
@@ -8,6 +8,7 @@ import subprocess
 import termios
 import time
 
+from documentation import ROOT
 from harness import test
 from ledger import AUTHORS, samples
 from transport import certificate, client
@@ -183,7 +184,7 @@ def mistakes_of_commands(context):
     cases = [(2, "--nonsense", ("--nonsense",)), (2, "-x", ("-x",)), (1, "no-such-file", ("no-such-file",)), (1, context.folder, (context.folder,)),
              (2, "second", ("first", "second", "third")), (1, "bad.yaml", ("--config", bad_config)), (1, "missing.yaml", ("--config", "missing.yaml")),
              (2, "--app", ("--app",))]
-    for name in ("convert", "explain"):
+    for name in ("convert", "explain", "init"):
         for status, about, arguments in cases:
             out, err = command(context, name, *arguments, status=status)
             check(out == "" and err.count("\n") == 1 and about in err, "%s %r says %r and prints %r", name, arguments, err, out[:100])
@@ -192,7 +193,7 @@ def mistakes_of_commands(context):
         out, err = command(context, name, status=1, MAX_SERIES="none")
         check(out == "" and err.count("\n") == 1 and "MAX_SERIES" in err, "a bad setting: %r", err)
     help_text, _ = command(context, "--help")
-    for name in ("explain", "convert", "replay"):
+    for name in ("init", "explain", "convert", "replay"):
         check("drain_exporter %s" % name in help_text, "--help does not tell of %s", name)
 
 
@@ -291,6 +292,126 @@ def explain_sums_up(context):
     without_room = re.search(r"\n  and (\d+) lines of further patterns", out)
     equal(20 + int(more.group(2)) + (int(without_room.group(1)) if without_room else 0), count, "the lines of all patterns")
     check(count < 5000 or without_room, "the table has no bound")
+
+
+# ---- init ----
+
+SHOPS = """\
+app[web.1]: Completed 200 OK in %dms (Views: %d.5ms)
+app[web.1]: sidekiq job=Mail duration=%d.2ms status=ok
+app[web.2]: sidekiq job=Mail duration=%d.2ms status=failed
+app[worker.1]: {"event":"paid","amount":%d,"payment":{"took":"35ms"}}
+app[worker.1]: it's "%d", größe %d%%
+app[worker.1]: %d %%
+app[worker.1]: user bob%d@example.com has token=sk_live_4eC39HqLyjWDarjtT1zdp7dc
+heroku[router]: at=info method=GET path="/" host=x dyno=web.1 connect=1ms service=%dms status=200 bytes=9
+app[web.1]: count#hits=%d
+"""
+SHOP_LINES, SHOP_RULES, SHOP_UNMATCHED = 36, 6, 28
+
+
+def shop_log():
+    return "".join("%s %s\n" % (TIME, text.replace("%d", str(n)).replace("%%", "%")) for n in range(1, 5) for text in SHOPS.strip().split("\n"))
+
+
+def uncommented(text, wanted):
+    """A configuration that init has printed, without the first "# " of these proposals (by number, from 1 on) and of "rules:"."""
+    head, mark, proposals = text.partition("# rules:\n")
+    blocks = re.split(r"(?m)^#\n", proposals)[1:]
+    lines = [line[2:] if number in wanted else line for number, block in enumerate(blocks, 1) for line in block.split("\n")]
+    return head + mark[2:] + "\n".join(lines)
+
+
+def checked(context, text):
+    """How many rules --check-config finds in a configuration; and where that is."""
+    path = context.file("checked.yaml", text)
+    out, err = command(context, "--check-config", "--config-file", path)
+    equal(err, "", "what --check-config says of %s" % text)
+    return int(re.search(r"(?m)^(\d+) rules$", out).group(1)), path
+
+
+@test
+def init_proposes_rules_that_take_the_lines(context):
+    """What it prints is a configuration, with each proposal and with all of them; and these take the lines that gave no metric."""
+    log = context.file("log", shop_log())
+    printed, err = command(context, "init", log)
+    equal(err, "", "stderr of init")
+    check("made from a log of %d messages, read as output of heroku logs.\n" % SHOP_LINES in printed, "it says of the log: %s", printed)
+    for text in ("#          4  router\n", "#          4  l2met\n", "#   l2met_hits_total ", "#   heroku_router_requests_total ", "# %d lines gave no metric. The rules below take all of them." % SHOP_UNMATCHED,
+                 "#   # 8 lines such as\n#   #     sidekiq job=Mail duration=1.2ms status=", "#   #     it's \"1\", gr\u00f6\u00dfe 1%\n", "\n#   # 4 lines such as\n#   #     user <email> has token=<secret>\n#   - name:"):
+        check(text in printed, "%r is not in %s", text, printed)
+    check("heroku_api_events_total" not in printed, "a metric is listed that the log says nothing of")
+    for secret in ("bob", "sk_live", "4eC39"):
+        check(secret not in printed, "%r is shown", secret)
+    equal(checked(context, printed)[0], 0, "rules as it is printed")
+    for number in range(1, SHOP_RULES + 1):
+        count, path = checked(context, uncommented(printed, {number}))
+        equal(count, 1, "rules with proposal %d" % number)
+        told = int(re.findall(r"(?m)^#   # (\d+) lines? such as$", printed)[number - 1])
+        out, _ = command(context, "explain", "--config", path, log)
+        equal(out.count("\n  family rules: suggestion-%d\n" % number), told, "lines that proposal %d takes" % number)
+    count, path = checked(context, uncommented(printed, set(range(1, SHOP_RULES + 1))))
+    equal(count, SHOP_RULES, "rules with all proposals")
+    out, _ = command(context, "explain", "--config", path, log)
+    equal(out.count("\n  family rules: suggestion-"), SHOP_UNMATCHED, "lines that all proposals take")
+    check("not a metric" not in out, "a line is left: %s", out)
+    # Nothing is left to propose then, and of what is there already it speaks.
+    again, _ = command(context, "init", "--config", path, log)
+    check("rules:\n" not in again and "so none is proposed" in again and "#         28  taken by rules of the configuration" in again, "it proposes %s", again)
+    checked(context, again)
+
+
+@test
+def init_reads_every_form(context):
+    """Lines of heroku logs, of cf logs, syslog messages, and the frames of a drain; and an empty log."""
+    text = ["job %d of mail done in %dms" % (n, n) for n in range(5)]
+    frames = b"".join(line(each) for each in text)
+    syslog = re.sub(rb"(?m)^\d+ <", b"<", frames)
+    shown = "".join("%s app[web.1]: %s\n" % (TIME, each) for each in text)
+    cloud = CF_LOGS.split("\n\n")[0] + "\n\n" + "".join("   2026-02-03T04:05:06.12+0000 [APP/PROC/WEB/0] OUT %s\n" % each for each in text)
+    for form, log in (("frames of a drain", frames), ("syslog messages", syslog), ("output of heroku logs", shown.encode()), ("output of cf logs", cloud.encode())):
+        printed, _ = command(context, "init", data=log)
+        check("made from a log of 5 messages, read as %s.\n" % form in printed, "of %s it says %s", form, printed)
+        check("#   # 5 lines such as\n#   #     %s\n" % text[0] in printed, "it does not propose a rule for %s: %s", form, printed)
+        count, path = checked(context, uncommented(printed, {1}))
+        out, _ = command(context, "explain", "--config", path, data=log)
+        equal((count, out.count("\n  family rules: suggestion-1\n")), (1, 5), "the rule, and the lines of %s that it takes" % form)
+    for log in (b"", frames.replace(b"job", b"count#jobs=1")):
+        printed, _ = command(context, "init", data=log)
+        check("rules:\n" not in printed and "so none is proposed" in printed, "it proposes %s", printed)
+        checked(context, printed)
+
+
+@test
+def init_prints_what_its_page_shows(context):
+    shown = re.search(r"```yaml\n(# rules:\n.*?)```", open(os.path.join(ROOT, "src", "commands", "README.md")).read(), re.S).group(1)
+    log = "".join("%s app[web.1]: %s\n" % (TIME, text) for text in ("Completed 200 OK in 35ms", "Completed 404 OK in 7ms") * 120)
+    printed, _ = command(context, "init", data=log.encode())
+    check(printed.endswith(shown), "it prints %s", printed)
+
+
+@test
+def init_prints_nothing_that_a_log_could_abuse(context):
+    """Whatever bytes a log has: comments stay comments, YAML stays valid, lines short, the output bounded, and secrets away."""
+    nasty = [b"a\rrules: []\r", b"b\x85c\xc2\x85drains: 5", b"c\xe2\x80\xa8drains: 5\xe2\x80\xa9x", b"d\0e \x1b[2J\x07\x7f", b"\xff\xfe\xef\xbb\xbf e", b"f '\" \\ # : - {} [] | > & * ! % @ `", b"# rules:",
+             b"--- x", b"...", b"'", b'"', b"x" * 60000, b"\xc3\xb6" * 4000, b"g <<EOF", b"%YAML 1.1", b'{"a":1,"b":"\xe2\x80\xa8"}', b'{"' + b"k" * 5000 + b'":1}', b"password=hunter2 postgres://u:hunter2@h/d",
+             b'{"sk_live_4eC39HqLyjWDarjtT1zdp7dc":1,"x":2}', "\u202edrawkcab".encode()]
+    log = b"".join(line(each) * (1 + index % 3) for index, each in enumerate(nasty))
+    log += b"".join(line("kind %s %s" % (chr(97 + n % 26) * 3, chr(97 + n // 26) * 3)) for n in range(300)) + ingest([gauge("m" + "x" * n, 1) for n in range(100)])
+    printed, _ = command(context, "init", data=log)
+    check(len(printed) < 64 * 1024, "it prints %d bytes", len(printed))
+    for each in printed.split("\n"):
+        check(each == "" or each[0] == "#" or each == "drains: []", "a line is no comment: %r", each)
+        check(each.isprintable() and "\xa0" not in each, "a line holds %r", each)
+    for secret in ("hunter2", "sk_live", "4eC39"):
+        check(secret not in printed, "%r is shown", secret)
+    check("#   and 42 more\n" in printed, "all metrics are listed: %s", printed)
+    equal(checked(context, printed)[0], 0, "rules as it is printed")
+    count = len(re.findall(r"(?m)^#   - name: ", printed))
+    equal(count, 10, "proposals")
+    for number in range(1, count + 1):
+        equal(checked(context, uncommented(printed, {number}))[0], 1, "rules with proposal %d" % number)
+    equal(checked(context, uncommented(printed, set(range(1, count + 1))))[0], count, "rules with all proposals")
 
 
 # ---- replay ----

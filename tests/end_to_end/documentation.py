@@ -7,6 +7,7 @@ import subprocess
 from harness import Skip, test
 from support.checks import check, equal
 from support.cloud_foundry import HEADERS, App
+from support.exporter import DRAIN_PASSWORD
 from support.lines import line, router_error
 from support.ports import free_port
 from support.processes import Process, run_to_end
@@ -48,11 +49,14 @@ def compare(shown, documented):
 def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
     cert, key = certificate(context)
-    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, STATE_FILE=context.folder, STATE_INTERVAL="100ms", CONFIG="rules: [{name: all, match: '^', drop: true}]")
+    port = free_port()
+    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "200ms", "OUTGOING_CA_FILE": cert, "WARM_START_URL": "http://127.0.0.1:%d/state" % free_port()}
+    server = context.server(port=port, **canary, tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, STATE_FILE=context.folder, STATE_INTERVAL="100ms", CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.post(router_error("H12"), "__turned_away")
     server.page()  # counts itself on the next one
     wait_for(lambda: "drain_exporter_state_saved" in server.page().text, "the state is written")
+    wait_for(lambda: "drain_exporter_canary_latency" in server.page().text, "a canary has come back", 20)
     compare(shown_metrics(server.page().text, "drain_exporter|process"), documented_metrics("own metrics"))
 
 

@@ -48,6 +48,13 @@ def examples_give_what_they_say(context):
 
 
 @test
+def the_first_rule_gives_its_series(context):
+    rules, log, series = re.search(r"```yaml\n(.*?)```\n```text\n(.*?)```\n```text\n(.*?)```", open(RULES).read(), re.S).groups()
+    page = run(context, "convert", "--app", "my-app", "--config", context.file("first.yaml", rules), context.file("first.log", log))
+    check("\n" + series in page.out, "the first rule does not give %s", series)
+
+
+@test
 def the_line_of_readme_gives_its_series(context):
     log, series = re.search(r"```text\n(.*?)```\n```text\n(.*?)```", open(os.path.join(ROOT, "README.md")).read(), re.S).groups()
     page = run(context, "convert", "--app", "my-app", context.file("readme.log", log))

@@ -9,7 +9,7 @@ from harness import Skip, test
 from support.checks import check, equal
 from support.processes import run_to_end
 
-COMMANDS = ["convert", "explain", "hash-password", "replay"]
+COMMANDS = ["convert", "explain", "hash-password", "init", "replay"]
 
 
 def made(context, path):

@@ -21,6 +21,7 @@ SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data",
 # Who writes each kind of line: appname, procid, and the family that must recognise all of them (None: none does).
 AUTHORS = {
     "api-events": ("app", "api", "api"),
+    "canary": ("drain_exporter", "canary", "canary"),
     "cloudfoundry-rtr": ("org.space.app", "[RTR/1]", None),
     "custom-l2met": ("app", "web.1", "l2met"),
     "dyno-state": ("heroku", "web.1", "dyno"),

@@ -7,8 +7,11 @@ import ledger
 from documentation import METRICS, ROOT
 from harness import Skip, test
 from support.checks import check, equal
+from support.http_client import basic
 from scraping import METRICS_PASSWORD, Prometheus
+from support.exporter import DRAIN_PASSWORD
 from support.lines import line, router_error, stamp
+from support.ports import free_port
 from support.processes import run_to_end
 from support.waiting import wait_for
 from transport import certificate, client
@@ -69,9 +72,12 @@ def sample_batches():
 def replaying_server(context, **settings):
     """A server with all that makes a metric of its own, which has been posted all recorded lines."""
     cert, key = certificate(context)
-    server = context.server(tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
+    port = free_port()
+    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "200ms", "OUTGOING_CA_FILE": cert}
+    server = context.server(port=port, **canary, tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
     post_samples(server)
     server.post(router_error("H12"), "__turned_away")
+    wait_for(lambda: "drain_exporter_canary_latency" in server.page().text, "a canary has come back", 20)
     return server
 
 
@@ -177,14 +183,18 @@ def queries():
                 found[name, panel["title"], target["expr"]] = re.sub(r"\$(app|addon|job)\b", ".*", target["expr"]).replace("$__rate_interval", "1m")
         for variable in board["templating"]["list"][1:]:
             found[name, "variable", variable["name"]] = re.fullmatch(r"label_values\((.*), \w+\)", variable["definition"]).group(1)
+    for block in re.findall(r"^ *```promql\n(.*?)^ *```$", read("RUNBOOK.md"), re.M | re.S):
+        for query in block.strip().split("\n"):
+            found["RUNBOOK.md", "", query.strip()] = query.strip()
     return found
 
 
 @test
 def every_panel_has_data(context):
-    """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards gets data, and no rule fails."""
+    """A Prometheus with our rules scrapes a server that is posted the recorded lines again and again: each query of the dashboards and of the runbook gets data, and no rule fails."""
     rule_files = [context.file(name, read("prometheus", name).replace("interval: 1m", "interval: 1s")) for name in ("recording.yml", "alerts.yml")]
-    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30)
+    server = replaying_server(context, SCRAPE_INTERVAL="1s", MAX_METRIC_SERIES=30, PASSWORD_METRICS_PREVIOUS="old", STATE_FILE=context.folder, STATE_INTERVAL="100ms")
+    equal(server.request("GET", "/promregatorMetrics", {"Authorization": basic("metrics", "old")}).status, 200, "the status with the previous password")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 99)), "another-app")
     job = {"job_name": "heroku", "scheme": "https", "tls_config": {"insecure_skip_verify": True}, "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
            "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]}

@@ -22,14 +22,17 @@ class Prometheus:
     """A prometheus with a folder, a port and jobs of its own: {job: (server, password)}, and more of them as the configuration has them."""
 
     def __init__(self, context, jobs, interval="1s", more=(), rule_files=()):
+        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "rule_files": list(rule_files), "scrape_configs": [
+            {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
+             "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()] + list(more)}
+        self.start(context, context.file("prometheus.yml", json.dumps(config)))  # JSON is YAML
+
+    def start(self, context, path):
+        """path: its configuration."""
         program = shutil.which("prometheus")
         if program is None:
             raise Skip("there is no prometheus")
         self.port = free_port()
-        config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "rule_files": list(rule_files), "scrape_configs": [
-            {"job_name": job, "basic_auth": {"username": "metrics", "password": password},
-             "static_configs": [{"targets": ["%s:%d" % (server.host, server.port)]}]} for job, (server, password) in jobs.items()] + list(more)}
-        path = context.file("prometheus.yml", json.dumps(config))  # JSON is YAML
         self.log = os.path.join(context.folder, "prometheus.log")
         self.process = Process([program, "--config.file=" + path, "--storage.tsdb.path=" + os.path.join(context.folder, "prometheus"),
                                 "--web.listen-address=127.0.0.1:%d" % self.port, "--log.level=warn"], output_path=self.log, folder=context.folder)

@@ -7,6 +7,8 @@ import subprocess
 
 from harness import Skip, in_threads, test
 from scraping import METRICS_PASSWORD, Prometheus
+from support import http_client
+from support.certificates import client
 from support.checks import check, equal
 from support.lines import gauge, ingest, line, router_error
 from support.logplex import LogplexDrain
@@ -27,16 +29,17 @@ def command(name):
 
 
 class Balancer(Process):
-    """The configuration as it is, but for addresses: ports: those of the shards 1 to 5, of which the fifth is put beside the others."""
+    """The configuration as it is, but for addresses: ports: those of the shards 1 to 5, of which the fifth is put beside the others; port:
+    its own; certificate: with its key, to speak TLS with (HAProxy alone)."""
 
-    def __init__(self, context, name, ports):
-        self.host, self.port = "127.0.0.1", free_port()
-        self.tls = None
+    def __init__(self, context, name, ports, port=None, certificate=None):
+        self.host, self.port = "127.0.0.1", port or free_port()
+        self.tls = certificate and client(certificate)
         text = open(os.path.join(FOLDER, {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[name])).read()
         last = re.search(r"\n *server .*10\.0\.0\.14:8080.*", text).group(0)
         text = text.replace(last, last + last.replace("10.0.0.14", "10.0.0.15").replace("shard-4", "shard-5").replace("id 4", "id 5"))
         text = SHARD.sub(lambda shard: "127.0.0.1:%d" % ports[int(shard.group(1)) - 1], text)
-        text = text.replace("bind :8080", "bind 127.0.0.1:%d" % self.port).replace("listen 8080;", "listen 127.0.0.1:%d;" % self.port).replace("inter 2s", "inter 200ms")
+        text = text.replace("bind :8080", "bind 127.0.0.1:%d" % self.port + (" ssl crt " + certificate if certificate else "")).replace("listen 8080;", "listen 127.0.0.1:%d;" % self.port).replace("inter 2s", "inter 200ms")
         folder = os.path.join(context.folder, name)
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, "configuration")
@@ -54,6 +57,8 @@ class Balancer(Process):
         wait_for(lambda: self.is_up() or check(self.is_running(), "%s ended: %s", name, self.log()[-500:]), "%s is up" % name)
 
     def is_up(self):
+        if self.tls is not None:
+            return http_client.request(self.host, self.port, "GET", "/health", tls=self.tls).status == 200
         with LogplexDrain(self, "nobody", attempts=1) as drain:
             return drain.send([line("hello")])
 
@@ -155,6 +160,68 @@ def shards_behind_haproxy(context):
 @test
 def shards_behind_nginx(context):
     shards_share(context, "nginx")
+
+
+# ---- discovery ----
+
+def documented_discovery(context, shards):
+    """What docker/MANY.md says, for these shards."""
+    text = open(os.path.join(FOLDER, "..", "MANY.md")).read()
+    (text,) = [block for block in re.findall(r"```yaml\n(scrape_configs:.*?)```", text, re.S) if "/discovery" in block]
+    for number, shard in enumerate(shards, 1):
+        check("//shard-%d:8080/" % number in text, "the guide has no shard %d", number)
+        text = text.replace("//shard-%d:8080/" % number, "//127.0.0.1:%d/" % shard.port)
+    check("//shard-" not in text, "the guide has more than %d shards", len(shards))
+    return text.replace("/etc/prometheus/drain_exporter", context.file("password", METRICS_PASSWORD)).replace("refresh_interval: 30s", "refresh_interval: 1s")
+
+
+class DocumentedPrometheus(Prometheus):
+    def __init__(self, context, text):
+        self.start(context, context.file("prometheus.yml", "global: {scrape_interval: 1s, scrape_timeout: 1s}\n" + text))
+
+
+@test
+def discovery_of_shards_is_merged(context):
+    """Each dyno is a target of its own and scraped once, from the shard that hears of it, also after its app has moved."""
+    if context.sanitizer is not None:
+        raise Skip("several shards tell nothing more of this build")
+    ports = [free_port() for _ in range(3)]
+    shards = shards_of(context, 3, ports)
+    depths, home = {}, {}
+
+    def speak(shard, app, *dynos):
+        for dyno in dynos:
+            depths[app, dyno] = len(depths) + 1
+            home[app] = shard
+            shards[shard].post(ingest([gauge("depth", depths[app, dyno])], procid=dyno), app)
+
+    def are_scraped():
+        """All dynos, each once and from its shard, and the shards themselves."""
+        seen = prometheus.query("depth")
+        instances = [(labels["app"], labels["process"]) for labels, _ in seen]
+        equal(sorted(instances), sorted(depths), "the instances")
+        for labels, value in seen:
+            key, shard = (labels["app"], labels["process"]), home[labels["app"]]
+            equal((value, labels["instance"], labels["shard"], labels.get("exporter")), (depths[key], "%s:%s" % key, str(shard + 1), "127.0.0.1:%d" % ports[shard]), "what is known of %s %s" % key)
+        targets = sorted(labels["instance"] for labels, _ in prometheus.query("up == 1"))
+        equal(targets, sorted(["%s:%s" % key for key in depths] + ["127.0.0.1:%d" % shard.port for shard in shards if not shard.stopped]), "the targets that are up")
+        return True
+
+    for number in range(6):
+        speak(number % 3, "app-%d" % number, "web.1", "web.2", "worker.1")
+    prometheus = DocumentedPrometheus(context, documented_discovery(context, shards))
+    wait_for(are_scraped, "each dyno is scraped once", 30, 0.2)
+    # The lists are read again: an app is new, a dyno is scaled away.
+    speak(2, "late", "web.1", "web.2")
+    shards[1].post(line("Scaled to web@1:Standard-1X worker@1:Standard-1X by user me@example.com", "app", "api"), "app-1")
+    del depths["app-1", "web.2"]
+    wait_for(are_scraped, "the targets follow the formation", 30, 0.2)
+    # A shard fails, and its apps move to others.
+    shards[0].kill()
+    shards[0].stopped = True
+    for app in ("app-0", "app-3"):
+        speak(1, app, "web.1", "web.2", "worker.1")
+    wait_for(are_scraped, "each dyno is scraped once, where it is now", 30, 0.2)
 
 
 @test

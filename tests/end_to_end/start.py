@@ -170,6 +170,16 @@ def a_configuration_is_checked_without_passwords(context):
 
 
 @test
+def the_folder_of_the_state_is_named(context):
+    """A mistake in STATE_FILE names the folder that is missing, and a folder with a slash at its end is one with none."""
+    missing = context.folder + "/missing/"
+    refused(context, 1, "STATE_FILE: there is no folder " + missing, STATE_FILE=missing)
+    refused(context, 1, "STATE_FILE: the folder %s cannot be opened" % missing, STATE_FILE=missing + "x")
+    refused(context, 1, "STATE_FILE: the name of the file has more than", STATE_FILE=context.folder + "/" + "x" * 255)
+    check("STATE_FILE %s/drain_exporter.state is not there" % context.folder in context.server(STATE_FILE=context.folder + "/").log(), "the log")
+
+
+@test
 def good_values_are_taken(context):
     for name, value in (("EXPIRE_AFTER", "0"), ("EXPIRE_AFTER", "500ms"), ("EXPIRE_AFTER", "1h"), ("MAX_BODY_SIZE", "500kB"),
                         ("MAX_BODY_SIZE", "1048576"), ("MAX_SERIES", "100"), ("LOG_LEVEL", "debug"), ("WORKERS", "3"),

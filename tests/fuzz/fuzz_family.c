@@ -34,6 +34,7 @@ static const struct {
     {"guid", "[CELL/0]"},
     {"guid", "[API/1]"},
     {"guid", "[LGR/]"},
+    {"drain_exporter", "canary"},
 };
 enum { AUTHOR_COUNT = sizeof authors / sizeof authors[0] };
 

@@ -97,3 +97,6 @@ class Process:
     def descriptors(self):
         """How many file descriptors are open."""
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
+
+    def threads(self):
+        return len(os.listdir("/proc/%d/task" % self.process.pid))

@@ -195,13 +195,13 @@ static void wrong_ranges(void **state)
     (void)state;
     wrong("", "has \"\", which is no address");
     wrong("10.0.0.0/8,", "has \"\", which is no address");
-    wrong("10.0.0.0/8;::1", "has \"10.0.0.0/8;::1\", which has no length from 0 to 32");
-    wrong("10.0.0.0/33", "has \"10.0.0.0/33\", which has no length from 0 to 32");
-    wrong("10.0.0.0/", "has \"10.0.0.0/\", which has no length from 0 to 32");
-    wrong("10.0.0.0/-1", "has \"10.0.0.0/-1\", which has no length from 0 to 32");
-    wrong("::1/129", "has \"::1/129\", which has no length from 0 to 128");
-    wrong("10.0.0.1/8", "has \"10.0.0.1/8\", which has bits behind its length");
-    wrong("::1/127", "has \"::1/127\", which has bits behind its length");
+    wrong("10.0.0.0/8;::1", "has \"10.0.0.0/8;::1\", which needs a number from 0 to 32 behind its /");
+    wrong("10.0.0.0/33", "has \"10.0.0.0/33\", which needs a number from 0 to 32 behind its /");
+    wrong("10.0.0.0/", "has \"10.0.0.0/\", which needs a number from 0 to 32 behind its /");
+    wrong("10.0.0.0/-1", "has \"10.0.0.0/-1\", which needs a number from 0 to 32 behind its /");
+    wrong("::1/129", "has \"::1/129\", which needs a number from 0 to 128 behind its /");
+    wrong("10.0.0.1/8", "has \"10.0.0.1/8\", which is not the first address of its range");
+    wrong("::1/127", "has \"::1/127\", which is not the first address of its range");
     wrong("heroku.com", "has \"heroku.com\", which is no address");
     char many[4096] = "::1";
     for (int i = 0; i < ADDRESS_RANGES_MAX; i++)

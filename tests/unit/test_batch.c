@@ -917,7 +917,6 @@ static const struct batch_sender sender = {.user = {"drain", 5}, .describe = des
 static enum batch_result take_cf(const char *body)
 {
     struct batch batch = batch_of(body);
-    headers.content_type = SLICE("text/plain");
     headers.body = batch.body;
     batch.sender = &sender;
     return take(batch);

@@ -9,6 +9,7 @@ enum { SLOT = 0, MAINTENANCE = 1, MINUTE = 60 * 1000 };
 
 static struct entities *entities;
 static struct store *store;
+static struct ledger_series *series;
 static uint64_t now;
 
 static int setup(void **state)
@@ -17,6 +18,7 @@ static int setup(void **state)
     now = 5000;
     entities = entities_create(&(struct entities_settings){.app_silence = 24 * 60 * MINUTE, .grace = MINUTE});
     store = store_create(&(struct store_settings){.max_series = 1, .slots = 2, .entities = entities});
+    series = ledger_series_create();
     return 0;
 }
 
@@ -25,13 +27,16 @@ static int teardown(void **state)
     (void)state;
     store_free(store);
     entities_free(entities);
+    ledger_series_free(series);
     return 0;
 }
 
 static struct ledger open_ledger(const char *app)
 {
     store_enter(store, SLOT);
-    return ledger_open(store, entities, SLOT, slice_of(app), now);
+    struct ledger ledger = ledger_open(store, entities, SLOT, slice_of(app), now);
+    ledger_remember(&ledger, series);
+    return ledger;
 }
 
 static void close_ledger(void)
@@ -156,6 +161,70 @@ static void too_many_apps(void **state)
     page_has(line);
 }
 
+/* What was looked up is used again, but not when it is gone. */
+static void an_app_that_comes_again(void **state)
+{
+    (void)state;
+    struct ledger_batch batch = {.messages = 1, .time = 1670428500000000};
+    for (int i = 0; i < 10; i++) {
+        struct ledger ledger = open_ledger("a");
+        ledger_count_batch(&ledger, &batch);
+        store_leave(store, SLOT);
+    }
+    page_take(store, MAINTENANCE, now);
+    page_has("drain_exporter_messages_received_total{app=\"a\"} 10");
+    now += 2 * 24 * 60 * MINUTE;
+    page_take(store, MAINTENANCE, now);
+    page_has_not("{app=\"a\"");
+    store_sweep(store, MAINTENANCE, now);
+    store_sweep(store, MAINTENANCE, now);
+    batch.time = 1670601300000000;
+    for (int i = 0; i < 3; i++) {
+        struct ledger ledger = open_ledger("a");
+        ledger_count_batch(&ledger, &batch);
+        close_ledger();
+    }
+    page_has("drain_exporter_messages_received_total{app=\"a\"} 3");
+    page_has("drain_exporter_last_batch_timestamp_seconds{app=\"a\"} 1670601300");
+}
+
+/* Names that are kept, and one that is too long for that; what the first has is not taken for the second's. */
+static void names_of_any_length(void **state)
+{
+    (void)state;
+    char app[200], line[300];
+    for (int pass = 1; pass <= 3; pass++)
+        for (size_t length = 1; length < sizeof app; length++) {
+            memset(app, 'x', length);
+            app[length] = '\0';
+            struct ledger ledger = open_ledger(app);
+            ledger_count_batch(&ledger, &(struct ledger_batch){.messages = (double)length, .time = 1670428500000000});
+            store_leave(store, SLOT);
+        }
+    page_take(store, MAINTENANCE, now);
+    for (size_t length = 1; length < sizeof app; length++) {
+        memset(app, 'x', length);
+        app[length] = '\0';
+        snprintf(line, sizeof line, "drain_exporter_messages_received_total{app=\"%s\"} %zu", app, 3 * length);
+        page_has(line);
+        snprintf(line, sizeof line, "drain_exporter_last_batch_timestamp_seconds{app=\"%s\"} 1670428500", app);
+        page_has(line);
+    }
+}
+
+/* What stands escaped in a label is found again as it is. */
+static void names_that_are_escaped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct ledger ledger = open_ledger("a\"b\\c");
+        ledger_count_batch(&ledger, &(struct ledger_batch){.messages = 1, .time = 1670428500000000 + i * 1000000});
+        close_ledger();
+    }
+    page_has("drain_exporter_messages_received_total{app=\"a\\\"b\\\\c\"} 3");
+    page_has("drain_exporter_last_batch_timestamp_seconds{app=\"a\\\"b\\\\c\"} 1670428502");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +234,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(samples, setup, teardown),
         cmocka_unit_test_setup_teardown(zeros, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_apps, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_app_that_comes_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_of_any_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_that_are_escaped, setup, teardown),
     };
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

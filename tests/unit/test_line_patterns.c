@@ -102,11 +102,17 @@ static void the_most_frequent_come_first(void **state)
     assert_int_equal(line_patterns_most(patterns, counts, 2), 2);
     assert_slice(counts[0].pattern, "c <n>");
     assert_slice(counts[0].example, "c 1");
+    assert_slice(counts[0].other, "c 2");
     assert_int_equal(counts[0].count, 3);
     assert_slice(counts[1].pattern, "b <n>");
+    add(patterns, "d");
+    add(patterns, "d");
+    assert_int_equal(line_patterns_most(patterns, counts, 2), 2);
+    assert_slice(counts[1].example, "d");
+    assert_int_equal(counts[1].other.length, 0); /* all of them are the same */
     struct line_patterns_total total = line_patterns_total(patterns);
     assert_int_equal(total.patterns, 4);
-    assert_int_equal(total.counted, 7);
+    assert_int_equal(total.counted, 9);
     assert_int_equal(total.not_told_apart, 0);
     line_patterns_free(patterns);
 }

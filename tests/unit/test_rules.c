@@ -875,6 +875,23 @@ static void cuts(void **state)
     each_cut(SLICE("{\"a\":{\"b\":\"\\u00f6\\n\"},\"c\":[1,{}],\"d\":1e5}"), every_cut_is_survived);
 }
 
+/* Which lines that yield nothing a rule could take. */
+static void could_take(void **state)
+{
+    (void)state;
+    static char long_text[RULE_LINE_MAX + 1];
+    struct line line = {.appname = SLICE("app"), .procid = SLICE("web.1"), .message = {long_text, RULE_LINE_MAX}};
+    assert_true(rules_could_take(FAMILY_COUNT, &line));
+    assert_true(rules_could_take(FAMILY_RULES, &line));
+    assert_true(rules_could_take(FAMILY_ADDON, &line));
+    assert_false(rules_could_take(FAMILY_ROUTER, &line));
+    line.message.length++;
+    assert_false(rules_could_take(FAMILY_COUNT, &line));
+    line.message.length = 5;
+    line.appname.length = 0; /* it has no header */
+    assert_false(rules_could_take(FAMILY_COUNT, &line));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -899,6 +916,7 @@ int main(void)
         cmocka_unit_test(no_rules),
         cmocka_unit_test(cuts),
         cmocka_unit_test(scanning),
+        cmocka_unit_test(could_take),
     };
     return cmocka_run_group_tests_name("rules", tests, open_store, close_store);
 }

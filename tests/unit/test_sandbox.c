@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,6 +39,22 @@ static int open_a_socket(void)
     return socket(AF_INET, SOCK_STREAM, 0);
 }
 
+/* Port 0 of this machine cannot be connected to, but one may try; and find out that there are no other sockets. */
+static int connect_somewhere(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = open_a_socket(), other = socket(AF_INET6, SOCK_DGRAM, 0);
+    bool tried = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0;
+    bool has_others = socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+    (void)other; /* a machine may have no IPv6 */
+    return !tried || has_others;
+}
+
+static int listen_somewhere(void)
+{
+    return listen(open_a_socket(), 1);
+}
+
 static int start_a_program(void)
 {
     char *const none[] = {NULL};
@@ -57,7 +74,7 @@ static void need_a_kernel_with_filters(void)
 }
 
 /* Of a process that does it inside. */
-static int status_of(int (*act)(void))
+static int status_of(int (*act)(void), bool connects)
 {
     int status;
     char error[ERROR_MAX];
@@ -65,7 +82,7 @@ static int status_of(int (*act)(void))
     assert_true(child >= 0);
     if (child == 0) {
         privileges_hide_memory();
-        _exit(!privileges_drop(error) || !sandbox_enter(-1, error) ? 2 : act());
+        _exit(!privileges_drop(error) || !sandbox_enter(-1, connects, error) ? 2 : act());
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
@@ -75,8 +92,9 @@ static void what_is_needed_goes_on(void **state)
 {
     (void)state;
     need_a_kernel_with_filters();
-    assert_int_equal(status_of(read_a_file), 0);
-    assert_int_equal(status_of(allocate), 0);
+    assert_int_equal(status_of(read_a_file, false), 0);
+    assert_int_equal(status_of(allocate, false), 0);
+    assert_int_equal(status_of(connect_somewhere, true), 0);
 }
 
 static void anything_else_ends_the_process(void **state)
@@ -85,10 +103,13 @@ static void anything_else_ends_the_process(void **state)
     need_a_kernel_with_filters();
     int (*const acts[])(void) = {write_a_file, open_a_socket, start_a_program, leave_the_namespace};
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
-        int status = status_of(acts[i]);
+        int status = status_of(acts[i], false);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGSYS);
     }
+    int (*const connecting[])(void) = {listen_somewhere, start_a_program};
+    for (size_t i = 0; i < sizeof connecting / sizeof connecting[0]; i++)
+        assert_true(WIFSIGNALED(status_of(connecting[i], true)));
     assert_int_equal(access("/tmp/drain_exporter_sandbox", F_OK), -1);
 }
 

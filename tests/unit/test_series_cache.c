@@ -263,6 +263,42 @@ static void reports(void **state)
     assert_null(series_cache_find_report(&cache, &sample, &labels));
 }
 
+/* A process is known for moments, of one app and as long as nothing is removed. */
+static void processes(void **state)
+{
+    (void)state;
+    enum { APP = 7, OTHER = 8 };
+    const int64_t time = 1670428500000000;
+    struct slice web = SLICE("web.1");
+    series_cache_begin(&cache, ++removals);
+    assert_false(series_cache_knows(&cache, APP, 1, web, 100000, time));
+    assert_true(series_cache_knows(&cache, APP, 1, web, 100000, time));
+    assert_true(series_cache_knows(&cache, APP, 1, web, 100000 + KNOWN_FOR - 1, time + KNOWN_FOR * 1000 - 1));
+    assert_true(series_cache_knows(&cache, APP, 1, web, 100000, time - KNOWN_FOR * 1000 + 1));
+    series_cache_begin(&cache, removals); /* the next batch */
+    assert_true(series_cache_knows(&cache, APP, 1, web, 100000, time));
+    assert_false(series_cache_knows(&cache, OTHER, 1, web, 100000, time));
+    assert_false(series_cache_knows(&cache, APP, 2, web, 100000, time));
+    assert_false(series_cache_knows(&cache, APP, 1, SLICE("web.2"), 100000, time));
+    assert_false(series_cache_knows(&cache, APP, 1, SLICE(""), 100000, time));
+    assert_true(series_cache_knows(&cache, APP, 1, SLICE(""), 100000, time));
+
+    assert_false(series_cache_knows(&cache, APP, 3, web, 100000, time));
+    assert_false(series_cache_knows(&cache, APP, 3, web, 100000 + KNOWN_FOR, time));
+    assert_false(series_cache_knows(&cache, APP, 3, web, 100000 + KNOWN_FOR, time + KNOWN_FOR * 1000));
+    assert_false(series_cache_knows(&cache, APP, 3, web, 100000 + KNOWN_FOR, time));
+    series_cache_begin(&cache, ++removals);
+    assert_false(series_cache_knows(&cache, APP, 3, web, 100000 + KNOWN_FOR, time));
+
+    /* Who cannot be noted is not known. */
+    struct slice name = SLICE("123456789012345678901234");
+    for (int i = 0; i < 2; i++) {
+        assert_false(series_cache_knows(&cache, APP, 1, name, 100000, time));
+        assert_false(series_cache_knows(&cache, ENTITY_NONE, 1, web, 100000, time));
+    }
+    assert_int_equal(name.length, KNOWN_NAME + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +312,7 @@ int main(void)
         cmocka_unit_test(label_texts),
         cmocka_unit_test(label_texts_of_processes),
         cmocka_unit_test(reports),
+        cmocka_unit_test(processes),
     };
     return cmocka_run_group_tests_name("series_cache", tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "config/suggestion.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/configuration.h"
@@ -127,6 +129,85 @@ static void none_can_be_made(void **state)
     }
 }
 
+/* Names that an app gives to pairs and members may be secrets as well as values. */
+static void it_holds_no_secret(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "{\"sk_live_4eC39HqLyjWDarjtT1zdp7dc\":5,\"state\":\"paid\"}",
+        "{\"by\":{\"ghp_16C7e42F292c6912E7710c838347Ae178B4a\":{\"n\":1}},\"state\":\"paid\"}",
+        "state=paid x=1 xoxb-abcdefghijklmn=5 y=2"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct buffer rule = {0};
+        assert_true(suggestion_make(slice_of(lines[i]), 1, &rule));
+        buffer_append(&rule, (struct slice){"", 1});
+        assert_non_null(strstr(rule.at, "\"state\""));
+        assert_null(strcasestr(rule.at, "sk_live"));
+        assert_null(strcasestr(rule.at, "ghp"));
+        assert_null(strcasestr(rule.at, "xoxb"));
+        buffer_free(&rule);
+    }
+}
+
+static void names_can_be_made_distinct(void **state)
+{
+    (void)state;
+    struct buffer rule = {0};
+    assert_true(suggestion_make_distinct(SLICE("in 5ms"), 7, &rule));
+    buffer_append(&rule, (struct slice){"", 1});
+    assert_non_null(strstr(rule.at, "counter: app_in_ms_7_total\n"));
+    assert_non_null(strstr(rule.at, "histogram: app_in_ms_7_duration_seconds\n"));
+    buffer_free(&rule);
+}
+
+static void the_rule_that_takes_a_message_is_told(void **state)
+{
+    (void)state;
+    size_t number = 9;
+    struct configuration *file = parse(SLICE("  - {name: a, match: '^a', metrics: [{counter: a_total}]}\n"
+                                             "  - {name: b, match: '^ab', metrics: [{counter: b_total}]}\n"
+                                             "  - {name: c, match: '^c', metrics: [{counter: c_total}]}\n"));
+    assert_true(suggestion_takes(file->rules, SLICE("abc"), &number));
+    assert_int_equal(number, 0);
+    assert_true(suggestion_takes(file->rules, SLICE("cab"), &number));
+    assert_int_equal(number, 2);
+    assert_false(suggestion_takes(file->rules, SLICE("bac"), &number));
+    assert_int_equal(number, 2);
+    assert_false(suggestion_takes(NULL, SLICE("abc"), NULL));
+    configuration_free(file);
+}
+
+static void *make_many(void *count)
+{
+    for (int i = 0; i < 200; i++) {
+        char line[64];
+        struct buffer rule = {0};
+        snprintf(line, sizeof line, "job%c%c=5 took=5ms x", 'a' + i % 20, 'a' + i / 20);
+        *(size_t *)count += suggestion_make(slice_of(line), 1, &rule);
+        buffer_free(&rule);
+    }
+    return NULL;
+}
+
+/* As the maintenance thread makes them while the configuration is read again. */
+static void they_are_made_beside_a_reload(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    size_t count = 0;
+    assert_int_equal(pthread_create(&thread, NULL, make_many, &count), 0);
+    for (int i = 0; i < 200; i++) {
+        char rule[128];
+        snprintf(rule, sizeof rule, "  - {name: a, match: '^a', metrics: [{counter: a%d_total}]}\n", i);
+        struct configuration *file = parse(slice_of(rule));
+        rules_enforce(file->rules);
+        configuration_free(file);
+    }
+    pthread_join(thread, NULL);
+    rules_enforce(NULL);
+    assert_int_equal(count, 200);
+}
+
 static void check_cut(struct slice cut)
 {
     struct buffer rule = {0};
@@ -147,6 +228,10 @@ int main(void)
         cmocka_unit_test(each_takes_its_kind),
         cmocka_unit_test(what_it_says),
         cmocka_unit_test(none_can_be_made),
+        cmocka_unit_test(it_holds_no_secret),
+        cmocka_unit_test(names_can_be_made_distinct),
+        cmocka_unit_test(the_rule_that_takes_a_message_is_told),
+        cmocka_unit_test(they_are_made_beside_a_reload),
         cmocka_unit_test(every_cut_is_survived),
     };
     return cmocka_run_group_tests_name("suggestion", tests, NULL, NULL);

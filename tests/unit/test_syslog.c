@@ -1,4 +1,8 @@
 #include "intake/syslog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "support.h"
 
 static void check(const char *text, enum syslog_shape shape, const char *appname, const char *procid,
@@ -26,6 +30,42 @@ static void logplex_shape(void **state)
     check("<190>1 2022-12-07T15:54:57.123456+00:00 "
           "a-host-name-that-is-longer-than-one-block-of-sixty-four-bytes-for-sure app web.1 - x",
           SYSLOG_LOGPLEX, "app", "web.1", "x");
+}
+
+static void assert_same(struct slice a, struct slice b)
+{
+    assert_int_equal(a.length, b.length);
+    assert_memory_equal(a.at, b.at, a.length);
+}
+
+/* What nearly all messages look like is read in a way of its own; the same behind a priority that few have is not, and
+ * must be read alike. */
+static void the_usual_way_is_no_other(void **state)
+{
+    (void)state;
+    static const char usual[] = "<190>1 ", unusual[] = "<-1>1 ";
+    unsigned seed = 1;
+    for (int round = 0; round < 200000; round++) {
+        char text[256];
+        size_t length = (size_t)rand_r(&seed) % 200;
+        unsigned one_in = 3 + (unsigned)rand_r(&seed) % 30;
+        for (size_t i = 0; i < length; i++)
+            text[i] = rand_r(&seed) % (int)one_in == 0 ? ' ' : "-abc"[rand_r(&seed) % 4];
+        char first[300], second[300];
+        struct slice a = {first, (size_t)snprintf(first, sizeof first, "%s%.*s", usual, (int)length, text)};
+        struct slice b = {second, (size_t)snprintf(second, sizeof second, "%s%.*s", unusual, (int)length, text)};
+        struct line here, there;
+        bool is_read = syslog_parse(a, SYSLOG_LOGPLEX, &here);
+        assert_int_equal(is_read, syslog_parse(b, SYSLOG_LOGPLEX, &there));
+        if (!is_read)
+            continue;
+        assert_same(here.timestamp, there.timestamp);
+        assert_same(here.hostname, there.hostname);
+        assert_same(here.appname, there.appname);
+        assert_same(here.procid, there.procid);
+        assert_same(here.message, there.message);
+        assert_int_equal(here.structured_data.length, 0);
+    }
 }
 
 static void full_shape(void **state)
@@ -182,13 +222,10 @@ static void near_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logplex_shape),
-        cmocka_unit_test(full_shape),
-        cmocka_unit_test(host_and_structured_data),
-        cmocka_unit_test(no_header),
-        cmocka_unit_test(every_cut_is_survived),
-        cmocka_unit_test(times),
-        cmocka_unit_test(near_times),
+        cmocka_unit_test(logplex_shape), cmocka_unit_test(the_usual_way_is_no_other),
+        cmocka_unit_test(full_shape),    cmocka_unit_test(host_and_structured_data),
+        cmocka_unit_test(no_header),     cmocka_unit_test(every_cut_is_survived),
+        cmocka_unit_test(times),         cmocka_unit_test(near_times),
     };
     return cmocka_run_group_tests_name("syslog", tests, NULL, NULL);
 }
