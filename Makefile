@@ -13,7 +13,7 @@ CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
              -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
-LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lm
+LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lisal -lm
 JEMALLOC ?= -l:libjemalloc_pic.a
 
 SOURCES := $(wildcard src/*.c src/*/*.c) vendor/allocator.c vendor/localeconv.c vendor/strtod.c vendor/yaml_memory.c
@@ -128,6 +128,10 @@ soak: build $(BUILD)/tests/bench/load ## ten minutes of mixed load, after which 
 	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS))
 soak-short: build $(BUILD)/tests/bench/load # the same in half a minute
 	$(Q)tests/soak/run --program $(BUILD)/drain_exporter --load $(BUILD)/tests/bench/load --short
+
+.PHONY: newcomer
+newcomer: ## go by README on a bare Debian 12: clone, make run, its page in Chromium, make test (as root); TESTS='make unit' for a short one
+	$(Q)tests/newcomer/run $(BUILD)/newcomer $(if $(TESTS),--tests '$(TESTS)')
 
 stress: $(BUILD)/stress_store $(BUILD)/stress_page ## the store, and pages of it, under several threads
 	$(Q)$(BUILD)/stress_store

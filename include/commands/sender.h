@@ -1,4 +1,5 @@
-/* Batches as senders write them: as Logplex does, or with the bad habits that real senders have. */
+/* Batches as senders write them: as Logplex does, or with the bad habits that real senders have; those that begin with
+ * a message of Cloud Foundry as its agents do. */
 #ifndef COMMAND_SENDER_H
 #define COMMAND_SENDER_H
 

@@ -1,22 +1,17 @@
 #include "base/gzip.h"
 
 #include <endian.h>
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <zlib.h>
-
-#include "base/deflate.h"
 
 enum {
     ENCODINGS_MAX = 3,
     FIRST_CAPACITY = 256 * 1024, /* for what is decompressed */
     STEP = 16 * 1024,            /* of compressed text */
-    GATHERED_MAX = 32 * 1024,
 };
-
-/* One less than zlib's own choice: its hash table then fits the cache of a core better, and a text takes 9 % less time
- * for 0.6 % more bytes. */
-enum { MEMORY_LEVEL = 7 };
 
 /* For zlib: the window's bits, and 16 more for a gzip wrapper. */
 enum { ZLIB_WRAPPER = 15, GZIP_WRAPPER = 15 + 16 };
@@ -114,41 +109,44 @@ enum decompress_result decompress(struct slice encoding, struct slice body, size
     return result;
 }
 
-bool gzip_compress(struct slice text, int level, struct buffer *out)
-{
-    z_stream stream = {.next_in = (unsigned char *)text.at, .avail_in = (unsigned)text.length};
-    if (deflateInit2(&stream, level, Z_DEFLATED, GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
-        return false;
-    int status = Z_OK;
-    while (status == Z_OK) {
-        char *end = buffer_reserve(out, STEP);
-        if (end == NULL)
-            break;
-        stream.next_out = (unsigned char *)end;
-        stream.avail_out = STEP;
-        status = deflate(&stream, Z_FINISH);
-        out->length += STEP - stream.avail_out;
-    }
-    deflateEnd(&stream);
-    return status == Z_STREAM_END;
-}
+/* ---- writing ---- */
 
-/* ---- by pieces ---- */
-
-struct gzip_writer {
-    struct deflate stream;
-    bool has_begun;
-    uint32_t crc;
-    uint32_t length;
-    uint32_t gathered_length;
-    char gathered[GATHERED_MAX]; /* small pieces: nothing before a piece is looked at for repeats */
+/* What ISA-L works with: 170 KB, for as long as a piece takes.  Larger tokens make no page smaller. */
+struct compressor {
+    struct isal_zstream stream;
+    unsigned char tokens[ISAL_DEF_LVL1_SMALL];
 };
 
-_Static_assert(sizeof(struct gzip_writer) <= GZIP_MEMORY, "what one holds");
-
-struct gzip_writer *gzip_begin(void)
+static void start_compressor(struct compressor *compressor, struct slice text, bool last)
 {
-    return calloc(1, sizeof(struct gzip_writer));
+    struct isal_zstream *stream = &compressor->stream;
+    isal_deflate_init(stream);
+    stream->level = 1;
+    stream->level_buf = compressor->tokens;
+    stream->level_buf_size = sizeof compressor->tokens;
+    stream->next_in = (unsigned char *)text.at;
+    stream->avail_in = (uint32_t)text.length;
+    stream->end_of_stream = last;
+    stream->flush = FULL_FLUSH; /* the next piece goes on without knowing this one */
+}
+
+/* Append blocks of deflate (RFC 1951) to out, to the end of a byte. */
+static bool deflate_piece(struct compressor *compressor, struct slice text, bool last, struct buffer *out)
+{
+    struct isal_zstream *stream = &compressor->stream;
+    start_compressor(compressor, text, last);
+    size_t step = text.length / 8 + STEP;
+    do {
+        char *end = buffer_reserve(out, step);
+        if (end == NULL)
+            return false;
+        stream->next_out = (unsigned char *)end;
+        stream->avail_out = (uint32_t)step;
+        if (isal_deflate(stream) != COMP_OK)
+            return false;
+        out->length += step - stream->avail_out;
+    } while (stream->avail_out == 0);
+    return true;
 }
 
 /* How a member begins: gzip, deflate, no flags, no time, an unknown system. */
@@ -160,45 +158,27 @@ static void append_word(struct buffer *out, uint32_t word)
     buffer_append(out, (struct slice){(const char *)&bytes, sizeof bytes});
 }
 
-static void gather(struct gzip_writer *writer, struct slice text)
+bool gzip_add(struct gzip_member *member, struct slice text, bool last, struct buffer *out)
 {
-    if (text.length > 0)
-        memcpy(writer->gathered + writer->gathered_length, text.at, text.length);
-    writer->gathered_length += (uint32_t)text.length;
-}
-
-bool gzip_add(struct gzip_writer *writer, struct slice text, bool last, struct buffer *out)
-{
-    if (!writer->has_begun)
-        buffer_append(out, (struct slice){head, sizeof head});
-    writer->has_begun = true;
-    if (text.length > 0)
-        writer->crc = (uint32_t)crc32(writer->crc, (const unsigned char *)text.at, (unsigned)text.length);
-    writer->length += (uint32_t)text.length;
-    if (!last && text.length <= GATHERED_MAX - writer->gathered_length) {
-        gather(writer, text);
-        return !out->failed;
-    }
-    struct slice gathered = {writer->gathered, writer->gathered_length};
-    writer->gathered_length = 0;
-    if (!deflate_add(&writer->stream, gathered, false, out) || !deflate_add(&writer->stream, text, last, out))
+    struct compressor *compressor = malloc(sizeof *compressor);
+    if (compressor == NULL)
         return false;
+    if (!member->has_begun)
+        buffer_append(out, (struct slice){head, sizeof head});
+    member->has_begun = true;
+    member->crc = crc32_gzip_refl(member->crc, (const unsigned char *)text.at, text.length);
+    member->length += (uint32_t)text.length;
+    bool is_written = deflate_piece(compressor, text, last, out);
+    free(compressor);
     if (last) {
-        append_word(out, writer->crc);
-        append_word(out, writer->length);
+        append_word(out, member->crc);
+        append_word(out, member->length);
     }
-    return !out->failed;
+    return is_written && !out->failed;
 }
 
-struct gzip_writer *gzip_copy(const struct gzip_writer *writer)
+bool gzip_compress(struct slice text, struct buffer *out)
 {
-    struct gzip_writer *copy = malloc(sizeof *copy);
-    if (copy != NULL)
-        *copy = *writer;
-    return copy;
-}
-
-void gzip_end(struct gzip_writer *writer)
-{
-    free(writer);
+    struct gzip_member member = {0};
+    return gzip_add(&member, text, true, out);
 }

@@ -403,7 +403,9 @@ int replay(int argc, char **argv)
         "Send a log to a drain, https://USER:PASSWORD@HOST/drain?app_name=NAME, as Logplex does: a batch that is not "
         "taken\n"
         "is tried three times, unless it is refused for good. LOGFILE, or stdin, holds what a drain was sent, syslog\n"
-        "messages, or the output of heroku logs or cf logs. Exit status 0 says that all was delivered.",
+        "messages, or the output of heroku logs or cf logs. What is of Cloud Foundry is sent as by its agents. Exit "
+        "status\n"
+        "0 says that all was delivered.",
         rows,
         sizeof rows / sizeof rows[0],
         print_habits,

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/gzip.h"
+#include "intake/cf_frame.h"
 #include "intake/frame.h"
 #include "intake/syslog.h"
 
@@ -109,7 +110,7 @@ static void append_messages(const struct sender *sender, struct slice messages, 
 static bool compress_body(struct buffer *body)
 {
     struct buffer compressed = {0};
-    if (!gzip_compress((struct slice){body->at, body->length}, 6, &compressed)) {
+    if (!gzip_compress((struct slice){body->at, body->length}, &compressed)) {
         buffer_free(&compressed);
         return false;
     }
@@ -131,6 +132,14 @@ static void append_id(struct buffer *headers, const char *name, bool uuid)
         append_text(headers, uuid ? "%s%02x" : "%s%02X", uuid && (i == 4 || i == 6 || i == 8 || i == 10) ? "-" : "",
                     bytes[i]);
     append_text(headers, "\r\n");
+}
+
+/* The agents of Cloud Foundry say nothing of a batch but its type. */
+static void append_cf_headers(const struct sender *sender, struct sender_batch *batch)
+{
+    append_text(&batch->headers, "Content-Type: text/plain\r\nUser-Agent: fasthttp\r\n");
+    if (sender_has(sender, HABIT_GZIP))
+        append_text(&batch->headers, "Content-Encoding: gzip\r\n");
 }
 
 static void append_headers(const struct sender *sender, struct sender_batch *batch)
@@ -159,7 +168,10 @@ bool sender_write(const struct sender *sender, struct slice body, struct sender_
 {
     batch->headers.length = batch->body.length = batch->messages = 0;
     append_messages(sender, body, batch);
-    append_headers(sender, batch);
+    if (cf_frame_is_first(body) && !sender_has(sender, HABIT_RFC5424) && !sender_has(sender, HABIT_EXCON))
+        append_cf_headers(sender, batch);
+    else
+        append_headers(sender, batch);
     if (batch->headers.failed || batch->body.failed)
         return false;
     return !sender_has(sender, HABIT_GZIP) || compress_body(&batch->body);

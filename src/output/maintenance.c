@@ -20,7 +20,7 @@ struct page {
     uint64_t micros;                              /* that writing took */
     uint64_t size;                                /* bytes before compression */
     struct page_writer *writer;                   /* NULL: all is written, or it failed */
-    struct gzip_writer *compressor;               /* if it is compressed, as long as there is a writer */
+    struct gzip_member member;                    /* if it is compressed */
     struct page_piece *pieces[MAINTENANCE_AHEAD]; /* those that were made and not taken by all, by their number */
     uint64_t made;                                /* pieces */
     uint64_t kept;                                /* the first that is still there */
@@ -89,29 +89,20 @@ static void record_gauges(struct maintenance *maintenance, uint64_t now)
 
 /* ---- pages ---- */
 
-/* Give a page what it is written with, NULL if memory was short, and count what that holds.  False, with all of it
- * freed, if one is missing. */
-static bool set_writers(struct page *page, struct page_writer *writer, struct gzip_writer *compressor)
+/* Give a page what it is written with, and count what that holds.  False if that is NULL: memory was short. */
+static bool set_writer(struct page *page, struct page_writer *writer)
 {
-    if (writer == NULL || (page->gzip && compressor == NULL)) {
-        page_end(writer);
-        gzip_end(compressor);
-        return false;
-    }
     page->writer = writer;
-    page->compressor = compressor;
-    page->held = page_memory(writer) + (page->gzip ? GZIP_MEMORY : 0);
+    page->held = writer == NULL ? 0 : page_memory(writer);
     atomic_fetch_add_explicit(&held, page->held, memory_order_relaxed);
-    return true;
+    return writer != NULL;
 }
 
 /* Nothing more can be written of a page. */
 static void end_writing(struct page *page)
 {
     page_end(page->writer);
-    gzip_end(page->compressor);
     page->writer = NULL;
-    page->compressor = NULL;
     atomic_fetch_sub_explicit(&held, page->held, memory_order_relaxed);
     page->held = 0;
 }
@@ -151,18 +142,18 @@ static struct page *begin_page(struct maintenance *maintenance, const struct pag
     store_enter(store, slot);
     if (shows_ourselves(page))
         record_gauges(maintenance, page->now);
-    struct page_writer *writer = page_begin(
-        &(struct page_terms){.store = store,
-                             .slot = slot,
-                             .now = page->now,
-                             .all_saw = audiences_all_saw(&maintenance->audiences, &seen, page->now),
-                             .encoder = &text_encoder,
-                             .external = maintenance->settings.external,
-                             .selection = page->selection,
-                             .sources = &maintenance->settings.state,
-                             .scrapers = &maintenance->audiences.all.scrapers});
+    struct page_writer *writer =
+        page_begin(&(struct page_terms){.store = store,
+                                        .slot = slot,
+                                        .now = page->now,
+                                        .all_saw = audiences_all_saw(&maintenance->audiences, &seen, page->now),
+                                        .encoder = &text_encoder,
+                                        .external = maintenance->settings.external,
+                                        .selection = page->selection,
+                                        .sources = &maintenance->settings.state,
+                                        .scrapers = &maintenance->audiences.all.scrapers});
     store_leave(store, slot);
-    bool done = set_writers(page, writer, page->gzip ? gzip_begin() : NULL);
+    bool done = set_writer(page, writer);
     page->micros = clock_monotonic_micros() - start;
     if (done)
         return page;
@@ -201,7 +192,7 @@ static bool write_compressed(struct maintenance *maintenance, struct page *page,
         plain->length = 0;
         plain->failed = false;
         more = write_text(maintenance, page, plain, MAINTENANCE_PIECE);
-        if (plain->failed || !gzip_add(page->compressor, (struct slice){plain->at, plain->length}, !more, text)) {
+        if (plain->failed || !gzip_add(&page->member, (struct slice){plain->at, plain->length}, !more, text)) {
             text->failed = true;
             return false;
         }
@@ -294,7 +285,7 @@ static void part(struct maintenance *maintenance, struct page *page, uint64_t ta
         return;
     *slow = *page;
     slow->readers = NULL;
-    if (!set_writers(slow, page_copy(page->writer), page->gzip ? gzip_copy(page->compressor) : NULL)) {
+    if (!set_writer(slow, page_copy(page->writer))) {
         free(slow);
         return;
     }
@@ -336,8 +327,8 @@ static bool give(struct page *page)
     return wants;
 }
 
-/* May the next piece be made before a reader asks for it?  One who reads asks while it is made, so that this thread need
- * not be put to sleep and woken for each.  Who reads nothing holds one piece more. */
+/* May the next piece be made before a reader asks for it?  One who reads asks while it is made, so that this thread
+ * need not be put to sleep and woken for each.  Who reads nothing holds one piece more. */
 static bool may_run_ahead(const struct page *page)
 {
     return page->writer != NULL && page->made > 0 && page->made == page->kept &&

@@ -199,7 +199,7 @@ static void write_body(struct inquiry *inquiry, const struct status *status)
         inquiry->body = text;
         return;
     }
-    if (is_written && !gzip_compress((struct slice){text.at, text.length}, COMPRESSION, &inquiry->body))
+    if (is_written && !gzip_compress((struct slice){text.at, text.length}, &inquiry->body))
         buffer_free(&inquiry->body);
     buffer_free(&text);
 }

@@ -405,6 +405,7 @@ def init_prints_nothing_that_a_log_could_abuse(context):
         check(each.isprintable() and "\xa0" not in each, "a line holds %r", each)
     for secret in ("hunter2", "sk_live", "4eC39"):
         check(secret not in printed, "%r is shown", secret)
+    check("# 3 further messages gave none either, and no rule could take them" in printed, "it does not tell of the long line: %s", printed)
     check("#   and 42 more\n" in printed, "all metrics are listed: %s", printed)
     equal(checked(context, printed)[0], 0, "rules as it is printed")
     count = len(re.findall(r"(?m)^#   - name: ", printed))
@@ -499,6 +500,24 @@ def replay_reads_every_form(context):
     page = server.page()
     check(page.value("drain_exporter_line_lag_seconds_sum", app="then") > 1000, "the log's times were changed")
     check(page.value("drain_exporter_line_lag_seconds_sum", app="now") < 60, "--now gives other times")
+
+
+@test
+def replay_sends_what_is_of_cloud_foundry_as_its_agents_do(context):
+    """What cf logs shows, and a recorded batch: the server's page is that of convert, and one of Heroku has nothing to do with it."""
+    for name, log in (("cf logs", CF_LOGS.encode()), ("a recorded batch", samples("frames-*.txt")["frames-cf-https-batch"])):
+        server = context.server(SCRAPE_INTERVAL="60s")
+        for habits in ((), ("--bad-habit=gzip",)):
+            out, err = command(context, "replay", *habits, drain_url(server, "x").partition("?")[0], data=log)
+            equal(err, "", "stderr with %s" % name)
+            check(re.match(r"[1-9]\d* messages in 1 batches delivered, 0 retries, 0 batches failed", out), "with %s it says %r", name, out)
+        page = server.scrape().body.decode()
+        want, _ = command(context, "convert", data=log)
+        equal(series(page), series(want), "the page of %s" % name)
+        check("cf_" in page, "there is nothing of Cloud Foundry in %s", page)
+        # As with real agents, a body that comes once more is one that is tried again.
+        check(re.search(r"(?m)^drain_exporter_batches_total\{[^}]*result=\"duplicate\"\} 1$", page), "the second batch of %s is no duplicate: %s", name, page[:3000])
+        server.stop()
 
 
 @test

@@ -224,6 +224,25 @@ def validate(documents):
     raise Skip("there is no Python with jsonschema and yaml")
 
 
+def keys_of(schema):
+    """The names of all members that a schema describes."""
+    if isinstance(schema, list):
+        return set().union(*(keys_of(part) for part in schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = set(schema.get("properties", {}))
+    return own.union(*(keys_of(part) for part in schema.values()))
+
+
+@test
+def the_example_shows_each_key(context):
+    """Of the configuration: those that the schema has, which the test below holds to the program.  A key may stand in a comment."""
+    keys = keys_of(json.load(open(SCHEMA)))
+    check(len(keys) > 30, "the schema has %d keys", len(keys))
+    text = open(EXAMPLE).read()
+    equal(sorted(key for key in keys if not re.search(r"(?m)(^|[\s{,])%s:" % key, text)), [], "keys that config.example.yaml lacks")
+
+
 @test
 def schema_agrees_with_the_program(context):
     """What the examples hold is valid for both; what is wrong in a way that a schema can see is wrong for both."""

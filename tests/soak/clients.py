@@ -22,6 +22,7 @@ from support.raw_connection import Raw, head_of, post_of
 from support.waiting import wait_for
 
 BULK_APPS = 8
+DYNOS = 8  # that each app of Heroku has at the most, beside those that come and go
 LISTED = ("listed", "a-password-of-listed")
 SCRAPER = ("team", "a-password-of-team")
 WRONG = {"Authorization": basic("drain", "wrong")}
@@ -116,15 +117,18 @@ class Keeper(Client):
             self.failure = "keeper: %s: %s" % (type(problem).__name__, problem)
 
     def _speak(self, raw, app, account):
+        """As all dynos that stay, since what is counted for a dyno leaves with it."""
         if "/" in app:
-            body, target, headers = account.speaker.gauge(0, account.instance, "cpu", 1, "percentage"), "/drain", cloud_foundry.HEADERS
+            said = [account.speaker.gauge(0, account.instance, "cpu", 1, "percentage")]
+            target, headers = "/drain", cloud_foundry.HEADERS
         else:
-            body, target, headers = line("still here"), "/drain?app_name=" + app, logplex(1)
-        data = head_of("POST", target, {**AUTH_DRAIN, "Content-Length": str(len(body)), **headers}) + body
+            said = [line("still here", "app", "web.%d" % number) for number in range(1, DYNOS + 1)]
+            target, headers = "/drain?app_name=" + app, logplex(len(said))
+        data = head_of("POST", target, {**AUTH_DRAIN, "Content-Length": str(sum(map(len, said))), **headers}) + b"".join(said)
         equal(raw.ask(data).status, 204, "a batch of the keeper")
-        said = Books()
-        said.taken([Message(body, "ignored", None, ("app", "web"))])
-        account.add(1, books=account.books and said)
+        books = Books()
+        books.taken([Message(each, "ignored", None, ("app", "web")) for each in said])
+        account.add(len(said), books=account.books and books)
 
     def close(self):
         self.ended.set()
@@ -209,7 +213,7 @@ class Dynos(Client):
 
     def step(self):
         self.one_offs += 1
-        size = self.random.randrange(1, 9)
+        size = self.random.randrange(1, DYNOS + 1)
         dynos = ["web.%d" % (1 + index) for index in range(size)] + ["run.%d" % self.one_offs, "scheduler.%d" % self.random.randrange(1, 9999)]
         messages = [line("Scaled to web@%d:Standard-1X by user someone@example.com" % size, "app", "api")]
         for dyno in dynos:

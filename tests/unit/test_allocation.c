@@ -236,7 +236,7 @@ static bool attempt_gzip(void)
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = (char)(i * i / 7);
     struct buffer small = {0}, large = {0};
-    bool done = gzip_compress((struct slice){text, sizeof text}, 1, &small);
+    bool done = gzip_compress((struct slice){text, sizeof text}, &small);
     if (done) {
         enum decompress_result result =
             decompress(SLICE("gzip"), (struct slice){small.at, small.length}, 1000000, &large);

@@ -272,7 +272,7 @@ static void sharing(void **state)
 static void budget(void **state)
 {
     (void)state;
-    enum { READERS = 200 };
+    enum { READERS = 1000 };
     static struct page_reader readers[READERS];
     struct page_reader reader;
     unsigned count = 0;
