@@ -222,7 +222,7 @@ analyse-valgrind:
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 MODULE_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c src/output/state_file.c $(wildcard src/commands/*.c) \
-                  $(shell grep -lE '(http_internal|outgoing)\.h' src/server/*.c),$(SOURCES))
+                  $(shell grep -lE 'http_internal.h|server/outgoing.h' src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
