@@ -311,11 +311,11 @@ test-package: package ## install that package beneath a folder, and look at what
 
 release: ## packages, images, SBOMs and checksums of the commit that is checked out, in build/release (as root); ARCH=amd64 or arm64 for one
 	$(call install,vendor/release-packages.txt)
-	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/image $(or $(ARCH),amd64 arm64)
+	$(Q)docker/make-release all $(BUILD)/release $(BUILD)/release-work $(or $(ARCH),amd64 arm64)
 
 test-release: release ## look at these, with lintian and apt, and make them once more from nothing: all bytes must be the same; 30 minutes
 	$(call install,vendor/release-packages.txt vendor/test-release-packages.txt)
-	$(Q)tests/release/run $(BUILD)/release --images $(BUILD)/image --again $(BUILD)/test-release
+	$(Q)tests/release/run $(BUILD)/release --images $(BUILD)/release-work --again $(BUILD)/test-release
 
 # Another architecture, with Debian's cross compiler and libraries, tried under qemu-user.  Nothing but the tools is installed.
 ARM64   = $(BUILD)/arm64
