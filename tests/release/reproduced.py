@@ -60,6 +60,6 @@ def a_second_release_is_the_same(release, work):
     again = os.path.join(clone, "build", "release")
     for archive in release.archives():
         newer = sorted(set(versions(archive, again)) - set(versions(archive, release.folder)))
-        equal(newer, [], "what Debian has newer packages of: remove build/image and make the release again; that is")
+        equal(newer, [], "what Debian has had newer packages of since: make the release again; that is")
     equal(sums(again), sums(release.folder), "a second release")
     shutil.rmtree(clone)
