@@ -168,7 +168,7 @@ enum { SERIES_SIZE = 4096 };
  * the first 4 MB, which is more than a socket takes, this one is read. */
 static size_t piece_size(const struct page *page)
 {
-    bool is_small = atomic_load_explicit(&held, memory_order_relaxed) > MAINTENANCE_BUDGET / 4;
+    bool is_small = atomic_load_explicit(&held, memory_order_relaxed) > MAINTENANCE_BUDGET / 8;
     return is_small && page->size < 4 * 1024 * 1024 ? MAINTENANCE_PIECE : MAINTENANCE_LARGE_PIECE;
 }
 

@@ -4,15 +4,16 @@ import os
 import shutil
 import socket
 import threading
-import time
 
 from harness import Skip, test
 from restarts import await_save, burst, crash, of_apps, state_of
+from scraping import Prometheus
 from support import certificates
 from support.checks import check, equal
 from support.exporter import AUTH_METRICS, METRICS_PASSWORD
-from support.lines import gauge, ingest, line, logplex
+from support.lines import gauge, ingest, line, logplex, router_error
 from support.ports import free_port
+from support.waiting import wait_for
 
 RESULTS = ("loaded", "unreachable", "tls", "timeout", "status", "cut", "later", "damaged")
 
@@ -102,6 +103,40 @@ def a_state_by_tls(context):
         equal(page.value("level", app="shop", process="web.1"), 7 if wanted == "loaded" else None, "a gauge, by %s of %s" % (host, authority))
         equal((old.page().value("drain_exporter_http_requests_total", path="state", status="200") or 0) - used, wanted == "loaded", "requests that were answered")
         server.stop()
+
+
+@test
+def increases_over_a_rolling_deploy(context):
+    """As a real Prometheus sees both: together they rise by what was sent, from the first line that the new one takes."""
+    if context.sanitizer is not None:
+        raise Skip("Prometheus tells nothing more of this build")
+    port = free_port()
+    old = context.server(SCRAPE_INTERVAL="1s")
+    prometheus = Prometheus(context, {"old": (old, METRICS_PASSWORD)}, more=[{"job_name": "new", "basic_auth": {"username": "metrics", "password": METRICS_PASSWORD},
+                                                                            "static_configs": [{"targets": ["127.0.0.1:%d" % port]}]}])
+    name = 'heroku_router_errors{app="shop",code="H12",process="web.1"}'
+
+    def post(server, count, number):
+        server.post(router_error("H12") * count, "shop", logplex(count, frame_id="n-%d" % number))
+
+    def rises():
+        """{port: what increase() adds up, without its extrapolation}."""
+        return {labels["instance"].split(":")[1]: sum(new - old for (_, old), (_, new) in zip(values, values[1:])) for labels, values in prometheus.samples(name)}
+
+    post(old, 1, 0)
+    wait_for(lambda: prometheus.samples(name), "the series is scraped", 20, 0.2)
+    first = prometheus.samples(name)[0][1][0][1]
+    post(old, 10, 1)
+    server = context.server(port=port, SCRAPE_INTERVAL="1s", WARM_START_URL=url_of(old.port))
+    wait_for(lambda: str(port) in rises(), "the new one's zero is scraped", 20, 0.2)
+    post(server, 10, 1)  # its answer got lost
+    post(server, 20, 2)
+    post(old, 5, 3)
+    wait_for(lambda: first + rises()[str(old.port)] == 16, "the old one's last increase is scraped: %r" % first, 20, 0.2)
+    old.stop()
+    post(server, 7, 4)
+    wait_for(lambda: rises()[str(port)] == 27, "the new one's increase", 20, 0.2)
+    equal(first + sum(rises().values()), 43, "what both have counted")
 
 
 def bind_and_stall(context):
