@@ -221,8 +221,6 @@ analyse-valgrind:
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
-MODULE_SOURCES := $(filter-out src/main.c src/exporter.c src/output/maintenance.c src/output/state_file.c $(wildcard src/commands/*.c) \
-                  $(shell grep -lE 'http_internal.h|server/outgoing.h' src/server/*.c),$(SOURCES))
 
 $(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/modules.a
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(JEMALLOC) $(LIBS)
@@ -232,19 +230,18 @@ corpus: $(FUZZ_TARGETS:%=$(BUILD)/replay_%) ## the fuzz targets over their kept 
 
 # clang only: libFuzzer.  New inputs go to build/fuzz; what finds a bug belongs in tests/fuzz/corpus.
 FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -DWITHOUT_JEMALLOC -Iinclude -Ivendor -O1 -g -fno-sanitize-recover=undefined
-FUZZ_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/fuzz/objects/%.o)
+FUZZ_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(filter-out src/main.c src/commands/%,$(SOURCES)))
 $(BUILD)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/objects/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+$(BUILD)/fuzz/modules.a: $(FUZZ_OBJECTS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/objects/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/objects/vendor/yaml_memory.o $(BUILD)/fuzz/modules.a
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
-# This one needs all of the program but its commands.
-FUZZ_SERVER_OBJECTS := $(patsubst %.c,$(BUILD)/fuzz/objects/%.o,$(filter-out $(MODULE_SOURCES) src/main.c src/commands/%,$(SOURCES)))
-$(BUILD)/fuzz/fuzz_server: $(FUZZ_SERVER_OBJECTS)
-
--include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_SERVER_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
+-include $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/objects/tests/fuzz/*.d)
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECONDS (60) for each target
 	$(Q)for target in $(FUZZ_TARGETS); do \
@@ -258,7 +255,7 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## look for new inputs, FUZZ_SECOND
 # ---- benchmark: ratios to a bare libh2o sink, see tests/bench/run ----
 
 BENCH       := $(BUILD)/tests/bench
-BENCH_MODULES := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
+BENCH_MODULES := $(filter $(BUILD)/vendor/%,$(OBJECTS)) $(BUILD)/modules.a
 
 .PHONY: bench bench-compare bench-scale instructions instructions-renew
 bench: $(BUILD)/drain_exporter $(BENCH)/sink $(BENCH)/load $(BENCH)/lines $(BENCH)/floors without-jemalloc ## measure it; BENCH_FLAGS=--quick for a short run

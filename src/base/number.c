@@ -62,9 +62,9 @@ static inline size_t spell_eight_decimals(double number, char *out)
     int64_t rounded = (int64_t)(number * 1e8 + 0.5);
     if ((double)rounded / 1e8 != number)
         return 0;
-    size_t length = put_short((uint32_t)(rounded / 100000000), out);
+    size_t length = put_short((uint32_t)((uint64_t)rounded / 100000000), out);
     out[length++] = '.';
-    uint64_t digits = split_digits((uint32_t)(rounded % 100000000));
+    uint64_t digits = split_digits((uint32_t)((uint64_t)rounded % 100000000));
     put_digits(digits, 0, out + length);
     return length + 8 - (unsigned)__builtin_clzll(digits) / 8;
 }

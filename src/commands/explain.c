@@ -215,7 +215,8 @@ static void on_verdict(struct batch_observer *observer, const struct batch_judge
         print_judgement(explainer, judgement);
     else if (yields_nothing && explainer->patterns != NULL)
         count_pattern(explainer->patterns, judgement->line);
-    else if (yields_nothing && rules_could_take(judgement->family, judgement->line))
+    else if (yields_nothing && judgement->line->message.length > 0 &&
+             rules_could_take(judgement->family, judgement->line))
         proposals_add(explainer->proposals, judgement->line);
     explainer->explanation.text.length = 0;
     memcpy(explainer->lost, judgement->context->lost, sizeof explainer->lost);

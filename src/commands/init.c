@@ -43,7 +43,7 @@ static void count_unused(struct survey *survey, const struct batch_judgement *ju
     struct rules_taken taken;
     if (rules_taken(judgement->family, judgement->context, 0, &taken))
         survey->dropped++;
-    else if (judgement->message.length > 0 && rules_could_take(judgement->family, judgement->line))
+    else if (judgement->line->message.length > 0 && rules_could_take(judgement->family, judgement->line))
         proposals_add(survey->proposals, judgement->line);
     else
         survey->not_for_us++;
@@ -195,10 +195,8 @@ static void write_counts(const struct survey *survey, const struct proposals_tot
     add_count(out, total->lines, "line");
     if (total->rules == 0)
         add(out, " gave no metric, and no rule can be made of them.\n");
-    else if (total->taken == total->lines)
-        add(out, " gave no metric. The rules below take all of them. Each was tried on the lines above it.\n");
     else
-        add(out, " gave no metric. The rules below take %" PRIu64 " of them. Each was tried on the lines above it.\n",
+        add(out, " gave no metric; the rules below take %" PRIu64 ". Each was tried on the lines above it.\n",
             total->taken);
     if (survey->not_for_us == 0)
         return;

@@ -90,6 +90,8 @@ bool cf_frame_is_first(struct slice body)
     struct slice message;
     struct line line;
     struct syslog_minute minute = {0};
+    if (body.length == 0) /* then it may be NULL as well */
+        return false;
     if (body.length > FAMILY_MESSAGE_MAX) /* enough to see it */
         body.length = FAMILY_MESSAGE_MAX;
     size_t count = 0;

@@ -46,14 +46,13 @@ static char *put_bound(struct encoding *encoding, char *at, double number)
     return put(at, (struct slice){kept->text, kept->length});
 }
 
-/* Room for a line of these labels and label, with its begin: name, suffix, "{" and labels, without what closes them.
- * NULL if memory is short. */
+/* Room for a line of these labels, and of as many bytes more, with its begin: name, suffix, "{" and labels, without
+ * what closes them.  NULL if memory is short. */
 static inline char *begin_line(struct encoding *encoding, const struct encoded_series *series, struct slice suffix,
-                               struct slice labels)
+                               struct slice labels, size_t more)
 {
     struct slice external = encoding->external;
-    size_t length = series->name.length + external.length + labels.length + series->label.length +
-                    series->label_value.length + LINE_PARTS_MAX;
+    size_t length = series->name.length + external.length + labels.length + more + LINE_PARTS_MAX;
     char *at = buffer_reserve(encoding->page, length);
     if (at == NULL)
         return NULL;
@@ -109,27 +108,32 @@ static void write_family(struct encoding *encoding, const struct encoded_family 
     buffer_append(page, SLICE("\n"));
 }
 
+static inline void write_part(struct encoding *encoding, const struct encoded_series *series, struct slice suffix,
+                              struct slice labels, double number)
+{
+    char *at = begin_line(encoding, series, suffix, labels, 0);
+    if (at != NULL)
+        end_line(encoding, at, has_labels(encoding, labels), number);
+}
+
+static void write_labelled(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
+                           double number)
+{
+    char *at = begin_line(encoding, series, SLICE(""), labels, series->label.length + series->label_value.length);
+    if (at == NULL)
+        return;
+    at = put(put_label(at, !has_labels(encoding, labels), series->label), series->label_value);
+    *at++ = '"';
+    end_line(encoding, at, true, number);
+}
+
 static void write_number(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
                          double number)
 {
-    char *at = begin_line(encoding, series, SLICE(""), labels);
-    if (at == NULL)
-        return;
-    bool labelled = has_labels(encoding, labels);
-    if (series->label.length > 0) {
-        at = put(put_label(at, !labelled, series->label), series->label_value);
-        *at++ = '"';
-        labelled = true;
-    }
-    end_line(encoding, at, labelled, number);
-}
-
-static void write_part(struct encoding *encoding, const struct encoded_series *series, struct slice suffix,
-                       struct slice labels, double number)
-{
-    char *at = begin_line(encoding, series, suffix, labels);
-    if (at != NULL)
-        end_line(encoding, at, has_labels(encoding, labels), number);
+    if (series->label.length > 0)
+        write_labelled(encoding, series, labels, number);
+    else
+        write_part(encoding, series, SLICE(""), labels, number);
 }
 
 static void write_sum_and_count(struct encoding *encoding, const struct encoded_series *series, struct slice labels,
@@ -153,7 +157,7 @@ static void write_alike(struct encoding *encoding, struct alike *alike, const st
     size_t begin = page->length;
     char *at;
     if (alike->length == 0) {
-        at = begin_line(encoding, series, suffix, labels);
+        at = begin_line(encoding, series, suffix, labels, series->label.length);
         if (at == NULL)
             return;
         at = put_label(at, !has_labels(encoding, labels), series->label);

@@ -30,7 +30,10 @@ static const char *read_field(struct slice line, unsigned *lengths)
     *lengths += is_length || is_encoding;
     if (*lengths > 1)
         return "the length of the body is given twice";
-    /* libh2o's client knows this word in small letters only, and numbers of at most 18 digits. */
+    /* libh2o's client knows this word in small letters only, numbers of at most 18 digits, and no blank behind them. */
+    bool has_blank = header.value.at + header.value.length < line.at + line.length;
+    if ((is_length || is_encoding) && has_blank)
+        return "a blank stands behind the length of the body";
     if (is_encoding && !slice_equals(header.value, SLICE("chunked")))
         return "its Transfer-Encoding is not chunked";
     if (is_length && (header.value.length > 18 || !header_line_read_length(header.value, &length)))

@@ -26,7 +26,7 @@ def url(port, password=DRAIN_PASSWORD, host="127.0.0.1", scheme="http", app="can
 
 
 def start(context, canary_url, port=None, **settings):
-    return context.server(port=port, CANARY_URL=canary_url, **{"CANARY_INTERVAL": "200ms", "SCRAPE_INTERVAL": "1s", **settings})
+    return context.server(port=port, CANARY_URL=canary_url, **{"CANARY_INTERVAL": "500ms", "SCRAPE_INTERVAL": "1s", **settings})
 
 
 def value(server, name, **labels):
@@ -70,7 +70,7 @@ def the_canary_comes_back(context):
         check(0 < page.value(CANARY + "latency_seconds") < 100, "the latency is %r", page.value(CANARY + "latency_seconds"))
         check(failing(page) <= {"timeout"}, "it failed: %r", failing(page))
         check(failing(page) or (page.value(CANARY + "elsewhere_total"), page.value(CANARY + "others_total")) == (0, 0), "lines elsewhere, and of others")
-        check(page.value("drain_exporter_messages_recognised_total", app="canary", family="canary") >= 2, "its ledger")
+        wait_for(lambda: server.first_page().value("drain_exporter_messages_recognised_total", app="canary", family="canary") >= 2, "its ledger has it")
         equal(page.value("drain_exporter_messages_ignored_total", app="canary"), 0, "messages that were not recognised")
         equal(page.total("drain_exporter_messages_malformed_total"), 0, "messages that were malformed")
         shown = document(server)
@@ -173,7 +173,7 @@ def the_canary_through_haproxy(context):
         both = context.file("both.pem", one.read() + other.read())
     port, public = free_port(), free_port()
     ports = [port] + [free_port() for _ in range(4)]
-    server = start(context, url(public, host="localhost", scheme="https"), port, OUTGOING_CA_FILE=cert)
+    server = start(context, url(public, host="localhost", scheme="https"), port, OUTGOING_CA_FILE=cert, CANARY_INTERVAL="1s")
     balancer = Balancer(context, "haproxy", ports, public, both)
     await_return(server)
     balancer.close()

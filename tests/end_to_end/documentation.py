@@ -50,7 +50,7 @@ def own_metrics_are_documented(context):
     """The table of our metrics names those on the page, with their types, labels and meanings, and no others."""
     cert, key = certificate(context)
     port = free_port()
-    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "200ms", "OUTGOING_CA_FILE": cert, "WARM_START_URL": "http://127.0.0.1:%d/state" % free_port()}
+    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "1s", "OUTGOING_CA_FILE": cert, "WARM_START_URL": "http://127.0.0.1:%d/state" % free_port()}
     server = context.server(port=port, **canary, tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, MAX_METRIC_SERIES=30, STATE_FILE=context.folder, STATE_INTERVAL="100ms", CONFIG="rules: [{name: all, match: '^', drop: true}]")
     server.post(b"".join(router_error("H%d" % code) for code in range(50, 90)), "app")
     server.post(router_error("H12"), "__turned_away")

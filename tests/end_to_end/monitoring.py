@@ -73,7 +73,7 @@ def replaying_server(context, **settings):
     """A server with all that makes a metric of its own, which has been posted all recorded lines."""
     cert, key = certificate(context)
     port = free_port()
-    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "200ms", "OUTGOING_CA_FILE": cert}
+    canary = {"CANARY_URL": "https://drain:%s@localhost:%d/drain?app_name=canary" % (DRAIN_PASSWORD, port), "CANARY_INTERVAL": "1s", "OUTGOING_CA_FILE": cert}
     server = context.server(port=port, **canary, tls=client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key, CONFIG="rules: [{name: none, match: '^ nothing', drop: true}]", **settings)
     post_samples(server)
     server.post(router_error("H12"), "__turned_away")

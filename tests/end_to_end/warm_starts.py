@@ -130,7 +130,9 @@ def states_that_cannot_be_had(context):
         "more": (url_of(StateServer(context, good + b"x").port), "damaged"),
         "page": (url_of(StateServer(context, b"<html>" * 100).port), "damaged"),
     }
-    for what, (address, wanted) in cases.items():
+    some = list(cases) if context.sanitizer is None else ["nobody", "half", "cut", "bit"]  # the others tell nothing more there
+    for what in some:
+        address, wanted = cases[what]
         server = context.server(WARM_START_URL=address, WARM_START_TIMEOUT="500ms")
         page = server.page()
         check(results(page) in ([wanted], ["timeout"]), "%s: it is %r, not %s", what, results(page), wanted)

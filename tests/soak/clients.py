@@ -56,9 +56,9 @@ class Account:
             self.last = now
 
     def may_be_over(self, silence):
-        """Was there a time of so many seconds without a batch?  A batch came between the answer to the one before it and its own."""
+        """Was there a time of so many seconds in which no batch came?  A batch comes between the answer to the one before it and its own."""
         with self.lock:
-            return max(self.longest, time.monotonic() - self.last) > silence / 2
+            return self.longest + max(self.longest, time.monotonic() - self.last) > silence
 
     def check(self, page, app):
         """Sent is counted or reported lost."""
@@ -117,17 +117,17 @@ class Keeper(Client):
             self.failure = "keeper: %s: %s" % (type(problem).__name__, problem)
 
     def _speak(self, raw, app, account):
-        """As all dynos that stay, since what is counted for a dyno leaves with it."""
+        """As the platform does of all dynos that stay: what is counted for a dyno leaves with it."""
         if "/" in app:
             said = [account.speaker.gauge(0, account.instance, "cpu", 1, "percentage")]
             target, headers = "/drain", cloud_foundry.HEADERS
         else:
-            said = [line("still here", "app", "web.%d" % number) for number in range(1, DYNOS + 1)]
+            said = [line("Error R14 (Memory quota exceeded)", "heroku", "web.%d" % number) for number in range(1, DYNOS + 1)]
             target, headers = "/drain?app_name=" + app, logplex(len(said))
         data = head_of("POST", target, {**AUTH_DRAIN, "Content-Length": str(sum(map(len, said))), **headers}) + b"".join(said)
         equal(raw.ask(data).status, 204, "a batch of the keeper")
         books = Books()
-        books.taken([Message(each, "ignored", None, ("app", "web")) for each in said])
+        books.taken([Message(each, "recognised", "dyno", ("heroku", "web")) for each in said])
         account.add(len(said), books=account.books and books)
 
     def close(self):
@@ -273,7 +273,7 @@ class Bulk(Client):
 
     def work(self, number):
         for _ in range(5):
-            for (path, messages), times in zip(self.bodies, (5, 250)):
+            for (path, messages), times in zip(self.bodies, (10, 500)):
                 self.post(path, messages, times * self.amount)
 
 

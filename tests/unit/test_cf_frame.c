@@ -72,6 +72,7 @@ static void first(void **state)
     (void)state;
     assert_true(cf_frame_is_first(SLICE(HEAD "- a\n")));
     assert_true(cf_frame_is_first(SLICE("80 " HEAD "- a\n")));
+    assert_false(cf_frame_is_first((struct slice){NULL, 0}));
     assert_true(cf_frame_is_first(SLICE("<-1>1 2026-02-03T04:05:06Z h a [APP/PROC/WEB/0] - - a\n")));
     assert_false(cf_frame_is_first(SLICE("<14>1 2026-02-03T04:05:06Z host app web.1 - hello\n")));
     assert_false(cf_frame_is_first(SLICE("70 <174>1 2012-07-22T00:06:26+00:00 host erlang console - Hi\n")));
