@@ -32,8 +32,9 @@ def digest(algorithm, path):
 
 
 def files_below(tree):
-    """{./path: where it is}"""
-    return {"./" + os.path.relpath(os.path.join(folder, name), tree): os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names}
+    """{./path: where it is}, without links"""
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names)
+    return {"./" + os.path.relpath(path, tree): path for path in paths if not os.path.islink(path)}
 
 
 def own_architecture():

@@ -112,20 +112,22 @@ def the_sbom_says_what_is_inside(release):
                 equal(package["packageVerificationCode"]["packageVerificationCodeValue"], hashlib.sha1(joined.encode()).hexdigest(), "code of " + package["name"])
 
 
-def linked_packages(archive):
-    """Names of the packages that the program is linked with, dynamically and statically; they have to be in the image or named by the package."""
+def named_packages(archive):
+    """Names of the packages that the program is linked with, dynamically and statically, and that it reads files of; they have to be in the image, or
+    in the package or named by it."""
     packages = {package["SPDXID"]: package["name"] for package in archive.sbom["packages"]}
     (whole,) = related(archive, "SPDXRef-DOCUMENT", "DESCRIBES")
-    kinds = [{packages[each] for each in related(archive, "SPDXRef-Program", kind)} for kind in ("DYNAMIC_LINK", "STATIC_LINK")]
+    kinds = [{packages[each] for each in related(archive, "SPDXRef-Program", kind)} for kind in ("DYNAMIC_LINK", "STATIC_LINK", "DEPENDS_ON")]
     named = {packages[each] for each in (related(archive, whole, "CONTAINS") | related(archive, whole, "DEPENDS_ON")) - {"SPDXRef-Program"} if each in packages}
-    equal(named, kinds[0] | kinds[1], "packages in " + archive.name)
+    equal(named, set().union(*kinds), "packages in " + archive.name)
     return kinds
 
 
 def the_sbom_names_the_packages(release):
-    """All that the package depends on, all shared objects of the image, and what is linked statically: the allocator, base64, the C library's start."""
+    """All that the package depends on, all shared objects and authorities of the image, and what is linked statically: the allocator, base64, the C
+    library's start."""
     for archive in release.archives():
-        dynamic, static = linked_packages(archive)
+        dynamic, static, data = named_packages(archive)
         # The start of a program for another architecture comes with the cross compiler.
         own = {name.removesuffix("-arm64-cross") for name in static}
         equal(own, {"libb64-dev", "libc6-dev", "libgcc-12-dev", "libjemalloc-dev", "libxxhash-dev"}, "linked statically in " + archive.name)
@@ -133,11 +135,13 @@ def the_sbom_names_the_packages(release):
             wanted = set(re.findall(r"(?:^|, )([a-z0-9.+-]+)", archive.fields["Depends"])) - {"systemd"}
             equal(wanted - dynamic, set(), "packages that it depends on and the SBOM lacks")
             check(len(wanted) > 8, "it depends on %s", archive.fields["Depends"])
+            equal(data, set(), "packages whose files are in it")
         else:
-            shared = {file["SPDXID"] for file in archive.sbom["files"] if ".so" in file["fileName"]}
-            ids = [package["SPDXID"] for package in archive.sbom["packages"] if package["primaryPackagePurpose"] == "LIBRARY"]
-            equal(set().union(*(related(archive, package, "CONTAINS") for package in ids)), shared, "shared objects that are of a package")
-            check(len(shared) > 10, "%d shared objects", len(shared))
+            wanted = {file["SPDXID"] for file in archive.sbom["files"] if ".so" in file["fileName"] or file["fileName"].startswith("./etc/ssl/")}
+            ids = [package["SPDXID"] for package in archive.sbom["packages"] if package["supplier"] == "Organization: Debian"]
+            equal(set().union(*(related(archive, package, "CONTAINS") for package in ids)), wanted, "files that are of a package")
+            check(len(wanted) > 10, "%d files of packages", len(wanted))
+            equal(data, {"ca-certificates"}, "packages that it reads files of")
 
 
 def checksums_are_right(release):
