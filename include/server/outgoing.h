@@ -5,12 +5,13 @@
  *     outgoing_ask(outgoing, &request, &response);    the caller waits, the thread works
  *     outgoing_free(outgoing);
  *
- * DEADLINE  One for all: to find the host, connect, send, and read the response to its end.  Whoever asks gets an
- * answer by then.  A lookup of the host's name, which nothing can break off, then goes on by itself. TLS       The
- * server's certificate must be valid for the host's name or address. HOSTILE   A head is looked at before libh2o reads
- * it (server/response_head.h); a body is bounded, and none of it is kept. SECRETS   No text that is returned has the
- * user, the password or the query of a URL. One connection for each request: a balancer may send each to another
- * server. */
+ * - One deadline for all: to find the host, connect, send, and read the response to its end.  Whoever asks gets an
+ *   answer by then.  A lookup of the host's name, which nothing can break off, then goes on by itself.
+ * - With TLS the server's certificate must be valid for the host's name or address.
+ * - A head is looked at before libh2o reads it (server/response_head.h); a body is bounded, and none of it is kept.
+ * - No text that is returned has the user, the password or the query of a URL.
+ * - One connection for each request: a balancer may send each to another server.
+ */
 #ifndef OUTGOING_H
 #define OUTGOING_H
 
