@@ -20,6 +20,10 @@ static inline char *buffer_reserve(struct buffer *buffer, size_t length)
 
 void buffer_append(struct buffer *buffer, struct slice text);
 
+/* The same for up to BUFFER_FORMAT_MAX - 1 bytes in the manner of printf(); what is longer is cut. */
+enum { BUFFER_FORMAT_MAX = 512 };
+void buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Give back the capacity behind the text. */
 void buffer_fit(struct buffer *buffer);
 

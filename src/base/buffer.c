@@ -1,5 +1,7 @@
 #include "base/buffer.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 char *buffer_grow(struct buffer *buffer, size_t length)
@@ -24,6 +26,16 @@ void buffer_append(struct buffer *buffer, struct slice text)
         return;
     memcpy(place, text.at, text.length);
     buffer->length += text.length;
+}
+
+void buffer_format(struct buffer *buffer, const char *format, ...)
+{
+    char text[BUFFER_FORMAT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    buffer_append(buffer, slice_of(text));
 }
 
 void buffer_fit(struct buffer *buffer)

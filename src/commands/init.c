@@ -1,7 +1,6 @@
 #include "commands/init.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "commands/offline_run.h"
@@ -63,42 +62,31 @@ static void on_verdict(struct batch_observer *observer, const struct batch_judge
 
 /* ---- writing ---- */
 
-static void add(struct buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct buffer *out, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    buffer_append(out, slice_of(text));
-}
-
 /* "1 line", "2 lines" */
 static void add_count(struct buffer *out, uint64_t count, const char *what)
 {
-    add(out, "%" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
+    buffer_format(out, "%" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
 }
 
 static void add_row(struct buffer *out, uint64_t count, const char *what)
 {
     if (count > 0)
-        add(out, "#   %8" PRIu64 "  %s\n", count, what);
+        buffer_format(out, "#   %8" PRIu64 "  %s\n", count, what);
 }
 
 static void write_head(const struct survey *survey, enum log_input_form form, struct buffer *out)
 {
-    add(out, "# A configuration of drain_exporter, made from a log of ");
+    buffer_format(out, "# A configuration of drain_exporter, made from a log of ");
     add_count(out, survey->messages, "message");
-    add(out,
-        ", read as %s.\n"
-        "# What stands behind a \"#\" is a comment. As it is printed, it changes nothing.\n"
-        "#\n"
-        "# Keep it in a file, say drains.yaml. Check it after each change, then start with it:\n"
-        "#\n"
-        "#   drain_exporter --check-config --config-file=drains.yaml\n"
-        "#   PASSWORD_DRAIN=... PASSWORD_METRICS=... drain_exporter --config-file=drains.yaml\n",
-        log_input_form_name(form));
+    buffer_format(out,
+                  ", read as %s.\n"
+                  "# What stands behind a \"#\" is a comment. As it is printed, it changes nothing.\n"
+                  "#\n"
+                  "# Keep it in a file, say drains.yaml. Check it after each change, then start with it:\n"
+                  "#\n"
+                  "#   drain_exporter --check-config --config-file=drains.yaml\n"
+                  "#   PASSWORD_DRAIN=... PASSWORD_METRICS=... drain_exporter --config-file=drains.yaml\n",
+                  log_input_form_name(form));
 }
 
 /* ---- the metrics that there are ---- */
@@ -111,13 +99,13 @@ struct shown_metric {
 
 static void write_metric(const struct shown_metric *metric, struct buffer *out)
 {
-    add(out, "#   ");
+    buffer_format(out, "#   ");
     size_t start = out->length;
     proposals_write_text(metric->name, NAME_SHOWN, out);
     size_t width = out->length - start;
-    add(out, "%*s  ", width < 44 ? (int)(44 - width) : 0, "");
+    buffer_format(out, "%*s  ", width < 44 ? (int)(44 - width) : 0, "");
     proposals_write_text(metric->help, NAME_SHOWN, out);
-    add(out, "\n");
+    buffer_format(out, "\n");
 }
 
 static bool ends_with(struct slice line, struct slice end)
@@ -153,25 +141,25 @@ static void write_metrics(struct slice page, struct buffer *out)
     }
     end_metric(&metric, &count, out);
     if (count > METRICS_SHOWN)
-        add(out, "#   and %zu more\n", count - METRICS_SHOWN);
+        buffer_format(out, "#   and %zu more\n", count - METRICS_SHOWN);
 }
 
 static void write_recognised(const struct survey *survey, struct slice page, struct buffer *out)
 {
-    add(out, "\n# ---- What gives metrics already, without a rule ----\n#\n");
+    buffer_format(out, "\n# ---- What gives metrics already, without a rule ----\n#\n");
     for (int family = 0; family < FAMILY_COUNT; family++)
         add_row(out, family == FAMILY_RULES ? 0 : survey->recognised[family],
                 ledger_messages_recognised.label_values[family]);
     add_row(out, survey->recognised[FAMILY_RULES] + survey->dropped,
             "taken by rules of the configuration that you have");
-    add(out, "#\n# They make these metrics, which \"drain_exporter convert\" shows with their values:\n#\n");
+    buffer_format(out, "#\n# They make these metrics, which \"drain_exporter convert\" shows with their values:\n#\n");
     write_metrics(page, out);
 }
 
 static void write_malformed(const struct survey *survey, struct buffer *out)
 {
     size_t start = out->length;
-    add(out, "\n# ---- What cannot be read ----\n#\n");
+    buffer_format(out, "\n# ---- What cannot be read ----\n#\n");
     size_t head = out->length;
     for (int reason = 0; reason < MALFORMATION_COUNT; reason++)
         add_row(out, survey->malformed[reason], malformation_meanings[reason]);
@@ -181,7 +169,8 @@ static void write_malformed(const struct survey *survey, struct buffer *out)
 
 static void write_drains(struct buffer *out)
 {
-    add(out, "\n# ---- Apps ----\n"
+    buffer_format(
+        out, "\n# ---- Apps ----\n"
              "#\n"
              "# An app that shall have a password or labels of its own gets an entry in this list. Put the entries "
              "below it,\n"
@@ -191,41 +180,42 @@ static void write_drains(struct buffer *out)
 
 static void write_counts(const struct survey *survey, const struct proposals_total *total, struct buffer *out)
 {
-    add(out, "# ");
+    buffer_format(out, "# ");
     add_count(out, total->lines, "line");
     if (total->rules == 0)
-        add(out, " gave no metric, and no rule can be made of them.\n");
+        buffer_format(out, " gave no metric, and no rule can be made of them.\n");
     else
-        add(out, " gave no metric; the rules below take %" PRIu64 ". Each was tried on the lines above it.\n",
-            total->taken);
+        buffer_format(out, " gave no metric; the rules below take %" PRIu64 ". Each was tried on the lines above it.\n",
+                      total->taken);
     if (survey->not_for_us == 0)
         return;
-    add(out, "# ");
+    buffer_format(out, "# ");
     add_count(out, survey->not_for_us, "further message");
-    add(out, " gave none either, and no rule could take them: empty, too long, or the platform's own.\n");
+    buffer_format(out, " gave none either, and no rule could take them: empty, too long, or the platform's own.\n");
 }
 
 static void write_rules(const struct survey *survey, struct buffer *out)
 {
     struct proposals_total total = proposals_total(survey->proposals);
     uint64_t others = total.lines - total.taken - total.without_rule;
-    add(out, "\n# ---- Rules for other lines ----\n#\n");
+    buffer_format(out, "\n# ---- Rules for other lines ----\n#\n");
     if (total.lines == 0) {
-        add(out, "# No line is left that a rule could take, so none is proposed.\n");
+        buffer_format(out, "# No line is left that a rule could take, so none is proposed.\n");
         return;
     }
     write_counts(survey, &total, out);
     if (total.rules > 0)
-        add(out, "# To use a rule, take away the first \"# \" of each of its lines, and of the line \"rules:\".\n"
-                 "# Then give it and its metrics names that say what they are, and see what it does:\n"
-                 "#\n"
-                 "#   drain_exporter explain --config drains.yaml LOGFILE\n"
-                 "#\n");
+        buffer_format(out,
+                      "# To use a rule, take away the first \"# \" of each of its lines, and of the line \"rules:\".\n"
+                      "# Then give it and its metrics names that say what they are, and see what it does:\n"
+                      "#\n"
+                      "#   drain_exporter explain --config drains.yaml LOGFILE\n"
+                      "#\n");
     proposals_write(survey->proposals, out);
     if (others > 0) {
-        add(out, "#\n#   # \"drain_exporter explain --summary\" shows the other ");
+        buffer_format(out, "#\n#   # \"drain_exporter explain --summary\" shows the other ");
         add_count(out, others, "line");
-        add(out, ", of rarer kinds.\n");
+        buffer_format(out, ", of rarer kinds.\n");
     }
 }
 

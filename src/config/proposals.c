@@ -1,7 +1,6 @@
 #include "config/proposals.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -201,17 +200,6 @@ void proposals_write_text(struct slice text, size_t most, struct buffer *out)
 
 /* ---- writing ---- */
 
-static void add(struct buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct buffer *out, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    buffer_append(out, slice_of(text));
-}
-
 static const char *lines_of(uint64_t count)
 {
     return count == 1 ? "line" : "lines";
@@ -219,9 +207,9 @@ static const char *lines_of(uint64_t count)
 
 static void write_sample(struct slice sample, struct buffer *out)
 {
-    add(out, "#   #     ");
+    buffer_format(out, "#   #     ");
     proposals_write_text(sample, PROPOSALS_LINE, out);
-    add(out, "\n");
+    buffer_format(out, "\n");
 }
 
 /* Samples that differ may look the same without what must not be shown: once is enough. */
@@ -239,19 +227,19 @@ static void write_samples(const struct proposal *proposal, struct buffer *out)
 static void write_proposal(const struct proposal *proposal, struct buffer *out)
 {
     struct slice rule = {proposal->rule.at, proposal->rule.length};
-    add(out, "#\n#   # %" PRIu64 " %s such as\n", proposal->lines, lines_of(proposal->lines));
+    buffer_format(out, "#\n#   # %" PRIu64 " %s such as\n", proposal->lines, lines_of(proposal->lines));
     write_samples(proposal, out);
     while (rule.length > 0) {
         struct slice line = slice_cut_line(&rule);
-        add(out, "# ");
+        buffer_format(out, "# ");
         buffer_append(out, line);
-        add(out, "\n");
+        buffer_format(out, "\n");
     }
 }
 
 static void write_failed(const struct proposals *proposals, struct buffer *out)
 {
-    add(out, "#\n#   # No rule can be made of such lines:\n");
+    buffer_format(out, "#\n#   # No rule can be made of such lines:\n");
     for (size_t i = 0; i < proposals->failed_count; i++)
         write_sample(proposals->failed[i].example, out);
 }
@@ -259,7 +247,7 @@ static void write_failed(const struct proposals *proposals, struct buffer *out)
 void proposals_write(const struct proposals *proposals, struct buffer *out)
 {
     if (proposals->count > 0)
-        add(out, "# rules:\n");
+        buffer_format(out, "# rules:\n");
     for (size_t i = 0; i < proposals->count; i++)
         write_proposal(&proposals->list[i], out);
     if (proposals->failed_count > 0)

@@ -1,6 +1,5 @@
 #include "config/suggestion.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -41,17 +40,6 @@ struct suggestion {
     struct buffer pattern;
     struct buffer metrics;
 };
-
-static void add(struct buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct buffer *out, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    buffer_append(out, slice_of(text));
-}
 
 /* ---- words ---- */
 
@@ -196,7 +184,7 @@ static const char *const size_words[] = {"bytes", "size", "memory", NULL};
 static void add_counter(struct suggestion *suggestion)
 {
     size_t count = 0;
-    add(&suggestion->metrics, "      - counter: app_%s_total\n", suggestion->slug);
+    buffer_format(&suggestion->metrics, "      - counter: app_%s_total\n", suggestion->slug);
     for (size_t i = 0; i < suggestion->field_count && count < LABELS_MAX; i++) {
         const struct field *field = &suggestion->fields[i];
         const char *last = strrchr(field->name, '.') != NULL ? strrchr(field->name, '.') + 1 : field->name;
@@ -205,8 +193,8 @@ static void add_counter(struct suggestion *suggestion)
             continue;
         add_slug(label, slice_of(last));
         if (count == 0)
-            add(&suggestion->metrics, "        labels:\n");
-        add(&suggestion->metrics, "          %s: $%s\n", label, field->name);
+            buffer_format(&suggestion->metrics, "        labels:\n");
+        buffer_format(&suggestion->metrics, "          %s: $%s\n", label, field->name);
         count++;
     }
 }
@@ -222,15 +210,16 @@ static bool add_number(struct suggestion *suggestion, const struct field *field)
     if (!field->is_number || (!is_time && !is_size && field->kind != AMOUNT_RATIO))
         return false;
     add_slug(name, slice_of(field->name));
-    add(&suggestion->metrics, "      - %s: app_%s_%s_%s\n        value: $%s\n", is_time ? "histogram" : "gauge",
-        suggestion->slug, name,
-        is_time   ? "seconds"
-        : is_size ? "bytes"
-                  : "ratio",
-        field->name);
+    buffer_format(&suggestion->metrics, "      - %s: app_%s_%s_%s\n        value: $%s\n",
+                  is_time ? "histogram" : "gauge", suggestion->slug, name,
+                  is_time   ? "seconds"
+                  : is_size ? "bytes"
+                            : "ratio",
+                  field->name);
     if (is_time && field->kind == AMOUNT_NUMBER)
-        add(&suggestion->metrics, "        scale: %s # of numbers without a unit: 0.001 if they are milliseconds\n",
-            strstr(field->name, "ms") != NULL || strcasecmp(field->name, "duration") == 0 ? "0.001" : "1");
+        buffer_format(&suggestion->metrics,
+                      "        scale: %s # of numbers without a unit: 0.001 if they are milliseconds\n",
+                      strstr(field->name, "ms") != NULL || strcasecmp(field->name, "duration") == 0 ? "0.001" : "1");
     return true;
 }
 
@@ -253,13 +242,13 @@ static void add_plain(struct buffer *pattern, struct slice text)
     for (size_t i = 0; i < text.length; i++) {
         unsigned char byte = (unsigned char)text.at[i];
         if (byte < ' ' || byte >= 0x7F)
-            add(pattern, "\\x%02x", byte);
+            buffer_format(pattern, "\\x%02x", byte);
         else if (is_letter((char)byte) || slice_is_digit((char)byte) || strchr(" _/:,;<>=@%&!~`\"-", byte) != NULL)
-            add(pattern, "%c", byte);
+            buffer_format(pattern, "%c", byte);
         else if (byte == '\'')
-            add(pattern, "''"); /* in quotes of YAML */
+            buffer_format(pattern, "''"); /* in quotes of YAML */
         else
-            add(pattern, "\\%c", byte);
+            buffer_format(pattern, "\\%c", byte);
     }
 }
 
@@ -272,9 +261,9 @@ static void add_placeholder(struct buffer *pattern, const struct line_piece *pie
         [LINE_PIECE_HEX] = "(?:0[xX])?[0-9a-fA-F]+", [LINE_PIECE_NUMBER] = "\\d+(?:\\.\\d+)?",
     };
     if (piece->kind != LINE_PIECE_STRING)
-        add(pattern, "%s", expressions[piece->kind]);
+        buffer_format(pattern, "%s", expressions[piece->kind]);
     else
-        add(pattern, "(?:\"(?:[^\"\\\\]|\\\\.)*\"|''(?:[^''\\\\]|\\\\.)*'')");
+        buffer_format(pattern, "(?:\"(?:[^\"\\\\]|\\\\.)*\"|''(?:[^''\\\\]|\\\\.)*'')");
 }
 
 /* How many bytes at the start of text are a unit, maybe behind a blank, that makes an amount of a number. */
@@ -312,10 +301,10 @@ static bool add_amount(struct suggestion *suggestion, const struct line_piece *p
     snprintf(field->name, sizeof field->name, "%s", names[kind]);
     if (suggestion->field_count > 1)
         snprintf(field->name, sizeof field->name, "%s%zu", names[kind], suggestion->field_count);
-    add(&suggestion->pattern, "(?<%s>", field->name);
+    buffer_format(&suggestion->pattern, "(?<%s>", field->name);
     add_placeholder(&suggestion->pattern, piece);
     add_plain(&suggestion->pattern, (struct slice){pieces->rest.at, length});
-    add(&suggestion->pattern, ")");
+    buffer_format(&suggestion->pattern, ")");
     pieces->rest = slice_after(pieces->rest, length);
     pieces->starts_word = true;
     return true;
@@ -327,7 +316,7 @@ static void add_expression(struct suggestion *suggestion, struct slice text, boo
     struct line_pieces pieces = line_pieces_of(text);
     struct line_piece piece;
     size_t shown = 0;
-    add(&suggestion->pattern, "^");
+    buffer_format(&suggestion->pattern, "^");
     while (shown < PATTERN_PART && line_pieces_next(&pieces, &piece)) {
         shown += piece.shown.length;
         if (piece.kind == LINE_PIECE_PLAIN)
@@ -381,11 +370,11 @@ static void add_when(const struct suggestion *suggestion, struct buffer *out)
 {
     struct slice known = known_part(suggestion->message);
     size_t asked = 0;
-    add(out, "    when: # each is there; or one value, a list, \">= 5\", {not: ...}\n");
+    buffer_format(out, "    when: # each is there; or one value, a list, \">= 5\", {not: ...}\n");
     for (size_t i = 0; i < suggestion->field_count && asked < ASKED_MAX; i++) {
         if (i > 0 && !is_known(known, &suggestion->fields[i]))
             continue;
-        add(out, "      \"%s\": \"*\"\n", suggestion->fields[i].name);
+        buffer_format(out, "      \"%s\": \"*\"\n", suggestion->fields[i].name);
         asked++;
     }
 }
@@ -404,7 +393,7 @@ static bool describe_json(struct suggestion *suggestion, struct buffer *out)
         note_members(suggestion, document, "", 1);
     bool found = suggestion->field_count > 0;
     if (found) {
-        add(out, "    fields: json\n");
+        buffer_format(out, "    fields: json\n");
         add_when(suggestion, out);
         add_field_slugs(suggestion);
         add_metrics(suggestion);
@@ -417,12 +406,12 @@ static void describe_pairs(struct suggestion *suggestion, struct buffer *out)
 {
     if (suggestion->start.length > 0) {
         add_expression(suggestion, suggestion->start, false);
-        add(out, "    match: '");
+        buffer_format(out, "    match: '");
         buffer_append(out, (struct slice){suggestion->pattern.at, suggestion->pattern.length});
-        add(out, "'\n");
+        buffer_format(out, "'\n");
         find_slug(suggestion->slug, suggestion->start);
     }
-    add(out, "    fields: logfmt\n");
+    buffer_format(out, "    fields: logfmt\n");
     add_when(suggestion, out);
     if (suggestion->slug[0] == '\0')
         add_field_slugs(suggestion);
@@ -433,9 +422,9 @@ static void describe_text(struct suggestion *suggestion, struct buffer *out)
 {
     suggestion->field_count = 0;
     add_expression(suggestion, suggestion->message, true);
-    add(out, "    match: '");
+    buffer_format(out, "    match: '");
     buffer_append(out, (struct slice){suggestion->pattern.at, suggestion->pattern.length});
-    add(out, "'\n");
+    buffer_format(out, "'\n");
     find_slug(suggestion->slug, suggestion->message);
     if (suggestion->slug[0] == '\0')
         add_slug(suggestion->slug, SLICE("lines"));
@@ -493,7 +482,7 @@ bool suggestion_takes(const struct rules *rules, struct slice message, size_t *n
 static bool is_right(struct slice rule, struct slice message)
 {
     struct buffer text = {0}, mistakes = {0};
-    add(&text, "rules:\n");
+    buffer_format(&text, "rules:\n");
     buffer_append(&text, rule);
     struct configuration *configuration =
         text.failed ? NULL : configuration_try((struct slice){text.at, text.length}, "suggestion", &mistakes);
@@ -513,9 +502,9 @@ static bool make(struct slice message, unsigned number, bool distinct, struct bu
     suggestion->message = message;
     suggestion->number = number;
     suggestion->distinct = distinct;
-    add(out, "  - name: suggestion-%u\n", number);
+    buffer_format(out, "  - name: suggestion-%u\n", number);
     bool made = describe(suggestion, out);
-    add(out, "    metrics:\n");
+    buffer_format(out, "    metrics:\n");
     buffer_append(out, (struct slice){suggestion->metrics.at, suggestion->metrics.length});
     made = made && !suggestion->metrics.failed && !suggestion->pattern.failed && !out->failed &&
            is_right((struct slice){out->at + start, out->length - start}, message);
