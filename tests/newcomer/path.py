@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -34,8 +35,14 @@ class Terminal:
         self.shown = ""
         self.terminal, other = pty.openpty()
         self.process = subprocess.Popen(["sh", "-c", command], cwd=folder, env=environment(TERM="dumb", HOME=os.environ.get("HOME"), **settings),
-                                        stdin=other, stdout=other, stderr=other, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                        stdin=other, stdout=other, stderr=other, start_new_session=True, preexec_fn=self.take)
         os.close(other)
+
+    @staticmethod
+    def take():
+        """In the new process: the terminal is its own, and Ctrl-C is heard, though whoever runs the tests may not hear it."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def look(self, seconds=0.05):
         """Take what has come; False: nobody is left that could write."""
