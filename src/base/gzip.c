@@ -117,25 +117,23 @@ struct compressor {
     unsigned char tokens[ISAL_DEF_LVL1_SMALL];
 };
 
-static void start_compressor(struct compressor *compressor, struct slice text, bool last)
+static void start_compressor(struct compressor *compressor)
 {
     struct isal_zstream *stream = &compressor->stream;
     isal_deflate_init(stream);
     stream->level = 1;
     stream->level_buf = compressor->tokens;
     stream->level_buf_size = sizeof compressor->tokens;
-    stream->next_in = (unsigned char *)text.at;
-    stream->avail_in = (uint32_t)text.length;
-    stream->end_of_stream = last;
-    stream->flush = FULL_FLUSH; /* the next piece goes on without knowing this one */
 }
 
-/* Append blocks of deflate (RFC 1951) to out, to the end of a byte. */
-static bool deflate_piece(struct compressor *compressor, struct slice text, bool last, struct buffer *out)
+/* Append to out what comes of a part of the piece; with flush, all of it, to the end of a byte. */
+static bool deflate_part(struct isal_zstream *stream, const char *text, size_t length, bool flush, struct buffer *out)
 {
-    struct isal_zstream *stream = &compressor->stream;
-    start_compressor(compressor, text, last);
-    size_t step = text.length / 8 + STEP;
+    size_t step = length / 8 + STEP;
+    stream->next_in = (unsigned char *)(uintptr_t)text;
+    stream->avail_in = (uint32_t)length;
+    stream->flush =
+        flush ? FULL_FLUSH : NO_FLUSH; /* after a full one the next piece goes on without knowing this one */
     do {
         char *end = buffer_reserve(out, step);
         if (end == NULL)
@@ -147,6 +145,22 @@ static bool deflate_piece(struct compressor *compressor, struct slice text, bool
         out->length += step - stream->avail_out;
     } while (stream->avail_out == 0);
     return true;
+}
+
+/* Append blocks of deflate (RFC 1951) to out, to the end of a byte. */
+static bool deflate_piece(struct compressor *compressor, struct slice text, bool last, struct buffer *out)
+{
+    enum { APART = 16 };
+    char end[2 * APART] = {0}; /* of the text: on arm64 ISA-L reads up to seven bytes behind what it is given */
+    size_t apart = text.length < APART ? text.length : APART, first = text.length - apart;
+    struct isal_zstream *stream = &compressor->stream;
+    start_compressor(compressor);
+    if (apart > 0)
+        memcpy(end, text.at + first, apart);
+    if (first > 0 && !deflate_part(stream, text.at, first, false, out))
+        return false;
+    stream->end_of_stream = last;
+    return deflate_part(stream, end, apart, true, out);
 }
 
 /* How a member begins: gzip, deflate, no flags, no time, an unknown system. */
