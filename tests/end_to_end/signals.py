@@ -513,7 +513,7 @@ def on_socket(context, listener, count=1, **settings):
     """A server on a socket that is open already, as systemd starts one."""
     command = 'LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" 3<&%d' % (count, listener.fileno())
     settings = {"SANDBOX": "true" if context.sanitizer is None else None, **settings}
-    return Exporter("sh", ["-c", command, context.program], port=listener.getsockname()[1], settings=settings, inherited=(listener.fileno(),),
+    return Exporter("bash", ["-c", command, context.program], port=listener.getsockname()[1], settings=settings, inherited=(listener.fileno(),),
                     output_path=context.file("socket-%d.log" % next(context.numbers), ""))
 
 
@@ -547,7 +547,7 @@ def inherited_sockets_are_checked(context):
     """What is no socket that listens, or one too many, is a mistake; what is for another process does not count."""
     with listening_socket() as listener, open(os.devnull) as other:
         for count, inherited, wrong in ((2, listener, "LISTEN_FDS says 2 sockets"), (1, other, "LISTEN_ADDRESS: the descriptor 3, which LISTEN_FDS says to be for it, is no stream socket")):
-            done = subprocess.run(["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" 3<&%d' % (count, inherited.fileno()), context.program], capture_output=True, text=True,
+            done = subprocess.run(["bash", "-c", 'LISTEN_PID=$$ LISTEN_FDS=%d exec "$0" 3<&%d' % (count, inherited.fileno()), context.program], capture_output=True, text=True,
                                   env=environment(PASSWORD_DRAIN="a", PASSWORD_METRICS="b"), pass_fds=(inherited.fileno(),), timeout=patient(20))
             check(done.returncode == 1 and wrong in done.stderr, "%d sockets: status %d, %r", count, done.returncode, done.stderr)
     server = context.server(LISTEN_PID="1", LISTEN_FDS="1")

@@ -1,5 +1,6 @@
 """A real Chromium without a window, driven over its DevTools protocol: messages of JSON, each ended by a NUL, on a pair of pipes."""
 import base64
+import fcntl
 import json
 import os
 import select
@@ -14,6 +15,14 @@ COMMAND = """exec chromium --headless=new --no-sandbox --disable-gpu --disable-d
 --disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe --user-data-dir="$0" about:blank 3<&%d 4>&%d"""
 
 
+def above_9(descriptor):
+    """The same open file under a larger number.  (Which sh cannot name, but bash can.)"""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    finally:
+        os.close(descriptor)
+
+
 class Browser:
     """One tab.  What the page complains of, and what it asks for, is kept in complaints and requests."""
 
@@ -21,8 +30,9 @@ class Browser:
         self.log = open(folder + "/chromium.log", "w+b")
         its_input, self.output = os.pipe()
         self.input, its_output = os.pipe()
+        its_input, its_output = above_9(its_input), above_9(its_output)  # 3 and 4 must be free
         self.received = b""
-        command = ["sh", "-c", COMMAND % (its_input, its_output), folder + "/chromium"]
+        command = ["bash", "-c", COMMAND % (its_input, its_output), folder + "/chromium"]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, pass_fds=(its_input, its_output))
         os.close(its_input)
         os.close(its_output)
