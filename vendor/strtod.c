@@ -5,6 +5,7 @@
  * place of the C library's for shared libraries too.  tests/unit/test_strtod.c compares the two. */
 #include <locale.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -44,21 +45,23 @@ double strtod(const char *restrict text, char **restrict end)
 {
     static const double powers[POWER_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const char *first = text + (*text == '-'), *at = first, *point = NULL;
-    uint64_t digits = 0;
-    for (;; at++) {
-        if (is_digit(*at))
+    const char *first = text + (*text == '-'), *at = first;
+    uint64_t digits = 0; /* of too many digits it is never looked at */
+    int exponent = 0;
+    for (; is_digit(*at); at++)
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    if (at == first || *at == 'x' || *at == 'X')
+        return read_any(text, end);
+    ptrdiff_t count = at - first;
+    if (*at == '.') {
+        const char *fraction = ++at;
+        for (; is_digit(*at); at++)
             digits = digits * 10 + (uint64_t)(*at - '0');
-        else if (*at == '.' && point == NULL && at > first)
-            point = at;
-        else
-            break;
-        if (at - first >= DIGITS_MAX + (point != NULL))
-            return read_any(text, end);
+        count += at - fraction;
+        exponent = -(int)(at - fraction);
     }
-    int exponent = point != NULL ? -(int)(at - point - 1) : 0;
-    if (at == first || *at == 'x' || *at == 'X' || ((*at == 'e' || *at == 'E') && !read_exponent(&at, &exponent)) ||
-        exponent < -POWER_MAX || exponent > POWER_MAX)
+    if (count > DIGITS_MAX || ((*at == 'e' || *at == 'E') && !read_exponent(&at, &exponent)) || exponent < -POWER_MAX ||
+        exponent > POWER_MAX)
         return read_any(text, end);
     double number = exponent < 0 ? (double)digits / powers[-exponent] : (double)digits * powers[exponent];
     if (end != NULL)
