@@ -60,6 +60,19 @@ void response_on_done(h2o_logger_t *logger, h2o_req_t *request)
                                                     .sent = request->bytes_sent});
 }
 
+/* h2o_send_inline() with an empty body gives the socket a buffer of no bytes behind the head, and libh2o then waits
+ * until it can write that: four system calls more, a quarter of what a request costs. */
+static void send_body(h2o_req_t *request, const char *body)
+{
+    static h2o_generator_t generator;
+    if (body != NULL && *body != '\0') {
+        h2o_send_inline(request, body, strlen(body));
+        return;
+    }
+    h2o_start_response(request, &generator);
+    h2o_send(request, &(h2o_iovec_t){NULL, 0}, 0, H2O_SEND_STATE_FINAL);
+}
+
 void response_send(h2o_req_t *request, const struct response *response)
 {
     struct worker *worker = worker_of(request);
@@ -76,7 +89,7 @@ void response_send(h2o_req_t *request, const struct response *response)
                        strlen(response->value));
     if (worker->stopping)
         request->http1_is_persistent = 0;
-    h2o_send_inline(request, response->body != NULL ? response->body : "", request->res.content_length);
+    send_body(request, response->body);
 }
 
 void response_send_text(h2o_req_t *request, const char *path, int status, const char *reason, const char *body)
@@ -112,5 +125,5 @@ void response_withhold(h2o_req_t *request, const char *path)
     request->res.status = 503;
     request->res.reason = "Service Unavailable";
     request->res.content_length = 0;
-    h2o_send_inline(request, "", 0);
+    send_body(request, NULL);
 }
