@@ -14,4 +14,9 @@
 
 extern const struct family ingest_family;
 
+static inline bool ingest_owns(const struct line *line, const struct family_context *context)
+{
+    return slice_starts_with(line->message, context->ingest_prefix);
+}
+
 #endif

@@ -24,4 +24,15 @@
 
 extern const struct family l2met_family;
 
+/* How older versions of l2met spell measure#. */
+#define L2MET_LEGACY SLICE("measure.")
+
+/* Might a line be one?  It is not, if this says no.  hashes: of the batch, as few lines have any "#", so that it is
+ * looked for in all of them at once; NULL: in this line alone.  *position: where its first "#" is. */
+static inline bool l2met_might_own(struct slice text, struct scan_ahead *hashes, size_t *position)
+{
+    *position = hashes != NULL ? scan_ahead(hashes, text, '#') : slice_index(text, '#');
+    return *position < text.length || slice_starts_with(text, L2MET_LEGACY);
+}
+
 #endif

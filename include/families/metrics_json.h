@@ -11,4 +11,10 @@
 
 extern const struct family metrics_json_family;
 
+static inline bool metrics_json_owns(const struct line *line, const struct family_context *context)
+{
+    (void)context;
+    return slice_starts_with(line->message, SLICE("{\"metrics\":{"));
+}
+
 #endif

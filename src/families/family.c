@@ -1,5 +1,9 @@
 #include "families/family.h"
 
+#include "families/ingest.h"
+#include "families/l2met.h"
+#include "families/metrics_json.h"
+
 #define X(id, name) extern const struct family name##_family;
 FAMILIES(X)
 #undef X
@@ -45,8 +49,21 @@ static bool owns(enum family_id id, const struct line *line, const struct family
     return families[id]->owns == NULL || families[id]->owns(line, context);
 }
 
+/* What dynos print is heard by these three, and nearly all of it is no metric. */
+enum { OF_DYNOS = 1u << FAMILY_L2MET | 1u << FAMILY_INGEST | 1u << FAMILY_METRICS_JSON };
+
+/* To ask the three one by one took a fifth of such a line's time. */
+static inline bool none_of_dynos_owns(const struct line *line, const struct family_context *context)
+{
+    size_t position;
+    return !l2met_might_own(line->message, context->hashes, &position) && !ingest_owns(line, context) &&
+           !metrics_json_owns(line, context);
+}
+
 enum family_id family_among(unsigned hearing, const struct line *line, const struct family_context *context)
 {
+    if (hearing == OF_DYNOS && none_of_dynos_owns(line, context))
+        return FAMILY_COUNT;
     for (; hearing != 0; hearing &= hearing - 1) {
         enum family_id id = (enum family_id)__builtin_ctz(hearing);
         if (owns(id, line, context))

@@ -595,11 +595,6 @@ static enum sample_rejection read_metric(const cJSON *element, const struct line
 
 /* ---- lines ---- */
 
-static bool owns(const struct line *line, const struct family_context *context)
-{
-    return slice_starts_with(line->message, context->ingest_prefix);
-}
-
 /* cJSON ends a string at an escaped NUL.  Replace the escape by that of U+FFFD, which is as long. */
 static void replace_nul_escapes(char *json, size_t length)
 {
@@ -707,5 +702,8 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family ingest_family = {
-    .rules_after = true, .create_state = create_state, .free_state = free_state, .owns = owns, .read = read_line};
+const struct family ingest_family = {.rules_after = true,
+                                     .create_state = create_state,
+                                     .free_state = free_state,
+                                     .owns = ingest_owns,
+                                     .read = read_line};

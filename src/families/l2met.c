@@ -38,9 +38,6 @@ static const struct slice words[KINDS] = {
     [KIND_UNIQUE] = {"unique", 6},
 };
 
-/* How older versions of l2met spell measure#. */
-static const struct slice legacy = {"measure.", 8};
-
 /* ---- which lines ---- */
 
 /* Does a pair's key end with its word at position, where the "#" is? */
@@ -65,12 +62,12 @@ static bool has_key(struct slice text, size_t position)
     return false;
 }
 
-/* Every line that an app prints comes by here, so it is not taken apart before there is a "#" with one of the words;
- * and as few have any "#", it is looked for in the whole batch at once, which saves 20 instructions a line. */
+/* A line is not taken apart before there is a "#" with one of the words. */
 static bool may_have_pairs(struct slice text, struct scan_ahead *hashes)
 {
-    size_t position = hashes != NULL ? scan_ahead(hashes, text, '#') : slice_index(text, '#');
-    return has_key(text, position) || slice_starts_with(text, legacy);
+    size_t position;
+    return l2met_might_own(text, hashes, &position) &&
+           (has_key(text, position) || slice_starts_with(text, L2MET_LEGACY));
 }
 
 static bool hears(const struct line *line)
@@ -100,10 +97,10 @@ static size_t read_kind(struct slice key, bool has_legacy, enum kind *kind)
             return length + 1;
         }
     }
-    if (!has_legacy || !slice_starts_with(key, legacy))
+    if (!has_legacy || !slice_starts_with(key, L2MET_LEGACY))
         return 0;
     *kind = KIND_MEASURE;
-    return legacy.length;
+    return L2MET_LEGACY.length;
 }
 
 static bool is_name(struct slice text)
@@ -341,7 +338,7 @@ static void record_pair(const struct pair *pair, const struct labels *labels, co
 
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
-    bool has_legacy = slice_starts_with(line->message, legacy);
+    bool has_legacy = slice_starts_with(line->message, L2MET_LEGACY);
     struct keyvalue_reader reader;
     struct pairs pairs;
     pairs.has_source = false;

@@ -5,12 +5,6 @@ static bool hears(const struct line *line)
     return slice_equals(line->appname, SLICE("app"));
 }
 
-static bool owns(const struct line *line, const struct family_context *context)
-{
-    (void)context;
-    return slice_starts_with(line->message, SLICE("{\"metrics\":{"));
-}
-
 static enum verdict read_line(const struct line *line, struct family_context *context, struct sample_output *output)
 {
     (void)line;
@@ -19,4 +13,5 @@ static enum verdict read_line(const struct line *line, struct family_context *co
     return VERDICT_RECOGNISED;
 }
 
-const struct family metrics_json_family = {.rules_after = true, .hears = hears, .owns = owns, .read = read_line};
+const struct family metrics_json_family = {
+    .rules_after = true, .hears = hears, .owns = metrics_json_owns, .read = read_line};

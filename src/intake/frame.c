@@ -120,8 +120,8 @@ static bool take_counted(struct slice *body, struct slice *message)
     size_t digits = 0, count = 0;
     if (body->length <= SHORT_COUNT_MAX)
         return false;
-    for (; digits < SHORT_COUNT_MAX && slice_is_digit(text[digits]); digits++)
-        count = count * 10 + (size_t)(text[digits] - '0');
+    for (unsigned digit; digits < SHORT_COUNT_MAX && (digit = (unsigned char)text[digits] - '0') < 10; digits++)
+        count = count * 10 + digit;
     if (count == 0 || text[digits] != ' ' || count >= body->length - digits || text[digits + count] != '\n')
         return false;
     *message = (struct slice){text + digits + 1, count - 1 - (count > 1 && text[digits + count - 1] == '\r')};
