@@ -18,6 +18,8 @@ enum {
     LINGER_TIME = 5000,    /* milliseconds for a sender to see that it was refused */
     STRANGER_IDLE = 10000, /* milliseconds; the long idle time is for those who have sent a right password */
     RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
+    /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
+    WAIT_MAX = 10000,
 };
 
 /* A message to a worker: a connection, or stop. */
@@ -110,20 +112,29 @@ void worker_open(struct connection *connection)
         gate_open(connection);
 }
 
+/* Who waits for a password to be verified is a stranger like any other: wrong ones cost nothing, and would hold all
+ * places. */
+static bool is_evictable(const struct connection *connection)
+{
+    bool is_busy = connection->responding && connection->login == NULL;
+    return !connection->authenticated && !connection->inside && !connection->ended && !is_busy;
+}
+
 /* Close the connection of the stranger for whom nothing has been done for longest. */
 static void displace_stranger(struct worker *worker)
 {
     struct connection *chosen = NULL;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-        bool evictable =
-            !connection->authenticated && !connection->inside && !connection->responding && !connection->ended;
-        if (evictable && (chosen == NULL || connection->changed < chosen->changed))
+        if (is_evictable(connection) && (chosen == NULL || connection->changed < chosen->changed))
             chosen = connection;
     }
     if (chosen == NULL)
         return;
-    worker_end_connection(chosen);
+    if (chosen->login != NULL)
+        chosen->login->give_up(chosen->login);
+    else
+        worker_end_connection(chosen);
     worker->displaced++;
 }
 
@@ -185,6 +196,11 @@ static uint64_t shorter(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+uint64_t worker_deadline(const struct worker *worker)
+{
+    return clock_monotonic() + shorter(worker->server->settings.request_timeout, WAIT_MAX);
+}
+
 /* How long the connection may be without a request. */
 static uint64_t idle_limit(const struct connection *connection, const struct http_settings *settings)
 {
@@ -201,7 +217,7 @@ static uint64_t idle_limit(const struct connection *connection, const struct htt
 static bool is_overdue(struct connection *connection, const struct http_settings *settings, uint64_t now)
 {
     const h2o_buffer_t *input = connection->socket->input;
-    if (connection->waiting) /* see post_drain_check() */
+    if (connection->waiting)
         return false;
     if (connection->gate.state == GATE_REFUSED)
         return now - connection->gate.refused > LINGER_TIME;
@@ -237,6 +253,8 @@ static void check_connections(struct worker *worker)
     unsigned ended = 0;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        if (connection->login != NULL && now >= connection->login->deadline)
+            connection->login->give_up(connection->login);
         if (!is_overdue(connection, &worker->server->settings, now))
             continue;
         worker_end_connection(connection);

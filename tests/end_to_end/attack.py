@@ -8,10 +8,12 @@ import ssl
 import subprocess
 import time
 
+from accounts import HASHED
 from harness import in_threads, test
 from siege import siege
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, Exporter
+from support.exposition import Page
 from support.hostile import ambiguous_requests
 from support.http_client import basic
 from support.lines import gauge, ingest
@@ -103,6 +105,34 @@ def metrics_have_a_listener_of_their_own(context):
 
     for ask, statuses in ((HEALTH, (200, 200)), (METRICS, (404, 200)), (post_of(b""), (204, 404))):
         equal((status(outside, ask), status(inside, ask)), statuses, "the statuses outside and inside of %r" % ask[:20])
+
+
+@test
+def strangers_who_guess_shut_nobody_out(context):
+    """All places are taken by guesses at a user with a hash, which wait for one another: the one that has waited for longest goes for each newcomer."""
+    server = context.server(CONFIG=HASHED, MAX_CONNECTIONS=24, WORKERS=1, REQUEST_TIMEOUT="3s", HEADER_TIMEOUT="3s")
+    guesses = []
+    with Raw(server) as sender:
+        equal(sender.ask(post_of(b"")).status, 204, "an empty batch")
+        try:
+            for client in range(40):  # 16 passwords, each of several connections
+                guesses.append(Raw(server, source="127.0.1.%d" % (client % 8)))
+                equal(guesses[-1].ask(HEALTH).status, 200, "health on a new connection")
+                guesses[-1].send(head_of("POST", "/drain", {"Authorization": basic("hashed", "guess-%d" % (client % 16)), "Content-Length": "0"}))
+                equal(sender.ask(HEALTH).status, 200, "health, after which the guess was read")
+
+            def displaced():  # on this connection: a newcomer's would have places of guesses that were verified
+                sender.send(METRICS)
+                return Page(sender.answer(chunks=True).body).value("drain_exporter_connections_displaced_total")
+
+            wait_for(lambda: displaced() >= 8, "guesses that went for a newcomer are counted")
+            for ask, status in ((HEALTH, 200), (METRICS, 200), (post_of(ingest([gauge("g", 1)])), 204)):
+                with Raw(server) as raw:
+                    raw.send(ask)
+                    equal(raw.answer(chunks=True).status, status, "the status on a new connection")
+        finally:
+            for raw in guesses:
+                raw.close()
 
 
 # ---- bodies ----
