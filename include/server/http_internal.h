@@ -216,6 +216,12 @@ void worker_open(struct connection *connection);
 /* End a connection, without a word. */
 void worker_end_connection(struct connection *connection);
 
+/* May it be closed for others, because it is a stranger's? */
+bool worker_may_displace(const struct connection *connection);
+
+/* Close it for others, and count that. */
+void worker_displace(struct connection *connection);
+
 /* Until when a request that comes now may wait for what it cannot be answered without, milliseconds of the monotonic
  * clock. */
 uint64_t worker_deadline(const struct worker *worker);
@@ -279,6 +285,9 @@ void gate_close(struct connection *connection);
 
 /* Read on, if reading was paused. */
 void gate_resume(struct connection *connection);
+
+/* If MAX_INPUT_MEMORY is used up, close the strangers' connections that hold some of it. */
+void gate_save_memory(struct worker *worker);
 
 /* Do what is to be done each time the loop has run.  True if that may have left something for the loop. */
 bool gate_run(struct worker *worker);

@@ -114,10 +114,19 @@ void worker_open(struct connection *connection)
 
 /* Who waits for a password to be verified is a stranger like any other: wrong ones cost nothing, and would hold all
  * places. */
-static bool is_evictable(const struct connection *connection)
+bool worker_may_displace(const struct connection *connection)
 {
     bool is_busy = connection->responding && connection->login == NULL;
     return !connection->authenticated && !connection->inside && !connection->ended && !is_busy;
+}
+
+void worker_displace(struct connection *connection)
+{
+    if (connection->login != NULL)
+        connection->login->give_up(connection->login);
+    else
+        worker_end_connection(connection);
+    connection->worker->displaced++;
 }
 
 /* Close the connection of the stranger for whom nothing has been done for longest. */
@@ -126,16 +135,11 @@ static void displace_stranger(struct worker *worker)
     struct connection *chosen = NULL;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-        if (is_evictable(connection) && (chosen == NULL || connection->changed < chosen->changed))
+        if (worker_may_displace(connection) && (chosen == NULL || connection->changed < chosen->changed))
             chosen = connection;
     }
-    if (chosen == NULL)
-        return;
-    if (chosen->login != NULL)
-        chosen->login->give_up(chosen->login);
-    else
-        worker_end_connection(chosen);
-    worker->displaced++;
+    if (chosen != NULL)
+        worker_displace(chosen);
 }
 
 static void accept_connection(struct worker *worker, const struct arrival *arrival)
@@ -272,6 +276,7 @@ static void check_connections(struct worker *worker)
     rejections_report(worker->server->rejections, &terms);
     store_leave(store, worker->slot);
     count_errors(worker);
+    gate_save_memory(worker);
     post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
     atomic_store_explicit(&worker->checked, now, memory_order_relaxed);

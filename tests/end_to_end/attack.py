@@ -230,6 +230,52 @@ def input_memory_is_bounded(context):
     equal(page.total("drain_exporter_batches_total"), 17, "batches taken")
 
 
+def send_all_read(server, raw, data):
+    """Send this, and return when the server, which has one worker, has read it: each round of its loop reads a piece."""
+    raw.send(data)
+    with Raw(server) as other:
+        for _ in range(len(data) // 16384 + 2):
+            equal(other.ask(HEALTH).status, 200, "health")
+
+
+@test
+def strangers_hold_no_memory_that_others_need(context):
+    """While passwords wait to be verified, bodies of strangers are read: these go when a large batch of somebody else needs their place."""
+    server = context.server(CONFIG=HASHED, MAX_INPUT_MEMORY="4MiB", MAX_BODY_SIZE="2MiB", WORKERS=1)
+    body = (ingest([gauge("g", 1)]) * 20000)[: 2 << 20]
+    strangers = []
+    try:
+        for number in range(4):
+            strangers.append(Raw(server, source="127.0.1.%d" % number))
+            head = head_of("POST", "/drain", {"Authorization": basic("hashed", "guess"), "Content-Length": str(1 << 20)})
+            send_all_read(server, strangers[-1], head + bytes((1 << 20) - (4 << 10)))  # so that all of them are just within the bound
+        with Raw(server) as sender:
+            equal(sender.ask(post_of(body)).status, 204, "a large batch")
+    finally:
+        for raw in strangers:
+            raw.close()
+    wait_for(lambda: server.page().value("drain_exporter_connections_displaced_total") > 0, "strangers who were closed are counted")
+
+
+@test
+def large_batches_hold_no_small_ones_up(context):
+    """Who has a password fills MAX_INPUT_MEMORY with batches that do not end: those of others are read, up to an equal share of it."""
+    server = context.server(MAX_INPUT_MEMORY="4MiB", MAX_BODY_SIZE="2MiB", MAX_CONNECTIONS=16, WORKERS=1)
+    body = ingest([gauge("g", 1)]) * 500
+    unended = []
+    try:
+        for _ in range(6):
+            unended.append(Raw(server))
+            send_all_read(server, unended[-1], post_of(bytes(2 << 20), "app")[: 900 << 10])
+        with Raw(server) as sender:
+            data = post_of(body, "other")
+            send_all_read(server, sender, data[:50000])
+            equal(sender.ask(data[50000:]).status, 204, "a batch of %d bytes in two pieces" % len(body))
+    finally:
+        for raw in unended:
+            raw.close()
+
+
 @test
 def unread_pages_shut_no_scraper_out(context):
     """Who has the password of metrics and does not read makes place for who does."""
