@@ -62,6 +62,12 @@ struct gate {
     char *refusal;         /* being sent; owned */
 };
 
+/* A request that waits until its password is verified. */
+struct login {
+    uint64_t deadline;                    /* when it is given up, milliseconds of the monotonic clock */
+    void (*give_up)(struct login *login); /* end it and its connection now */
+};
+
 struct connection {
     h2o_linklist_t link; /* among the worker's; first */
     struct worker *worker;
@@ -72,6 +78,7 @@ struct connection {
     uint64_t partial_since;   /* when a check first found the present request incomplete; 0: it did not */
     bool responding;          /* a response is being prepared or sent */
     bool waiting;             /* for something without which there can be no response */
+    struct login *login;      /* what it waits for is this; NULL: something else, or nothing */
     bool authenticated;       /* it has sent a password that was right; until then it is a stranger's */
     bool inside;              /* it came in by METRICS_LISTEN_ADDRESS */
     bool reserved;            /* it took a reserved place: for one request, which may not be a batch */
@@ -209,6 +216,16 @@ void worker_open(struct connection *connection);
 /* End a connection, without a word. */
 void worker_end_connection(struct connection *connection);
 
+/* May it be closed for others, because it is a stranger's? */
+bool worker_may_displace(const struct connection *connection);
+
+/* Close it for others, and count that. */
+void worker_displace(struct connection *connection);
+
+/* Until when a request that comes now may wait for what it cannot be answered without, milliseconds of the monotonic
+ * clock. */
+uint64_t worker_deadline(const struct worker *worker);
+
 /* The password of a connection's request was right. */
 void worker_trust(struct connection *connection);
 
@@ -268,6 +285,9 @@ void gate_close(struct connection *connection);
 
 /* Read on, if reading was paused. */
 void gate_resume(struct connection *connection);
+
+/* If MAX_INPUT_MEMORY is used up, close the strangers' connections that hold some of it. */
+void gate_save_memory(struct worker *worker);
 
 /* Do what is to be done each time the loop has run.  True if that may have left something for the loop. */
 bool gate_run(struct worker *worker);

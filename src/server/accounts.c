@@ -421,14 +421,17 @@ enum accounts_result verification_run(struct verification *verification, const s
     return result;
 }
 
+/* "sho%70" may be a name that nobody has, and "shop" one that somebody has: then it is about him. */
 const struct account *verification_user(const struct verification *verification)
 {
-    return verification->attempts[0].account;
+    const struct attempt *attempts = verification->attempts;
+    bool is_second = verification->count == 2 && attempts[0].account->is_decoy;
+    return attempts[is_second ? 1 : 0].account;
 }
 
 bool verification_is_of_decoy(const struct verification *verification)
 {
-    return verification->attempts[0].account->is_decoy;
+    return verification_user(verification)->is_decoy;
 }
 
 bool verification_equals(const struct verification *a, const struct verification *b)

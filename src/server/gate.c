@@ -12,7 +12,7 @@
 
 enum {
     PIECE = 16 * 1024,     /* of what waits for its turn, handed on at a time */
-    HELD_BY_ANYBODY = 4096 /* bytes that a connection may hold whatever the others hold */
+    HELD_BY_ANYBODY = 4096 /* bytes that a stranger's connection may hold whatever the others hold */
 };
 
 static struct connection *connection_with(h2o_socket_t *socket)
@@ -50,21 +50,42 @@ static bool is_memory_used_up(const struct worker *worker)
            worker->server->settings.max_input_memory;
 }
 
+/* How many bytes a connection may hold whatever the others hold.  Who has a right password has an equal share of all,
+ * so that nobody's large batches hold up the usual ones of others. */
+static size_t share_of(const struct connection *connection)
+{
+    const struct http_settings *settings = &connection->worker->server->settings;
+    size_t share = settings->max_input_memory / settings->max_connections;
+    return connection->authenticated && share > HELD_BY_ANYBODY ? share : HELD_BY_ANYBODY;
+}
+
+void gate_save_memory(struct worker *worker)
+{
+    if (!is_memory_used_up(worker))
+        return;
+    for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        const struct gate *gate = &connection->gate;
+        if (gate->held > HELD_BY_ANYBODY && gate->state != GATE_REFUSED && worker_may_displace(connection))
+            worker_displace(connection);
+    }
+}
+
 /* More is held than may be.  Strangers go; who has sent a right password waits, but for the one on this thread whose
  * body began first: it can end, and make room. */
 static void save_memory(struct connection *connection)
 {
     struct worker *worker = connection->worker;
     struct gate *gate = &connection->gate;
-    if (gate->held <= HELD_BY_ANYBODY || gate->state == GATE_BUSY || gate->state == GATE_REFUSED)
+    if (gate->held <= share_of(connection) || gate->state == GATE_BUSY || gate->state == GATE_REFUSED)
         return;
-    if (!connection->authenticated) {
-        worker->displaced++;
-        worker_end_connection(connection);
-    } else if (worker->bodies.next != &gate->body_link && !h2o_linklist_is_linked(&gate->link)) {
+    if (!connection->authenticated)
+        worker_displace(connection);
+    else if (worker->bodies.next != &gate->body_link && !h2o_linklist_is_linked(&gate->link)) {
         h2o_socket_read_stop(connection->socket);
         gate->is_paused = true;
         worker->paused++;
+        gate_save_memory(worker);
     }
 }
 

@@ -8,6 +8,7 @@
 
 /* A request that may have to wait.  On its memory, and so learns when the request is gone. */
 struct asking {
+    struct login login; /* first */
     h2o_req_t *request;
     struct worker *worker;
     struct connection *connection;
@@ -90,22 +91,38 @@ static void stop_waiting(struct asking *asking)
 {
     asking->ticket = NULL;
     asking->connection->waiting = asking->connection->responding = false;
+    asking->connection->login = NULL;
     asking->connection->changed = clock_monotonic();
+}
+
+/* The verification, if there is one, is for nobody any more. */
+static void cancel(struct asking *asking)
+{
+    struct page_ticket *ticket = asking->ticket;
+    if (ticket == NULL)
+        return;
+    if (verifier_cancel(asking->worker->server->verifier, &ticket->of_verifier)) {
+        asking->worker->pending--;
+        free(ticket);
+    } else
+        ticket->asking = NULL;
+    stop_waiting(asking);
 }
 
 /* The request's memory is going: nothing may be sent to it any more. */
 static void on_gone(void *memory)
 {
     struct asking *asking = memory;
-    struct page_ticket *ticket = asking->ticket;
-    if (ticket != NULL && verifier_cancel(asking->worker->server->verifier, &ticket->of_verifier)) {
-        asking->worker->pending--;
-        free(ticket);
-    } else if (ticket != NULL)
-        ticket->asking = NULL;
-    if (ticket != NULL)
-        stop_waiting(asking);
+    cancel(asking);
     accounts_unref(asking->accounts);
+}
+
+static void give_up(struct login *login)
+{
+    struct asking *asking = (struct asking *)login;
+    cancel(asking);
+    asking->request->http1_is_persistent = 0;
+    decide(asking, ACCOUNTS_PENDING, NULL);
 }
 
 /* On the verifier's thread: tell the worker whose request it is. */
@@ -151,7 +168,9 @@ static bool wait_for_password(struct asking *asking, struct verification *verifi
     }
     asking->worker->pending++;
     asking->ticket = ticket;
+    asking->login = (struct login){worker_deadline(asking->worker), give_up};
     asking->connection->responding = asking->connection->waiting = true;
+    asking->connection->login = &asking->login;
     return true;
 }
 

@@ -13,8 +13,6 @@
 enum {
     DECOMPRESSED_FACTOR = 4,
     ENCODINGS_MAX = 256, /* bytes */
-    /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
-    WAIT_MAX = 10000,
 };
 
 static const char name[] = "drain";
@@ -35,10 +33,10 @@ struct post {
 /* A request that waits.  On its memory, and so learns when the request is gone. */
 struct waiting_post {
     h2o_linklist_t link; /* among the worker's; first */
+    struct login login;
     struct post post;
     struct worker *worker;
     struct connection *connection;
-    uint64_t deadline;
     struct ticket *ticket; /* NULL: it does not, or no longer, wait for its password, but for another thread */
 };
 
@@ -316,6 +314,7 @@ static void stop_waiting(struct waiting_post *waiting)
     h2o_linklist_unlink(&waiting->link);
     waiting->worker->retries -= waiting->ticket == NULL;
     waiting->connection->waiting = false;
+    waiting->connection->login = NULL;
     waiting->connection->changed = clock_monotonic(); /* it has as long as any other for its response */
 }
 
@@ -335,19 +334,27 @@ static void on_waiting_gone(void *memory)
     end_post(&waiting->post);
 }
 
+/* Nothing more is waited for: the request gets no response. */
+static void give_up(struct login *login)
+{
+    struct waiting_post *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting_post, login, login);
+    stop_waiting(waiting);
+    response_withhold(waiting->post.request, name);
+}
+
 /* Let a request wait: for the answer to a ticket, or if that is NULL for another thread.  What the post holds is let go
  * with the request. */
 static struct waiting_post *start_waiting(const struct post *post, struct ticket *ticket)
 {
     struct worker *worker = worker_of(post->request);
-    uint64_t timeout = worker->server->settings.request_timeout;
     struct waiting_post *waiting = h2o_mem_alloc_shared(&post->request->pool, sizeof *waiting, on_waiting_gone);
-    *waiting = (struct waiting_post){.post = *post,
+    *waiting = (struct waiting_post){.login = {worker_deadline(worker), give_up},
+                                     .post = *post,
                                      .worker = worker,
                                      .connection = connection_of(post->request),
-                                     .deadline = clock_monotonic() + (timeout < WAIT_MAX ? timeout : WAIT_MAX),
                                      .ticket = ticket};
     waiting->connection->responding = waiting->connection->waiting = true;
+    waiting->connection->login = ticket != NULL ? &waiting->login : NULL;
     h2o_linklist_insert(&worker->waiting, &waiting->link);
     worker->retries += ticket == NULL;
     return waiting;
@@ -359,11 +366,10 @@ void post_drain_check(struct worker *worker, uint64_t now)
     for (h2o_linklist_t *at = worker->waiting.next; at != &worker->waiting; at = next) {
         struct waiting_post *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting_post, link, at);
         next = at->next;
-        if (now < waiting->deadline && (waiting->ticket != NULL || !take_post(&waiting->post)))
-            continue;
-        stop_waiting(waiting);
-        if (now >= waiting->deadline)
-            response_withhold(waiting->post.request, name);
+        if (now >= waiting->login.deadline)
+            give_up(&waiting->login);
+        else if (waiting->ticket == NULL && take_post(&waiting->post))
+            stop_waiting(waiting);
     }
 }
 

@@ -18,6 +18,8 @@ enum {
     LINGER_TIME = 5000,    /* milliseconds for a sender to see that it was refused */
     STRANGER_IDLE = 10000, /* milliseconds; the long idle time is for those who have sent a right password */
     RETRY_INTERVAL = 2,    /* milliseconds; a batch takes about as long */
+    /* Milliseconds that a request waits at most; log-shuttle waits for an answer for five seconds, Logplex as well. */
+    WAIT_MAX = 10000,
 };
 
 /* A message to a worker: a connection, or stop. */
@@ -110,21 +112,34 @@ void worker_open(struct connection *connection)
         gate_open(connection);
 }
 
+/* Who waits for a password to be verified is a stranger like any other: wrong ones cost nothing, and would hold all
+ * places. */
+bool worker_may_displace(const struct connection *connection)
+{
+    bool is_busy = connection->responding && connection->login == NULL;
+    return !connection->authenticated && !connection->inside && !connection->ended && !is_busy;
+}
+
+void worker_displace(struct connection *connection)
+{
+    if (connection->login != NULL)
+        connection->login->give_up(connection->login);
+    else
+        worker_end_connection(connection);
+    connection->worker->displaced++;
+}
+
 /* Close the connection of the stranger for whom nothing has been done for longest. */
 static void displace_stranger(struct worker *worker)
 {
     struct connection *chosen = NULL;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-        bool evictable =
-            !connection->authenticated && !connection->inside && !connection->responding && !connection->ended;
-        if (evictable && (chosen == NULL || connection->changed < chosen->changed))
+        if (worker_may_displace(connection) && (chosen == NULL || connection->changed < chosen->changed))
             chosen = connection;
     }
-    if (chosen == NULL)
-        return;
-    worker_end_connection(chosen);
-    worker->displaced++;
+    if (chosen != NULL)
+        worker_displace(chosen);
 }
 
 static void accept_connection(struct worker *worker, const struct arrival *arrival)
@@ -185,6 +200,11 @@ static uint64_t shorter(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+uint64_t worker_deadline(const struct worker *worker)
+{
+    return clock_monotonic() + shorter(worker->server->settings.request_timeout, WAIT_MAX);
+}
+
 /* How long the connection may be without a request. */
 static uint64_t idle_limit(const struct connection *connection, const struct http_settings *settings)
 {
@@ -201,7 +221,7 @@ static uint64_t idle_limit(const struct connection *connection, const struct htt
 static bool is_overdue(struct connection *connection, const struct http_settings *settings, uint64_t now)
 {
     const h2o_buffer_t *input = connection->socket->input;
-    if (connection->waiting) /* see post_drain_check() */
+    if (connection->waiting)
         return false;
     if (connection->gate.state == GATE_REFUSED)
         return now - connection->gate.refused > LINGER_TIME;
@@ -237,6 +257,8 @@ static void check_connections(struct worker *worker)
     unsigned ended = 0;
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        if (connection->login != NULL && now >= connection->login->deadline)
+            connection->login->give_up(connection->login);
         if (!is_overdue(connection, &worker->server->settings, now))
             continue;
         worker_end_connection(connection);
@@ -254,6 +276,7 @@ static void check_connections(struct worker *worker)
     rejections_report(worker->server->rejections, &terms);
     store_leave(store, worker->slot);
     count_errors(worker);
+    gate_save_memory(worker);
     post_drain_check(worker, now);
     worker->next_check = now + CHECK_INTERVAL;
     atomic_store_explicit(&worker->checked, now, memory_order_relaxed);

@@ -350,6 +350,24 @@ def more_guesses_than_can_wait_get_no_answer(context):
 
 
 @test
+def who_reads_pages_waits_no_longer_than_others(context):
+    """Guesses at a user of "scrapes": those that were not verified in time are told so, and their connections are closed."""
+    server = context.server(CONFIG="scrapes: [{name: team, apps: [shop], password_hash: '%s'}]" % HASH, REQUEST_TIMEOUT="1s", HEADER_TIMEOUT="1s")
+    raws = [Raw(server, timeout=60, source="127.0.1.%d" % (i % 4)) for i in range(16)]
+    try:
+        for i, raw in enumerate(raws):
+            raw.send(head_of("GET", "/discovery", {"Authorization": basic("team", "guess-%d" % i)}))
+        statuses = []
+        for raw in raws:
+            statuses.append(raw.answer().status)
+            check(statuses[-1] == 401 or raw.is_closed(5), "a connection is kept")
+        check(set(statuses) == {401, 503}, "the guesses are answered %r", statuses)  # one in half a second is verified
+    finally:
+        for raw in raws:
+            raw.close()
+
+
+@test
 def a_slow_hash_stalls_nobody(context):
     """One that takes seconds is computed on no thread that serves others."""
     server = context.server(CONFIG=HASHED.replace(HASH, SLOW_HASH), WORKERS=1)

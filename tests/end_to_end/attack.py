@@ -8,10 +8,12 @@ import ssl
 import subprocess
 import time
 
+from accounts import HASHED
 from harness import in_threads, test
 from siege import siege
 from support.checks import Failure, check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, Exporter
+from support.exposition import Page
 from support.hostile import ambiguous_requests
 from support.http_client import basic
 from support.lines import gauge, ingest
@@ -103,6 +105,34 @@ def metrics_have_a_listener_of_their_own(context):
 
     for ask, statuses in ((HEALTH, (200, 200)), (METRICS, (404, 200)), (post_of(b""), (204, 404))):
         equal((status(outside, ask), status(inside, ask)), statuses, "the statuses outside and inside of %r" % ask[:20])
+
+
+@test
+def strangers_who_guess_shut_nobody_out(context):
+    """All places are taken by guesses at a user with a hash, which wait for one another: the one that has waited for longest goes for each newcomer."""
+    server = context.server(CONFIG=HASHED, MAX_CONNECTIONS=24, WORKERS=1, REQUEST_TIMEOUT="3s", HEADER_TIMEOUT="3s")
+    guesses = []
+    with Raw(server) as sender:
+        equal(sender.ask(post_of(b"")).status, 204, "an empty batch")
+        try:
+            for client in range(40):  # 16 passwords, each of several connections
+                guesses.append(Raw(server, source="127.0.1.%d" % (client % 8)))
+                equal(guesses[-1].ask(HEALTH).status, 200, "health on a new connection")
+                guesses[-1].send(head_of("POST", "/drain", {"Authorization": basic("hashed", "guess-%d" % (client % 16)), "Content-Length": "0"}))
+                equal(sender.ask(HEALTH).status, 200, "health, after which the guess was read")
+
+            def displaced():  # on this connection: a newcomer's would have places of guesses that were verified
+                sender.send(METRICS)
+                return Page(sender.answer(chunks=True).body).value("drain_exporter_connections_displaced_total")
+
+            wait_for(lambda: displaced() >= 8, "guesses that went for a newcomer are counted")
+            for ask, status in ((HEALTH, 200), (METRICS, 200), (post_of(ingest([gauge("g", 1)])), 204)):
+                with Raw(server) as raw:
+                    raw.send(ask)
+                    equal(raw.answer(chunks=True).status, status, "the status on a new connection")
+        finally:
+            for raw in guesses:
+                raw.close()
 
 
 # ---- bodies ----
@@ -198,6 +228,52 @@ def input_memory_is_bounded(context):
     page = server.page()
     wait_for(lambda: server.page().value("drain_exporter_connections_displaced_total") > 0, "strangers who were closed are counted")
     equal(page.total("drain_exporter_batches_total"), 17, "batches taken")
+
+
+def send_all_read(server, raw, data):
+    """Send this, and return when the server, which has one worker, has read it: each round of its loop reads a piece."""
+    raw.send(data)
+    with Raw(server) as other:
+        for _ in range(len(data) // 16384 + 2):
+            equal(other.ask(HEALTH).status, 200, "health")
+
+
+@test
+def strangers_hold_no_memory_that_others_need(context):
+    """While passwords wait to be verified, bodies of strangers are read: these go when a large batch of somebody else needs their place."""
+    server = context.server(CONFIG=HASHED, MAX_INPUT_MEMORY="4MiB", MAX_BODY_SIZE="2MiB", WORKERS=1)
+    body = (ingest([gauge("g", 1)]) * 20000)[: 2 << 20]
+    strangers = []
+    try:
+        for number in range(4):
+            strangers.append(Raw(server, source="127.0.1.%d" % number))
+            head = head_of("POST", "/drain", {"Authorization": basic("hashed", "guess"), "Content-Length": str(1 << 20)})
+            send_all_read(server, strangers[-1], head + bytes((1 << 20) - (4 << 10)))  # so that all of them are just within the bound
+        with Raw(server) as sender:
+            equal(sender.ask(post_of(body)).status, 204, "a large batch")
+    finally:
+        for raw in strangers:
+            raw.close()
+    wait_for(lambda: server.page().value("drain_exporter_connections_displaced_total") > 0, "strangers who were closed are counted")
+
+
+@test
+def large_batches_hold_no_small_ones_up(context):
+    """Who has a password fills MAX_INPUT_MEMORY with batches that do not end: those of others are read, up to an equal share of it."""
+    server = context.server(MAX_INPUT_MEMORY="4MiB", MAX_BODY_SIZE="2MiB", MAX_CONNECTIONS=16, WORKERS=1)
+    body = ingest([gauge("g", 1)]) * 500
+    unended = []
+    try:
+        for _ in range(6):
+            unended.append(Raw(server))
+            send_all_read(server, unended[-1], post_of(bytes(2 << 20), "app")[: 900 << 10])
+        with Raw(server) as sender:
+            data = post_of(body, "other")
+            send_all_read(server, sender, data[:50000])
+            equal(sender.ask(data[50000:]).status, 204, "a batch of %d bytes in two pieces" % len(body))
+    finally:
+        for raw in unended:
+            raw.close()
 
 
 @test

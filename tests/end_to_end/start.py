@@ -54,6 +54,15 @@ def missing_and_empty_passwords(context):
 
 
 @test
+def what_cannot_be_printed_is_told(context):
+    """On a full device: else a script would take half a page for all of it."""
+    settings = {"PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD}
+    for flag in ("--help", "--version", "--check-config"):
+        done = run_to_end(["sh", "-c", 'exec "$0" "$1" >/dev/full', context.program, flag], **settings)
+        equal((done.status, done.err), (1, "drain_exporter: the output cannot be written: No space left on device\n"), "status and stderr of %s" % flag)
+
+
+@test
 def bad_values_of_each_setting(context):
     durations = ("", "5", "5 s", "-1s", "1.5s", "s", "1d", "99999999999999999999s", "0x10s", "1e3s", "nan", "5S")
     bad = {

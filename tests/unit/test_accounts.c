@@ -391,6 +391,15 @@ static void strangers_wait_too(void **state)
     verification_free(verification);
     look(accounts, "shop:y", &account, &verification);
     assert_false(verification_is_of_decoy(verification));
+    /* Nobody has the first spelling of this name, and somebody the second one, who is guessed at no faster by that. */
+    struct verification *encoded;
+    look(accounts, "sho%70:y", &account, &encoded);
+    assert_false(verification_is_of_decoy(encoded));
+    assert_ptr_equal(verification_user(encoded), verification_user(verification));
+    verification_free(encoded);
+    verification_free(verification);
+    look(accounts, "nob%6Fdy:y", &account, &verification);
+    assert_true(verification_is_of_decoy(verification));
     verification_free(verification);
     accounts_unref(accounts);
 
