@@ -10,8 +10,8 @@
 /* ---- names ---- */
 
 enum {
-    NAME_SLOTS = 4096,
-    NAMES_MAX = 2048,
+    NAME_SLOTS = 32768,
+    NAMES_MAX = 16384, /* several types of as many processes as one app may have (directory.h), in one batch */
     PROBES_MAX = 64, /* a name that finds no place near its own has none */
 };
 
