@@ -191,10 +191,11 @@ static enum verdict end_from(struct event *event, struct slice type, unsigned in
 static enum verdict read_update(struct slice text, struct event *event)
 {
     uint64_t instances;
-    if (number_read_decimal(hash_value(text, SLICE("\"instances\"")), FORMATION_NUMBER_MAX, &instances))
-        return end_from(event, type_or_web(event->type), (unsigned)instances);
+    /* Also if there is a number, which is for the next start. */
     if (slice_equals(hash_value(text, SLICE("\"state\"")), SLICE("STOPPED")))
         return end_from(event, type_or_web(event->type), 0);
+    if (number_read_decimal(hash_value(text, SLICE("\"instances\"")), FORMATION_NUMBER_MAX, &instances))
+        return end_from(event, type_or_web(event->type), (unsigned)instances);
     return VERDICT_NOT_A_METRIC;
 }
 

@@ -113,6 +113,7 @@ static void stopped(void **state)
     (void)state;
     const char *all = "web is guid?\nweb scaled to 0\nweb.0 ended\n";
     api("Updated app with guid 78fc0ad1 ({\"state\"=>\"STOPPED\"})", OK, all);
+    api("Updated app with guid 78fc0ad1 ({\"instances\"=>2, \"state\"=>\"STOPPED\"})", OK, all);
     api("Stopping app with guid 78fc0ad1", OK, all);
     api("Deleted app with guid 78fc0ad1", OK, all);
     api("Deleting process: \"worker\"", OK, "worker is guid?\nworker scaled to 0\nworker.0 ended\n");
