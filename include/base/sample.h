@@ -81,6 +81,9 @@ struct sample_output {
     bool (*restart)(struct sample_output *output, struct slice process);
     /* The process runs as this instance, a text that is another after each start. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
+    /* Does the process run as this instance, or has nobody said as which it does?  Of a line that tells of an end: what
+     * ends takes no other instance's place. */
+    bool (*runs_as)(struct sample_output *output, struct slice process, struct slice instance);
     /* The app now runs this many processes of a type ("web"): those with a higher number have ended, and what was
      * reported with the type as its process is over at once. */
     void (*scale)(struct sample_output *output, struct slice type, unsigned count);

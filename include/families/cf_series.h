@@ -3,7 +3,17 @@
  *     app="acme/prod/shop", process_type="web", instance_index="0"; they end with the process "web.0"
  *
  * A process has one entity for each index, under the app's name, whatever the GUID of the app is: so the app of a
- * blue-green deploy takes over the series of the one before it. */
+ * blue-green deploy takes over the series of the one before it.
+ *
+ * ROLLBACK  The app before it takes them back once the newer one has said nothing under this name for a minute, by the
+ *           times of lines.  Until then the gauges of its instances are not used.  Why not at once, or when the newer
+ *           one is stopped?  An app that was renamed keeps its old name on the messages of instances that run.  So two
+ *           apps speak under one name for as long as both run.  If each took the place of the other when it speaks or
+ *           starts an instance, their numbers would mix, and each change would end all series.  "cf rollback" is none
+ *           of this: the app stays the same.
+ *
+ * ENDS      What ends takes no place: the last lines of an old instance may come minutes after the start of the new
+ *           one, which need not have spoken meanwhile. */
 #ifndef CF_SERIES_H
 #define CF_SERIES_H
 
@@ -65,6 +75,12 @@ bool cf_app_speaks(struct slice process, const struct family_context *context, s
 /* The same for the instance of a process with this GUID.  Without one, the app alone decides. */
 bool cf_instance_speaks(struct slice process, struct slice instance, const struct family_context *context,
                         struct sample_output *output);
+
+/* A line tells that this message's app, or the instance of a process with this GUID, has ended: is that the one that
+ * the process is of now?  Nothing is taken over.  GUID: empty if the message does not tell. */
+bool cf_app_ends(struct slice process, const struct family_context *context, struct sample_output *output);
+bool cf_instance_ends(struct slice process, struct slice instance, const struct family_context *context,
+                      struct sample_output *output);
 
 /* All processes of a type from this index on have ended. */
 void cf_end_from(struct slice type, unsigned index, const struct family_context *context, struct sample_output *output);

@@ -5,7 +5,10 @@
  *
  * HOSTNAME lacks the characters that a host name may not have, so apps can look alike there.  So the names that tags
  * have said of a GUID are remembered, for messages of that app without tags (a drain with disable-metadata=true).  Only
- * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well. */
+ * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well.
+ *
+ * So is the type of its processes, "web", unless tags have told of several: a metric without tags is of one of them,
+ * and nobody can say of which. */
 #ifndef CF_APPS_H
 #define CF_APPS_H
 
@@ -13,6 +16,7 @@
 
 #include "base/cf_labels.h"
 #include "base/identity.h"
+#include "base/process.h"
 #include "families/cf_message.h"
 
 enum {
@@ -21,7 +25,16 @@ enum {
     CF_APPS_MAX = 4096, /* GUIDs that are remembered; a new one takes the place of an older one beyond that */
 };
 
-enum cf_app_part { CF_ORGANIZATION, CF_SPACE, CF_NAME, CF_ORGANIZATION_ID, CF_SPACE_ID, CF_GUID, CF_APP_PARTS };
+enum cf_app_part {
+    CF_ORGANIZATION,
+    CF_SPACE,
+    CF_NAME,
+    CF_ORGANIZATION_ID,
+    CF_SPACE_ID,
+    CF_GUID,
+    CF_PROCESS_TYPE, /* "*": there are several */
+    CF_APP_PARTS
+};
 
 /* What is known of an app.  A plain value. */
 struct cf_app {
@@ -31,13 +44,20 @@ struct cf_app {
     uint16_t lengths[CF_APP_PARTS]; /* 0: unknown */
     uint16_t length;                /* of organization/space/app, with which text begins; of the GUID if the names are
                                        unknown or too long */
-    char text[CF_APP_MAX + 3 * CF_GUID_MAX];
+    char text[CF_APP_MAX + 3 * CF_GUID_MAX + PROCESS_NAME_MAX];
 };
 
 /* A name or GUID; empty: unknown. */
 static inline struct slice cf_app_part(const struct cf_app *app, enum cf_app_part part)
 {
     return (struct slice){app->text + app->starts[part], app->lengths[part]};
+}
+
+/* The type that all of its processes have; empty: unknown, or there are several. */
+static inline struct slice cf_app_process_type(const struct cf_app *app)
+{
+    struct slice type = cf_app_part(app, CF_PROCESS_TYPE);
+    return process_is_type(type) ? type : (struct slice){"", 0};
 }
 
 /* "acme/prod/shop". */
@@ -55,10 +75,10 @@ void cf_apps_free(struct cf_apps *apps);
  * short lock. */
 void cf_apps_find(struct cf_apps *apps, const struct line *line, const struct cf_message *message, struct cf_app *app);
 
-/* Remember what the tags of a message said, for the messages of its GUID that have none.  Only if its sender may speak
- * for the app: otherwise anybody could rename the apps of others.  If memory is short it is not remembered.  Any
- * thread; a short lock. */
-void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app);
+/* Remember what the tags of a message said, for the messages of its GUID that have none; *app: with the process type
+ * that messages before it have told, too.  Only if its sender may speak for the app: otherwise anybody could rename the
+ * apps of others.  If memory is short it is not remembered.  Any thread; a short lock. */
+void cf_apps_learn(struct cf_apps *apps, struct cf_app *app);
 
 /* From one start of the program to the next: the parts of the app at *position (0 at first) or of the next one behind
  * it, handed to save with the lock held; false if there is none.  And to remember an app of these parts. */

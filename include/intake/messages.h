@@ -43,6 +43,8 @@ struct messages {
     struct syslog_minute minute;                      /* see syslog_time_near() */
     bool is_known;                                    /* whose it is, which is: */
     struct author author;
+    struct slice
+        process_type; /* of messages of the part that have no tags; empty: unknown.  Whoever began it says so */
 };
 
 /* Begin with a body that must be valid for as long as this is used, as origin must. */

@@ -120,6 +120,10 @@ bool entities_restarted(struct entities *entities, entity_id process, int64_t ti
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now);
 
+/* Does the process run as this instance?  True as well if nobody has said as which it does, or if the one that was said
+ * has ended since.  Changes nothing. */
+bool entities_runs_as(const struct entities *entities, entity_id process, struct slice instance);
+
 /* An app runs count processes of a type: those of a higher number have ended. */
 void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
                     uint64_t now);

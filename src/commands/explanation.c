@@ -268,6 +268,16 @@ static enum process_instance instance(struct sample_output *output, struct slice
     return found;
 }
 
+static bool runs_as(struct sample_output *output, struct slice process, struct slice instance)
+{
+    struct explanation *explanation = (struct explanation *)output;
+    struct sample_output *next = &explanation->recorder->output;
+    bool is_it = next->runs_as(next, process, instance);
+    if (!is_it)
+        append_remark(explanation, process, " runs as another instance: that this one ends changes nothing");
+    return is_it;
+}
+
 static void scale(struct sample_output *output, struct slice type, unsigned count)
 {
     struct explanation *explanation = (struct explanation *)output;
@@ -288,6 +298,7 @@ void explanation_start_line(struct explanation *explanation, struct recorder *re
                                                  .notify = notify,
                                                  .restart = restart,
                                                  .instance = instance,
+                                                 .runs_as = runs_as,
                                                  .scale = scale};
     explanation->recorder = recorder;
     explanation->text.length = 0;

@@ -84,19 +84,12 @@ static void count(const struct event *event, const struct metric *metric, double
     event->output->record(event->output, &sample);
 }
 
-/* Is it of the instance that the process has now?  If the messages have no tags, metrics do not tell their instance,
- * and there is nothing to compare with. */
-static bool is_present(const struct event *event)
-{
-    if (event->context->cf->tags.length == 0 || event->instance.length == 0)
-        return cf_app_speaks(event->process, event->context, event->output);
-    return cf_instance_speaks(event->process, event->instance, event->context, event->output);
-}
-
-/* Tell that the process starts or ends, unless a former instance of it does. */
+/* Tell that the process starts or ends, unless another instance of it does. */
 static void tell(const struct event *event, enum process_event what)
 {
-    if (event->process.length > 0 && is_present(event))
+    bool (*is_present)(struct slice, struct slice, const struct family_context *, struct sample_output *) =
+        what == PROCESS_RESTARTED ? cf_instance_speaks : cf_instance_ends;
+    if (event->process.length > 0 && is_present(event->process, event->instance, event->context, event->output))
         event->output->notify(event->output, event->process, what);
 }
 
@@ -190,7 +183,7 @@ static enum verdict read_exit(struct slice text, struct event *event)
 static enum verdict end_from(struct event *event, struct slice type, unsigned index)
 {
     struct slice first = cf_process_name(event->context, type, SLICE("0"));
-    if (first.length > 0 && cf_app_speaks(first, event->context, event->output))
+    if (first.length > 0 && cf_app_ends(first, event->context, event->output))
         cf_end_from(type, index, event->context, event->output);
     return VERDICT_RECOGNISED;
 }
@@ -198,10 +191,11 @@ static enum verdict end_from(struct event *event, struct slice type, unsigned in
 static enum verdict read_update(struct slice text, struct event *event)
 {
     uint64_t instances;
-    if (number_read_decimal(hash_value(text, SLICE("\"instances\"")), FORMATION_NUMBER_MAX, &instances))
-        return end_from(event, type_or_web(event->type), (unsigned)instances);
+    /* Also if there is a number, which is for the next start. */
     if (slice_equals(hash_value(text, SLICE("\"state\"")), SLICE("STOPPED")))
         return end_from(event, type_or_web(event->type), 0);
+    if (number_read_decimal(hash_value(text, SLICE("\"instances\"")), FORMATION_NUMBER_MAX, &instances))
+        return end_from(event, type_or_web(event->type), (unsigned)instances);
     return VERDICT_NOT_A_METRIC;
 }
 

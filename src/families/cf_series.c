@@ -10,9 +10,9 @@
 /* ---- names ---- */
 
 enum {
-    NAME_SLOTS = 4096,
-    NAMES_MAX = 2048,
-    PROBES_MAX = 64, /* a name that finds no place near its own has none */
+    NAME_SLOTS = 32768,
+    NAMES_MAX = 16384, /* several types of as many processes as one app may have (directory.h), in one batch */
+    PROBES_MAX = 64,   /* a name that finds no place near its own has none */
 };
 
 /* Names that samples can point to for as long as a batch is read.  Batches speak of the same few names, so they are
@@ -154,14 +154,20 @@ void cf_end_from(struct slice type, unsigned index, const struct family_context 
         output->notify(output, first, PROCESS_ENDED);
 }
 
+static struct slice type_of_name(struct slice process)
+{
+    return (struct slice){process.at, slice_index(process, '.')};
+}
+
 bool cf_app_speaks(struct slice process, const struct family_context *context, struct sample_output *output)
 {
-    struct slice type = {process.at, slice_index(process, '.')};
+    struct slice type = type_of_name(process);
     switch (output->instance(output, type, context->cf->app_id)) {
     case INSTANCE_SAME:
         return true;
     case INSTANCE_NEXT:
         cf_end_from(type, 0, context, output);
+        output->notify(output, process, PROCESS_STARTED);
         return true;
     case INSTANCE_FORMER:
         break;
@@ -169,18 +175,38 @@ bool cf_app_speaks(struct slice process, const struct family_context *context, s
     return false;
 }
 
-bool cf_instance_speaks(struct slice process, struct slice instance, const struct family_context *context,
-                        struct sample_output *output)
+/* "3517892b-.../4f9d7c54-...", of the app and of the instance. */
+enum { GUID_MAX = 128, WHOLE_MAX = 2 * GUID_MAX + 1 };
+
+static struct slice whole_instance(const struct family_context *context, struct slice instance, char text[WHOLE_MAX])
 {
-    enum { GUID_MAX = 128 };
-    char text[2 * GUID_MAX + 1];
-    if (!cf_app_speaks(process, context, output))
-        return false;
     struct slice app = slice_beginning(context->cf->app_id, GUID_MAX);
     instance = slice_beginning(instance, GUID_MAX);
     memcpy(text, app.at, app.length);
     text[app.length] = '/';
     memcpy(text + app.length + 1, instance.at, instance.length);
-    struct slice whole = {text, app.length + 1 + instance.length};
-    return output->instance(output, process, whole) != INSTANCE_FORMER;
+    return (struct slice){text, app.length + 1 + instance.length};
+}
+
+bool cf_instance_speaks(struct slice process, struct slice instance, const struct family_context *context,
+                        struct sample_output *output)
+{
+    char text[WHOLE_MAX];
+    if (!cf_app_speaks(process, context, output))
+        return false;
+    return instance.length == 0 ||
+           output->instance(output, process, whole_instance(context, instance, text)) != INSTANCE_FORMER;
+}
+
+bool cf_app_ends(struct slice process, const struct family_context *context, struct sample_output *output)
+{
+    return output->runs_as(output, type_of_name(process), context->cf->app_id);
+}
+
+bool cf_instance_ends(struct slice process, struct slice instance, const struct family_context *context,
+                      struct sample_output *output)
+{
+    char text[WHOLE_MAX];
+    return cf_app_ends(process, context, output) &&
+           (instance.length == 0 || output->runs_as(output, process, whole_instance(context, instance, text)));
 }

@@ -145,8 +145,9 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
     if (!(metric->with & (RULE_WITH_PROCESS | RULE_WITH_PROCESS_TYPE)))
         return;
     const struct process *process = process_of(reader);
-    bool of_process = metric->with & RULE_WITH_PROCESS && process != NULL && !process->one_off;
-    bool of_type = process != NULL && (metric->with & RULE_WITH_PROCESS_TYPE || process->one_off || reader->is_cf);
+    bool one_off = process != NULL && process->one_off && !reader->is_cf; /* only Heroku has such dynos */
+    bool of_process = metric->with & RULE_WITH_PROCESS && process != NULL && !one_off;
+    bool of_type = process != NULL && (metric->with & RULE_WITH_PROCESS_TYPE || one_off || reader->is_cf);
     labels[sample->label_count++] = (struct label){SLICE("process"), of_process ? reader->line->procid : none};
     labels[sample->label_count++] = (struct label){SLICE("process_type"), of_type ? process->type : none};
     if (reader->is_cf)

@@ -462,7 +462,7 @@ static bool note_app(struct batch_apps *apps, struct slice name, bool *mixed)
 
 /* Process a part, which a duplicate is, too. */
 static void process_part(struct intake *intake, unsigned slot, const struct batch *batch, struct reading *reading,
-                         const struct cf_app *app, struct batch_apps *apps, bool duplicate)
+                         struct cf_app *app, struct batch_apps *apps, bool duplicate)
 {
     struct label labels[BATCH_LABELS_MAX];
     struct batch part = *batch;
@@ -475,6 +475,7 @@ static void process_part(struct intake *intake, unsigned slot, const struct batc
         batch->sender->describe(batch->sender, app, &part);
     if (!part.foreign)
         cf_apps_learn(intake->cf_apps, app);
+    reading->messages.process_type = cf_app_process_type(app);
     size_t count = cf_app_labels(app, part.cf_labels, labels);
     part.identity_count = count;
     for (size_t i = 0; i < part.label_count && count < BATCH_LABELS_MAX; i++) /* of one name the later one counts */

@@ -72,6 +72,17 @@ static void add_id(struct cf_app *app, enum cf_app_part part, struct slice id)
     add_part(app, part, id, &at, at + CF_GUID_MAX);
 }
 
+/* What is no type is not kept, but for SEVERAL. */
+static const struct slice several = {"*", 1};
+
+static void add_type(struct cf_app *app, struct slice type)
+{
+    size_t at = CF_APP_MAX + 3 * CF_GUID_MAX;
+    if (!process_is_type(type) && !slice_equals(type, several))
+        type.length = 0;
+    add_part(app, CF_PROCESS_TYPE, type, &at, at + PROCESS_NAME_MAX);
+}
+
 static void add_ids(struct cf_app *app, const struct cf_message *message)
 {
     const struct slice ids[] = {message->organization_id, message->space_id, message->app_id};
@@ -87,7 +98,10 @@ static bool add_tags(struct cf_app *app, const struct cf_message *message)
     const struct slice names[] = {structured_data_unescape(message->organization, texts[0], CF_APP_MAX),
                                   structured_data_unescape(message->space, texts[1], CF_APP_MAX),
                                   structured_data_unescape(message->name, texts[2], CF_APP_MAX)};
-    return add_names(app, names);
+    if (!add_names(app, names))
+        return false;
+    add_type(app, message->process_type);
+    return true;
 }
 
 /* "acme.prod.shop". */
@@ -149,7 +163,17 @@ static struct cf_app **find(struct set *set, struct slice guid)
     return NULL;
 }
 
-void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app)
+/* The app has what was known before, too: another type, or the same. */
+static void merge_type(struct cf_app *app, const struct cf_app *known)
+{
+    struct slice type = cf_app_part(app, CF_PROCESS_TYPE), before = cf_app_part(known, CF_PROCESS_TYPE);
+    if (type.length == 0)
+        add_type(app, before);
+    else if (before.length > 0 && !slice_equals(before, type))
+        add_type(app, several);
+}
+
+void cf_apps_learn(struct cf_apps *apps, struct cf_app *app)
 {
     struct slice guid = cf_app_part(app, CF_GUID);
     if (guid.length == 0 || !app->is_news)
@@ -157,7 +181,9 @@ void cf_apps_learn(struct cf_apps *apps, const struct cf_app *app)
     pthread_mutex_lock(&apps->lock);
     struct set *set = set_of(apps, guid);
     struct cf_app **known = find(set, guid);
-    if (known == NULL)
+    if (known != NULL)
+        merge_type(app, *known);
+    else
         known = &set->apps[set->next++ % WAYS];
     if (*known == NULL)
         *known = malloc(sizeof **known);
@@ -189,8 +215,9 @@ bool cf_apps_save(struct cf_apps *apps, size_t *position,
 void cf_apps_restore(struct cf_apps *apps, const struct slice parts[CF_APP_PARTS])
 {
     struct cf_app app = {.is_tagged = true, .is_news = true};
-    for (int part = CF_ORGANIZATION_ID; part < CF_APP_PARTS; part++)
+    for (int part = CF_ORGANIZATION_ID; part <= CF_GUID; part++)
         add_id(&app, (enum cf_app_part)part, parts[part]);
+    add_type(&app, parts[CF_PROCESS_TYPE]);
     if (add_names(&app, parts))
         cf_apps_learn(apps, &app);
 }
@@ -243,13 +270,13 @@ void cf_app_bind(struct cf_app *app, struct slice organization, struct slice spa
 
 size_t cf_app_labels(const struct cf_app *app, enum cf_labels which, struct label labels[CF_LABELS_MAX])
 {
-    static const struct slice names[CF_APP_PARTS] = {
+    static const struct slice names[CF_GUID + 1] = {
         [CF_ORGANIZATION] = {"organization_name", 17},  [CF_SPACE] = {"space_name", 10}, [CF_NAME] = {"app_name", 8},
         [CF_ORGANIZATION_ID] = {"organization_id", 15}, [CF_SPACE_ID] = {"space_id", 8}, [CF_GUID] = {"app_id", 6}};
     size_t count = 0;
     if (which == CF_LABELS_NONE || !app->is_tagged)
         return 0;
-    for (int part = 0; part < (which == CF_LABELS_NAMES ? CF_ORGANIZATION_ID : CF_APP_PARTS); part++) {
+    for (int part = 0; part <= (which == CF_LABELS_NAMES ? CF_NAME : CF_GUID); part++) {
         struct slice value = cf_app_part(app, (enum cf_app_part)part);
         if (value.length > 0)
             labels[count++] = (struct label){names[part], value};

@@ -1,14 +1,35 @@
 #include "intake/cf_frame.h"
 
+#include "base/scan.h"
 #include "families/family.h"
 
 enum {
     PRIORITY_MAX = 9,   /* bytes of "<-191>1 " and one more */
     TIMESTAMP_MAX = 40, /* bytes; of Cloud Foundry 32 at most */
+    FIELDS_MAX = 1024,  /* bytes; RFC 5424 allows half of it */
 };
 
-/* Does "<PRI>1 timestamp " stand here? */
-static bool starts_message(struct slice text, struct syslog_minute *near)
+/* Are these the fields of a header behind its timestamp: " HOSTNAME APPNAME PROCID MSGID ", in one line?  64 bytes at a
+ * time: each message is asked. */
+static bool has_fields(struct slice text)
+{
+    enum { BLANKS = 5 };
+    const char *end = text.at + (text.length < FIELDS_MAX ? text.length : FIELDS_MAX), *last = text.at - 1;
+    int count = 0;
+    for (const char *block = text.at; block < end; block += SCAN_BLOCK)
+        for (uint64_t blanks = scan_block(text.at, block, end, ' '); blanks != 0; blanks &= blanks - 1) {
+            const char *blank = block + __builtin_ctzll(blanks);
+            if (count > 0 && blank == last + 1)
+                return false;
+            if (++count == BLANKS)
+                return memchr(text.at, '\n', (size_t)(blank - text.at)) == NULL;
+            last = blank;
+        }
+    return false;
+}
+
+/* Does "<PRI>1 timestamp " stand here?  *behind: what follows the timestamp. */
+static bool starts_message(struct slice text, struct syslog_minute *near, struct slice *behind)
 {
     size_t at = slice_index((struct slice){text.at, text.length < PRIORITY_MAX ? text.length : PRIORITY_MAX}, ' ');
     if (text.length == 0 || text.at[0] != '<' || at < 4 || at >= text.length || text.at[at - 1] != '1' ||
@@ -20,8 +41,16 @@ static bool starts_message(struct slice text, struct syslog_minute *near)
     struct slice timestamp = slice_after(text, at + 1);
     timestamp.length = timestamp.length < TIMESTAMP_MAX ? timestamp.length : TIMESTAMP_MAX;
     timestamp.length = slice_index(timestamp, ' ');
+    *behind = slice_after(text, at + 1 + timestamp.length);
     int64_t time;
     return syslog_time_near(timestamp, near, &time);
+}
+
+/* Does a message begin here, behind a newline? */
+static bool starts_next(struct slice text, struct syslog_minute *near)
+{
+    struct slice behind;
+    return starts_message(text, near, &behind) && has_fields(behind);
 }
 
 /* Is there, in place of structured data, an element that does not close, "[tags@47450 a=\"b"?  Then it is taken for
@@ -40,8 +69,9 @@ static bool is_unclosed(const struct line *line)
 static size_t head_length(struct slice body, struct line *line, struct syslog_minute *near)
 {
     struct slice text = {body.at, body.length < FAMILY_MESSAGE_MAX ? body.length : FAMILY_MESSAGE_MAX};
+    struct slice behind;
     line->structured_data.length = 0;
-    if (!starts_message(text, near) || !syslog_parse(text, SYSLOG_RFC5424, line))
+    if (!starts_message(text, near, &behind) || !syslog_parse(text, SYSLOG_RFC5424, line))
         return 0;
     /* An element that does not close takes all that was looked at, or each of many would be followed by a long look. */
     return is_unclosed(line) ? text.length : (size_t)(line->message.at - text.at);
@@ -68,7 +98,7 @@ enum frame_result cf_frame_next(struct slice *body, struct slice *message, struc
     do {
         end += slice_index(slice_after(*body, end), '\n');
         end += end < body->length;
-    } while (end < body->length && !starts_message(slice_after(*body, end), near));
+    } while (end < body->length && !starts_next(slice_after(*body, end), near));
     take(body, end, message);
     if (line->structured_data.length > 0)
         line->message.length = (size_t)(message->at + message->length - line->message.at);
@@ -87,7 +117,7 @@ enum frame_result cf_frame_whole(struct slice *body, struct slice *message, stru
 
 bool cf_frame_is_first(struct slice body)
 {
-    struct slice message;
+    struct slice message, behind;
     struct line line;
     struct syslog_minute minute = {0};
     if (body.length == 0) /* then it may be NULL as well */
@@ -98,6 +128,6 @@ bool cf_frame_is_first(struct slice body)
     while (count < body.length && slice_is_digit(body.at[count]))
         count++;
     message = slice_after(body, count > 0 && count < body.length && body.at[count] == ' ' ? count + 1 : 0);
-    return starts_message(message, &minute) && syslog_parse(message, SYSLOG_RFC5424, &line) && line.procid.length > 2 &&
-           line.procid.at[0] == '[' && line.procid.at[line.procid.length - 1] == ']';
+    return starts_message(message, &minute, &behind) && syslog_parse(message, SYSLOG_RFC5424, &line) &&
+           line.procid.length > 2 && line.procid.at[0] == '[' && line.procid.at[line.procid.length - 1] == ']';
 }

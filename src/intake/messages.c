@@ -108,6 +108,7 @@ static void find_author(struct messages *messages, struct cf_apps *apps, struct 
 bool messages_begin_part(struct messages *messages, struct cf_apps *apps, struct cf_app *app)
 {
     messages->is_known = false;
+    messages->process_type.length = 0;
     messages->count = 0;
     if (!read_app(messages))
         return false;
@@ -117,15 +118,24 @@ bool messages_begin_part(struct messages *messages, struct cf_apps *apps, struct
     return true;
 }
 
+/* A message without tags is of a process of the type that tags have told of.  What an app prints says it by itself, if
+ * it is of a process. */
+static void complete(const struct messages *messages, struct cf_message *cf)
+{
+    if (cf->tags.length == 0 && cf->process_type.length == 0 && !slice_equals(cf->source, SLICE("APP")))
+        cf->process_type = messages->process_type;
+}
+
 const struct message *messages_next_of_part(struct messages *messages)
 {
-    const struct message *message = &messages->message;
+    struct message *message = &messages->message;
     if (!read_app(messages))
         return NULL;
     if (messages->is_known && message->says_app) {
         struct author author = author_of(message);
         if (!is_same(&messages->author, &author))
             return NULL;
+        complete(messages, &message->cf);
     }
     messages->ahead = READ_NOTHING;
     messages->count++;

@@ -146,6 +146,12 @@ static enum process_instance instance(struct sample_output *output, struct slice
                              recorder->batch.now);
 }
 
+static bool runs_as(struct sample_output *output, struct slice process, struct slice instance)
+{
+    struct recorder *recorder = (struct recorder *)output;
+    return entities_runs_as(recorder->settings.entities, lookup_entity(recorder, process, false), instance);
+}
+
 static void scale(struct sample_output *output, struct slice type, unsigned count)
 {
     struct recorder *recorder = (struct recorder *)output;
@@ -640,6 +646,7 @@ void recorder_start(struct recorder *recorder, const struct recorder_settings *s
                                               .notify = notify,
                                               .restart = restart,
                                               .instance = instance,
+                                              .runs_as = runs_as,
                                               .scale = scale,
                                               .knows = knows,
                                               .route = route};

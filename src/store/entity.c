@@ -806,14 +806,27 @@ bool entities_restarted(struct entities *entities, entity_id process, int64_t ti
     return entity == NULL || note_restart(entity, time, RESTART_TOLD);
 }
 
+/* Without our seed: it is compared within the process alone, also with what a former start has noted. */
+static uint64_t hash_instance(struct slice instance)
+{
+    return XXH3_64bits(instance.at, instance.length) | 1;
+}
+
+bool entities_runs_as(const struct entities *entities, entity_id process, struct slice instance)
+{
+    const struct entity *entity = process_of(entities, process);
+    uint64_t known = entity == NULL ? 0 : LOAD(entity->instance);
+    return known == 0 || known == hash_instance(instance) ||
+           (has_ended(entity) && LOAD(entity->ended) >= LOAD(entity->instance_time));
+}
+
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now)
 {
     struct entity *entity = process_of(entities, process);
     if (entity == NULL)
         return INSTANCE_SAME;
-    /* Without our seed: it is compared within the process alone, also with what a former start has noted. */
-    uint64_t hash = XXH3_64bits(instance.at, instance.length) | 1;
+    uint64_t hash = hash_instance(instance);
     uint64_t before = atomic_load_explicit(&entity->instance, memory_order_acquire);
     int64_t last = LOAD(entity->instance_time);
     if (before != hash && LOAD(entity->former) == hash && time <= last + INSTANCE_SILENCE)

@@ -98,6 +98,7 @@ def names_without_tags(context):
     post(server, message("my_shop", 2) + message("my_shop", 3, tags=False, time="2026-02-03T04:05:07+00:00"))
     page = server.page()
     equal((ledger(page, "acme/prod/my_shop")["received"], ledger(page, "acme/prod/myshop")["received"]), (2, 1), "messages once tags were seen")
+    equal([value for _, value in page.select("cf_container_memory_bytes", app="acme/prod/my_shop")], [3], "the memory of the instance, with tags and without: one series")
 
 
 @test

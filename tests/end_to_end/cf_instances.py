@@ -1,4 +1,6 @@
 """The life of instances on Cloud Foundry, and of their series."""
+import datetime
+
 from app_pages import discovered
 from harness import test
 from scraping import Prometheus
@@ -27,6 +29,15 @@ def becomes(server, expected, what):
         wait_for(lambda: shown(server) == expected, what, 10)
     finally:
         equal(shown(server), expected, what)
+
+
+def post_ends(server, *messages):
+    """Post them, and wait until what ended by them would have left: another app's instance that ends with them has."""
+    witness = App("witness", guid="6460bea4-c300-46a2-a6c2-3aa2fb271c86")
+    post(server, memory(witness, 0, "w0", 1))
+    post(server, *messages)
+    post(server, witness.destroyed(0, "w0"))
+    wait_for(lambda: not server.page().select(MEMORY, app="acme/prod/witness"), "the witness has left")
 
 
 def three(context):
@@ -95,14 +106,53 @@ def a_rolling_deploy_mixes_nothing(context):
 
 
 @test
-def a_blue_green_deploy_takes_over(context):
-    """A new app under the same name: the old one's instances leave, although they still report."""
+def what_ends_takes_no_place(context):
+    """Of a drain of logs alone, in which nobody speaks for minutes: that an older instance or app stops ends nothing."""
+    for after in ("instance", "two instances", "app"):
+        server, app = context.server(SCRAPE_INTERVAL="100ms"), App()
+        old = app if after != "app" else App(guid="fea3e98a-f9da-4705-91f0-80ef34b38b31")
+        old.time = app.time
+        post(server, old.created(0, "i0"))
+        app.time = old.time
+        if after == "two instances":
+            post(server, app.created(0, "i1"))
+        post(server, app.created(0, "i2"), app.of_instance("APP/PROC/WEB/0", 0, "i2", text="sample#depth=2"))
+        app.time += datetime.timedelta(minutes=2)
+        old.time = app.time
+        if after == "app":
+            post(server, old.api("Stopping app with guid " + old.guid))
+        post_ends(server, old.destroyed(0, "i0"))
+        equal([value for _, value in server.page().select("l2met_depth")], [2], "what the present instance has said, after the end of an older " + after)
+        app.time = old.time
+        post(server, app.destroyed(0, "i2"))
+        wait_for(lambda: not server.page().select("l2met_depth"), "the present instance has left")
+
+
+def replaced(context):
+    """A server that shows an instance of a new app under the name of an old one, whose instances still report; old and new app."""
     server, old = three(context)
     new = App(guid="fea3e98a-f9da-4705-91f0-80ef34b38b31")
     new.time = old.time
     post(server, new.created(0, "n0"), memory(new, 0, "n0", 30))
     old.time = new.time
     post(server, *[memory(old, index, "i%d" % index, 99) for index in range(3)])
+    becomes(server, {"0": 30}, "the new app's instance")
+    return server, old, new
+
+
+@test
+def a_rollback_is_followed(context):
+    """The old app is the present one again once the new one has been silent for a minute by the times of lines."""
+    server, old, _ = replaced(context)
+    old.time += datetime.timedelta(seconds=61)
+    post(server, *[memory(old, index, "i%d" % index, 40 + index) for index in range(3)])
+    becomes(server, {"0": 40, "1": 41, "2": 42}, "the old app's instances again")
+
+
+@test
+def a_blue_green_deploy_takes_over(context):
+    """A new app under the same name: the old one's instances leave, although they still report."""
+    server, old, new = replaced(context)
     new.time = old.time
     post(server, memory(new, 0, "n0", 31))
     becomes(server, {"0": 31}, "the new app's instance")
@@ -122,6 +172,27 @@ def instances_without_metadata(context):
     equal(shown(server, app="acme/prod/shop"), {"0": 10, "1": 11}, "two instances")
     post(server, app.destroyed(1, "i1", metadata=False))
     becomes(server, {"0": 10}, "one instance")
+
+
+@test
+def a_rolling_deploy_without_metadata(context):
+    server, app = context.server(SCRAPE_INTERVAL="100ms"), App()
+    post(server, app.created(0, "i0", metadata=False), memory(app, 0, "", 10, metadata=False))
+    post_ends(server, app.created(0, "i1", metadata=False), memory(app, 0, "", 11, metadata=False), app.destroyed(0, "i0", metadata=False))
+    equal(shown(server, app="acme/prod/shop"), {"0": 11}, "the memory of the new instance, after the end of the old one")
+
+
+@test
+def two_drains_of_one_app(context):
+    """One with metadata and one without: neither is in the other one's way."""
+    server, app = context.server(), App()
+    gauge = '[gauge@47450 name="depth" value="%d" unit=""]'
+    for value in range(3):
+        post(server, memory(app, 0, "i0", value), app.of_instance("0", 0, "i0", gauge % value))
+        post(server, memory(app, 0, "", value, metadata=False), app.of_instance("0", 0, "", gauge % value, metadata=False))
+        page = server.page()
+        equal(shown(server), {"0": value}, "the memory of the instance")
+        equal([one for _, one in page.select("cf_app_depth")], [value], "its own metric")
 
 
 @test

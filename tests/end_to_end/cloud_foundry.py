@@ -142,3 +142,26 @@ def heroku_and_cloud_foundry_side_by_side(context):
     equal(page.total("drain_exporter_messages_received_total", app="acme/prod/shop"), 1, "messages of Cloud Foundry's app")
     equal([name for name in page.names() if name.startswith("heroku_") for labels, _ in page.select(name) if labels.get("app") == "acme/prod/shop"], [],
           "series of Heroku's families of Cloud Foundry's app")
+
+
+RULE = """
+rules:
+  - name: depth
+    match: '^depth (?<number>[0-9]+)'
+    metrics: [{gauge: queue_depth, value: $number, with: [app, process]}]
+"""
+
+
+@test
+def instances_of_any_type_and_number(context):
+    """No instance's numbers mix with another one's, also if Heroku would have no such dyno: of what an app prints, and of what its cell says."""
+    server = context.server(CONFIG_FILE=context.file("config.yaml", RULE))
+    app, wanted = App(), {}
+    for kind, instance in (("scheduler", 0), ("scheduler", 1), ("release", 2), ("web", 0), ("web", 1500)):
+        value = wanted[kind, str(instance)] = 10 + len(wanted)
+        for text in ("depth %d", "sample#depth=%d"):
+            post(server, app.of_instance("APP/PROC/%s/%d" % (kind.upper(), instance), instance, "i", text=text % value, kind=kind))
+        post(server, app.gauge(instance, "i", "memory", value, "bytes", kind=kind))
+    page = server.page()
+    for name in ("queue_depth", "l2met_depth", "cf_container_memory_bytes"):
+        equal({(labels.get("process_type"), labels.get("instance_index")): value for labels, value in page.select(name)}, wanted, name)

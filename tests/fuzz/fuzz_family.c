@@ -221,6 +221,11 @@ static enum process_instance instance(struct sample_output *output, struct slice
     return text.length % 3 == 0 ? INSTANCE_SAME : text.length % 3 == 1 ? INSTANCE_NEXT : INSTANCE_FORMER;
 }
 
+static bool runs_as(struct sample_output *output, struct slice process, struct slice text)
+{
+    return instance(output, process, text) == INSTANCE_SAME;
+}
+
 static void scale(struct sample_output *output, struct slice type, unsigned count)
 {
     (void)output;
@@ -303,6 +308,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .notify = notify,
                                             .restart = restart,
                                             .instance = instance,
+                                            .runs_as = runs_as,
                                             .scale = scale};
     checker.count = 0;
     static bool has_started;

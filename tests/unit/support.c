@@ -147,6 +147,14 @@ static enum process_instance instance(struct sample_output *output, struct slice
                                                        : INSTANCE_SAME;
 }
 
+/* It does, unless the instance starts with "old" or "new". */
+static bool runs_as(struct sample_output *output, struct slice process, struct slice instance)
+{
+    append((struct recording *)output, "%.*s is %.*s?\n", (int)process.length, process.at, (int)instance.length,
+           instance.at);
+    return !slice_starts_with(instance, SLICE("new")) && !slice_starts_with(instance, SLICE("old"));
+}
+
 static void scale(struct sample_output *output, struct slice type, unsigned count)
 {
     append((struct recording *)output, "%.*s scaled to %u\n", (int)type.length, type.at, count);
@@ -164,6 +172,7 @@ void recording_start(struct recording *recording)
                                                .notify = notify,
                                                .restart = restart,
                                                .instance = instance,
+                                               .runs_as = runs_as,
                                                .scale = scale};
     recording->length = 0;
     recording->text[0] = '\0';

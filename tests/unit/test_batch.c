@@ -940,6 +940,27 @@ static void cf_parts(void **state)
     has("drain_exporter_messages_mixed_total{app=\"acme/prod/blog\"} 1");
 }
 
+#define UNTAGGED(procid, data) "<14>1 2022-12-07T15:54:58+00:00 acme.prod.bare g9 [" procid "] - " data " \n"
+
+/* A message without tags is of the process type that tags have told of. */
+static void cf_without_tags(void **state)
+{
+    (void)state;
+    static const char labels[] = "app=\"acme/prod/bare\",app_name=\"bare\",instance_index=\"0\",organization_name="
+                                 "\"acme\",process_type=\"web\",space_name=\"prod\"}";
+    char line[300];
+    take_cf(CF("bare", "g9", "0", MEMORY("1")) UNTAGGED("0", MEMORY("2")));
+    snprintf(line, sizeof line, "cf_container_memory_bytes{%s 2", labels);
+    has(line);
+    take_cf(UNTAGGED("0", MEMORY("3")) UNTAGGED("APP/TASK/X/0", "-") UNTAGGED("CELL/0", "- Creating container"));
+    snprintf(line, sizeof line, "cf_container_memory_bytes{%s 3", labels);
+    has(line);
+    take_cf(UNTAGGED("CELL/0", "- Cell c successfully created container for instance i"));
+    has("cf_instance_starts_total{app=\"acme/prod/bare\",app_name=\"bare\",organization_name=\"acme\",process_type="
+        "\"web\",space_name=\"prod\"} 1");
+    has_not("starts_total{app=\"acme/prod/bare\",app_name=\"bare\",organization_name=\"acme\",space_name");
+}
+
 static void cf_again(void **state)
 {
     (void)state;
@@ -1009,6 +1030,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(cf_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(cf_without_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(cf_again, setup, teardown),
         cmocka_unit_test_setup_teardown(cf_foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(cf_reloaded, setup, teardown),

@@ -118,6 +118,60 @@ static void remembered(void **state)
     is_named(&app, "acme/prod/old");
 }
 
+#define TYPE(type)                                                                                \
+    "[tags@47450 app_name=\"typed\" organization_name=\"acme\" space_name=\"prod\" process_type=" \
+    "\"" type "\"] "
+
+static void has_type(const char *guid, const char *data, const char *expected)
+{
+    struct cf_app app = find("acme.prod.typed", guid, data);
+    assert_slice(cf_app_process_type(&app), expected);
+}
+
+/* The type is known if there is one; and not for ever unknown if a message does not tell it. */
+static void process_types(void **state)
+{
+    (void)state;
+    has_type("t-1", "- ", "");
+    has_type("t-1", TYPE("no type"), "");
+    has_type("t-1", TYPE("worker"), "worker");
+    has_type("t-1", "- ", "worker");
+    has_type("t-1", TYPE(""), "worker");
+    has_type("t-1", TYPE("worker"), "worker");
+    has_type("t-1", TYPE("web"), "");
+    has_type("t-1", TYPE("web"), "");
+    has_type("t-1", "- ", "");
+    has_type("t-2", "- ", "");
+    struct cf_app app = find("acme.prod.typed", "t-3", TYPE("web"));
+    has_labels(&app, CF_LABELS_PROMFETCHER,
+               "organization_name=acme space_name=prod app_name=typed app_id=t-3 "); /* is none of these */
+}
+
+static void restore_parts(void *others, const struct slice parts[CF_APP_PARTS])
+{
+    cf_apps_restore(others, parts);
+}
+
+/* From one start to the next. */
+static void kept(void **state)
+{
+    (void)state;
+    find("acme.prod.typed", "k-1", TYPE("clock"));
+    find("acme.prod.typed", "k-2", TYPE("clock"));
+    find("acme.prod.typed", "k-2", TYPE("web"));
+    struct cf_apps *before = apps;
+    apps = cf_apps_create();
+    for (size_t position = 0; cf_apps_save(before, &position, restore_parts, apps);)
+        ;
+    cf_apps_free(before);
+    has_type("k-1", "- ", "clock");
+    has_type("k-2", TYPE("web"), "");
+    struct slice parts[CF_APP_PARTS] = {SLICE("acme"), SLICE("prod"), SLICE("typed"), SLICE(""),
+                                        SLICE(""),     SLICE("k-3"),  SLICE("")}; /* as older versions knew it */
+    cf_apps_restore(apps, parts);
+    has_type("k-3", TYPE("web"), "web");
+}
+
 static void not_learned(void **state)
 {
     (void)state;
@@ -176,8 +230,9 @@ static void bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_tags), cmocka_unit_test(by_hostname), cmocka_unit_test(remembered),
-        cmocka_unit_test(bounds),  cmocka_unit_test(not_learned), cmocka_unit_test(bound),
+        cmocka_unit_test(by_tags),       cmocka_unit_test(by_hostname), cmocka_unit_test(remembered),
+        cmocka_unit_test(bounds),        cmocka_unit_test(not_learned), cmocka_unit_test(bound),
+        cmocka_unit_test(process_types), cmocka_unit_test(kept),
     };
     return cmocka_run_group_tests_name("cf_apps", tests, setup, teardown);
 }

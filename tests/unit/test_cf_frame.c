@@ -53,6 +53,16 @@ static void newlines(void **state)
     /* in what an app prints */
     EXPECT(HEAD "- a\nb\n\n<14> c\n" HEAD "- d\n", HEAD "- a\nb\n\n<14> c", HEAD "- d");
     EXPECT(HEAD "- a\n<14>1 yesterday b\n", HEAD "- a\n<14>1 yesterday b");
+    /* also what begins as a message, but has no whole header */
+#define TIME "<14>1 2026-02-03T04:05:06Z "
+    static const char *const printed[] = {TIME "b\nc", TIME "a b c\n- - d", TIME "a b c -", TIME "a  c - - d", TIME};
+    for (size_t i = 0; i < sizeof printed / sizeof printed[0]; i++) {
+        char body[400], one[300];
+        snprintf(one, sizeof one, HEAD "- a\n%s", printed[i]);
+        snprintf(body, sizeof body, "%s\n" HEAD "- e\n", one);
+        EXPECT(body, one, HEAD "- e");
+    }
+    EXPECT(HEAD "- a\n" TIME "a b c - -\n" TIME "a b c - d\n", HEAD "- a", TIME "a b c - -", TIME "a b c - d");
     /* in a value, also what looks like a message there */
     EXPECT(HEAD "[tags@47450 f=\"1\n2\n" HEAD "\\\"]\n\"] \n" HEAD "- a\n",
            HEAD "[tags@47450 f=\"1\n2\n" HEAD "\\\"]\n\"] ", HEAD "- a");

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "store/directory.h"
 #include "support.h"
 
 #define OK VERDICT_RECOGNISED
@@ -55,6 +56,22 @@ static void authors_of_heroku(void **state)
     check_line("heroku", "logplex", "Error L10 (output buffer overflow): 13 messages dropped since x.", NONE, "");
     recorded.context.cf = NULL;
     assert_int_equal(read_line(&recorded, "heroku", "web.1", "State changed from starting to up"), OK);
+}
+
+/* A batch may speak of as many processes as an app may have. */
+static void names_of_many(void **state)
+{
+    (void)state;
+    void *states[FAMILY_COUNT];
+    assert_true(families_open(states));
+    struct family_context context = {.states = states};
+    for (int i = 0; i < 2 * DIRECTORY_PROCESSES_MAX; i++) {
+        char index[16], name[16];
+        snprintf(index, sizeof index, "%d", i / 2);
+        snprintf(name, sizeof name, "%s.%d", i % 2 == 0 ? "web" : "clock", i / 2);
+        assert_slice(cf_process_name(&context, i % 2 == 0 ? SLICE("web") : SLICE("clock"), slice_of(index)), name);
+    }
+    families_close(states);
 }
 
 /* Names last for as long as a batch is read, however many there are. */
@@ -109,7 +126,11 @@ static void labels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(l2met), cmocka_unit_test(ingest), cmocka_unit_test(names),
-                                       cmocka_unit_test(authors_of_heroku), cmocka_unit_test(labels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(l2met),
+                                       cmocka_unit_test(ingest),
+                                       cmocka_unit_test(names),
+                                       cmocka_unit_test(names_of_many),
+                                       cmocka_unit_test(authors_of_heroku),
+                                       cmocka_unit_test(labels)};
     return cmocka_run_group_tests_name("cf_series", tests, NULL, NULL);
 }

@@ -234,6 +234,30 @@ static void instances(void **state)
     assert_false(reported_over(web, LINE(11)));
 }
 
+/* Whether an instance that ends is the one that is known: whatever the answer is, nothing changes. */
+static void ends_of_instances(void **state)
+{
+    (void)state;
+    entity_id web = process_of(app_of("a"), "web.1");
+    assert_true(entities_runs_as(entities, web, SLICE("one"))); /* nobody has said so */
+    assert_true(entities_runs_as(entities, web, SLICE("two")));
+    entities_instance(entities, web, SLICE("one"), LINE(1), now);
+    entities_instance(entities, web, SLICE("two"), LINE(2), now);
+    entities_instance(entities, web, SLICE("three"), LINE(3), now);
+    assert_true(entities_runs_as(entities, web, SLICE("three")));
+    assert_false(entities_runs_as(entities, web, SLICE("two")));
+    assert_false(entities_runs_as(entities, web, SLICE("one")));
+    assert_false(entities_runs_as(entities, web, SLICE("four")));
+    assert_int_equal(entities_instance(entities, web, SLICE("three"), LINE(4), now), INSTANCE_SAME);
+    /* It has ended; that another one was started was not heard. */
+    entities_ended(entities, web, LINE(5), now);
+    assert_true(entities_runs_as(entities, web, SLICE("three")));
+    assert_true(entities_runs_as(entities, web, SLICE("four")));
+    entities_started(entities, web, LINE(6));
+    assert_false(entities_runs_as(entities, web, SLICE("four")));
+    assert_true(entities_runs_as(entities, ENTITY_NONE, SLICE("one")));
+}
+
 /* The line of a start and the first line of the new instance tell of one restart, in either order. */
 static void restarts(void **state)
 {
@@ -659,6 +683,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(apart, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(ends_of_instances, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
         cmocka_unit_test_setup_teardown(positions, setup, teardown),
