@@ -14,8 +14,12 @@ locals {
   # Of a secret's ARN, what stands behind it says which version.
   passwords = { for user, secret in aws_secretsmanager_secret.password : "PASSWORD_${upper(user)}" => secret.arn }
   previous  = { for user in var.accept_previous : "PASSWORD_${upper(user)}_PREVIOUS" => "${aws_secretsmanager_secret.password[user].arn}::AWSPREVIOUS:" }
-  config    = var.config_secret_arn == null ? {} : { CONFIG = var.config_secret_arn }
-  secrets   = merge(local.passwords, local.previous, local.config)
+  yours = { for setting, arn in {
+    CONFIG         = var.config_secret_arn
+    CANARY_URL     = var.canary_url_secret_arn
+    WARM_START_URL = var.warm_start_url_secret_arn
+  } : setting => arn if arn != null }
+  secrets = merge(local.passwords, local.previous, local.yours)
 
   container = {
     name                   = "drain_exporter"

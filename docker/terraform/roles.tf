@@ -24,7 +24,7 @@ resource "aws_iam_role_policy_attachment" "execution" {
 data "aws_iam_policy_document" "secrets" {
   statement {
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = concat(values(local.passwords), values(local.config))
+    resources = concat(values(local.passwords), values(local.yours))
   }
 }
 

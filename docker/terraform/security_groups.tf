@@ -50,6 +50,8 @@ resource "aws_vpc_security_group_ingress_rule" "balancer" {
 }
 
 locals {
+  warm_start_count = var.warm_start_url_secret_arn == null ? 0 : 1
+
   scrapers = concat(
     [for group in var.metrics_security_group_ids : { group = group, addresses = null }],
     [for addresses in var.metrics_cidrs : { group = null, addresses = addresses }],
@@ -68,9 +70,32 @@ resource "aws_vpc_security_group_ingress_rule" "metrics" {
   to_port                      = local.metrics_port
 }
 
+# A new task asks the old one for its state.
+resource "aws_vpc_security_group_ingress_rule" "warm_start" {
+  count = local.warm_start_count
+
+  security_group_id            = aws_security_group.task.id
+  description                  = "the state, for the next task"
+  referenced_security_group_id = aws_security_group.task.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.metrics_port
+  to_port                      = local.metrics_port
+}
+
+resource "aws_vpc_security_group_egress_rule" "warm_start" {
+  count = local.warm_start_count
+
+  security_group_id            = aws_security_group.task.id
+  description                  = "the state of the last task"
+  referenced_security_group_id = aws_security_group.task.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.metrics_port
+  to_port                      = local.metrics_port
+}
+
 resource "aws_vpc_security_group_egress_rule" "https" {
   security_group_id = aws_security_group.task.id
-  description       = "the image, secrets, logs"
+  description       = "the image, secrets, logs, the canary"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443

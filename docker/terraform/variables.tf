@@ -95,8 +95,8 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]*$", name)) && !can(regex("^(PASSWORD_|TOKEN_|CONFIG$)", name))])
-    error_message = "settings: names of settings in capitals. Secrets do not belong here: passwords are made, and config_secret_arn is for CONFIG."
+    condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]*$", name)) && !can(regex("^(PASSWORD_|TOKEN_|(CONFIG|CANARY_URL|WARM_START_URL)$)", name))])
+    error_message = "settings: names of settings in capitals. Secrets do not belong here: passwords are made; config_secret_arn, canary_url_secret_arn and warm_start_url_secret_arn are for the others."
   }
 }
 
@@ -108,6 +108,18 @@ variable "scrape_interval" {
 
 variable "config_secret_arn" {
   description = "Secret of Secrets Manager that holds the YAML of CONFIG: drains with passwords of their own, rules."
+  type        = string
+  default     = null
+}
+
+variable "canary_url_secret_arn" {
+  description = "Secret that holds CANARY_URL, our own drain with its password: it says whether the way from outside is open."
+  type        = string
+  default     = null
+}
+
+variable "warm_start_url_secret_arn" {
+  description = "Secret that holds WARM_START_URL, with which a new task begins with what the old one knows."
   type        = string
   default     = null
 }

@@ -2,6 +2,7 @@
  * anything that looks like a password, a key or a token.
  *
  *     order 12345678 of bob@example.com      order <digits> of <email>
+ *     GET /?to=bob%40example.com&sid=5        GET /?to=<email>&sid=<secret>
  *     GET /?token=a1b2c3 by sk_live_4eC39Hq   GET /?token=<secret> by <secret>
  *     postgres://u1:p4ss@db.example.com/d     postgres://<secret>@db.example.com/d
  *     Authorization: Bearer eyJhbGciOi...     Authorization: <secret>

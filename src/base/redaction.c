@@ -8,6 +8,7 @@ enum {
     NAME_SHOWN_MAX = 40, /* how far back "password" can begin */
     PREFIXED_KEY_MIN = 12,
     RANDOM_KEY_MIN = 20,
+    SLASHED_KEY_MIN = 32,
     SEPARATOR_MAX = 8, /* blanks or quotes around "=" */
     DIGITS_SHOWN = 6,
 };
@@ -72,6 +73,26 @@ static size_t count_while(struct slice text, size_t most, bool (*is)(char))
 
 /* ---- e-mail addresses ---- */
 
+/* How long the host's name that text starts with is; 0: it is none. */
+static size_t measure_domain(struct slice text)
+{
+    text.length = count_while(text, 255, is_domain_byte);
+    while (text.length > 0 && !is_alphanumeric(text.at[text.length - 1]))
+        text.length--; /* the end of a sentence */
+    return slice_index(text, '.') < text.length ? text.length : 0;
+}
+
+/* "bob%40example.com", as URLs have it.  To the end of the last such address. */
+static size_t measure_encoded_email(struct slice text)
+{
+    size_t end = 0;
+    for (size_t i = 1; i + 3 < text.length; i++) {
+        size_t domain = memcmp(text.at + i, "%40", 3) == 0 ? measure_domain(slice_after(text, i + 3)) : 0;
+        end = domain > 0 ? i + 3 + domain : end;
+    }
+    return end;
+}
+
 /* Whole, from its first byte: so the work is linear. */
 static size_t measure_email(struct slice text, size_t at)
 {
@@ -79,13 +100,9 @@ static size_t measure_email(struct slice text, size_t at)
         return 0;
     text = slice_after(text, at);
     size_t local = count_while(text, text.length, is_local_byte);
-    if (local == 0 || local == text.length || text.at[local] != '@')
-        return 0;
-    struct slice domain = slice_after(text, local + 1);
-    domain.length = count_while(domain, 255, is_domain_byte);
-    while (domain.length > 0 && !is_alphanumeric(domain.at[domain.length - 1]))
-        domain.length--; /* the end of a sentence */
-    return slice_index(domain, '.') < domain.length ? local + 1 + domain.length : 0;
+    size_t domain =
+        local > 0 && local < text.length && text.at[local] == '@' ? measure_domain(slice_after(text, local + 1)) : 0;
+    return domain > 0 ? local + 1 + domain : measure_encoded_email((struct slice){text.at, local});
 }
 
 /* ---- values that are said to be secret ---- */
@@ -96,13 +113,24 @@ static bool ends_with_word(struct slice name, const char *word)
     return name.length >= length && strncasecmp(name.at + name.length - length, word, length) == 0;
 }
 
+/* Of "db_pass" and "dbPass", "pass" does; of "bypass" not. */
+static bool begins_word(struct slice name, size_t at)
+{
+    return at == 0 || !is_alphanumeric(name.at[at - 1]) || (is_lower(name.at[at - 1]) && is_upper(name.at[at]));
+}
+
 static bool is_secret_name(struct slice name)
 {
+    static const char *const whole[] = {"pass", "pw", "otp", "sid", "jwt"}; /* longer words end with these, too */
     static const char *const words[] = {"password",   "passwd",      "passphrase", "pwd",           "secret",
                                         "token",      "apikey",      "_key",       "-key",          "key_base",
-                                        "credential", "credentials", "signature",  "authorization", "cookie"};
+                                        "credential", "credentials", "signature",  "authorization", "cookie",
+                                        "passcode",   "session_id",  "sessionid",  "session-id"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (ends_with_word(name, words[i]))
+            return true;
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (ends_with_word(name, whole[i]) && begins_word(name, name.length - strlen(whole[i])))
             return true;
     return false;
 }
@@ -213,8 +241,8 @@ static enum class class_of(char byte) {
 }
 
 /* Words and numbers keep to one kind of character for a while; random bytes change it all the time.  That a word starts
- * with a capital letter is no change. */
-static bool looks_random(struct slice word)
+ * with a capital letter is no change.  How often does the kind change? */
+static size_t count_changes(struct slice word)
 {
     size_t changes = 0;
     enum class last = OTHER;
@@ -223,7 +251,31 @@ static bool looks_random(struct slice word)
         changes += class != OTHER && last != OTHER && class != last && !(last == UPPER && class == LOWER);
         last = class != OTHER ? class : last;
     }
-    return 4 * changes >= word.length;
+    return changes;
+}
+
+static bool is_key_or_slash(char byte)
+{
+    return is_key_byte(byte) || byte == '/';
+}
+
+static bool has_class(struct slice word, enum class class)
+{
+    for (size_t i = 0; i < word.length; i++)
+        if (class_of(word.at[i]) == class)
+            return true;
+    return false;
+}
+
+/* Base64 may have slashes.  A path has them as well, but seldom all kinds of characters in such disorder. */
+static size_t measure_slashed_key(struct slice text, size_t at)
+{
+    if (text.at[at] == '/' || (at > 0 && text.at[at - 1] == '/'))
+        return 0;
+    struct slice word = slice_after(text, at);
+    word.length = count_while(word, word.length, is_key_or_slash);
+    bool is_mixed = has_class(word, LOWER) && has_class(word, UPPER) && has_class(word, DIGIT);
+    return word.length >= SLASHED_KEY_MIN && is_mixed && 5 * count_changes(word) >= word.length ? word.length : 0;
 }
 
 static bool is_key_or_dot(char byte)
@@ -240,8 +292,8 @@ static size_t measure_key(struct slice text, size_t at)
     size_t length = count_while(rest, rest.length, is_key_byte);
     if (has_key_prefix((struct slice){rest.at, length + (length < rest.length)}))
         length = count_while(rest, rest.length, is_key_or_dot); /* a JWT has three parts */
-    else if (length < RANDOM_KEY_MIN || !looks_random((struct slice){rest.at, length}))
-        return 0;
+    else if (length < RANDOM_KEY_MIN || 4 * count_changes((struct slice){rest.at, length}) < length)
+        length = measure_slashed_key(text, at);
     for (int padding = 0; padding < 2 && length < rest.length && rest.at[length] == '='; padding++)
         length++;
     return length >= PREFIXED_KEY_MIN ? length : 0;

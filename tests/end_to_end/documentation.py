@@ -136,6 +136,19 @@ def series_of_a_quiet_app_are_as_many_as_documented(context):
 
 
 @test
+def the_version_stands_in_one_place(context):
+    """In include/base/version.h, and over its changes: nowhere else would anybody change it."""
+    version = run_to_end([context.program, "--version"], seconds=20).out.split()[-1]
+    pattern = re.compile((r"(?<![\d.])%s(?!\.?\d)" % re.escape(version)).encode())
+    places = []
+    for part in ("docker", "include", "src", "vendor", "Dockerfile", "Makefile", "README.md", "CHANGELOG.md"):
+        top = os.path.join(ROOT, part)
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(top) for name in names if name[0] != "."] if os.path.isdir(top) else [top]
+        places += [os.path.relpath(path, ROOT) for path in paths if pattern.search(open(path, "rb").read())]
+    equal(sorted(places), ["CHANGELOG.md", "include/base/version.h"], "where %s stands" % version)
+
+
+@test
 def the_security_guide_names_what_there_is(context):
     """Settings and metrics of docker/SECURITY.md exist, and so do the files that it leads to."""
     text = open(os.path.join(ROOT, "docker", "SECURITY.md")).read()

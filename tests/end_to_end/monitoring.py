@@ -173,6 +173,33 @@ def dashboards_are_those_of_the_description(context):
         equal(used - {variable["name"] for variable in variables}, set(), "variables of %s that are not declared" % name)
 
 
+def lost(original, copy, path=""):
+    """Where the copy lacks or changes what the original has."""
+    if isinstance(original, dict) and isinstance(copy, dict):
+        return [one for key in original for one in (lost(original[key], copy[key], path + "/" + key) if key in copy else [path + "/" + key])]
+    if isinstance(original, list) and isinstance(copy, list) and len(original) == len(copy):
+        return [one for number, pair in enumerate(zip(original, copy)) for one in lost(*pair, "%s/%d" % (path, number))]
+    return [] if original == copy else [path]
+
+
+@test
+def dashboards_fit_grafanas_types(context):
+    """Grafana's own SDK reads each of them, and writes the same again: it knows every key, at its place and with its type."""
+    try:
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.cog.plugins import register_default_plugins
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+    except ImportError:
+        raise Skip("this Python has no grafana-foundation-sdk (of PyPI)")
+    register_default_plugins()
+    for name in DASHBOARDS:
+        board = json.loads(read("grafana", name + ".json"))
+        again = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
+        # Grafana itself writes the text of a variable's query once more, as its definition.
+        unknown = [path for path in lost(board, again) if not re.fullmatch(r"/templating/list/\d+/definition", path)]
+        equal(unknown, [], "what Grafana does not know of " + name)
+
+
 def queries():
     """{(dashboard, panel, query): the query as Grafana would send it if all is chosen}."""
     found = {}

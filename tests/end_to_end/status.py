@@ -233,6 +233,14 @@ CHECKS = r"""(() => {
   for (const table of document.querySelectorAll("table")) {
     if (!table.caption || !table.caption.textContent.trim()) wrong.push("a table without a caption");
     for (const head of table.querySelectorAll("th")) if (!head.scope) wrong.push("a th without scope");
+    for (const head of table.querySelectorAll("thead th")) {
+      const words = document.createRange();
+      for (const word of head.textContent.matchAll(/\S+/g)) {
+        words.setStart(head.firstChild, word.index);
+        words.setEnd(head.firstChild, word.index + word[0].length);
+        if (words.getClientRects().length > 1) wrong.push(`"${word[0]}" is broken in the middle`);
+      }
+    }
   }
   const ids = Array.from(document.querySelectorAll("[id]"), (one) => one.id);
   if (new Set(ids).size !== ids.length) wrong.push("an id stands twice");

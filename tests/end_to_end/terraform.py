@@ -68,10 +68,15 @@ def the_module_fits_the_program(context):
     """Settings and secrets are those of --help; port, user, times and health check those of the image and of the ECS task definition."""
     known = {variable for variable, _ in flags_of_settings(context)}
     container = FILES["container.tf"]
-    set_here = set(re.findall(r"(?m)^ +([A-Z][A-Z_]+) +=", container)) | set(re.findall(r"\{ ([A-Z_]+) =", container))
-    equal(sorted(set_here), ["CONFIG", "METRICS_LISTEN_ADDRESS", "SCRAPE_INTERVAL", "STATE_FILE", "TRUSTED_PROXIES"], "settings of the container")
+    set_here = set(re.findall(r"(?m)^ +([A-Z][A-Z_]+) +=", container))
+    equal(sorted(set_here), ["CANARY_URL", "CONFIG", "METRICS_LISTEN_ADDRESS", "SCRAPE_INTERVAL", "STATE_FILE", "TRUSTED_PROXIES", "WARM_START_URL"], "settings of the container")
     names = set_here | {"PASSWORD_" + user.upper() + suffix for user in re.findall(r'"(\w+)"', value(FILES["secrets.tf"], "users")) for suffix in ("", "_PREVIOUS")}
     equal(sorted(names - known), [], "settings that the program does not know")
+    with open(os.path.join(ROOT, "src", "config", "settings.c")) as file:
+        secrets = set(re.findall(r'\{"(\w+)", SECRET,', file.read()))
+    check(len(secrets) > 7, "%d secrets were found in settings.c", len(secrets))
+    refused = json.loads(re.search(r'!can\(regex\((".*?"), name', blocks("variable")["settings"]).group(1))
+    equal(sorted(name for name in secrets if not re.search(refused, name)), [], "secrets that the variable settings takes, so that they stand in Terraform's state")
     task = task_definition()
     [example] = task["containerDefinitions"]
     check({secret["name"] for secret in example["secrets"]} <= names, "secrets of the ECS task definition are %s", example["secrets"])
@@ -176,6 +181,8 @@ run "all" {
     password_versions          = { drain = 2 }
     accept_previous            = ["drain"]
     config_secret_arn          = "arn:of:config"
+    canary_url_secret_arn      = "arn:of:canary"
+    warm_start_url_secret_arn  = "arn:of:warm-start"
     settings                   = { MAX_SERIES = "200000" }
     discovery_namespace        = { id = "ns-1", name = "internal" }
     metrics_security_group_ids = ["sg-1"]
@@ -265,7 +272,9 @@ def the_module_makes_what_the_program_needs(context):
         equal(state.output("drains_add"), "heroku drains:add 'https://drain:PASSWORD_DRAIN@drains.example/drain?app_name=my-app' --app my-app", "the command for an app")
         check("the-secret" not in json.dumps(state.outputs), "a password stands in an output")
         # The program takes these settings; where the file of the state would be is a folder of this test.
-        settings = {**state.pairs("environment", "value"), **dict.fromkeys(state.pairs("secrets", "valueFrom"), "a-password"), "CONFIG": "{}"}
+        secrets = state.pairs("secrets", "valueFrom")
+        known = {"CONFIG": "{}", "CANARY_URL": "https://drain:a-password@drains.example/drain", "WARM_START_URL": "http://metrics:a-password@exporter.internal:8081/state"}
+        settings = {**state.pairs("environment", "value"), **{name: known.get(name, "a-password") for name in secrets}}
         if "STATE_FILE" in settings:
             settings["STATE_FILE"] = context.folder
         done = run_to_end([context.program, "--check-config"], seconds=20, **settings)
@@ -280,9 +289,14 @@ def the_module_makes_what_the_program_needs(context):
 
     equal(everything.pairs("environment", "value"), {**plain.pairs("environment", "value"), "MAX_SERIES": "200000", "SCRAPE_INTERVAL": "30s", "STATE_FILE": "/state/"}, "settings")
     equal(everything.pairs("secrets", "valueFrom"), {"PASSWORD_DRAIN": "arn:of:drain", "PASSWORD_DRAIN_PREVIOUS": "arn:of:drain::AWSPREVIOUS:",
-                                                     "PASSWORD_METRICS": "arn:of:metrics", "CONFIG": "arn:of:config"}, "secrets")
+                                                     "PASSWORD_METRICS": "arn:of:metrics", "CONFIG": "arn:of:config",
+                                                     "CANARY_URL": "arn:of:canary", "WARM_START_URL": "arn:of:warm-start"}, "secrets")
     equal(everything.container()["dockerLabels"], {"password-drain": "2", "password-metrics": "1"}, "what makes a new task when a password changes")
-    equal(everything.rules("task"), [("10.0.9.0/24", 8081, 8081), ("balancer", 80, 80), ("sg-1", 8081, 8081)], "who reaches the task")
+    equal(everything.rules("task"), [("10.0.9.0/24", 8081, 8081), ("balancer", 80, 80), ("sg-1", 8081, 8081), ("task", 8081, 8081)], "who reaches the task")
+    equal(everything.one("aws_vpc_security_group_egress_rule.warm_start")["referenced_security_group_id"], everything.one("aws_security_group.task")["id"], "whom a new task asks")
+    for state in (plain, everything):
+        equal(sorted(state.one("aws_iam_policy_document.secrets")["statement"][0]["resources"]),
+              sorted({arn.partition("::")[0] for arn in state.pairs("secrets", "valueFrom").values()}), "secrets that may be read")
     equal(everything.rules("state"), [("task", 2049, 2049)], "who reaches the state")
     [volume] = everything.one("aws_ecs_task_definition.this")["volume"]
     [mount] = everything.container()["mountPoints"]

@@ -17,6 +17,7 @@ static void examples_of_the_header(void **state)
 {
     (void)state;
     check("order 12345678 of bob@example.com", "order <digits> of <email>");
+    check("GET /?to=bob%40example.com&sid=5", "GET /?to=<email>&sid=<secret>");
     check("GET /?token=a1b2c3 by sk_live_4eC39Hq", "GET /?token=<secret> by <secret>");
     check("postgres://u1:p4ss@db.example.com/d", "postgres://<secret>@db.example.com/d");
     check("Authorization: Bearer eyJhbGciOi...", "Authorization: <secret>");
@@ -48,6 +49,9 @@ static void mail_addresses_are_taken_out(void **state)
     check("<Bob.Smith+x@mail.example.co.uk>, a_b-c@x.org.", "<<email>>, <email>.");
     check("user=\"bob@example.com\" mailto:b@x.com", "user=\"<email>\" mailto:<email>");
     check("{\"bob@example.com\":5}", "{\"<email>\":5}");
+    check("GET /u?email=bob%40example.com&x=1", "GET /u?email=<email>&x=1");
+    check("to=a%2Bb%40example.com%2Cc%40x.org%2C d=e%40f", "to=<email>%2C d=e%40f");
+    check("%40example.com 50%40 x%40. a_b%40c@x.org", "%40example.com 50%40 x%40. <email>");
 }
 
 static void long_numbers_are_taken_out(void **state)
@@ -78,6 +82,9 @@ static void what_is_called_secret_is_taken_out(void **state)
     check("password= secret=x", "password= <secret>"); /* what stands behind it, whatever that is */
     check("token=123456 pwd=5", "token=<secret> pwd=<secret>");
     check("{\\\"password\\\":\\\"hunter2\\\"}", "{\\\"password\\\":<secret><secret>");
+    check("pass=a DB_PASS=b dbPass: c pw:d session_id=e sid=f otp=123 PASSCODE=5 bypass=1 inside=2",
+          "pass=<secret> DB_PASS=<secret> dbPass: <secret> pw:<secret> session_id=<secret> sid=<secret> otp=<secret> "
+          "PASSCODE=<secret> bypass=1 inside=2");
 }
 
 static void what_looks_like_a_key_is_taken_out(void **state)
@@ -89,6 +96,8 @@ static void what_looks_like_a_key_is_taken_out(void **state)
     check("eyJhbGciOi.eyJzdWIi.SflKxw= x", "<secret> x");
     check("x7f3k9q2m1z8p4w6t5r0 wJalrXUtnFEMIK7MDENGbPxRfiCY", "<secret> <secret>");
     check("u=aGVsbG8gd29ybGQhIQ9Xy== z", "u=<secret> z");
+    check("key wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY is", "key <secret> is");
+    check("GET /api/v1/Users/12/Orders/34/items/5a/b6/c7/d8", "GET /api/v1/Users/12/Orders/34/items/5a/b6/c7/d8");
 }
 
 static void control_characters_are_shown_as_such(void **state)
@@ -131,14 +140,15 @@ static void every_cut_is_survived(void **state)
     (void)state;
     each_cut(
         SLICE("\"a\\\"b\" token=\"x\\\" y\" ://u:p@h Authorization: Basic YQ== bob@example.com ghp_16C7e42F292c6912 "
-              "x7f3k9q2m1z8p4w6t5r0== \xc3\xb6 1234567"),
+              "x7f3k9q2m1z8p4w6t5r0== \xc3\xb6 1234567 a%40b.c wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
         survive);
 }
 
 /* Of hostile lines, too: the test would not end otherwise. */
 static void the_work_is_bounded(void **state)
 {
-    static const char *const units[] = {"a-", "a.", "a@", " ", "\"", "://a:", "token=", "\\\"", "-", "aA1-", "eyJ."};
+    static const char *const units[] = {"a-", "a.",   "a@",   " ",  "\"",   "://a:", "token=", "\\\"",
+                                        "-",  "aA1-", "eyJ.", "a/", "A1a/", "%40",   "a%40b."};
     static char text[16 * LINE_PATTERN_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
