@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import stat
 import time
 
 from clocks import HOUR, Clock
@@ -15,6 +16,9 @@ from support.waiting import wait_for
 OWN = ("drain_exporter_build_info", "drain_exporter_start", "drain_exporter_state", "drain_exporter_connections", "drain_exporter_series", "drain_exporter_scrape",
        "drain_exporter_http", "drain_exporter_page", "drain_exporter_memory", "drain_exporter_sweep", "drain_exporter_config", "drain_exporter_credential",
        "drain_exporter_expired", "drain_exporter_clients", "drain_exporter_login", "process_", "drain_exporter_uptime", "drain_exporter_log_")
+
+# The first block of a state of format 99: its header.
+LATER = bytes.fromhex("4458533106000000568b2c500a4dd3a2010100000063")
 
 
 def of_apps(page):
@@ -179,7 +183,7 @@ def files_that_cannot_be_used(context):
         check(password.encode() not in good, "a password is in the state")
     middle = len(good) // 2
     bad = {"empty": b"", "foreign": b"PK\x03\x04" + b"x" * 1000, "cut": good[:middle], "bit": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:],
-           "long": good + b"DXS1"}
+           "long": good + b"DXS1", "later": LATER}
     for what, content in bad.items():
         for leftover in ("unusable", "new"):
             shutil.rmtree(path + "." + leftover, ignore_errors=True)
@@ -191,6 +195,8 @@ def files_that_cannot_be_used(context):
         page = server.first_page()
         check(not page.select("level"), "%s: a series is there", what)
         equal(server.log().count("cannot be used"), 1, "%s: sentences in the log, which is %r" % (what, server.log()))
+        equal("of another version" in server.log(), what == "later", "%s: whether the log says that it is of another version" % what)
+        equal(server.page().value("drain_exporter_state_loads_total", found="unusable"), 1, "%s: starts with such a file" % what)
         with open(path + ".unusable", "rb") as file:
             equal(file.read(), content, "%s: what is kept aside" % what)
         server.post(burst(), "shop")
@@ -199,6 +205,27 @@ def files_that_cannot_be_used(context):
         server = start(context, server)
         equal(server.first_page().value("level", app="shop", process="web.1"), 7, "%s: the next state is good" % what)
         server.stop()
+
+
+@test
+def what_is_no_file_is_kept_aside(context):
+    """What stands under the name and cannot be read: a loop of links, a folder, a pipe that nobody writes to."""
+    path = os.path.join(state_of(context), "drain_exporter.state")
+    os.mkdir(state_of(context))
+    for what, make, is_it in (("loop", lambda: os.symlink(path, path), os.path.islink), ("folder", lambda: os.mkdir(path), os.path.isdir),
+                              ("pipe", lambda: os.mkfifo(path), lambda made: stat.S_ISFIFO(os.lstat(made).st_mode))):
+        make()
+        server = start(context)
+        equal(server.page().value("drain_exporter_state_loads_total", found="unusable"), 1, "%s: starts with such a file" % what)
+        equal(server.log().count("cannot be used"), 1, "%s: sentences in the log, which is %r" % (what, server.log()))
+        check(is_it(path + ".unusable"), "%s: it is not kept aside", what)
+        server.post(burst(), "shop")
+        server.stop()
+        server = start(context, server)
+        equal(server.first_page().value("ticks", app="shop", process="web.1"), 1, "%s: the next state is good" % what)
+        server.stop()
+        os.unlink(path)
+        shutil.rmtree(path + ".unusable") if os.path.isdir(path + ".unusable") else os.unlink(path + ".unusable")
 
 
 @test
