@@ -85,11 +85,14 @@ static bool ends_in_slash(const char *path)
     return length > 0 && path[length - 1] == '/';
 }
 
-/* "/a/b" is "b" in "/a", "b" is in ".". */
+/* "/a/b" is "b" in "/a", "b" is in ".".  What others use, such as /dev/null, must not give way to a state. */
 static bool split_path(struct state_file *file, char error[ERROR_MAX])
 {
     struct stat status;
-    if (stat(file->path, &status) == 0 && S_ISDIR(status.st_mode))
+    bool is_there = stat(file->path, &status) == 0;
+    if (is_there && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return error_set(error, "STATE_FILE: %s is neither a file nor a folder", file->path);
+    if (is_there && S_ISDIR(status.st_mode))
         strcat(file->path, ends_in_slash(file->path) ? FILE_IN_FOLDER : "/" FILE_IN_FOLDER);
     if (ends_in_slash(file->path))
         return error_set(error, "STATE_FILE: there is no folder %s", file->path);

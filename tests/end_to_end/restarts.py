@@ -209,7 +209,7 @@ def files_that_cannot_be_used(context):
 
 @test
 def what_is_no_file_is_kept_aside(context):
-    """What stands under the name and cannot be read: a loop of links, a folder, a pipe that nobody writes to."""
+    """What stands in the folder under the name and cannot be read: a loop of links, a folder, a pipe that nobody writes to."""
     path = os.path.join(state_of(context), "drain_exporter.state")
     os.mkdir(state_of(context))
     for what, make, is_it in (("loop", lambda: os.symlink(path, path), os.path.islink), ("folder", lambda: os.mkdir(path), os.path.isdir),
