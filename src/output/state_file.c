@@ -257,11 +257,12 @@ static void keep_aside(struct state_file *file, const char *why)
 static void say_loaded(const struct state_file *file, const struct state_load_tally *tally)
 {
     bool orderly = file->found == LOAD_ORDERLY;
-    log_write(tally->refused > 0 ? LOG_WARN : LOG_INFO,
-              "STATE_FILE %s was written %.1f s ago%s: %zu series are back%s, %zu are over%s", file->path,
+    log_write(tally->refused > 0 || tally->bad > 0 ? LOG_WARN : LOG_INFO,
+              "STATE_FILE %s was written %.1f s ago%s: %zu series are back%s, %zu are over%s%s", file->path,
               (double)tally->ago / 1e3, orderly ? ", when the program stopped" : "", tally->restored,
               orderly ? "" : ", counters begin at 0", tally->expired,
-              tally->refused > 0 ? ", others are beyond today's bounds" : "");
+              tally->refused > 0 ? ", others are beyond today's bounds" : "",
+              tally->bad > 0 ? ", some records could not be understood" : "");
 }
 
 /* A file that can be used. */

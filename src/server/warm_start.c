@@ -84,11 +84,13 @@ static void say(enum warm_start_result result, const struct http_url *url, const
                 uint64_t start, const char *error)
 {
     if (result == WARM_START_LOADED)
-        log_write(
-            tally->refused > 0 ? LOG_WARN : LOG_INFO,
-            "WARM_START_URL: %zu series are there as %s has them, counters begin at 0, %zu are over%s; it took %.1f s",
-            tally->restored, url->host_header, tally->expired,
-            tally->refused > 0 ? ", others are beyond our bounds" : "", (double)(clock_monotonic() - start) / 1e3);
+        log_write(tally->refused > 0 || tally->bad > 0 ? LOG_WARN : LOG_INFO,
+                  "WARM_START_URL: %zu series are there as %s has them, counters begin at 0, %zu are over%s%s; it took "
+                  "%.1f s",
+                  tally->restored, url->host_header, tally->expired,
+                  tally->refused > 0 ? ", others are beyond our bounds" : "",
+                  tally->bad > 0 ? ", some records could not be understood" : "",
+                  (double)(clock_monotonic() - start) / 1e3);
     else
         log_write(LOG_WARN, "WARM_START_URL: nothing was loaded from %s: %s", url->host_header, error);
 }

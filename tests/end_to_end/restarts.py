@@ -1,5 +1,6 @@
 """What is known goes on from one start to the next: STATE_FILE."""
 import os
+import re
 import shutil
 import signal
 import stat
@@ -7,6 +8,7 @@ import time
 
 from clocks import HOUR, Clock
 from harness import test
+from monitoring import post_samples
 from scraping import METRICS_PASSWORD, Prometheus
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Exporter
@@ -78,6 +80,50 @@ def a_stop_loses_nothing(context):
     server.post(burst(4), "shop", logplex(7, frame_id="batch-4"))
     equal(server.page().value("ticks", app="shop", process="web.1"), 10, "the counter goes on")
     equal(server.page().value("heroku_router_errors", app="shop", process="web.1", code="H12"), 12, "errors go on")
+
+
+RULES = r"""rules:
+- name: jobs
+  match: '^job kind=(?<kind>\w+) took=(?<ms>\d+)'
+  metrics:
+  - {counter: jobs_total, help: 'Jobs that are "done": {all}, 100 % – so to speak.', labels: {kind: $kind, end: 'a "b", c'}, with: [app, process]}
+  - {counter: job_milliseconds_total, value: $ms}
+  - {gauge: job_level, value: $ms, help: '"'}
+  - {gauge: job_sum, value: $ms, add: true}
+  - {histogram: job_seconds, value: $ms, scale: 0.001, labels: {kind: $kind}, help: 'Seconds of "jobs".'}
+  - {histogram: job_sizes, value: $ms, buckets: [1, 2.5, 100]}
+  - {total: job_number_total, value: $ms}
+"""
+# The kinds of metrics that burst() does not have, and labels that must be escaped.
+OTHER_KINDS = [
+    {"name": "members", "kind": "incremental", "tags": {}, "set": {"values": ["%d" % number for number in range(4000)]}},
+    {"name": "summed", "kind": "absolute", "tags": {}, "aggregated_summary": {"quantiles": [0.5, 0.99], "values": [2, 1e300], "count": 5, "sum": -7.5}},
+    {"name": "sketched", "kind": "absolute", "tags": {}, "sketch": {"type": "ddsketch", "count": 3, "min": -1, "max": 3.15, "sum": 2, "avg": 1, "k": [-1338, 0, 1412], "n": [1, 1, 1]}},
+    {"name": "distributed", "kind": "absolute", "tags": {}, "distribution": {"samples": [{"value": 1.5, "rate": 3}], "statistic": "histogram"}},
+    gauge("tiny", -5e-324, what='a "b"\n\\c \u00e4\U0001f600', **{"x" * 100: "y" * 1000}), counter("huge", 1.7e308)]
+
+
+@test
+def all_kinds_of_series_go_on(context):
+    """Each recorded line, each kind of metric, and rules of all kinds: after an orderly stop no series is gone, new or other than it was."""
+    def begin(old=None):
+        return start(context, old, CONFIG=RULES, SCRAPE_INTERVAL="60s")
+
+    server = begin()
+    post_samples(server)
+    server.post(line("job kind=a took=5") + line("job kind=b took=50") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
+    before = of_apps(server.first_page())
+    check(len(before) > 900, "there are only %d series", len(before))
+    equal(sorted({each["name"] for each in OTHER_KINDS} - {re.sub("_(count|sum|bucket)$", "", name) for name, _ in before}), [], "kinds that are not there")
+    equal(before["jobs_total", tuple(sorted({"app": "shop", "process": "web.1", "kind": "a", "end": 'a "b", c'}.items()))], 1, "a counter of a rule")
+    server.stop()
+    server = begin(server)
+    after = of_apps(server.first_page())
+    equal(sorted(set(before) - set(after)), [], "series that are gone")
+    equal({key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}, {}, "series that are new or other")
+    server.post(line("job kind=a took=5"), "shop")
+    equal([value for _, value in server.first_page().select("jobs_total", kind="a")], [2], "the counter of a rule goes on")
+    check("understood" not in server.log(), "the log says: %s", server.log())
 
 
 @test
