@@ -2,6 +2,7 @@
 import http.server
 import os
 import shutil
+import signal
 import socket
 import threading
 
@@ -10,10 +11,10 @@ from restarts import LATER, await_save, burst, crash, of_apps, state_of
 from scraping import Prometheus
 from support import certificates
 from support.checks import check, equal
-from support.exporter import AUTH_METRICS, METRICS_PASSWORD
+from support.exporter import AUTH_METRICS, METRICS_PASSWORD, Exporter
 from support.lines import gauge, ingest, line, logplex, router_error
 from support.ports import free_port
-from support.waiting import wait_for
+from support.waiting import patient, wait_for
 
 RESULTS = ("loaded", "unreachable", "tls", "timeout", "status", "cut", "later", "damaged")
 
@@ -182,6 +183,26 @@ def states_that_cannot_be_had(context):
         server.post(burst(5), "shop", logplex(7, frame_id="known"))
         equal(server.page().value("ticks", app="shop", process="web.1"), 5, "%s: it counts" % what)
         server.stop()
+
+
+@test
+def who_asks_can_be_stopped(context):
+    """SIGTERM and Ctrl-C end a program that waits for one that does not answer."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        listener.settimeout(patient(20))
+        settings = {"WARM_START_URL": url_of(listener.getsockname()[1]), "WARM_START_TIMEOUT": "10m", "STATE_FILE": state_of(context)}
+        server = Exporter(context.program, settings=settings, output_path=context.file("stopped-%d.log" % number, ""))
+        context.closers.append(server.close)
+        asked, _ = listener.accept()
+        asked.settimeout(patient(20))
+        check(asked.recv(1000).startswith(b"GET /state "), "it asks for something else")
+        server.stop(number)
+        check("stopped while it asked WARM_START_URL" in server.log(), "the log says: %s", server.log())
+        asked.close()
+        listener.close()
 
 
 @test
