@@ -7,6 +7,7 @@ import stat
 import time
 
 from clocks import HOUR, Clock
+from documentation import ROOT
 from harness import test
 from monitoring import post_samples
 from scraping import METRICS_PASSWORD, Prometheus
@@ -272,6 +273,49 @@ def what_is_no_file_is_kept_aside(context):
         server.stop()
         os.unlink(path)
         shutil.rmtree(path + ".unusable") if os.path.isdir(path + ".unusable") else os.unlink(path + ".unusable")
+
+
+# What a program wrote at its stop, of the format 1, and when: burst(5), in a batch that is known.  It is never written anew.
+EARLIER, WRITTEN = os.path.join(ROOT, "tests", "data", "state-1"), 1795676798
+
+
+@test
+def the_state_of_an_earlier_program_is_read(context):
+    """All that it has goes on with this one: what is written today is no measure, since both ends may have changed."""
+    clock = Clock(context)
+    shutil.copy(EARLIER, state_of(context))
+    clock.set(int(WRITTEN + 5 - time.time()))
+    server = start(context, **clock.settings)
+    page = server.page()
+    for name, labels, value in (("ticks", {"process": "web.1"}, 5), ("level", {"process": "web.1"}, 7), ("took_count", {"process": "web.1"}, 7), ("took_bucket", {"process": "web.1", "le": "1"}, 3),
+                                ("heroku_router_errors", {"process": "web.1", "code": "H12"}, 3), ("l2met_signups_total", {"process_type": "web"}, 2),
+                                ("heroku_dyno_up", {"process": "web.1", "process_type": "web"}, 1), ("drain_exporter_messages_received_total", {}, 7)):
+        equal(page.value(name, app="shop", **labels), value, name)
+    equal(page.select("heroku_postgres_tables")[0][1], 7, "a value of Postgres")
+    server.post(burst(5), "shop", logplex(7, frame_id="known"))
+    equal(server.page().value("drain_exporter_messages_duplicate_total", app="shop"), 7, "messages of a batch that was taken before")
+    check("understood" not in server.log(), "the log says: %s", server.log())
+
+
+@test
+def two_programs_with_one_file(context):
+    """The second one reads it as that of a crash, and writes once the first has stopped, whose state is not taken for its own."""
+    first = start(context)
+    first.post(burst(5), "shop")
+    await_save(first)
+    second = start(context)
+    page = second.page()
+    equal((page.value("level", app="shop", process="web.1"), page.value("ticks", app="shop", process="web.1")), (7, 0), "a gauge and a counter of the second")
+    wait_for(lambda: second.log().count("is another program's") == 1, "it is told", 10)
+    await_save(first)
+    check(not saved(second), "the second one writes, too")
+    second.post(burst(2), "shop")
+    first.stop()
+    await_save(second)
+    second.stop()
+    equal(second.log().count("is another program's"), 1, "sentences in the log")
+    page = start(context, second).first_page()
+    equal(page.value("ticks", app="shop", process="web.1"), 2, "the counter of the second goes on")
 
 
 @test
