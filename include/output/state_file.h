@@ -18,7 +18,7 @@
 struct state_file;
 
 /* The file of this path, or "drain_exporter.state" in it, if it is a folder.  The folder is opened, and all that
- * follows is done in it.  NULL with one sentence in error. */
+ * follows is done in it.  NULL with one sentence in error; so if a device, a pipe or a socket stands there. */
 struct state_file *state_file_open(const char *path, char error[ERROR_MAX]);
 
 /* The descriptor of its folder, by which all of its files are opened. */

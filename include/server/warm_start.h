@@ -36,7 +36,7 @@ struct warm_start_settings {
 
 /* Load the state of the exporter at the URL, as load says; load->orderly is set here.  Returns within the time; what
  * came of it is logged.  Inside the store, before the other threads: a thread of its own loads while the caller waits.
- */
+ * SIGTERM and SIGINT end the process meanwhile, at once and with 0. */
 enum warm_start_result warm_start(const struct warm_start_settings *settings, struct state_load_settings *load);
 
 /* Count the result, before the first page.  Inside the store, on the maintenance thread. */

@@ -5,6 +5,9 @@
  *         without a lock, and gets a slot under one.  If an entity is over and nobody has named it for a while, its
  *         slot may go to another one.  Then the slot's generation changes, in the same word as the name's hash, so
  *         that an id of the former entity says "over".
+ * MEMORY  A slot keeps the name of its entity until another one comes, and slots that were never used are given
+ *         first.  So memory grows with names that come and go, until each slot was used once: 16,384 for processes,
+ *         or 16 for each of max_apps if that is more, with 128 bytes and a name of about 50 each.
  * SHARES  Apps of the configuration have slots that nobody else gets.  Of all others there are max_apps; once half of
  *         them are known, max_new_apps begin in a minute.  No app has more than a quarter of the slots for processes,
  *         nor more than 64 while only a quarter is left: one app cannot take those of the others.

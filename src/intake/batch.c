@@ -357,8 +357,8 @@ static enum refusal refusal_of(const struct intake *intake)
  * end with a reload. */
 static entity_id find_entity(struct entities *entities, const struct batch *batch)
 {
-    return entities_app(entities, batch->app, batch->labels + batch->identity_count,
-                        batch->label_count - batch->identity_count, batch->now);
+    const struct label *said = batch->identity_count == 0 ? batch->labels : batch->labels + batch->identity_count;
+    return entities_app(entities, batch->app, said, batch->label_count - batch->identity_count, batch->now);
 }
 
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
@@ -690,6 +690,14 @@ static void restore_cf_app(struct intake *intake, struct state_fields *fields)
         cf_apps_restore(intake->cf_apps, parts);
 }
 
+/* Of no time at which the clock could not go on. */
+static void restore_arrival(struct intake *intake, struct state_fields *fields, uint64_t now)
+{
+    uint64_t last = state_get_number(fields);
+    if (!fields->failed && last <= INT64_MAX / 2)
+        arrival_clock_go_on(&intake->clock, (int64_t)last, now);
+}
+
 bool intake_restore(struct intake *intake, unsigned char tag, struct state_fields *fields, uint64_t ago, uint64_t now)
 {
     switch (tag) {
@@ -703,7 +711,7 @@ bool intake_restore(struct intake *intake, unsigned char tag, struct state_field
         restore_cf_app(intake, fields);
         return true;
     case STATE_ARRIVAL:
-        arrival_clock_go_on(&intake->clock, (int64_t)state_get_number(fields), now);
+        restore_arrival(intake, fields, now);
         return true;
     default:
         return false;

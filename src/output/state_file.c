@@ -85,11 +85,14 @@ static bool ends_in_slash(const char *path)
     return length > 0 && path[length - 1] == '/';
 }
 
-/* "/a/b" is "b" in "/a", "b" is in ".". */
+/* "/a/b" is "b" in "/a", "b" is in ".".  What others use, such as /dev/null, must not give way to a state. */
 static bool split_path(struct state_file *file, char error[ERROR_MAX])
 {
     struct stat status;
-    if (stat(file->path, &status) == 0 && S_ISDIR(status.st_mode))
+    bool is_there = stat(file->path, &status) == 0;
+    if (is_there && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return error_set(error, "STATE_FILE: %s is neither a file nor a folder", file->path);
+    if (is_there && S_ISDIR(status.st_mode))
         strcat(file->path, ends_in_slash(file->path) ? FILE_IN_FOLDER : "/" FILE_IN_FOLDER);
     if (ends_in_slash(file->path))
         return error_set(error, "STATE_FILE: there is no folder %s", file->path);
@@ -254,11 +257,12 @@ static void keep_aside(struct state_file *file, const char *why)
 static void say_loaded(const struct state_file *file, const struct state_load_tally *tally)
 {
     bool orderly = file->found == LOAD_ORDERLY;
-    log_write(tally->refused > 0 ? LOG_WARN : LOG_INFO,
-              "STATE_FILE %s was written %.1f s ago%s: %zu series are back%s, %zu are over%s", file->path,
+    log_write(tally->refused > 0 || tally->bad > 0 ? LOG_WARN : LOG_INFO,
+              "STATE_FILE %s was written %.1f s ago%s: %zu series are back%s, %zu are over%s%s", file->path,
               (double)tally->ago / 1e3, orderly ? ", when the program stopped" : "", tally->restored,
               orderly ? "" : ", counters begin at 0", tally->expired,
-              tally->refused > 0 ? ", others are beyond today's bounds" : "");
+              tally->refused > 0 ? ", others are beyond today's bounds" : "",
+              tally->bad > 0 ? ", some records could not be understood" : "");
 }
 
 /* A file that can be used. */

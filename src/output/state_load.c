@@ -255,8 +255,10 @@ static void read_name(struct state_load *load, struct state_fields *fields)
     load->name_length = name.length;
 }
 
+enum { HELP_MAX = 2048, WORD_MAX = 128 };
+
 /* A text of a descriptor, with a NUL, which is copied later; NULL if it is empty.  It must be one that can stand on a
- * page. */
+ * page: in a line of help, which may have quotes. */
 static const char *get_page_text(struct state_fields *fields, char *into, size_t capacity)
 {
     struct slice text = state_get_text(fields);
@@ -264,13 +266,19 @@ static const char *get_page_text(struct state_fields *fields, char *into, size_t
     if (fields->failed || text.length == 0)
         return NULL;
     for (size_t i = 0; i < text.length; i++)
-        fields->failed |= (unsigned char)text.at[i] < ' ' || text.at[i] == '"';
+        fields->failed |= (unsigned char)text.at[i] < ' ' || text.at[i] == '\\';
     memcpy(into, text.at, text.length);
     into[text.length] = '\0';
     return into;
 }
 
-enum { HELP_MAX = 2048, WORD_MAX = 128 };
+/* The same of a label's name or value. */
+static const char *get_page_word(struct state_fields *fields, char into[WORD_MAX])
+{
+    const char *word = get_page_text(fields, into, WORD_MAX);
+    fields->failed |= word != NULL && strchr(word, '"') != NULL;
+    return word;
+}
 
 /* The texts of a descriptor that is read. */
 struct metric_texts {
@@ -286,7 +294,7 @@ static void get_cells(struct state_load *load, struct state_fields *fields, stru
                       struct metric *metric)
 {
     for (unsigned i = 0; metric->label != NULL && i < metric->cells && !fields->failed; i++) {
-        texts->values[i] = get_page_text(fields, texts->words[i], WORD_MAX);
+        texts->values[i] = get_page_word(fields, texts->words[i]);
         fields->failed |= texts->values[i] == NULL;
     }
     metric->label_values = metric->label != NULL ? texts->values : NULL;
@@ -306,7 +314,7 @@ static bool get_metric(struct state_load *load, struct state_fields *fields, str
     uint64_t type = state_get_number(fields), flags = state_get_number(fields);
     *variant = get_page_text(fields, texts->variant, sizeof texts->variant);
     uint64_t cells = state_get_number(fields);
-    metric->label = get_page_text(fields, texts->label, sizeof texts->label);
+    metric->label = get_page_word(fields, texts->label);
     if (fields->failed || type > METRIC_UNTYPED || cells > METRIC_CELLS_MAX)
         return false;
     metric->help = metric->help == NULL ? "" : metric->help;

@@ -1,5 +1,9 @@
 #include "server/warm_start.h"
 
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/outgoing.h"
@@ -84,14 +88,57 @@ static void say(enum warm_start_result result, const struct http_url *url, const
                 uint64_t start, const char *error)
 {
     if (result == WARM_START_LOADED)
-        log_write(
-            tally->refused > 0 ? LOG_WARN : LOG_INFO,
-            "WARM_START_URL: %zu series are there as %s has them, counters begin at 0, %zu are over%s; it took %.1f s",
-            tally->restored, url->host_header, tally->expired,
-            tally->refused > 0 ? ", others are beyond our bounds" : "", (double)(clock_monotonic() - start) / 1e3);
+        log_write(tally->refused > 0 || tally->bad > 0 ? LOG_WARN : LOG_INFO,
+                  "WARM_START_URL: %zu series are there as %s has them, counters begin at 0, %zu are over%s%s; it took "
+                  "%.1f s",
+                  tally->restored, url->host_header, tally->expired,
+                  tally->refused > 0 ? ", others are beyond our bounds" : "",
+                  tally->bad > 0 ? ", some records could not be understood" : "",
+                  (double)(clock_monotonic() - start) / 1e3);
     else
         log_write(LOG_WARN, "WARM_START_URL: nothing was loaded from %s: %s", url->host_header, error);
 }
+
+/* ---- to stop meanwhile ---- */
+
+enum { STOPS = 2 };
+static const int stops[STOPS] = {SIGTERM, SIGINT};
+
+static void on_stop(int number)
+{
+    static const char sentence[] = "drain_exporter: stopped while it asked WARM_START_URL\n";
+    (void)number;
+    _exit(write(STDERR_FILENO, sentence, sizeof sentence - 1) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* What signals did before. */
+struct signals {
+    sigset_t mask;
+    struct sigaction actions[STOPS];
+};
+
+/* Nothing is served yet and nothing could be lost: who wants us to stop need not wait for another exporter.  This
+ * thread alone hears it; with a function, since the first process of a container hears nothing by default. */
+static void allow_stop(struct signals *before)
+{
+    struct sigaction action = {.sa_handler = on_stop};
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < STOPS; i++) {
+        sigaddset(&set, stops[i]);
+        sigaction(stops[i], &action, &before->actions[i]);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, &before->mask);
+}
+
+static void restore_signals(const struct signals *before)
+{
+    pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
+    for (int i = 0; i < STOPS; i++)
+        sigaction(stops[i], &before->actions[i], NULL);
+}
+
+/* ---- ask ---- */
 
 /* Ask, and load what comes. */
 static enum warm_start_result ask(const struct warm_start_settings *settings, const struct http_url *url,
@@ -99,8 +146,10 @@ static enum warm_start_result ask(const struct warm_start_settings *settings, co
 {
     struct outgoing *outgoing = outgoing_create(settings->ca_file, true, error);
     struct outgoing_response response;
+    struct signals before;
     if (outgoing == NULL)
         return WARM_START_UNREACHABLE;
+    allow_stop(&before); /* the client's thread is there already, and does not hear it */
     outgoing_ask(outgoing,
                  &(struct outgoing_request){.url = url,
                                             .method = "GET",
@@ -110,6 +159,7 @@ static enum warm_start_result ask(const struct warm_start_settings *settings, co
                                             .on_body = on_body,
                                             .context = arriving},
                  &response);
+    restore_signals(&before);
     outgoing_free(outgoing);
     return result_of(arriving, &response, error);
 }

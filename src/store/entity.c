@@ -615,9 +615,14 @@ static uint64_t hash_process(const struct entities *entities, entity_id app, str
 /* No app takes more than a quarter of the slots; and not more than a few while there are few. */
 enum { PART_OF_APP = 4, FEW_OF_APP = 64 };
 
+static uint32_t part_of_app(const struct entities *entities)
+{
+    return entities->processes.capacity / PART_OF_APP;
+}
+
 static bool may_have_process(const struct entities *entities, const struct entity *app)
 {
-    uint32_t count = LOAD(app->processes), part = entities->processes.capacity / PART_OF_APP;
+    uint32_t count = LOAD(app->processes), part = part_of_app(entities);
     return count < part && (count < FEW_OF_APP || LOAD(entities->processes.count) < part * (PART_OF_APP - 1));
 }
 
@@ -626,7 +631,8 @@ static bool make_room(struct entities *entities, struct entity *app, entity_id a
 {
     struct table *processes = &entities->processes;
     if (!may_have_process(entities, app)) {
-        forget(entities, processes, LOAD(app->processes) < FEW_OF_APP ? ENTITY_NONE : app_id, now);
+        /* With less than its part it lacks what others have, who may be gone. */
+        forget(entities, processes, LOAD(app->processes) < part_of_app(entities) ? ENTITY_NONE : app_id, now);
         if (!may_have_process(entities, app)) {
             STORE(app->full_until, (uint32_t)((now + full_interval(processes)) / 1000));
             return false;

@@ -1,21 +1,28 @@
 """Several exporters: the labels that tell them apart, and two that see the same."""
 import collections
+import copy
 import math
+import os
 import random
 import re
+import shutil
 import threading
+import time
 
 from app_pages import page as page_of
-from documentation import METRICS, rows
-from harness import in_threads, test
+from documentation import METRICS, ROOT, rows
+from harness import Skip, in_threads, test
 from ledger import Books, Message, Sender, any_message, check_books
 from monitoring import replaying_server
 from scraping import METRICS_PASSWORD, Prometheus
+from support import http_client
 from support.checks import check, equal
 from support.exporter import AUTH_METRICS
 from support.exposition import Page
-from support.lines import counter, gauge, histogram, ingest, line, logplex, stamp
-from support.processes import run_to_end
+from support.lines import counter, gauge, histogram, ingest, line, logplex, router_error, stamp
+from support.ports import free_port
+from support.processes import Process, run_to_end
+from support.waiting import wait_for
 
 EXTERNAL = {"replica": "a", "cluster": 'eu "west" \\1'}
 SETTING = "replica=a, cluster=" + EXTERNAL["cluster"]
@@ -222,3 +229,45 @@ def the_better_of_two_is_shown(context):
     check(prometheus.number(query.replace('app=', 'replica="b",app=')) < wanted, "the one that was killed knows as much")
     prometheus.await_number('max without (replica, instance) (sum without (event, process_type) (heroku_log_messages_total{app="shop",source="app"}))',
                             sum(message.source[0] == "app" for message in hour))
+
+
+class VictoriaMetrics(Prometheus):
+    """The store of several Prometheus servers, with the flag of docker/MANY.md; asked as Prometheus is."""
+
+    def __init__(self, context):
+        program = shutil.which("victoria-metrics")
+        if program is None:
+            raise Skip("there is no victoria-metrics")
+        (flag,) = re.findall(r"`(-dedup\.minScrapeInterval=60s)`", open(os.path.join(ROOT, "docker", "MANY.md")).read())
+        self.port = free_port()
+        self.process = Process([program, "-storageDataPath=" + os.path.join(context.folder, "victoria"), "-httpListenAddr=127.0.0.1:%d" % self.port, flag,
+                                "-search.latencyOffset=0s", "-memory.allowedBytes=64MB"], output_path=os.path.join(context.folder, "victoria.log"))
+        context.closers.append(self.process.end)
+        wait_for(lambda: self._get("/health"), "victoria-metrics is ready", 30)
+
+    def write(self, server, page, at):
+        """A page as a Prometheus writes it that scraped it at this time."""
+        target = "/api/v1/import/prometheus?extra_label=instance=%d&timestamp=%d" % (server.port, at * 1000)
+        equal(http_client.request("127.0.0.1", self.port, "POST", target, body=page).status, 204, "the status of a page that is written")
+
+
+@test
+def victoria_metrics_keeps_one_of_two(context):
+    """Two Prometheus servers that scrape both of a pair write to one VictoriaMetrics: it has one sample of each minute, the last, and none is missing."""
+    if context.sanitizer is not None:
+        raise Skip("VictoriaMetrics tells nothing more of this build")
+    store = VictoriaMetrics(context)
+    servers = [context.server(EXTERNAL_LABELS="replica=" + replica) for replica in "ab"]
+    begin = time.time() // 60 * 60 - 600
+    for minute in range(5):
+        for second in (10, 40):  # when each of the two comes
+            for server in servers:
+                server.post(router_error("H12"), "shop", logplex(1))
+                server.page()
+                store.write(server, server.scrape().body, begin + 60 * minute + second)
+    name = 'heroku_router_errors{app="shop",code="H12",process="web.1"}'
+    store._get("/internal/force_flush")  # what was written is found now; an empty answer would stay one for ten seconds
+    equal(len(store.samples(name)), 2, "series")
+    for labels, samples in store.samples(name):
+        equal([value for _, value in samples], [2, 4, 6, 8, 10], "values of " + labels["replica"])
+    equal(store.number("sum(max without (replica, instance) (last_over_time(%s[1h])))" % name), 10, "the better of the two")

@@ -1,11 +1,15 @@
 """What is known goes on from one start to the next: STATE_FILE."""
 import os
+import re
 import shutil
 import signal
+import stat
 import time
 
 from clocks import HOUR, Clock
+from documentation import ROOT
 from harness import test
+from monitoring import post_samples
 from scraping import METRICS_PASSWORD, Prometheus
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Exporter
@@ -15,6 +19,9 @@ from support.waiting import wait_for
 OWN = ("drain_exporter_build_info", "drain_exporter_start", "drain_exporter_state", "drain_exporter_connections", "drain_exporter_series", "drain_exporter_scrape",
        "drain_exporter_http", "drain_exporter_page", "drain_exporter_memory", "drain_exporter_sweep", "drain_exporter_config", "drain_exporter_credential",
        "drain_exporter_expired", "drain_exporter_clients", "drain_exporter_login", "process_", "drain_exporter_uptime", "drain_exporter_log_")
+
+# The first block of a state of format 99: its header.
+LATER = bytes.fromhex("4458533106000000568b2c500a4dd3a2010100000063")
 
 
 def of_apps(page):
@@ -74,6 +81,50 @@ def a_stop_loses_nothing(context):
     server.post(burst(4), "shop", logplex(7, frame_id="batch-4"))
     equal(server.page().value("ticks", app="shop", process="web.1"), 10, "the counter goes on")
     equal(server.page().value("heroku_router_errors", app="shop", process="web.1", code="H12"), 12, "errors go on")
+
+
+RULES = r"""rules:
+- name: jobs
+  match: '^job kind=(?<kind>\w+) took=(?<ms>\d+)'
+  metrics:
+  - {counter: jobs_total, help: 'Jobs that are "done": {all}, 100 % – so to speak.', labels: {kind: $kind, end: 'a "b", c'}, with: [app, process]}
+  - {counter: job_milliseconds_total, value: $ms}
+  - {gauge: job_level, value: $ms, help: '"'}
+  - {gauge: job_sum, value: $ms, add: true}
+  - {histogram: job_seconds, value: $ms, scale: 0.001, labels: {kind: $kind}, help: 'Seconds of "jobs".'}
+  - {histogram: job_sizes, value: $ms, buckets: [1, 2.5, 100]}
+  - {total: job_number_total, value: $ms}
+"""
+# The kinds of metrics that burst() does not have, and labels that must be escaped.
+OTHER_KINDS = [
+    {"name": "members", "kind": "incremental", "tags": {}, "set": {"values": ["%d" % number for number in range(4000)]}},
+    {"name": "summed", "kind": "absolute", "tags": {}, "aggregated_summary": {"quantiles": [0.5, 0.99], "values": [2, 1e300], "count": 5, "sum": -7.5}},
+    {"name": "sketched", "kind": "absolute", "tags": {}, "sketch": {"type": "ddsketch", "count": 3, "min": -1, "max": 3.15, "sum": 2, "avg": 1, "k": [-1338, 0, 1412], "n": [1, 1, 1]}},
+    {"name": "distributed", "kind": "absolute", "tags": {}, "distribution": {"samples": [{"value": 1.5, "rate": 3}], "statistic": "histogram"}},
+    gauge("tiny", -5e-324, what='a "b"\n\\c \u00e4\U0001f600', **{"x" * 100: "y" * 1000}), counter("huge", 1.7e308)]
+
+
+@test
+def all_kinds_of_series_go_on(context):
+    """Each recorded line, each kind of metric, and rules of all kinds: after an orderly stop no series is gone, new or other than it was."""
+    def begin(old=None):
+        return start(context, old, CONFIG=RULES, SCRAPE_INTERVAL="60s")
+
+    server = begin()
+    post_samples(server)
+    server.post(line("job kind=a took=5") + line("job kind=b took=50") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
+    before = of_apps(server.first_page())
+    check(len(before) > 900, "there are only %d series", len(before))
+    equal(sorted({each["name"] for each in OTHER_KINDS} - {re.sub("_(count|sum|bucket)$", "", name) for name, _ in before}), [], "kinds that are not there")
+    equal(before["jobs_total", tuple(sorted({"app": "shop", "process": "web.1", "kind": "a", "end": 'a "b", c'}.items()))], 1, "a counter of a rule")
+    server.stop()
+    server = begin(server)
+    after = of_apps(server.first_page())
+    equal(sorted(set(before) - set(after)), [], "series that are gone")
+    equal({key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}, {}, "series that are new or other")
+    server.post(line("job kind=a took=5"), "shop")
+    equal([value for _, value in server.first_page().select("jobs_total", kind="a")], [2], "the counter of a rule goes on")
+    check("understood" not in server.log(), "the log says: %s", server.log())
 
 
 @test
@@ -179,7 +230,7 @@ def files_that_cannot_be_used(context):
         check(password.encode() not in good, "a password is in the state")
     middle = len(good) // 2
     bad = {"empty": b"", "foreign": b"PK\x03\x04" + b"x" * 1000, "cut": good[:middle], "bit": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:],
-           "long": good + b"DXS1"}
+           "long": good + b"DXS1", "later": LATER}
     for what, content in bad.items():
         for leftover in ("unusable", "new"):
             shutil.rmtree(path + "." + leftover, ignore_errors=True)
@@ -191,6 +242,8 @@ def files_that_cannot_be_used(context):
         page = server.first_page()
         check(not page.select("level"), "%s: a series is there", what)
         equal(server.log().count("cannot be used"), 1, "%s: sentences in the log, which is %r" % (what, server.log()))
+        equal("of another version" in server.log(), what == "later", "%s: whether the log says that it is of another version" % what)
+        equal(server.page().value("drain_exporter_state_loads_total", found="unusable"), 1, "%s: starts with such a file" % what)
         with open(path + ".unusable", "rb") as file:
             equal(file.read(), content, "%s: what is kept aside" % what)
         server.post(burst(), "shop")
@@ -199,6 +252,70 @@ def files_that_cannot_be_used(context):
         server = start(context, server)
         equal(server.first_page().value("level", app="shop", process="web.1"), 7, "%s: the next state is good" % what)
         server.stop()
+
+
+@test
+def what_is_no_file_is_kept_aside(context):
+    """What stands in the folder under the name and cannot be read: a loop of links, a folder, a pipe that nobody writes to."""
+    path = os.path.join(state_of(context), "drain_exporter.state")
+    os.mkdir(state_of(context))
+    for what, make, is_it in (("loop", lambda: os.symlink(path, path), os.path.islink), ("folder", lambda: os.mkdir(path), os.path.isdir),
+                              ("pipe", lambda: os.mkfifo(path), lambda made: stat.S_ISFIFO(os.lstat(made).st_mode))):
+        make()
+        server = start(context)
+        equal(server.page().value("drain_exporter_state_loads_total", found="unusable"), 1, "%s: starts with such a file" % what)
+        equal(server.log().count("cannot be used"), 1, "%s: sentences in the log, which is %r" % (what, server.log()))
+        check(is_it(path + ".unusable"), "%s: it is not kept aside", what)
+        server.post(burst(), "shop")
+        server.stop()
+        server = start(context, server)
+        equal(server.first_page().value("ticks", app="shop", process="web.1"), 1, "%s: the next state is good" % what)
+        server.stop()
+        os.unlink(path)
+        shutil.rmtree(path + ".unusable") if os.path.isdir(path + ".unusable") else os.unlink(path + ".unusable")
+
+
+# What a program wrote at its stop, of the format 1, and when: burst(5), in a batch that is known.  It is never written anew.
+EARLIER, WRITTEN = os.path.join(ROOT, "tests", "data", "state-1"), 1795676798
+
+
+@test
+def the_state_of_an_earlier_program_is_read(context):
+    """All that it has goes on with this one: what is written today is no measure, since both ends may have changed."""
+    clock = Clock(context)
+    shutil.copy(EARLIER, state_of(context))
+    clock.set(int(WRITTEN + 5 - time.time()))
+    server = start(context, **clock.settings)
+    page = server.page()
+    for name, labels, value in (("ticks", {"process": "web.1"}, 5), ("level", {"process": "web.1"}, 7), ("took_count", {"process": "web.1"}, 7), ("took_bucket", {"process": "web.1", "le": "1"}, 3),
+                                ("heroku_router_errors", {"process": "web.1", "code": "H12"}, 3), ("l2met_signups_total", {"process_type": "web"}, 2),
+                                ("heroku_dyno_up", {"process": "web.1", "process_type": "web"}, 1), ("drain_exporter_messages_received_total", {}, 7)):
+        equal(page.value(name, app="shop", **labels), value, name)
+    equal(page.select("heroku_postgres_tables")[0][1], 7, "a value of Postgres")
+    server.post(burst(5), "shop", logplex(7, frame_id="known"))
+    equal(server.page().value("drain_exporter_messages_duplicate_total", app="shop"), 7, "messages of a batch that was taken before")
+    check("understood" not in server.log(), "the log says: %s", server.log())
+
+
+@test
+def two_programs_with_one_file(context):
+    """The second one reads it as that of a crash, and writes once the first has stopped, whose state is not taken for its own."""
+    first = start(context)
+    first.post(burst(5), "shop")
+    await_save(first)
+    second = start(context)
+    page = second.page()
+    equal((page.value("level", app="shop", process="web.1"), page.value("ticks", app="shop", process="web.1")), (7, 0), "a gauge and a counter of the second")
+    wait_for(lambda: second.log().count("is another program's") == 1, "it is told", 10)
+    await_save(first)
+    check(not saved(second), "the second one writes, too")
+    second.post(burst(2), "shop")
+    first.stop()
+    await_save(second)
+    second.stop()
+    equal(second.log().count("is another program's"), 1, "sentences in the log")
+    page = start(context, second).first_page()
+    equal(page.value("ticks", app="shop", process="web.1"), 2, "the counter of the second goes on")
 
 
 @test

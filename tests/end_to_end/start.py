@@ -1,4 +1,5 @@
 """Starting: settings, secrets, exit statuses, and what is printed."""
+import os
 import signal
 import socket
 import subprocess
@@ -185,6 +186,10 @@ def the_folder_of_the_state_is_named(context):
     refused(context, 1, "STATE_FILE: there is no folder " + missing, STATE_FILE=missing)
     refused(context, 1, "STATE_FILE: the folder %s cannot be opened" % missing, STATE_FILE=missing + "x")
     refused(context, 1, "STATE_FILE: the name of the file has more than", STATE_FILE=context.folder + "/" + "x" * 255)
+    pipe = context.folder + "/pipe"
+    os.mkfifo(pipe)
+    refused(context, 1, "STATE_FILE: %s is neither a file nor a folder" % pipe, STATE_FILE=pipe)  # likewise a device, such as /dev/null
+    equal(sorted(each for each in os.listdir(context.folder) if each.startswith("pipe")), ["pipe"], "what is there afterwards")
     check("STATE_FILE %s/drain_exporter.state is not there" % context.folder in context.server(STATE_FILE=context.folder + "/").log(), "the log")
 
 

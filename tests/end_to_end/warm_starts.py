@@ -2,18 +2,19 @@
 import http.server
 import os
 import shutil
+import signal
 import socket
 import threading
 
 from harness import Skip, test
-from restarts import await_save, burst, crash, of_apps, state_of
+from restarts import LATER, await_save, burst, crash, of_apps, state_of
 from scraping import Prometheus
 from support import certificates
 from support.checks import check, equal
-from support.exporter import AUTH_METRICS, METRICS_PASSWORD
+from support.exporter import AUTH_METRICS, METRICS_PASSWORD, Exporter
 from support.lines import gauge, ingest, line, logplex, router_error
 from support.ports import free_port
-from support.waiting import wait_for
+from support.waiting import patient, wait_for
 
 RESULTS = ("loaded", "unreachable", "tls", "timeout", "status", "cut", "later", "damaged")
 
@@ -95,7 +96,12 @@ def a_state_by_tls(context):
         raise Skip("there is no openssl")
     cert, key = certificates.certificate(context.folder)
     old, _ = filled(context, tls=certificates.client(cert), TLS_CERT_FILE=cert, TLS_KEY_FILE=key)
-    for authority, host, wanted in ((cert, "localhost", "loaded"), (cert, "127.0.0.1", "loaded"), (None, "localhost", "tls")):
+    stranger = context.folder + "/stranger"
+    os.mkdir(stranger)
+    its_cert, its_key = certificates.certificate(stranger, names="DNS:metrics.example")
+    other, _ = filled(context, tls=certificates.client(its_cert), TLS_CERT_FILE=its_cert, TLS_KEY_FILE=its_key)
+    for old, authority, host, wanted in ((old, cert, "localhost", "loaded"), (old, cert, "127.0.0.1", "loaded"), (old, None, "localhost", "tls"),
+                                         (other, its_cert, "localhost", "tls"), (other, its_cert, "127.0.0.1", "tls")):  # it is of another name
         used = old.page().value("drain_exporter_http_requests_total", path="state", status="200") or 0
         server = context.server(WARM_START_URL=url_of(old.port, scheme="https", host=host), OUTGOING_CA_FILE=authority)
         page = server.page()
@@ -162,10 +168,11 @@ def states_that_cannot_be_had(context):
         "cut": (url_of(StateServer(context, good[:middle], announced=len(good)).port), "cut"),
         "no end": (url_of(StateServer(context, good[:middle]).port), "cut"),
         "bit": (url_of(StateServer(context, good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:]).port), "damaged"),
+        "later": (url_of(StateServer(context, LATER).port), "later"),
         "more": (url_of(StateServer(context, good + b"x").port), "damaged"),
         "page": (url_of(StateServer(context, b"<html>" * 100).port), "damaged"),
     }
-    some = list(cases) if context.sanitizer is None else ["nobody", "half", "cut", "bit"]  # the others tell nothing more there
+    some = list(cases) if context.sanitizer is None else ["nobody", "half", "cut", "bit", "later"]  # the others tell nothing more there
     for what in some:
         address, wanted = cases[what]
         server = context.server(WARM_START_URL=address, WARM_START_TIMEOUT="500ms")
@@ -176,6 +183,26 @@ def states_that_cannot_be_had(context):
         server.post(burst(5), "shop", logplex(7, frame_id="known"))
         equal(server.page().value("ticks", app="shop", process="web.1"), 5, "%s: it counts" % what)
         server.stop()
+
+
+@test
+def who_asks_can_be_stopped(context):
+    """SIGTERM and Ctrl-C end a program that waits for one that does not answer."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        listener.settimeout(patient(20))
+        settings = {"WARM_START_URL": url_of(listener.getsockname()[1]), "WARM_START_TIMEOUT": "10m", "STATE_FILE": state_of(context)}
+        server = Exporter(context.program, settings=settings, output_path=context.file("stopped-%d.log" % number, ""))
+        context.closers.append(server.close)
+        asked, _ = listener.accept()
+        asked.settimeout(patient(20))
+        check(asked.recv(1000).startswith(b"GET /state "), "it asks for something else")
+        server.stop(number)
+        check("stopped while it asked WARM_START_URL" in server.log(), "the log says: %s", server.log())
+        asked.close()
+        listener.close()
 
 
 @test

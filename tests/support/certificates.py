@@ -4,11 +4,11 @@ import ssl
 import subprocess
 
 
-def certificate(folder, days=2):
-    """Make cert.pem and key.pem there, which sign themselves; their paths."""
+def certificate(folder, days=2, names="DNS:localhost,IP:127.0.0.1"):
+    """Make cert.pem and key.pem there, which sign themselves and are for these names; their paths."""
     cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
+                    "-addext", "subjectAltName=" + names, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
     return cert, key
 
 

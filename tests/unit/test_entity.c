@@ -621,6 +621,30 @@ static void processes_that_come_and_go(void **state)
     assert_int_equal(name_processes(app, "run", 30000, 2000), 1000);
 }
 
+/* However many names come and go, they share the same slots, and each slot has one name: so memory for names is
+ * bounded. Nobody is refused for those who are gone, of its own app or of others. */
+static void names_of_the_gone_are_bounded(void **state)
+{
+    (void)state;
+    enum { APPS = 4, OF_APP = 3000, ROUNDS_OF_NAMES = 6 };
+    uint32_t first = UINT32_MAX, last = 0;
+    for (unsigned round = 0; round < ROUNDS_OF_NAMES; round++) {
+        for (unsigned i = 0; i < APPS * OF_APP; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "app%u", i % APPS);
+            entity_id app = app_of(name), process;
+            snprintf(name, sizeof name, "run.%u", round * OF_APP + i / APPS);
+            process = process_of(app, name);
+            assert_int_not_equal(process, app);
+            entities_ended(entities, process, LINE(round + 1), now);
+            first = entity_slot(process) < first ? entity_slot(process) : first;
+            last = entity_slot(process) > last ? entity_slot(process) : last;
+        }
+        now += 3 * GRACE;
+    }
+    assert_in_range(last - first + 1, APPS * OF_APP, 16384);
+}
+
 /* Several threads that look the same names up at the same time mean the same entities, also where slots change hands.
  */
 enum { THREADS = 4, NAMES = 500, ROUNDS = 6 };
@@ -701,6 +725,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(processes_of_greedy_apps, setup, teardown),
         cmocka_unit_test_setup_teardown(processes_that_come_and_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_of_the_gone_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(concurrent, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
