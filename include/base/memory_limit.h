@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Bytes: the limit of the control group (of version 2 or 1), if it is less than what the machine has. */
+/* Bytes: the limit of the control group (of version 2 or 1) and of those that it is in, if it is less than what the
+ * machine has. */
 uint64_t memory_limit(void);
 
 #endif

@@ -1,8 +1,6 @@
 #include "server/http_internal.h"
 
-#include <netdb.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -288,12 +286,10 @@ static uint64_t hash_scraper(h2o_req_t *request)
     struct auth_credentials credentials;
     struct slice parts[] = {user_of(request, &credentials), request_header(request, H2O_TOKEN_USER_AGENT),
                             request_header(request, H2O_TOKEN_X_FORWARDED_FOR)};
-    struct sockaddr_storage peer;
-    char host[NI_MAXHOST];
+    char host[ADDRESS_TEXT_MAX];
     if (parts[2].length == 0) {
-        socklen_t length = request->conn->callbacks->get_peername(request->conn, (struct sockaddr *)&peer);
-        if (getnameinfo((struct sockaddr *)&peer, length, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0)
-            parts[2] = slice_of(host);
+        address_spell(&connection_of(request)->peer, host);
+        parts[2] = slice_of(host);
     }
     uint64_t hash = 0;
     for (size_t i = 0; i < COUNT(parts); i++)

@@ -29,6 +29,20 @@ static const char *read_request_line(struct slice line, struct request_head *hea
     return fields->is_old || slice_equals(version, SLICE("HTTP/1.1")) ? NULL : "the version is not HTTP/1.1";
 }
 
+/* "example.com:8080", or nothing (RFC 9112, 3.2): a user, a path or a blank in it would be read in more than one way.
+ */
+static bool is_host(struct slice text)
+{
+    static const bool others[256] = {
+        [' '] = true, ['\t'] = true, ['"'] = true, ['#'] = true,          ['/'] = true, ['<'] = true,
+        ['>'] = true, ['?'] = true,  ['@'] = true, ['\\'] = true,         ['^'] = true, ['`'] = true,
+        ['{'] = true, ['|'] = true,  ['}'] = true, [0x80 ... 0xFF] = true};
+    bool found = false;
+    for (size_t i = 0; i < text.length; i++)
+        found |= others[(unsigned char)text.at[i]];
+    return !found;
+}
+
 /* "Host: example.com"; what is wrong with it, or NULL. */
 static const char *read_field(struct slice line, struct request_head *head, struct fields *fields)
 {
@@ -37,9 +51,11 @@ static const char *read_field(struct slice line, struct request_head *head, stru
     struct slice name = header.name, value = header.value;
     if (wrong != NULL)
         return wrong;
-    if (header_line_is(name, SLICE("host")))
+    if (header_line_is(name, SLICE("host"))) {
         fields->hosts++;
-    else if (header_line_is(name, SLICE("authorization")) && head->authorization.length == 0)
+        if (!is_host(value))
+            return "Host is not a host";
+    } else if (header_line_is(name, SLICE("authorization")) && head->authorization.length == 0)
         head->authorization = value;
     else if (header_line_is(name, SLICE("x-forwarded-for")))
         forwarded_add(&head->forwarded, value);

@@ -300,6 +300,7 @@ static void end_idle_connections(struct worker *worker)
 static void open_context(struct worker *worker)
 {
     h2o_socket_buffer_prototype._initial_buf.capacity = SOCKET_BUFFER;
+    h2o_socket_buffer_prototype.mmap_settings = NULL; /* from 32 MiB on it would be a file in /tmp */
     h2o_context_init(&worker->context, h2o_evloop_create(), &worker->server->config);
     worker->accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->server->config.hosts};
     h2o_multithread_register_receiver(worker->context.queue, &worker->hand_offs, on_hand_offs);

@@ -113,6 +113,21 @@ def the_sandbox_lets_the_server_work(context):
 
 
 @test
+def the_sandbox_lets_link_local_addresses_scrape(context):
+    """They have a zone, whose name the C library asks the system for."""
+    for line in open("/proc/net/if_inet6") if os.path.exists("/proc/net/if_inet6") else ():
+        digits, _, _, scope, _, device = line.split()
+        if scope == "20":
+            break
+    else:
+        raise Skip("there is no link-local address")
+    server = context.server(host="::")
+    server.host = ":".join(digits[at : at + 4] for at in range(0, 32, 4)) + "%" + device
+    server.page()
+    server.host = "::1"
+
+
+@test
 def debug_says_more(context):
     """A line for each batch and each response, and no word of what was in it."""
     for level, lines in (("debug", 1), ("info", 0)):

@@ -112,6 +112,15 @@ def chunks_of_exactly_the_limit(context):
 
 
 @test
+def the_largest_bodies_are_taken(context):
+    """Those of 16 MiB, too, for which libh2o would make a file, which neither the sandbox nor a read-only file system lets it."""
+    server = context.server(MAX_BODY_SIZE="16MiB", MAX_INPUT_MEMORY="64MiB")
+    body = b"\n" * (16 << 20)
+    server.post(body)
+    server.post(None, chunks=[body[: 1 << 20]] * 16)
+
+
+@test
 def too_large_is_413(context):
     server = context.server(MAX_BODY_SIZE="64KiB")
     limit = 64 * 1024

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 from harness import Skip, test
+from siege import siege
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, DRAIN_PASSWORD, METRICS_PASSWORD
 from support.http_client import basic
@@ -52,6 +53,24 @@ def missing_and_empty_passwords(context):
         refused(context, 1, name, **{name: None, name + "_FILE": context.folder + "/missing"})
         refused(context, 1, name, **{name: None, name + "_FILE": context.folder})
         refused(context, 1, name, **{name: None, name + "_FILE": context.file("nul", b"a\0b\n")})
+
+
+@test
+def input_memory_follows_the_limit(context):
+    """A quarter of what the control group may have, also if that is a limit of the group that it is in; 64 MiB at least."""
+    for limit, expected in ((1024, "256MiB"), (512, "128MiB"), (128, "64MiB")):
+        with siege.memory_group(limit << 20) as group:
+            if group is None:
+                raise Skip("no control group can be made")
+            inner = os.path.join(group, "inner")
+            os.mkdir(inner)
+            try:
+                for path in (group, inner):
+                    done = run_to_end(["sh", "-c", 'echo $$ >"%s/cgroup.procs" && exec "$0" --check-config' % path, context.program],
+                                      PASSWORD_DRAIN=DRAIN_PASSWORD, PASSWORD_METRICS=METRICS_PASSWORD)
+                    check("MAX_INPUT_MEMORY=%s\n" % expected in done.out, "in a group of %d MiB: %r", limit, done)
+            finally:
+                wait_for(lambda: siege.remove_group(inner), "the inner group is empty")
 
 
 @test

@@ -297,12 +297,13 @@ def memory_group(limit):
         try:
             yield path
         finally:
-            wait_for(lambda: _remove(path), "the control group is empty")
+            wait_for(lambda: remove_group(path), "the control group is empty")
         return
     yield None
 
 
-def _remove(path):
+def remove_group(path):
+    """Remove a control group; False if there is still something in it."""
     try:
         os.rmdir(path)
         return True
