@@ -39,6 +39,7 @@ struct rules_reader {
     struct slice app;          /* of the line */
     struct slice instance;     /* on Cloud Foundry: the index of the instance that the line is about */
     bool is_cf;                /* the line is of Cloud Foundry */
+    bool cf_instance_labels;   /* and a series of one instance has Promfetcher's labels */
     struct rule_value *values; /* of all fields of all scopes */
     size_t value_capacity;
     struct rule_scope_reading *scopes;

@@ -5,7 +5,8 @@
  *
  * HOSTNAME lacks the characters that a host name may not have, so apps can look alike there.  So the names that tags
  * have said of a GUID are remembered, for messages of that app without tags (a drain with disable-metadata=true).  Only
- * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well.
+ * names that make this very HOSTNAME are: whoever could lie about them could lie about HOSTNAME as well.  Of several
+ * spaces that claim one GUID each has its own names.
  *
  * So is the type of its processes, "web", unless tags have told of several: a metric without tags is of one of them,
  * and nobody can say of which. */

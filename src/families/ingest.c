@@ -489,10 +489,19 @@ static void add_instance(const struct cf_message *cf, struct labels *labels)
     labels->list[labels->count++] = (struct label){SLICE("instance_index"), cf->instance};
 }
 
+/* Promfetcher's labels of an instance: as there, they win over the app's own. */
+static void add_promfetchers(struct slice instance, struct labels *labels)
+{
+    labels->list[labels->count++] = (struct label){SLICE("index"), instance};
+    labels->list[labels->count++] = (struct label){SLICE("instance_id"), instance};
+}
+
 /* The tags and behind them, so that they win, app and process. */
 static bool read_labels(const cJSON *tags, const struct line *line, const struct family_context *context,
                         struct labels *labels)
 {
+    bool has_promfetchers = context->cf_instance_labels && context->cf->instance.length > 0;
+    size_t most = IDENTITY_LABELS_MAX - (has_promfetchers ? 4 : 2);
     labels->count = 0;
     if (is_present(tags) && !cJSON_IsObject(tags) && !(cJSON_IsArray(tags) && tags->child == NULL))
         return false;
@@ -503,7 +512,7 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
         /* Also if we do not know the app: a tag must not name another one. */
         if (identity_label_becomes(name, SLICE("app")) || identity_label_becomes(name, SLICE("process")))
             continue;
-        if (labels->count == IDENTITY_LABELS_MAX - 2)
+        if (labels->count == most)
             return false;
         struct label *label = &labels->list[labels->count];
         label->name = name;
@@ -513,6 +522,8 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
     }
     labels->list[labels->count++] = (struct label){SLICE("app"), context->app};
     labels->list[labels->count++] = (struct label){SLICE("process"), line->procid};
+    if (has_promfetchers)
+        add_promfetchers(context->cf->instance, labels);
     return true;
 }
 

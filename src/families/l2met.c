@@ -138,7 +138,7 @@ static struct slice name_of(enum kind kind, struct slice name, enum unit unit, c
 /* The line's labels, for two kinds of samples. */
 struct labels {
     struct label of_type[3];
-    struct label of_process[5]; /* on Cloud Foundry; else 3 */
+    struct label of_process[7]; /* on Cloud Foundry 5, or 7 with Promfetcher's; else 3 */
     size_t of_process_count;
     struct slice process; /* empty for a one-off dyno */
 };
@@ -158,7 +158,9 @@ static void read_labels(const struct line *line, const struct family_context *co
         labels->of_type[1] = labels->of_process[3] = (struct label){SLICE("process_type"), of_line.type};
         labels->of_process[1] = (struct label){SLICE("process"), of_line.name};
         labels->of_process[4] = (struct label){SLICE("instance_index"), context->cf->instance};
-        labels->of_process_count = 5;
+        labels->of_process[5] = (struct label){SLICE("index"), context->cf->instance};
+        labels->of_process[6] = (struct label){SLICE("instance_id"), context->cf->instance};
+        labels->of_process_count = context->cf_instance_labels ? 7 : 5;
         return;
     }
     process_read(line->procid, &process);

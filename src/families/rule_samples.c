@@ -3,7 +3,7 @@
 #include "families/rule_line.h"
 
 enum {
-    ALL_LABELS = RULE_LABELS_MAX + 4,
+    ALL_LABELS = RULE_LABELS_MAX + 6,
     STATUS_DIGITS = 3,
 };
 
@@ -152,6 +152,10 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
     labels[sample->label_count++] = (struct label){SLICE("process_type"), of_type ? process->type : none};
     if (reader->is_cf)
         labels[sample->label_count++] = (struct label){SLICE("instance_index"), of_process ? reader->instance : none};
+    if (reader->cf_instance_labels) {
+        labels[sample->label_count++] = (struct label){SLICE("index"), of_process ? reader->instance : none};
+        labels[sample->label_count++] = (struct label){SLICE("instance_id"), of_process ? reader->instance : none};
+    }
     if (of_process)
         sample->process = reader->line->procid;
 }

@@ -193,6 +193,7 @@ static void start_line(struct rules_reader *reader, const struct line *line, con
     reader->app = context->app;
     reader->instance = context->cf == NULL ? (struct slice){"", 0} : context->cf->instance;
     reader->is_cf = context->cf != NULL;
+    reader->cf_instance_labels = context->cf_instance_labels;
     reader->number++;
     reader->process_read = false;
 }

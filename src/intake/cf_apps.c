@@ -155,10 +155,22 @@ static struct set *set_of(struct cf_apps *apps, struct slice guid)
     return &apps->sets[XXH3_64bits(guid.at, guid.length) % SETS];
 }
 
-static struct cf_app **find(struct set *set, struct slice guid)
+static bool is_of(const struct cf_app *known, struct slice guid)
+{
+    return known != NULL && slice_equals(cf_app_part(known, CF_GUID), guid);
+}
+
+static bool is_same_part(const struct cf_app *a, const struct cf_app *b, enum cf_app_part part)
+{
+    return slice_equals(cf_app_part(a, part), cf_app_part(b, part));
+}
+
+/* What was said of the app in its own space: another one may claim its GUID, but takes nothing away by that. */
+static struct cf_app **find(struct set *set, const struct cf_app *app)
 {
     for (int way = 0; way < WAYS; way++)
-        if (set->apps[way] != NULL && slice_equals(cf_app_part(set->apps[way], CF_GUID), guid))
+        if (is_of(set->apps[way], cf_app_part(app, CF_GUID)) && is_same_part(set->apps[way], app, CF_ORGANIZATION) &&
+            is_same_part(set->apps[way], app, CF_SPACE))
             return &set->apps[way];
     return NULL;
 }
@@ -180,7 +192,7 @@ void cf_apps_learn(struct cf_apps *apps, struct cf_app *app)
         return;
     pthread_mutex_lock(&apps->lock);
     struct set *set = set_of(apps, guid);
-    struct cf_app **known = find(set, guid);
+    struct cf_app **known = find(set, app);
     if (known != NULL)
         merge_type(app, *known);
     else
@@ -224,11 +236,14 @@ void cf_apps_restore(struct cf_apps *apps, const struct slice parts[CF_APP_PARTS
 
 static bool recall(struct cf_apps *apps, struct slice guid, struct slice hostname, struct cf_app *app)
 {
+    bool fits = false;
     pthread_mutex_lock(&apps->lock);
-    struct cf_app **known = find(set_of(apps, guid), guid);
-    bool fits = known != NULL && makes_hostname(*known, hostname);
-    if (fits)
-        *app = **known;
+    const struct set *set = set_of(apps, guid);
+    for (int way = 0; way < WAYS && !fits; way++) {
+        fits = is_of(set->apps[way], guid) && makes_hostname(set->apps[way], hostname);
+        if (fits)
+            *app = *set->apps[way];
+    }
     pthread_mutex_unlock(&apps->lock);
     return fits;
 }

@@ -97,6 +97,11 @@ class Bench:
             file.write(body)
         return path
 
+    def posted(self, name):
+        """The load of this name as it is posted again and again."""
+        with open(self.bodies[name], "rb") as file:
+            return self.write(name + ".posted", bodies.posted(file.read()))
+
     def tool(self, name):
         return os.path.join(self.arguments.tools, name)
 

@@ -1,5 +1,7 @@
 /* Post one body again and again, as Logplex posts batches: a few connections that stay open, one request at a time on
- * each. Each request has a frame id of its own, since the server drops a batch that it took before.
+ * each. Each request has a frame id of its own, since the server drops a batch that it took before.  A body that begins
+ * with a message without a count is posted as Cloud Foundry's agents do: they have no ids, so that its first message
+ * has a time of its own in each request.
  *
  *     load -p PORT -b BODY [-u PATH] [-H HEADER]... [-c CONNECTIONS] [-n REQUESTS | -s SECONDS] [-r RATE] [-h HOST]
  *          [-a APPS]
@@ -30,6 +32,7 @@ enum {
     CONNECTIONS_MAX = 4096,
     HEAD_MAX = 4096,
     FRAME_DIGITS = 16,
+    TIME_LENGTH = 15, /* of "04:05:06.123456" */
     APP_DIGITS = 5,
     APPS_MAX = 100000,
     ANSWER_MAX = 4096,
@@ -66,7 +69,9 @@ struct connection {
     char head[HEAD_MAX];
     size_t head_length;
     char *app;    /* where the digits of the app's name stand in the head, if there are several */
-    char *frame;  /* where the digits of the frame id stand in the head */
+    char *frame;  /* where the digits of the frame id stand in the head; NULL: it has none */
+    char *time;   /* where the time of the first message stands in the head, which then has the beginning of the body */
+    size_t ahead; /* bytes of the body that are in the head */
     size_t sent;  /* of head and body */
     uint64_t due; /* when the request was to be sent */
     bool waiting; /* for the answer */
@@ -92,14 +97,35 @@ static uint64_t now(void)
 
 /* ---- requests ---- */
 
+/* "Logplex-Frame-Id: 0000000000000000", and what else its sender says. */
+static const char *headers_of_sender(void)
+{
+    return run.body_length > 0 && run.body[0] == '<'
+               ? "Content-Type: text/plain\r\nUser-Agent: fasthttp\r\n"
+               : "Content-Type: application/logplex-1\r\nUser-Agent: Logplex/v93\r\n"
+                 "Logplex-Drain-Token: d.cfcd3264-0000-4000-8000-000000000000\r\n"
+                 "Logplex-Frame-Id: 0000000000000000\r\n";
+}
+
+/* Put the first message's time, "<14>1 2026-02-03T04:05:06.123456", behind the head, where it can be changed. */
+static void take_time_ahead(struct connection *connection)
+{
+    const char *start = memchr(run.body, 'T', run.body_length < 32 ? run.body_length : 32);
+    if (start == NULL || (size_t)(start + 1 - run.body) + TIME_LENGTH > run.body_length)
+        fail("body", "its first message has no time");
+    connection->ahead = (size_t)(start + 1 - run.body) + TIME_LENGTH;
+    if (connection->head_length + connection->ahead >= HEAD_MAX)
+        fail("headers", "too long");
+    memcpy(connection->head + connection->head_length, run.body, connection->ahead);
+    connection->head_length += connection->ahead;
+    connection->time = connection->head + connection->head_length - TIME_LENGTH;
+}
+
 static void prepare_head(struct connection *connection)
 {
     int length = snprintf(
-        connection->head, HEAD_MAX,
-        "POST %s%.*s HTTP/1.1\r\nHost: %s:%d\r\nContent-Length: %zu\r\nContent-Type: application/logplex-1\r\n"
-        "User-Agent: Logplex/v93\r\nLogplex-Drain-Token: d.cfcd3264-0000-4000-8000-000000000000\r\n"
-        "Logplex-Frame-Id: %0*d\r\n",
-        run.path, run.apps > 0 ? APP_DIGITS : 0, "00000", run.host, run.port, run.body_length, FRAME_DIGITS, 0);
+        connection->head, HEAD_MAX, "POST %s%.*s HTTP/1.1\r\nHost: %s:%d\r\nContent-Length: %zu\r\n%s", run.path,
+        run.apps > 0 ? APP_DIGITS : 0, "00000", run.host, run.port, run.body_length, headers_of_sender());
     for (unsigned i = 0; i < run.extra_count && length < HEAD_MAX; i++)
         length += snprintf(connection->head + length, (size_t)(HEAD_MAX - length), "%s\r\n", run.extra[i]);
     if (length + 2 >= HEAD_MAX)
@@ -107,13 +133,26 @@ static void prepare_head(struct connection *connection)
     memcpy(connection->head + length, "\r\n", 3);
     connection->head_length = (size_t)length + 2;
     connection->app = connection->head + strlen("POST ") + strlen(run.path);
-    connection->frame = strstr(connection->head, "Logplex-Frame-Id: ") + strlen("Logplex-Frame-Id: ");
+    connection->frame = strstr(connection->head, "Logplex-Frame-Id: ");
+    if (connection->frame != NULL)
+        connection->frame += strlen("Logplex-Frame-Id: ");
+    else
+        take_time_ahead(connection);
 }
 
 static void write_digits(char *digits, int count, uint64_t number)
 {
     for (int i = count - 1; i >= 0; i--, number /= 10)
         digits[i] = (char)('0' + number % 10);
+}
+
+/* "04:05:06.123456", so many microseconds after midnight. */
+static void write_time(char *text, uint64_t number)
+{
+    write_digits(text, 2, number / 3600000000 % 24);
+    write_digits(text + 3, 2, number / 60000000 % 60);
+    write_digits(text + 6, 2, number / 1000000 % 60);
+    write_digits(text + 9, 6, number % 1000000);
 }
 
 static void watch(struct connection *connection, uint32_t events)
@@ -125,17 +164,17 @@ static void watch(struct connection *connection, uint32_t events)
 /* Send what the socket takes; the rest when it is writable. */
 static void send_more(struct connection *connection)
 {
-    size_t total = connection->head_length + run.body_length;
+    size_t total = connection->head_length + run.body_length - connection->ahead;
     bool blocked = connection->sent > 0;
     while (connection->sent < total) {
         struct iovec parts[2];
         int count = 0;
-        size_t body = 0;
+        size_t body = connection->ahead;
         if (connection->sent < connection->head_length)
             parts[count++] =
                 (struct iovec){connection->head + connection->sent, connection->head_length - connection->sent};
         else
-            body = connection->sent - connection->head_length;
+            body += connection->sent - connection->head_length;
         parts[count++] = (struct iovec){run.body + body, run.body_length - body};
         ssize_t sent = writev(connection->fd, parts, count);
         if (sent < 0 && errno == EAGAIN) {
@@ -154,7 +193,11 @@ static void send_more(struct connection *connection)
 static void begin_request(struct connection *connection, uint64_t due)
 {
     run.sent++;
-    write_digits(connection->frame, FRAME_DIGITS, ++run.frame);
+    run.frame++;
+    if (connection->frame != NULL)
+        write_digits(connection->frame, FRAME_DIGITS, run.frame);
+    else
+        write_time(connection->time, run.frame);
     if (run.apps > 0)
         write_digits(connection->app, APP_DIGITS, run.sent % run.apps);
     connection->due = due;

@@ -155,7 +155,7 @@ rules:
 @test
 def instances_of_any_type_and_number(context):
     """No instance's numbers mix with another one's, also if Heroku would have no such dyno: of what an app prints, and of what its cell says."""
-    server = context.server(CONFIG_FILE=context.file("config.yaml", RULE))
+    server = context.server(CONFIG_FILE=context.file("config.yaml", RULE), CF_LABELS="promfetcher")
     app, wanted = App(), {}
     for kind, instance in (("scheduler", 0), ("scheduler", 1), ("release", 2), ("web", 0), ("web", 1500)):
         value = wanted[kind, str(instance)] = 10 + len(wanted)
@@ -164,4 +164,6 @@ def instances_of_any_type_and_number(context):
         post(server, app.gauge(instance, "i", "memory", value, "bytes", kind=kind))
     page = server.page()
     for name in ("queue_depth", "l2met_depth", "cf_container_memory_bytes"):
-        equal({(labels.get("process_type"), labels.get("instance_index")): value for labels, value in page.select(name)}, wanted, name)
+        series = page.select(name)
+        equal({(labels.get("process_type"), labels.get("instance_index")): value for labels, value in series}, wanted, name)
+        check(all(labels.get("index") == labels.get("instance_id") == labels["instance_index"] for labels, _ in series), "Promfetcher's labels are missing: %s", series)

@@ -105,10 +105,16 @@ static void remembered(void **state)
     has_labels(&app, CF_LABELS_NAMES, "organization_name=acme space_name=prod app_name=my_shop ");
     app = find("acme.prod.myshop", "g-4", "- hello");
     is_named(&app, "acme/prod/myshop");
-    /* Names that do not make the HOSTNAME of the app are not believed of other messages. */
-    find("evil.prod.x", "g-3", "[tags@47450 app_name=\"x\" organization_name=\"evil\" space_name=\"prod\"] ");
+    /* Names that do not make the HOSTNAME of the app are not believed of other messages, and another space takes away
+     * nothing. */
+    find("evil.prod.x", "g-3",
+         "[tags@47450 app_name=\"x\" organization_name=\"evil\" process_type=\"p\" space_name=\"prod\"] ");
     app = find("acme.prod.myshop", "g-3", "- hello");
-    is_named(&app, "acme/prod/myshop");
+    is_named(&app, "acme/prod/my_shop");
+    assert_slice(cf_app_process_type(&app), "");
+    app = find("evil.prod.x", "g-3", "- hello");
+    is_named(&app, "evil/prod/x");
+    assert_slice(cf_app_process_type(&app), "p");
     find("acme.prod.other", "g-3", "[tags@47450 app_name=\"x\" organization_name=\"evil\" space_name=\"prod\"] ");
     app = find("acme.prod.other", "g-3", "- hello");
     is_named(&app, "acme/prod/other");

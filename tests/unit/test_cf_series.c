@@ -41,6 +41,21 @@ static void ingest(void **state)
              "m{a=\"b\",app=\"acme/prod/shop\",instance_index=\"0\"" WHO "} gauge 1\n");
     assert_slice(recorded.last.process, "web.0");
     check_line("app", "web.1", line, OK, "m{a=\"b\",app=\"my-app\",process=\"web.1\"} gauge 1\n");
+    recorded.context.cf_instance_labels = true;
+    check_cf("[APP/PROC/WEB/0]", "", line, OK,
+             "m{a=\"b\",app=\"acme/prod/shop\",index=\"0\",instance_id=\"0\",instance_index=\"0\"" WHO "} gauge 1\n");
+    recorded.context.cf_instance_labels = false;
+}
+
+/* Promfetcher's labels of an instance, on the series of one alone. */
+static void promfetchers_labels(void **state)
+{
+    (void)state;
+    recorded.context.cf_instance_labels = true;
+    check_cf("[APP/PROC/WEB/0]", "", "count#orders=3 sample#depth=5", OK,
+             "l2met_orders_total{app=\"acme/prod/shop\",process_type=\"web\"} 3\n"
+             "l2met_depth{app=\"acme/prod/shop\",index=\"0\",instance_id=\"0\",instance_index=\"0\"" WHO "} gauge 5\n");
+    recorded.context.cf_instance_labels = false;
 }
 
 /* A line of a Cloud Foundry batch that names an author of Heroku's is none of its platform; what an app prints is read
@@ -126,11 +141,9 @@ static void labels(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(l2met),
-                                       cmocka_unit_test(ingest),
-                                       cmocka_unit_test(names),
-                                       cmocka_unit_test(names_of_many),
-                                       cmocka_unit_test(authors_of_heroku),
-                                       cmocka_unit_test(labels)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(l2met), cmocka_unit_test(ingest),        cmocka_unit_test(promfetchers_labels),
+        cmocka_unit_test(names), cmocka_unit_test(names_of_many), cmocka_unit_test(authors_of_heroku),
+        cmocka_unit_test(labels)};
     return cmocka_run_group_tests_name("cf_series", tests, NULL, NULL);
 }
