@@ -11,7 +11,7 @@ endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Werror
 CFLAGS   ?= -O3 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DH2O_USE_EPOLL=1 -Iinclude -Ivendor $(WARNINGS) -fno-strict-aliasing \
-             -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -pthread $(CFLAGS) $(SANITIZE)
+             -fstack-protector-strong '-ffile-prefix-map=$(CURDIR)=.' -pthread $(CFLAGS) $(SANITIZE)
 HARDENING ?= -pie -Wl,-z,relro,-z,now
 LIBS     = -lh2o-evloop -lssl -lcrypto -lcjson -l:libb64.a -lyaml -lpcre2-8 -lcrypt -lseccomp -lz -lisal -lm
 JEMALLOC ?= -l:libjemalloc_pic.a

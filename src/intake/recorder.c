@@ -441,12 +441,17 @@ __attribute__((noinline)) static struct series *lookup_anew(struct recorder *rec
                                                             struct cached_series *slot, bool is_zero)
 {
     struct series_cache *cache = recorder->settings.series;
+    struct series *known = slot != NULL ? slot->series : NULL;
     struct store_terms terms = terms_of(recorder, sample);
     terms.zero = is_zero;
-    if (slot != NULL && slot->series != NULL &&
-        store_counts_again(recorder->settings.store, slot->series, sample->metric, &terms)) {
+    /* If the process is new, its zeros were recorded just now, and may have taken the slot. */
+    if (slot != NULL && slot->series != known) {
+        slot = NULL;
+        known = NULL;
+    }
+    if (known != NULL && store_counts_again(recorder->settings.store, known, sample->metric, &terms)) {
         series_cache_renew(cache, slot);
-        return slot->series;
+        return known;
     }
     struct counter counter = find_counter(recorder, sample, &terms);
     if (counter.series != NULL && slot != NULL)

@@ -21,7 +21,7 @@ def a_clone_runs_by_the_commands_of_readme(context):
             raise Skip("there is no " + program)
     if not os.path.exists(os.path.join(path.ROOT, ".git")):
         raise Skip("this is no clone")
-    clone = os.path.join(context.folder, "clone")
+    clone = os.path.join(context.folder, "a clone")
     done = subprocess.run(["git", "clone", "--quiet", path.ROOT, clone], capture_output=True, text=True, timeout=60)
     equal((done.returncode, done.stderr), (0, ""), "git clone")
     run, test_command = path.commands(clone)

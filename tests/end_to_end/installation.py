@@ -110,7 +110,7 @@ UNIT = os.path.join(ROOT, "docker", "systemd", "drain_exporter.service")
 
 def unit_here(context):
     """The unit, for the program that is tested."""
-    return context.file("drain_exporter.service", re.sub(r"(?m)^ExecStart=/usr/bin/drain_exporter$", "ExecStart=" + context.program, open(UNIT).read()))
+    return context.file("drain_exporter.service", re.sub(r"(?m)^ExecStart=/usr/bin/drain_exporter$", lambda _: 'ExecStart="%s"' % context.program, open(UNIT).read()))
 
 
 @test
@@ -118,7 +118,7 @@ def systemd_takes_the_unit(context):
     """systemd-analyze finds no mistake, and little that the service could reach."""
     program = needed("systemd-analyze")
     path = unit_here(context)
-    check("ExecStart=" + context.program in open(path).read(), "the unit starts something else")
+    check(context.program in open(path).read(), "the unit starts something else")
     done = run(program, "verify", "--man=no", path)
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
     done = run(program, "security", "--offline=yes", "--threshold=20", "--no-pager", path)

@@ -9,7 +9,7 @@ import subprocess
 import termios
 import time
 
-from support.checks import check, equal
+from support.checks import Failure, check, equal
 from support.chromium import Browser
 from support.processes import environment
 from support.waiting import patient, wait_for
@@ -71,7 +71,10 @@ class Terminal:
         end = time.monotonic() + patient(seconds)
         while self.look() and time.monotonic() < end:
             pass
-        return self.process.wait(patient(seconds))
+        try:
+            return self.process.wait(patient(20))
+        except subprocess.TimeoutExpired:
+            raise Failure("it does not end: %s" % self.shown[-2000:])
 
     def close(self):
         """By force, if it has not ended: all that runs on the terminal loses it."""

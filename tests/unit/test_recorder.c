@@ -616,6 +616,32 @@ static void zeros(void **state)
     assert_true(recorder.tally.recorded == 0);
 }
 
+/* The first sample of a process makes its zeros while its own series is looked up.  Each of many codes has another
+ * place among the series that are kept, so that some share theirs with a zero. */
+static void zeros_beside_the_first_sample(void **state)
+{
+    enum { CODES = 1000 };
+    for (unsigned i = 0; i < CODES; i++) {
+        char code[16], expected[64];
+        snprintf(code, sizeof code, "c%u", i);
+        snprintf(expected, sizeof expected, "heroku_hits_total{app=\"a\",code=\"%s\"} 1", code);
+        teardown(state);
+        setup(state);
+        start();
+        struct label labels[] = {{SLICE("app"), SLICE("a")}, {SLICE("code"), slice_of(code)}};
+        struct sample sample = {.metric = &hits,
+                                .name = slice_of(hits.name),
+                                .labels = labels,
+                                .label_count = 2,
+                                .process = line.procid,
+                                .amount = 1};
+        recorder.output.record(&recorder.output, &sample);
+        end();
+        page_has(expected);
+        page_has("heroku_dyno_restarts_total{app=\"a\",process_type=\"web\"} 0");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +667,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(same_process, setup, teardown),
         cmocka_unit_test_setup_teardown(many_processes, setup, teardown),
         cmocka_unit_test_setup_teardown(zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(zeros_beside_the_first_sample, setup, teardown),
     };
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
 }
