@@ -350,6 +350,19 @@ static void read_metric(struct state_load *load, struct state_fields *fields)
 
 /* ---- series ---- */
 
+static struct slice rename_label(const void *external, struct slice name)
+{
+    return external_labels_rename(external, name);
+}
+
+/* Whose series it is, as it stands on a page today. */
+static bool get_identity(const struct state_load *load, struct slice labels, struct identity *identity)
+{
+    const struct external_labels *external = load->settings.external;
+    return load->name_length > 0 && identity_read(identity, (struct slice){load->name, load->name_length}, labels) &&
+           (external == NULL || external->count == 0 || identity_rename_labels(identity, rename_label, external));
+}
+
 /* What all series begin with. */
 static bool get_series(struct state_load *load, struct state_fields *fields, struct identity *identity,
                        struct saved_series *saved)
@@ -366,8 +379,8 @@ static bool get_series(struct state_load *load, struct state_fields *fields, str
     saved->name_limited = (flags & 8) != 0;
     saved->overflow = (flags & 16) != 0;
     saved->zero = (flags & 32) != 0;
-    if (fields->failed || load->name_length == 0 || saved->lifetime > UINT32_MAX || saved->seen_ago > AGO_MAX ||
-        saved->born_ago > AGO_MAX || !identity_read(identity, (struct slice){load->name, load->name_length}, labels)) {
+    if (fields->failed || saved->lifetime > UINT32_MAX || saved->seen_ago > AGO_MAX || saved->born_ago > AGO_MAX ||
+        !get_identity(load, labels, identity)) {
         load->tally.bad++;
         return false;
     }

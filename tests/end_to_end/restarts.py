@@ -218,6 +218,25 @@ def todays_configuration_applies(context):
 
 
 @test
+def todays_external_labels_apply(context):
+    """A label of the app that has become one of all series is renamed, as that of a sample is: the series goes on, and no label stands twice."""
+    def report():
+        server.post(ingest([gauge("level", 7, replica="mine"), counter("ticks", 1, "incremental", replica="mine")]), "shop")
+
+    server = start(context, CONFIG="drains: [{name: shop, app: shop, labels: {zone: z}}]")
+    report()
+    server.post(line("State changed from starting to up", "heroku", "web.1"), "shop")
+    server.stop()
+    own = {"EXTERNAL_LABELS": "replica=a,zone=b", "CONFIG": server.settings["CONFIG"]}
+    server = start(context, server, **own)
+    labels = {"app": "shop", "process": "web.1", "replica": "a", "zone": "b", "exported_replica": "mine", "exported_zone": "z"}
+    equal((server.first_page().value("level", **labels), server.first_page().value("ticks", **labels)), (7, 1), "a gauge and a counter")
+    report()
+    equal((server.page().value("ticks", **labels), server.page().total("ticks", app="shop")), (2, 2), "the counter, and all of its name")
+    check("understood" not in server.log(), "the log says: %s", server.log())
+
+
+@test
 def files_that_cannot_be_used(context):
     """Each is kept aside with one sentence in the log, and the program begins with nothing."""
     server = start(context)
