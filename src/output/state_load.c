@@ -1,5 +1,6 @@
 #include "output/state_load.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "store/restore.h"
@@ -438,7 +439,7 @@ static void read_counted(struct state_load *load, struct state_fields *fields)
     unsigned count = saved.metric == NULL ? 0 : saved.metric->cells;
     while ((cell = state_get_number(fields)) != 0 && !fields->failed) {
         double number = state_get_double(fields);
-        fields->failed |= cell > count || !(number >= -1e300 && number <= 1e300);
+        fields->failed |= cell > count || !isfinite(number);
         if (!fields->failed)
             cells[cell - 1] = number;
     }

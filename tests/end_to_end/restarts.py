@@ -112,7 +112,7 @@ def all_kinds_of_series_go_on(context):
 
     server = begin()
     post_samples(server)
-    server.post(line("job kind=a took=5") + line("job kind=b took=50") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
+    server.post(line("job kind=a took=5") + line("job kind=b took=50") + line("count#huge=1.7e308") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
     before = of_apps(server.first_page())
     check(len(before) > 900, "there are only %d series", len(before))
     equal(sorted({each["name"] for each in OTHER_KINDS} - {re.sub("_(count|sum|bucket)$", "", name) for name, _ in before}), [], "kinds that are not there")
