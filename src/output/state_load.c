@@ -23,6 +23,7 @@ struct state_load {
     uint64_t blocks;    /* that were read */
     uint64_t bytes;
     bool has_header, ended;
+    bool keeps_bounds; /* see LIMITS of store/restore.h */
     enum state_load_result result;
     struct id_map ids;
     char name[IDENTITY_NAME_MAX]; /* of the metric whose series come */
@@ -107,6 +108,22 @@ static entity_id present_id(const struct id_map *map, entity_id saved)
 
 /* ---- header and entities ---- */
 
+/* Is a bound of today lower than it was?  0: there is none. */
+static bool is_lower(uint64_t today, uint64_t before)
+{
+    return today != 0 && (before == 0 || today < before);
+}
+
+static void read_bounds(struct state_load *load, struct state_fields *fields)
+{
+    struct store_usage today;
+    store_usage(load->settings.store, &today);
+    bool is_known = state_get_number(fields) != 0;
+    uint64_t app = state_get_number(fields), metric = state_get_number(fields);
+    load->keeps_bounds =
+        is_known && !fields->failed && !is_lower(today.app_limit, app) && !is_lower(today.metric_limit, metric);
+}
+
 static enum state_load_result read_header(struct state_load *load, struct state_fields *fields)
 {
     const struct state_load_settings *settings = &load->settings;
@@ -118,6 +135,8 @@ static enum state_load_result read_header(struct state_load *load, struct state_
     if (fields->failed)
         return STATE_LOAD_DAMAGED;
     load->has_header = true;
+    if (settings->store != NULL)
+        read_bounds(load, fields);
     if (!__builtin_sub_overflow(settings->wall, saved, &passed) && passed > 0)
         load->tally.ago = (uint64_t)passed / 1000;
     if (settings->store != NULL && was_page)
@@ -380,6 +399,7 @@ static bool get_series(struct state_load *load, struct state_fields *fields, str
     saved->name_limited = (flags & 8) != 0;
     saved->overflow = (flags & 16) != 0;
     saved->zero = (flags & 32) != 0;
+    saved->was_within_bounds = load->keeps_bounds;
     if (fields->failed || saved->lifetime > UINT32_MAX || saved->seen_ago > AGO_MAX || saved->born_ago > AGO_MAX ||
         !get_identity(load, labels, identity)) {
         load->tally.bad++;

@@ -128,6 +128,33 @@ def all_kinds_of_series_go_on(context):
 
 
 @test
+def full_apps_go_on(context):
+    """Of apps that have reached all of their bounds nothing is gone after a stop, in whatever order it comes back; if a bound is lower then, it applies."""
+    def begin(old=None, most=300):
+        return start(context, old, SCRAPE_INTERVAL="60s", MAX_APP_SERIES=str(most))
+
+    def report():
+        for app in ("north", "south"):
+            for metric in range(8):
+                values = [gauge("g%d" % metric, 1, x="%d" % number) for number in range(40)] + [counter("c%d" % metric, 1, "incremental", x="%d" % number) for number in range(40)]
+                server.post(ingest(values, "web.%d" % metric) + router_error("H%d" % (10 + metric), "web.%d" % metric) + burst(), app)
+
+    server = begin()
+    report()
+    before = of_apps(server.first_page())
+    check(any(value == "__other__" for _, labels in before for _, value in labels), "no app has reached a bound")
+    server.stop()
+    server = begin(server)
+    after = of_apps(server.first_page())
+    equal({key: (before.get(key), after.get(key)) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}, {}, "what is gone, new or other")
+    server.stop()
+    server = begin(server, 100)
+    check("others are beyond today's bounds" in server.log(), "the log says: %s", server.log())
+    fewer = of_apps(server.first_page())
+    check(len(fewer) < len(before), "%d samples are there, of %d before", len(fewer), len(before))
+
+
+@test
 def a_crash_begins_counters_at_zero(context):
     """Values and known batches come back as they were saved; what is counted is there, at 0."""
     server = start(context)
