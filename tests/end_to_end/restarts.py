@@ -13,6 +13,7 @@ from monitoring import post_samples
 from scraping import METRICS_PASSWORD, Prometheus
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Exporter
+from support.http_client import basic
 from support.lines import counter, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.waiting import wait_for
 
@@ -396,7 +397,7 @@ def the_state_of_a_running_one(context):
     equal((answer.status, answer.header("content-type")), (200, "application/octet-stream"), "the answer")
     equal(answer.body[:4], b"DXS1", "how it begins")
     check(b"level" in answer.body, "it lacks a series")
-    for auth in ({}, AUTH_DRAIN):
+    for auth in ({}, AUTH_DRAIN, {"Authorization": basic("team", "team-password")}):
         equal(server.request("GET", "/state", auth).status, 401, "the status for others")
     with open(state_of(context), "wb") as file:
         file.write(answer.body)
