@@ -489,6 +489,7 @@ static struct state_load_settings load_settings_of(const struct loading *loading
                                         .slot = pipeline->maintenance_slot,
                                         .entities = pipeline->entities,
                                         .directory = pipeline->directory,
+                                        .external = &loading->exporter->settings->external_labels.labels,
                                         .wall = clock_wall(),
                                         .now = clock_monotonic(),
                                         .restore = restore_other,

@@ -71,6 +71,11 @@ enum identity_result identity_rename(struct identity *identity, struct slice lab
  * may be wrong.  False if identity_build() would not write them so. */
 bool identity_read(struct identity *identity, struct slice name, struct slice labels);
 
+/* Give labels other names: rename returns what one becomes, legal and within its bound, or the name itself.  Of two
+ * that become one the renamed one counts.  False, with nothing of use in *identity, if it would be too long. */
+bool identity_rename_labels(struct identity *identity, struct slice (*rename)(const void *context, struct slice name),
+                            const void *context);
+
 /* Cut the first label off the labels of an identity; false if there is none.  The value is as it stands there: escaped.
  */
 bool identity_next_label(struct slice *labels, struct label *label);

@@ -26,7 +26,7 @@ enum {
 
 /* The tags of records.  A number is never used for something else. */
 enum state_tag {
-    STATE_HEADER = 1,     /* of all: the format, our version, the time */
+    STATE_HEADER = 1,     /* of all: the format, our version, the time, bounds of series */
     STATE_APP = 2,        /* an app, see store/entity.h */
     STATE_PROCESS = 3,    /* likewise; behind its app */
     STATE_KEY = 4,        /* a GUID or route of an app, see store/directory.h */

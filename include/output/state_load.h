@@ -14,6 +14,7 @@
 #define STATE_LOAD_H
 
 #include "base/error.h"
+#include "base/external_labels.h"
 #include "base/state_format.h"
 #include "output/scrapers.h"
 #include "store/directory.h"
@@ -23,6 +24,7 @@ struct state_load_settings {
     unsigned slot;
     struct entities *entities;
     struct directory *directory;
+    const struct external_labels *external; /* labels of these names are renamed, as those of samples are; NULL: none */
     bool orderly;
     int64_t wall; /* microseconds since 1970 */
     uint64_t now; /* milliseconds of the monotonic clock */

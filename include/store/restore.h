@@ -4,7 +4,9 @@
  * restored, stands for it.  With the first sample our own metric takes its place, if the two count alike; if not, the
  *          series ends and one of ours begins at 0.  Until then the copy stands as high as ours would (see PRECEDENCE),
  *          but gives way to it.
- * LIMITS   A series is restored as a new one is made: what is over a bound of today is refused. */
+ * LIMITS   A series is restored as a new one is made: what is over a bound of today is refused.  But if max_app_series
+ *          and max_metric_series are not lower than they were, all that was within them is so again: some series may
+ *          be made beyond them, once they are reached, and series come back in another order. */
 #ifndef RESTORE_H
 #define RESTORE_H
 
@@ -22,6 +24,7 @@ struct saved_series {
     uint64_t born_ago; /* likewise */
     bool was_seen;     /* all scrapers have seen it with what it has: it does not stand at 0 any more */
     bool starts_at_zero, exempt, name_limited, overflow, zero;
+    bool was_within_bounds; /* see LIMITS */
 };
 
 /* Fill it in from a view of a walk at now.  What was born later than all_saw is not seen yet, if it starts at zero. */

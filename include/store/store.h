@@ -110,7 +110,8 @@ struct store_terms {
     bool exempt;       /* does not count towards any bound and is never refused for one */
     bool overflow;     /* is never refused for a bound of its app or metric */
     bool name_limited;
-    bool zero; /* there is nothing to say of it yet, but that it is 0: no reserve is for that */
+    bool zero;              /* there is nothing to say of it yet, but that it is 0: no reserve is for that */
+    bool was_within_bounds; /* those of its app and metric, of a former start, which were not larger: see restore.h */
 };
 
 /* A counted series. */
@@ -172,7 +173,8 @@ struct store_usage {
     size_t metrics;
     size_t series; /* weight that counts towards max_series */
     size_t limit;
-    uint64_t expired; /* series that left since creation */
+    size_t app_limit, metric_limit; /* max_app_series and max_metric_series */
+    uint64_t expired;               /* series that left since creation */
 };
 void store_usage(const struct store *store, struct store_usage *usage);
 

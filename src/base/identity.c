@@ -291,6 +291,61 @@ bool identity_next_label(struct slice *labels, struct label *label)
     return true;
 }
 
+/* Put a label into sorted ones; of one name the renamed one counts.  Returns how many there are. */
+static size_t insert_label(struct label *sorted, size_t count, struct label label, bool is_renamed)
+{
+    size_t at = count;
+    while (at > 0 && compare_names(sorted[at - 1].name, label.name) > 0)
+        at--;
+    if (at > 0 && slice_equals(sorted[at - 1].name, label.name)) {
+        if (is_renamed)
+            sorted[at - 1] = label;
+        return count;
+    }
+    memmove(sorted + at + 1, sorted + at, (count - at) * sizeof sorted[0]);
+    sorted[at] = label;
+    return count + 1;
+}
+
+/* Write labels whose values are escaped already, behind the name. */
+static bool write_labels(struct identity *identity, const struct label *labels, size_t count)
+{
+    size_t length = identity->name_length;
+    for (size_t i = 0; i < count; i++) {
+        if (IDENTITY_TEXT_MAX - length < labels[i].name.length + labels[i].value.length + 4)
+            return false;
+        if (i > 0)
+            identity->text[length++] = ',';
+        memcpy(identity->text + length, labels[i].name.at, labels[i].name.length);
+        length += labels[i].name.length;
+        identity->text[length++] = '=';
+        identity->text[length++] = '"';
+        memcpy(identity->text + length, labels[i].value.at, labels[i].value.length);
+        length += labels[i].value.length;
+        identity->text[length++] = '"';
+    }
+    identity->length = length;
+    return true;
+}
+
+bool identity_rename_labels(struct identity *identity, struct slice (*rename)(const void *context, struct slice name),
+                            const void *context)
+{
+    struct label sorted[IDENTITY_LABELS_MAX], label;
+    struct identity before = *identity;
+    struct slice rest = identity_labels(&before);
+    size_t count = 0;
+    bool is_other = false;
+    while (identity_next_label(&rest, &label)) {
+        struct slice name = rename(context, label.name);
+        bool is_renamed = !slice_equals(name, label.name);
+        label.name = name;
+        count = insert_label(sorted, count, label, is_renamed);
+        is_other |= is_renamed;
+    }
+    return !is_other || write_labels(identity, sorted, count);
+}
+
 bool identity_unescape(struct slice value, char *out, size_t capacity)
 {
     size_t length = 0;

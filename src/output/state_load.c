@@ -1,5 +1,6 @@
 #include "output/state_load.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "store/restore.h"
@@ -22,6 +23,7 @@ struct state_load {
     uint64_t blocks;    /* that were read */
     uint64_t bytes;
     bool has_header, ended;
+    bool keeps_bounds; /* see LIMITS of store/restore.h */
     enum state_load_result result;
     struct id_map ids;
     char name[IDENTITY_NAME_MAX]; /* of the metric whose series come */
@@ -106,6 +108,22 @@ static entity_id present_id(const struct id_map *map, entity_id saved)
 
 /* ---- header and entities ---- */
 
+/* Is a bound of today lower than it was?  0: there is none. */
+static bool is_lower(uint64_t today, uint64_t before)
+{
+    return today != 0 && (before == 0 || today < before);
+}
+
+static void read_bounds(struct state_load *load, struct state_fields *fields)
+{
+    struct store_usage today;
+    store_usage(load->settings.store, &today);
+    bool is_known = state_get_number(fields) != 0;
+    uint64_t app = state_get_number(fields), metric = state_get_number(fields);
+    load->keeps_bounds =
+        is_known && !fields->failed && !is_lower(today.app_limit, app) && !is_lower(today.metric_limit, metric);
+}
+
 static enum state_load_result read_header(struct state_load *load, struct state_fields *fields)
 {
     const struct state_load_settings *settings = &load->settings;
@@ -117,6 +135,8 @@ static enum state_load_result read_header(struct state_load *load, struct state_
     if (fields->failed)
         return STATE_LOAD_DAMAGED;
     load->has_header = true;
+    if (settings->store != NULL)
+        read_bounds(load, fields);
     if (!__builtin_sub_overflow(settings->wall, saved, &passed) && passed > 0)
         load->tally.ago = (uint64_t)passed / 1000;
     if (settings->store != NULL && was_page)
@@ -350,6 +370,19 @@ static void read_metric(struct state_load *load, struct state_fields *fields)
 
 /* ---- series ---- */
 
+static struct slice rename_label(const void *external, struct slice name)
+{
+    return external_labels_rename(external, name);
+}
+
+/* Whose series it is, as it stands on a page today. */
+static bool get_identity(const struct state_load *load, struct slice labels, struct identity *identity)
+{
+    const struct external_labels *external = load->settings.external;
+    return load->name_length > 0 && identity_read(identity, (struct slice){load->name, load->name_length}, labels) &&
+           (external == NULL || external->count == 0 || identity_rename_labels(identity, rename_label, external));
+}
+
 /* What all series begin with. */
 static bool get_series(struct state_load *load, struct state_fields *fields, struct identity *identity,
                        struct saved_series *saved)
@@ -366,8 +399,9 @@ static bool get_series(struct state_load *load, struct state_fields *fields, str
     saved->name_limited = (flags & 8) != 0;
     saved->overflow = (flags & 16) != 0;
     saved->zero = (flags & 32) != 0;
-    if (fields->failed || load->name_length == 0 || saved->lifetime > UINT32_MAX || saved->seen_ago > AGO_MAX ||
-        saved->born_ago > AGO_MAX || !identity_read(identity, (struct slice){load->name, load->name_length}, labels)) {
+    saved->was_within_bounds = load->keeps_bounds;
+    if (fields->failed || saved->lifetime > UINT32_MAX || saved->seen_ago > AGO_MAX || saved->born_ago > AGO_MAX ||
+        !get_identity(load, labels, identity)) {
         load->tally.bad++;
         return false;
     }
@@ -425,7 +459,7 @@ static void read_counted(struct state_load *load, struct state_fields *fields)
     unsigned count = saved.metric == NULL ? 0 : saved.metric->cells;
     while ((cell = state_get_number(fields)) != 0 && !fields->failed) {
         double number = state_get_double(fields);
-        fields->failed |= cell > count || !(number >= -1e300 && number <= 1e300);
+        fields->failed |= cell > count || !isfinite(number);
         if (!fields->failed)
             cells[cell - 1] = number;
     }

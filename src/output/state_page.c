@@ -48,11 +48,16 @@ static uint64_t ago(const struct state_page *state, uint64_t time)
 static bool write_header(struct state_page *state)
 {
     struct buffer *out = state->out;
+    struct store_usage usage;
+    store_usage(state->terms.store, &usage);
     size_t record = state_begin_record(out, STATE_HEADER);
     state_put_number(out, STATE_FORMAT);
     state_put_text(out, SLICE(VERSION));
     state_put_signed(out, clock_wall());
     state_put_number(out, entities_was_on_page(state->terms.sources->entities, ENTITY_NONE));
+    state_put_number(out, true); /* the bounds are known */
+    state_put_number(out, usage.app_limit);
+    state_put_number(out, usage.metric_limit);
     state_end_record(out, record);
     return false;
 }

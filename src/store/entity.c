@@ -319,10 +319,16 @@ static struct entity *walk(const struct table *table, uint64_t name, unsigned st
     return NULL;
 }
 
+/* Of an entity that was heard then.  In the circle of 64 bits, too, and a moment after now if another thread heard it.
+ */
+static bool is_silent_since(const struct entities *entities, const struct entity *entity, uint64_t heard, uint64_t now)
+{
+    return heard == 0 || (int64_t)(now - heard) >= (int64_t)silence_of(entities, entity);
+}
+
 static void note_heard(const struct entities *entities, struct entity *entity, uint64_t now)
 {
-    uint64_t heard = LOAD(entity->heard);
-    if (heard == 0 || heard + silence_of(entities, entity) <= now)
+    if (is_silent_since(entities, entity, LOAD(entity->heard), now))
         note_first_page(entities, entity); /* it was over: it begins anew */
     STORE(entity->heard, now);
 }
@@ -924,10 +930,7 @@ bool entities_wants_zeros(struct entities *entities, entity_id id, enum entity_z
 
 static bool is_silent(const struct entities *entities, const struct entity *entity, uint64_t now)
 {
-    if (entity == NULL)
-        return true;
-    uint64_t heard = LOAD(entity->heard);
-    return heard == 0 || heard + silence_of(entities, entity) <= now;
+    return entity == NULL || is_silent_since(entities, entity, LOAD(entity->heard), now);
 }
 
 /* What is said of no time, and of all. */

@@ -217,6 +217,9 @@ enum store_result limits_check(struct store *store, struct group *group, unsigne
     if (terms->overflow)
         return atomic_load_explicit(&group->overflows, memory_order_relaxed) < OVERFLOWS_MAX ? STORE_CREATED
                                                                                              : STORE_CAPPED;
+    /* What goes beyond these two bounds, by right, may come before all else now. */
+    if (terms->was_within_bounds)
+        return STORE_CREATED;
     if (settings->max_metric_series != 0 && more > (long)settings->max_metric_series)
         return STORE_TOO_LARGE; /* by itself: no metric has room for it */
     if (terms->name_limited && settings->max_names != 0 &&

@@ -75,7 +75,8 @@ enum store_result restore_series(struct store *store, unsigned slot, const struc
                                 .exempt = saved->exempt,
                                 .overflow = saved->overflow,
                                 .name_limited = saved->name_limited,
-                                .zero = saved->zero};
+                                .zero = saved->zero,
+                                .was_within_bounds = saved->was_within_bounds};
     uint32_t hash;
     _Atomic(struct series *) *bucket = series_bucket(store, identity, &hash);
     if (series_find(bucket, hash, identity) != NULL)

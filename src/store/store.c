@@ -97,5 +97,7 @@ void store_usage(const struct store *store, struct store_usage *usage)
     long weight = atomic_load_explicit(&store->weight, memory_order_relaxed);
     usage->series = weight > 0 ? (size_t)weight : 0;
     usage->limit = store->settings.max_series;
+    usage->app_limit = store->settings.max_app_series;
+    usage->metric_limit = store->settings.max_metric_series;
     usage->expired = atomic_load_explicit(&store->expired, memory_order_relaxed);
 }

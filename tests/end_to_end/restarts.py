@@ -13,6 +13,7 @@ from monitoring import post_samples
 from scraping import METRICS_PASSWORD, Prometheus
 from support.checks import check, equal
 from support.exporter import AUTH_DRAIN, AUTH_METRICS, DRAIN_PASSWORD, Exporter
+from support.http_client import basic
 from support.lines import counter, gauge, histogram, ingest, line, logplex, postgres, router_error
 from support.waiting import wait_for
 
@@ -112,7 +113,7 @@ def all_kinds_of_series_go_on(context):
 
     server = begin()
     post_samples(server)
-    server.post(line("job kind=a took=5") + line("job kind=b took=50") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
+    server.post(line("job kind=a took=5") + line("job kind=b took=50") + line("count#huge=1.7e308") + b"".join(ingest([each]) for each in OTHER_KINDS) + burst(), "shop")
     before = of_apps(server.first_page())
     check(len(before) > 900, "there are only %d series", len(before))
     equal(sorted({each["name"] for each in OTHER_KINDS} - {re.sub("_(count|sum|bucket)$", "", name) for name, _ in before}), [], "kinds that are not there")
@@ -125,6 +126,33 @@ def all_kinds_of_series_go_on(context):
     server.post(line("job kind=a took=5"), "shop")
     equal([value for _, value in server.first_page().select("jobs_total", kind="a")], [2], "the counter of a rule goes on")
     check("understood" not in server.log(), "the log says: %s", server.log())
+
+
+@test
+def full_apps_go_on(context):
+    """Of apps that have reached all of their bounds nothing is gone after a stop, in whatever order it comes back; if a bound is lower then, it applies."""
+    def begin(old=None, most=300):
+        return start(context, old, SCRAPE_INTERVAL="60s", MAX_APP_SERIES=str(most))
+
+    def report():
+        for app in ("north", "south"):
+            for metric in range(8):
+                values = [gauge("g%d" % metric, 1, x="%d" % number) for number in range(40)] + [counter("c%d" % metric, 1, "incremental", x="%d" % number) for number in range(40)]
+                server.post(ingest(values, "web.%d" % metric) + router_error("H%d" % (10 + metric), "web.%d" % metric) + burst(), app)
+
+    server = begin()
+    report()
+    before = of_apps(server.first_page())
+    check(any(value == "__other__" for _, labels in before for _, value in labels), "no app has reached a bound")
+    server.stop()
+    server = begin(server)
+    after = of_apps(server.first_page())
+    equal({key: (before.get(key), after.get(key)) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}, {}, "what is gone, new or other")
+    server.stop()
+    server = begin(server, 100)
+    check("others are beyond today's bounds" in server.log(), "the log says: %s", server.log())
+    fewer = of_apps(server.first_page())
+    check(len(fewer) < len(before), "%d samples are there, of %d before", len(fewer), len(before))
 
 
 @test
@@ -215,6 +243,25 @@ def todays_configuration_applies(context):
     server = start(context, server, CONFIG=config, MAX_APP_SERIES="20")
     server.page()
     check(server.is_running(), "it serves with a lower bound")
+
+
+@test
+def todays_external_labels_apply(context):
+    """A label of the app that has become one of all series is renamed, as that of a sample is: the series goes on, and no label stands twice."""
+    def report():
+        server.post(ingest([gauge("level", 7, replica="mine"), counter("ticks", 1, "incremental", replica="mine")]), "shop")
+
+    server = start(context, CONFIG="drains: [{name: shop, app: shop, labels: {zone: z}}]")
+    report()
+    server.post(line("State changed from starting to up", "heroku", "web.1"), "shop")
+    server.stop()
+    own = {"EXTERNAL_LABELS": "replica=a,zone=b", "CONFIG": server.settings["CONFIG"]}
+    server = start(context, server, **own)
+    labels = {"app": "shop", "process": "web.1", "replica": "a", "zone": "b", "exported_replica": "mine", "exported_zone": "z"}
+    equal((server.first_page().value("level", **labels), server.first_page().value("ticks", **labels)), (7, 1), "a gauge and a counter")
+    report()
+    equal((server.page().value("ticks", **labels), server.page().total("ticks", app="shop")), (2, 2), "the counter, and all of its name")
+    check("understood" not in server.log(), "the log says: %s", server.log())
 
 
 @test
@@ -350,7 +397,7 @@ def the_state_of_a_running_one(context):
     equal((answer.status, answer.header("content-type")), (200, "application/octet-stream"), "the answer")
     equal(answer.body[:4], b"DXS1", "how it begins")
     check(b"level" in answer.body, "it lacks a series")
-    for auth in ({}, AUTH_DRAIN):
+    for auth in ({}, AUTH_DRAIN, {"Authorization": basic("team", "team-password")}):
         equal(server.request("GET", "/state", auth).status, 401, "the status for others")
     with open(state_of(context), "wb") as file:
         file.write(answer.body)

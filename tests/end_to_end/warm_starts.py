@@ -1,11 +1,13 @@
 """A rolling deploy: the next exporter begins with what the one that still runs has, by WARM_START_URL."""
 import http.server
 import os
+import re
 import shutil
 import signal
 import socket
 import threading
 
+from documentation import ROOT
 from harness import Skip, test
 from restarts import LATER, await_save, burst, crash, of_apps, state_of
 from scraping import Prometheus
@@ -113,7 +115,7 @@ def a_state_by_tls(context):
 
 @test
 def increases_over_a_rolling_deploy(context):
-    """As a real Prometheus sees both: together they rise by what was sent, from the first line that the new one takes."""
+    """As a real Prometheus sees both: together they rise by what was sent, from the first line that the new one takes; and each gauge has one value, the newest."""
     if context.sanitizer is not None:
         raise Skip("Prometheus tells nothing more of this build")
     port = free_port()
@@ -125,6 +127,12 @@ def increases_over_a_rolling_deploy(context):
     def post(server, count, number):
         server.post(router_error("H12") * count, "shop", logplex(count, frame_id="n-%d" % number))
 
+    (newest,) = re.findall(r"```\n(heroku_dyno_memory_rss_bytes\nand .*?)```", open(os.path.join(ROOT, "docker", "RESTARTS.md")).read(), re.S)
+
+    def gauges():
+        """[(port, value)] of a gauge, as docker/RESTARTS.md says."""
+        return [(int(labels["instance"].split(":")[1]), value) for labels, value in prometheus.query(newest.replace("heroku_dyno_memory_rss_bytes", 'level{app="shop"}'))]
+
     def rises():
         """{port: what increase() adds up, without its extrapolation}."""
         return {labels["instance"].split(":")[1]: sum(new - old for (_, old), (_, new) in zip(values, values[1:])) for labels, values in prometheus.samples(name)}
@@ -133,10 +141,14 @@ def increases_over_a_rolling_deploy(context):
     wait_for(lambda: prometheus.samples(name), "the series is scraped", 20, 0.2)
     first = prometheus.samples(name)[0][1][0][1]
     post(old, 10, 1)
+    old.post(ingest([gauge("level", 1)]), "shop")
     server = context.server(port=port, SCRAPE_INTERVAL="1s", WARM_START_URL=url_of(old.port))
     wait_for(lambda: str(port) in rises(), "the new one's zero is scraped", 20, 0.2)
+    equal([value for _, value in gauges()], [1], "the gauge, of which both have the same")
     post(server, 10, 1)  # its answer got lost
+    server.post(ingest([gauge("level", 2)]), "shop")
     post(server, 20, 2)
+    wait_for(lambda: gauges() == [(port, 2)] or check(False, "it is %r", gauges()), "the gauge of the new one", 20, 0.2)
     post(old, 5, 3)
     wait_for(lambda: first + rises()[str(old.port)] == 16, "the old one's last increase is scraped: %r" % first, 20, 0.2)
     old.stop()

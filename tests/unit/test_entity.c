@@ -108,6 +108,35 @@ static void silence(void **state)
     assert_true(counted_over(web)); /* for three times as long: it must be gone */
 }
 
+/* A former start heard of them, before the machine had started: what is over since then is over, the rest goes on. */
+static void silence_of_before(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ago;
+        bool is_over;
+    } cases[] = {{0, false},
+                 {1000, false},
+                 {SILENCE - 1, false},
+                 {SILENCE, true},
+                 {SILENCE + 1000 * 1000, true},
+                 {SILENCE + 1000 * 1000 + 1, true},
+                 {UINT64_C(30) * SILENCE, true}};
+    now = 20 * 1000;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "a%zu", i);
+        struct entity_state saved = {.called.name = slice_of(name), .heard_ago = cases[i].ago};
+        entity_id app = entities_restore(entities, &saved, now);
+        assert_int_equal(counted_over(app), cases[i].is_over);
+        now += SILENCE - 1;
+        assert_int_equal(counted_over(app), cases[i].ago > 0);
+        now += 1;
+        assert_true(counted_over(app));
+        now -= SILENCE;
+    }
+}
+
 static void ended(void **state)
 {
     (void)state;
@@ -703,6 +732,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names, setup, teardown),
         cmocka_unit_test_setup_teardown(pages, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
+        cmocka_unit_test_setup_teardown(silence_of_before, setup, teardown),
         cmocka_unit_test_setup_teardown(ended, setup, teardown),
         cmocka_unit_test_setup_teardown(apart, setup, teardown),
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),

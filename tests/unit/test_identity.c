@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/external_labels.h"
 #include "base/identity.h"
 #include "support.h"
 
@@ -98,6 +99,52 @@ static void refusals(void **state)
     assert_int_equal(identity_build(&identity, SLICE(""), SLICE("g"), many, 4), IDENTITY_BAD_LABELS);
 }
 
+static struct slice rename_some(const void *context, struct slice name)
+{
+    return external_labels_rename(context, name);
+}
+
+/* The labels of a series, under external labels of the names a, replica and zone. */
+static void check_renamed(const char *labels, const char *expected)
+{
+    struct external_labels external;
+    char error[ERROR_MAX];
+    assert_true(external_labels_read(SLICE("zone=1,a=2,replica=3"), &external, error));
+    assert_true(identity_read(&identity, SLICE("g"), slice_of(labels)));
+    assert_true(identity_rename_labels(&identity, rename_some, &external));
+    assert_slice(identity_labels(&identity), expected);
+    assert_slice(identity_name(&identity), "g");
+}
+
+static void other_labels(void **state)
+{
+    (void)state;
+    check_renamed("", "");
+    check_renamed("b=\"1\",zones=\"2\"", "b=\"1\",zones=\"2\"");
+    check_renamed("app=\"shop\",replica=\"a \\\"b\\\\\",x=\"1\"",
+                  "app=\"shop\",exported_replica=\"a \\\"b\\\\\",x=\"1\"");
+    check_renamed("a=\"1\",f=\"2\",zone=\"3\"", "exported_a=\"1\",exported_zone=\"3\",f=\"2\"");
+    check_renamed("a=\"new\",exported_a=\"old\"", "exported_a=\"new\"");
+    check_renamed("exported_zone=\"old\",zone=\"new\"", "exported_zone=\"new\"");
+}
+
+static void other_labels_too_long(void **state)
+{
+    (void)state;
+    struct external_labels external;
+    char error[ERROR_MAX], labels[IDENTITY_TEXT_MAX];
+    assert_true(external_labels_read(SLICE("z=1"), &external, error));
+    for (int room = 8; room <= 12; room++) {
+        int length = snprintf(labels, sizeof labels, "a=\"%0*d\",b=\"%0*d\",z=\"1\"", 2000, 1,
+                              IDENTITY_TEXT_MAX - 2016 - room, 1);
+        assert_true(identity_read(&identity, SLICE("g"), (struct slice){labels, (size_t)length}));
+        assert_int_equal(identity.length, IDENTITY_TEXT_MAX - room);
+        assert_int_equal(identity_rename_labels(&identity, rename_some, &external), room >= 9);
+        if (room >= 9)
+            assert_int_equal(identity.length, IDENTITY_TEXT_MAX - room + 9);
+    }
+}
+
 static void becoming(void **state)
 {
     (void)state;
@@ -110,8 +157,9 @@ static void becoming(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),    cmocka_unit_test(labels),   cmocka_unit_test(renames),
-        cmocka_unit_test(refusals), cmocka_unit_test(becoming),
+        cmocka_unit_test(names),    cmocka_unit_test(labels),       cmocka_unit_test(renames),
+        cmocka_unit_test(refusals), cmocka_unit_test(other_labels), cmocka_unit_test(other_labels_too_long),
+        cmocka_unit_test(becoming),
     };
     return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
 }
