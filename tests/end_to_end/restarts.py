@@ -389,6 +389,22 @@ def a_full_disk_costs_the_snapshot(context):
 
 
 @test
+def it_writes_again_when_it_can(context):
+    """What kept the file from being written is gone: that is told, and a crash then finds what came meanwhile."""
+    os.mkdir(state_of(context) + ".new")
+    server = start(context)
+    wait_for(lambda: "cannot be written" in server.log(), "it is told", 10)
+    server.post(burst(), "shop")
+    check(not os.path.exists(state_of(context)), "the file is there")
+    os.rmdir(state_of(context) + ".new")
+    wait_for(lambda: "is written again" in server.log(), "the end of it is told", 10)
+    await_save(server)
+    equal((server.log().count("cannot be written"), server.log().count("is written again")), (1, 1), "sentences in the log")
+    crash(server)
+    equal(start(context, server).first_page().value("level", app="shop", process="web.1"), 7, "a gauge")
+
+
+@test
 def the_state_of_a_running_one(context):
     """GET /state for who may see all; it has no secrets."""
     server = context.server(CONFIG="scrapes:\n  - {name: team, password: team-password, apps: [shop]}\n")
