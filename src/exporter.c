@@ -49,6 +49,8 @@ static uint64_t lifetime_of(enum family_lifetime lifetime, const struct settings
         return config->redis_expire_after;
     case LIFETIME_RUNTIME:
         return config->runtime_expire_after;
+    case LIFETIME_ENTITY:
+        return 0;
     }
     return config->expire_after;
 }

@@ -116,6 +116,7 @@ enum family_lifetime {
     LIFETIME_POSTGRES,
     LIFETIME_REDIS,
     LIFETIME_RUNTIME,
+    LIFETIME_ENTITY, /* none: as long as its entity */
 };
 
 enum { FAMILY_PREFIXES_MAX = 3 };

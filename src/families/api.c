@@ -282,6 +282,7 @@ static void start_app(struct family_context *context, struct sample_output *outp
 }
 
 const struct family api_family = {.prefixes = {"heroku_api", "heroku_formation", "heroku_release"},
+                                  .lifetime = LIFETIME_ENTITY,
                                   .rules_after = true,
                                   .hears = hears,
                                   .read = read_line,

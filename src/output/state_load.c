@@ -491,6 +491,13 @@ static bool get_value(struct state_load *load, struct state_fields *fields)
     return !fields->failed && value_is_sound(value);
 }
 
+/* Does a reported series live for a time that is set?  If not, as long as its entity: what is ours, and what a position
+ * in the formation has. */
+static bool expires(const struct saved_series *saved)
+{
+    return saved->entity != ENTITY_NONE && (saved->entity & ENTITY_POSITION) == 0 && !saved->exempt;
+}
+
 static void read_reported(struct state_load *load, struct state_fields *fields)
 {
     const struct state_load_settings *settings = &load->settings;
@@ -510,7 +517,7 @@ static void read_reported(struct state_load *load, struct state_fields *fields)
         begin_at_zero(&saved);
     }
     saved.value = load->value;
-    if (saved.lifetime != 0 && saved.entity != ENTITY_NONE)
+    if (expires(&saved))
         saved.lifetime = settings->lifetime_of(settings->context, identity_name(&identity));
     restore(load, &identity, &saved);
 }

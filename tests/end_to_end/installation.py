@@ -6,7 +6,11 @@ import subprocess
 
 from documentation import ROOT
 from harness import Skip, test
+from support import http_client
 from support.checks import check, equal
+from support.exporter import AUTH_METRICS, DRAIN_PASSWORD, METRICS_PASSWORD, Exporter
+from support.lines import line
+from support.ports import free_port
 from support.processes import run_to_end
 
 COMMANDS = ["convert", "explain", "hash-password", "init", "replay"]
@@ -123,6 +127,35 @@ def systemd_takes_the_unit(context):
     equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
     done = run(program, "security", "--offline=yes", "--threshold=20", "--no-pager", path)
     equal(done.returncode, 0, "systemd-analyze security: " + done.stdout[-200:])
+
+
+@test
+def systemd_takes_the_socket(context):
+    """systemd-analyze finds no mistake in it, and it is for the service and the port that the settings name."""
+    program = needed("systemd-analyze")
+    text = open(UNIT.replace(".service", ".socket")).read()
+    unit_here(context)
+    done = run(program, "verify", "--man=no", context.file("drain_exporter.socket", text))
+    equal((done.returncode, done.stdout + done.stderr), (0, ""), "systemd-analyze verify")
+    settings = open(os.path.join(ROOT, "docker", "systemd", "settings.example")).read()
+    (address,) = re.findall("(?m)^LISTEN_ADDRESS=.*:(.*)$", settings)
+    equal(re.findall("(?m)^ListenStream=(.*)$", text), [address], "the port of the socket")
+
+
+@test
+def systemd_starts_it_by_its_sockets(context):
+    """As drain_exporter.socket has it: systemd opens the sockets, and starts the program when somebody comes."""
+    program = needed("systemd-socket-activate")
+    ports = [free_port(), free_port()]
+    settings = {"PASSWORD_DRAIN": DRAIN_PASSWORD, "PASSWORD_METRICS": METRICS_PASSWORD, "LISTEN_ADDRESS": "127.0.0.1:%d" % ports[0], "METRICS_LISTEN_ADDRESS": "127.0.0.1:%d" % ports[1]}
+    arguments = [each for port in ports for each in ("-l", "127.0.0.1:%d" % port)] + [each for setting in settings.items() for each in ("-E", "%s=%s" % setting)]
+    server = Exporter(program, [*arguments, context.program], port=ports[0], output_path=context.file("activated.log", "")).wait_until_listening()
+    context.closers.append(server.close)
+    server.post(line("hello"), "app")
+    equal(server.request("GET", "/metrics", AUTH_METRICS).status, 404, "the status of a page at the address for drains")
+    page = http_client.request("127.0.0.1", ports[1], "GET", "/metrics", AUTH_METRICS)
+    check(b'drain_exporter_messages_received_total{app="app"} 1\n' in page.body, "the page has no such line: %r", page.body[:200])
+    server.stop()
 
 
 def calls_of(program, group):

@@ -207,6 +207,25 @@ def carry(servers, messages, app):
 
 
 @test
+def a_restart_makes_no_difference(context):
+    """Of two that see the same hostile hour one is stopped and started twice, and goes on from its STATE_FILE: they agree all the same."""
+    def begin(replica, **more):
+        return context.server(WORKERS=2, SCRAPE_INTERVAL="60s", EXTERNAL_LABELS="replica=" + replica, STATE_FILE=os.path.join(context.folder, "state-" + replica), **more)
+
+    servers = [begin("a"), begin("b")]
+    hour = hour_of(4, context.scaled(3000, 4))
+    third = len(hour) // 3
+    for part in (hour[:third], hour[third : 2 * third], hour[2 * third :]):
+        carry(servers, part, "north")
+        servers[1].stop()
+        servers[1] = begin("b", port=servers[1].port)
+    first, second = (told(server.first_page()) for server in servers)
+    check(len(first) > 300, "there are only %d series", len(first))
+    difference = unlike(first, second)
+    check(not difference, "%d of %d series differ: %.900r", len(difference), len(first), difference)
+
+
+@test
 def the_better_of_two_is_shown(context):
     """A real Prometheus scrapes both of a pair, one of which is killed and starts again with nothing: max without (replica) misses nothing."""
     settings = [{"SCRAPE_INTERVAL": "1s", "EXTERNAL_LABELS": "replica=" + replica} for replica in "ab"]

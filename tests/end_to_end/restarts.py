@@ -229,6 +229,27 @@ def what_is_over_does_not_come_back(context):
 
 
 @test
+def todays_lifetimes_apply(context):
+    """What once stayed for ever leaves in the time that is set now; what lives as long as its dyno or its app still does."""
+    names = ("level", "heroku_postgres_tables", "heroku_dyno_load_avg_1m", "heroku_dyno_up", "heroku_formation_dynos", "heroku_release_version", "drain_exporter_last_batch_timestamp_seconds")
+
+    def there():
+        page = server.first_page()
+        return {name for name in names if page.select(name, app="shop") or page.select(name, addon="postgresql-curly-12345")}
+
+    def begin(seconds):
+        return start(context, SCRAPE_INTERVAL="1s", **{name: seconds for name in ("EXPIRE_AFTER", "POSTGRES_EXPIRE_AFTER", "RUNTIME_EXPIRE_AFTER", "REDIS_EXPIRE_AFTER")})
+
+    server = begin("0")
+    server.post(burst() + line("source=web.1 dyno=heroku.1.a sample#load_avg_1m=0.5", "heroku", "web.1") + line("Scaled to web@2:Standard-1X by user a@example.com", "app", "api")
+                + line("Release v7 created by user a@example.com", "app", "api"), "shop")
+    equal(there(), set(names), "what is there at first")
+    server.stop()
+    server = begin("1s")
+    wait_for(lambda: there() == set(names[3:]) or check(False, "there is %r", there()), "what is over leaves, and all else stays", 20)
+
+
+@test
 def todays_configuration_applies(context):
     config = "drains:\n  - {name: shop, app: shop, labels: {team: a}}\n"
     server = start(context, CONFIG=config)
@@ -386,6 +407,22 @@ def a_full_disk_costs_the_snapshot(context):
     crash(server)
     with open(state_of(context), "rb") as file:
         equal(len(file.read()), len(before), "the size of the old file")
+
+
+@test
+def it_writes_again_when_it_can(context):
+    """What kept the file from being written is gone: that is told, and a crash then finds what came meanwhile."""
+    os.mkdir(state_of(context) + ".new")
+    server = start(context)
+    wait_for(lambda: "cannot be written" in server.log(), "it is told", 10)
+    server.post(burst(), "shop")
+    check(not os.path.exists(state_of(context)), "the file is there")
+    os.rmdir(state_of(context) + ".new")
+    wait_for(lambda: "is written again" in server.log(), "the end of it is told", 10)
+    await_save(server)
+    equal((server.log().count("cannot be written"), server.log().count("is written again")), (1, 1), "sentences in the log")
+    crash(server)
+    equal(start(context, server).first_page().value("level", app="shop", process="web.1"), 7, "a gauge")
 
 
 @test

@@ -211,6 +211,8 @@ def who_asks_can_be_stopped(context):
         asked, _ = listener.accept()
         asked.settimeout(patient(20))
         check(asked.recv(1000).startswith(b"GET /state "), "it asks for something else")
+        with socket.socket() as probe:
+            check(probe.connect_ex((server.host, server.port)) != 0, "its socket is open before it knows what the other one has")
         server.stop(number)
         check("stopped while it asked WARM_START_URL" in server.log(), "the log says: %s", server.log())
         asked.close()
