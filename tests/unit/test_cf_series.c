@@ -81,7 +81,7 @@ static void names_of_many(void **state)
     assert_true(families_open(states));
     struct family_context context = {.states = states};
     for (int i = 0; i < 2 * DIRECTORY_PROCESSES_MAX; i++) {
-        char index[16], name[16];
+        char index[16], name[24];
         snprintf(index, sizeof index, "%d", i / 2);
         snprintf(name, sizeof name, "%s.%d", i % 2 == 0 ? "web" : "clock", i / 2);
         assert_slice(cf_process_name(&context, i % 2 == 0 ? SLICE("web") : SLICE("clock"), slice_of(index)), name);
