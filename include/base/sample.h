@@ -79,7 +79,8 @@ struct sample_output {
     /* A new instance of the process starts, after another one.  False if instance() has said so already: then it is no
      * further restart. */
     bool (*restart)(struct sample_output *output, struct slice process);
-    /* The process runs as this instance, a text that is another after each start. */
+    /* The process runs as this instance, a text that is another after each start.  Or, of a type ("web"): its processes
+     * are of this app; if that is the NEXT one, all that there were have ended before this line. */
     enum process_instance (*instance)(struct sample_output *output, struct slice process, struct slice instance);
     /* Does the process run as this instance, or has nobody said as which it does?  Of a line that tells of an end: what
      * ends takes no other instance's place. */

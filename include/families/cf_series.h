@@ -5,12 +5,12 @@
  * A process has one entity for each index, under the app's name, whatever the GUID of the app is: so the app of a
  * blue-green deploy takes over the series of the one before it.
  *
- * ROLLBACK  The app before it takes them back once the newer one has said nothing under this name for a minute, by the
- *           times of lines.  Until then the gauges of its instances are not used.  Why not at once, or when the newer
- *           one is stopped?  An app that was renamed keeps its old name on the messages of instances that run.  So two
- *           apps speak under one name for as long as both run.  If each took the place of the other when it speaks or
- *           starts an instance, their numbers would mix, and each change would end all series.  "cf rollback" is none
- *           of this: the app stays the same.
+ * ROLLBACK  The app before it takes them back once the newer one has another name, or has said nothing under this one
+ *           for a minute, by the times of lines.  Until then the gauges of its instances are not used.  Why not at
+ *           once, or when the newer one is stopped?  An app that was renamed may keep its old name on the messages of
+ *           instances that run.  So two apps speak under one name for a while.  If each took the place of the other
+ *           when it speaks or starts an instance, their numbers would mix, and each change would end all series.
+ *           "cf rollback" is none of this: the app stays the same.
  *
  * ENDS      What ends takes no place: the last lines of an old instance may come minutes after the start of the new
  *           one, which need not have spoken meanwhile. */

@@ -9,7 +9,8 @@
  * LOOK UP Any thread; a lock for a moment.  What is over (entities_is_over()) is not found.
  * BOUNDS  As many apps as entities has slots for, with DIRECTORY_PROCESSES_MAX processes, DIRECTORY_GUIDS_MAX GUIDs and
  *         DIRECTORY_ROUTES_MAX routes each; beyond that a new GUID or route takes the place of the app's oldest one.  A
- *         route or GUID is that of the app that has shown it last.  If memory is short, what is new is not learned. */
+ *         route or GUID is that of the app that has shown it last, of those of an organization or space.  If memory is
+ *         short, what is new is not learned. */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
 
@@ -34,7 +35,11 @@ void directory_free(struct directory *directory); /* NULL is harmless */
 void directory_learn_app(struct directory *directory, entity_id app, struct slice name, uint64_t now);
 void directory_learn_process(struct directory *directory, entity_id app, entity_id process, struct slice name,
                              uint64_t now);
-void directory_learn_guid(struct directory *directory, entity_id app, struct slice guid, uint64_t now);
+
+/* *deserted (may be NULL): the entities of the app that had this GUID, if that has no other one.  So it has another
+ * name now. */
+void directory_learn_guid(struct directory *directory, entity_id app, struct slice guid, uint64_t now,
+                          struct store_scope *deserted);
 
 /* host: as a client may have written it, "Shop.example.com:443". */
 void directory_learn_route(struct directory *directory, entity_id app, struct slice host, uint64_t now);
@@ -56,7 +61,8 @@ struct directory_viewer {
 };
 
 /* The app that is asked for by a name, a GUID or a route (host, maybe with a port).  False if there is none.  Apps of
- * several organizations may claim one GUID or route: the newest of those that the viewer sees is found; NULL sees all.
+ * several spaces may claim one GUID, and of several organizations one route: the newest of those that the viewer sees
+ * is found; NULL sees all.
  */
 bool directory_find(struct directory *directory, enum directory_key key, struct slice text, uint64_t now,
                     const struct directory_viewer *viewer, struct directory_app *app);

@@ -119,7 +119,8 @@ bool entities_has_ended(const struct entities *entities, entity_id process, int6
 bool entities_restarted(struct entities *entities, entity_id process, int64_t time);
 
 /* The process runs as this instance.  NEXT: the one before is over now, and the new one has started, as no line has
- * said yet. */
+ * said yet.  FORMER: one that was replaced less than a minute ago, or the new one has spoken since, unless that has
+ * left with the app's name. */
 enum process_instance entities_instance(struct entities *entities, entity_id process, struct slice instance,
                                         int64_t time, uint64_t now);
 
@@ -131,10 +132,19 @@ bool entities_runs_as(const struct entities *entities, entity_id process, struct
 void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
                     uint64_t now);
 
+/* Other processes of a type run under the app's name from now on: all that there were have ended. */
+void entities_replace_type(struct entities *entities, entity_id app, struct slice type, int64_t time, uint64_t now);
+
 /* The fixed labels that series may have from now on: count lists of them, as hashes, beside none at all.  The apps'
  * series that have others have ended; those whose labels are allowed again may come back. */
 uint64_t entities_hash_labels(const struct entities *entities, const struct label *labels, size_t label_count);
 void entities_allow_labels(struct entities *entities, const uint64_t *hashes, size_t count, uint64_t now);
+
+/* The app has another name from this time on: it is over, with all its processes.  If it speaks later, as another app
+ * of its name would, it is not. */
+void entities_desert(struct entities *entities, entity_id app, int64_t time, uint64_t now);
+bool entities_is_deserted(const struct entities *entities, entity_id app);
+void entities_return(struct entities *entities, entity_id app, int64_t time);
 
 /* Is it time to record all counters of this entity that do not rise, so that they are known: the ledger's, or those
  * that families know?  True once a minute for each. */

@@ -166,7 +166,6 @@ bool cf_app_speaks(struct slice process, const struct family_context *context, s
     case INSTANCE_SAME:
         return true;
     case INSTANCE_NEXT:
-        cf_end_from(type, 0, context, output);
         output->notify(output, process, PROCESS_STARTED);
         return true;
     case INSTANCE_FORMER:

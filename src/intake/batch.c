@@ -361,6 +361,25 @@ static entity_id find_entity(struct entities *entities, const struct batch *batc
     return entities_app(entities, batch->app, said, batch->label_count - batch->identity_count, batch->now);
 }
 
+/* When the first message was written; not later than the batch came. */
+static int64_t time_of_first(const struct messages *messages, int64_t arrival)
+{
+    int64_t time;
+    return syslog_time(messages->message.line.timestamp, &time) && time < arrival ? time : arrival;
+}
+
+/* The app of this GUID has this name now.  If it had another one, and no other app has that, what stood under it is
+ * over: an app that is renamed takes its instances along. */
+static void name_app(const struct intake_settings *settings, const struct batch *batch, entity_id app, int64_t time)
+{
+    struct store_scope deserted;
+    directory_learn_guid(settings->directory, app, batch->guid, batch->now, &deserted);
+    for (unsigned i = 0; i < deserted.count; i++)
+        entities_desert(settings->entities, deserted.apps[i], time, batch->now);
+    if (entities_is_deserted(settings->entities, app))
+        entities_return(settings->entities, app, time);
+}
+
 static void start_run(struct batch_run *run, struct intake *intake, unsigned slot, const struct batch *batch,
                       struct reading *reading, struct label ledger_app)
 {
@@ -383,7 +402,7 @@ static void start_run(struct batch_run *run, struct intake *intake, unsigned slo
     if (settings->directory != NULL)
         directory_learn_app(settings->directory, recorder_batch.entity, batch->app, batch->now);
     if (settings->directory != NULL && batch->guid.length > 0)
-        directory_learn_guid(settings->directory, recorder_batch.entity, batch->guid, batch->now);
+        name_app(settings, batch, recorder_batch.entity, time_of_first(&reading->messages, recorder_batch.time));
     run->batch = batch;
     run->context = (struct family_context){.app = batch->app,
                                            .drain_token = batch->origin.drain_token,

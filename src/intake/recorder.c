@@ -142,8 +142,14 @@ static bool restart(struct sample_output *output, struct slice process)
 static enum process_instance instance(struct sample_output *output, struct slice process, struct slice instance)
 {
     struct recorder *recorder = (struct recorder *)output;
-    return entities_instance(recorder->settings.entities, entity_of(recorder, process), instance, line_time(recorder),
-                             recorder->batch.now);
+    struct entities *entities = recorder->settings.entities;
+    struct process parts;
+    int64_t time = line_time(recorder);
+    enum process_instance is =
+        entities_instance(entities, entity_of(recorder, process), instance, time, recorder->batch.now);
+    if (is == INSTANCE_NEXT && !process_read(process, &parts)) /* before this line, which is of the new one */
+        entities_replace_type(entities, recorder->batch.entity, process, time - 1, recorder->batch.now);
+    return is;
 }
 
 static bool runs_as(struct sample_output *output, struct slice process, struct slice instance)

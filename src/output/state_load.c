@@ -240,7 +240,7 @@ static void read_key(struct state_load *load, struct state_fields *fields)
     if (fields->failed || app == ENTITY_NONE || settings->directory == NULL)
         return;
     if (kind == DIRECTORY_GUID)
-        directory_learn_guid(settings->directory, app, text, settings->now);
+        directory_learn_guid(settings->directory, app, text, settings->now, NULL);
     else if (kind == DIRECTORY_ROUTE)
         directory_learn_route(settings->directory, app, text, settings->now);
 }

@@ -177,20 +177,23 @@ static struct key *next_key(struct key *key, enum directory_key kind, struct sli
     return key;
 }
 
-/* "acme" of "acme/prod/shop"; empty for an app of Heroku. */
-static struct slice owner_of(const struct app_entry *app)
+/* "acme" of "acme/prod/shop", which routes move within; "acme/prod", which an app with its GUID stays in; empty for an
+ * app of Heroku. */
+static struct slice owner_of(const struct app_entry *app, enum directory_key kind)
 {
     struct slice name = slice_of(app->name);
     size_t length = slice_index(name, '/');
+    if (kind == DIRECTORY_GUID && length < name.length)
+        length += 1 + slice_index(slice_after(name, length + 1), '/');
     return (struct slice){name.at, length < name.length ? length : 0};
 }
 
-/* The key that an app would share or take over: of an app of the same organization. */
+/* The key that an app would share or take over: of an app of the same owner. */
 static struct key *find_key(const struct directory *directory, enum directory_key kind, struct slice text,
                             const struct app_entry *app)
 {
     struct key *key = next_key(*bucket_of_key(directory, kind, text), kind, text);
-    while (key != NULL && !slice_equals(owner_of(&directory->apps[key->app]), owner_of(app)))
+    while (key != NULL && !slice_equals(owner_of(&directory->apps[key->app], kind), owner_of(app, kind)))
         key = next_key(key->next_in_bucket, kind, text);
     return key;
 }
@@ -224,15 +227,30 @@ static void remove_oldest(struct directory *directory, const struct app_entry *a
     }
 }
 
-static void add_key(struct directory *directory, struct app_entry *app, enum directory_key kind, struct slice text)
+/* Its entities, if it has no key of this kind. */
+static struct store_scope without_key(const struct app_entry *app, enum directory_key kind)
+{
+    struct store_scope scope = {.count = app->entity_count};
+    memcpy(scope.apps, app->entities, app->entity_count * sizeof app->entities[0]);
+    for (const struct key *key = app->keys; key != NULL; key = key->next_of_app)
+        if (key->kind == kind)
+            scope.count = 0;
+    return scope;
+}
+
+/* *deserted: the entities of the app that has lost its last key of the kind by it. */
+static void add_key(struct directory *directory, struct app_entry *app, enum directory_key kind, struct slice text,
+                    struct store_scope *deserted)
 {
     struct key *key = find_key(directory, kind, text, app);
     uint32_t number = (uint32_t)(app - directory->apps);
     if (key != NULL && key->app == number)
         return;
     if (key != NULL) { /* another app's, which may show it again */
+        const struct app_entry *former = &directory->apps[key->app];
         remove_key(directory, key);
         forget_known(directory);
+        *deserted = without_key(former, kind);
     }
     remove_oldest(directory, app, kind);
     key = malloc(sizeof *key + text.length);
@@ -408,7 +426,8 @@ void directory_learn_process(struct directory *directory, entity_id app, entity_
     pthread_mutex_unlock(&directory->lock);
 }
 
-static void learn_key(struct directory *directory, entity_id app, enum directory_key kind, struct slice text)
+static void learn_key(struct directory *directory, entity_id app, enum directory_key kind, struct slice text,
+                      struct store_scope *deserted)
 {
     uint64_t what = hash(directory, text, (uint64_t)app << 33 | (uint64_t)kind << 1);
     if (is_known(directory, what))
@@ -416,17 +435,21 @@ static void learn_key(struct directory *directory, entity_id app, enum directory
     pthread_mutex_lock(&directory->lock);
     struct app_entry *entry = find_entity(directory, app);
     if (entry != NULL) {
-        add_key(directory, entry, kind, text);
+        add_key(directory, entry, kind, text, deserted);
         note_known(directory, what);
     }
     pthread_mutex_unlock(&directory->lock);
 }
 
-void directory_learn_guid(struct directory *directory, entity_id app, struct slice guid, uint64_t now)
+void directory_learn_guid(struct directory *directory, entity_id app, struct slice guid, uint64_t now,
+                          struct store_scope *deserted)
 {
     (void)now;
+    struct store_scope unused;
+    deserted = deserted == NULL ? &unused : deserted;
+    deserted->count = 0;
     if (guid.length > 0 && guid.length <= DIRECTORY_GUID_MAX)
-        learn_key(directory, app, DIRECTORY_GUID, guid);
+        learn_key(directory, app, DIRECTORY_GUID, guid, deserted);
 }
 
 /* A host without its port, in small letters. */
@@ -445,8 +468,9 @@ void directory_learn_route(struct directory *directory, entity_id app, struct sl
     (void)now;
     char text[DIRECTORY_HOST_MAX];
     host = plain_host(host, text);
+    struct store_scope unused;
     if (host.length > 0)
-        learn_key(directory, app, DIRECTORY_ROUTE, host);
+        learn_key(directory, app, DIRECTORY_ROUTE, host, &unused);
 }
 
 /* ---- look up ---- */

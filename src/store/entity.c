@@ -42,6 +42,9 @@ enum {
 enum { RESTART_TOLD = 1, RESTART_SEEN = 2, RESTART_BITS = 2 };
 #define RESTART_MARGIN (INT64_C(300) * 1000000)
 
+/* A time that no line has: of what is over whatever its lines say. */
+#define ENDED_FOR_GOOD (ENTITY_COUNTED - 1)
+
 /* Milliseconds: a thousand years. */
 #define FOR_EVER (UINT64_C(1000) * 365 * 24 * 3600 * 1000)
 
@@ -758,16 +761,42 @@ void entities_exited(struct entities *entities, entity_id process, int64_t time,
         end_reports(entity, time, now + entities->settings.grace, now);
 }
 
-void entities_ended(struct entities *entities, entity_id process, int64_t time, uint64_t now)
+static void end(const struct entities *entities, struct entity *entity, int64_t time, uint64_t now)
 {
-    struct entity *entity = process_of(entities, process);
-    if (entity == NULL)
-        return;
     end_reports(entity, time, now + entities->settings.grace, now);
     /* An exit may be heard of first, long before the end that it is part of. */
     if (!has_ended(entity) && LOAD(entity->leaves) <= now)
         STORE(entity->leaves, now + entities->settings.grace);
     raise_time(&entity->ended, time);
+}
+
+void entities_ended(struct entities *entities, entity_id process, int64_t time, uint64_t now)
+{
+    struct entity *entity = process_of(entities, process);
+    if (entity != NULL)
+        end(entities, entity, time, now);
+}
+
+void entities_desert(struct entities *entities, entity_id app, int64_t time, uint64_t now)
+{
+    struct entity *entity = entity_of(entities, app);
+    if (entity != NULL)
+        end(entities, entity, time, now);
+}
+
+bool entities_is_deserted(const struct entities *entities, entity_id app)
+{
+    const struct entity *entity = entity_of(entities, app);
+    return entity != NULL && has_ended(entity) && LOAD(entity->ended) != ENDED_FOR_GOOD;
+}
+
+void entities_return(struct entities *entities, entity_id app, int64_t time)
+{
+    struct entity *entity = entity_of(entities, app);
+    if (entity == NULL || !raise_time(&entity->started, time))
+        return;
+    for (int i = 0; i < ENTITY_ZEROS; i++) /* its counters may have left */
+        STORE(entity->zeros[i], 0);
 }
 
 void entities_replaced(struct entities *entities, entity_id id, int64_t time, uint64_t now)
@@ -818,6 +847,13 @@ bool entities_restarted(struct entities *entities, entity_id process, int64_t ti
     return entity == NULL || note_restart(entity, time, RESTART_TOLD);
 }
 
+/* Has the app of a process left its name after this time? */
+static bool was_deserted_since(const struct entities *entities, const struct entity *process, int64_t time)
+{
+    const struct entity *app = entity_of(entities, LOAD(process->app));
+    return app != NULL && LOAD(app->ended) > time && LOAD(app->ended) != ENDED_FOR_GOOD;
+}
+
 /* Without our seed: it is compared within the process alone, also with what a former start has noted. */
 static uint64_t hash_instance(struct slice instance)
 {
@@ -841,7 +877,8 @@ enum process_instance entities_instance(struct entities *entities, entity_id pro
     uint64_t hash = hash_instance(instance);
     uint64_t before = atomic_load_explicit(&entity->instance, memory_order_acquire);
     int64_t last = LOAD(entity->instance_time);
-    if (before != hash && LOAD(entity->former) == hash && time <= last + INSTANCE_SILENCE)
+    if (before != hash && LOAD(entity->former) == hash && time <= last + INSTANCE_SILENCE &&
+        !was_deserted_since(entities, entity, last))
         return INSTANCE_FORMER;
     if (!raise_time(&entity->instance_time, time) || before == hash)
         return INSTANCE_SAME;
@@ -858,8 +895,9 @@ enum process_instance entities_instance(struct entities *entities, entity_id pro
     return note_restart(entity, time, RESTART_SEEN) ? INSTANCE_NEXT : INSTANCE_SAME;
 }
 
-void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
-                    uint64_t now)
+/* The processes of a type from this number on have ended. */
+static void end_from(struct entities *entities, entity_id app, struct slice type, unsigned first, int64_t time,
+                     uint64_t now)
 {
     if (type.length == 0 || type.length > PROCESS_NAME_MAX - 8)
         return;
@@ -867,7 +905,7 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
     if (entity == NULL)
         return;
     unsigned highest = LOAD(entity->highest);
-    for (unsigned number = count + 1; number <= highest; number++) {
+    for (unsigned number = first; number <= highest; number++) {
         char name[PROCESS_NAME_MAX];
         int length = snprintf(name, sizeof name, "%.*s.%u", (int)type.length, type.at, number);
         /* Who was never named has no slot, and gets none for this. */
@@ -879,12 +917,20 @@ void entities_scale(struct entities *entities, entity_id app, struct slice type,
         if (process != ENTITY_NONE)
             raise_time(&slot_of(entities, process)->removed, time);
     }
-    if (count < highest)
-        STORE(entity->highest, count);
+    if (first <= highest)
+        STORE(entity->highest, first > 0 ? first - 1 : 0);
 }
 
-/* A time that no line has: of what is over whatever its lines say. */
-#define ENDED_FOR_GOOD (ENTITY_COUNTED - 1)
+void entities_scale(struct entities *entities, entity_id app, struct slice type, unsigned count, int64_t time,
+                    uint64_t now)
+{
+    end_from(entities, app, type, count + 1, time, now);
+}
+
+void entities_replace_type(struct entities *entities, entity_id app, struct slice type, int64_t time, uint64_t now)
+{
+    end_from(entities, app, type, 0, time, now);
+}
 
 static bool is_listed(uint64_t hash, const uint64_t *hashes, size_t count)
 {

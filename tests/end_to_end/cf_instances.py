@@ -1,7 +1,7 @@
 """The life of instances on Cloud Foundry, and of their series."""
 import datetime
 
-from app_pages import discovered
+from app_pages import discover, discovered
 from harness import test
 from scraping import Prometheus
 from support.checks import check, equal
@@ -172,6 +172,45 @@ def instances_without_metadata(context):
     equal(shown(server, app="acme/prod/shop"), {"0": 10, "1": 11}, "two instances")
     post(server, app.destroyed(1, "i1", metadata=False))
     becomes(server, {"0": 10}, "one instance")
+
+
+def paths(server, target="/discovery"):
+    return [element["labels"]["__metrics_path__"] for element in discover(server, target)[:-1]]
+
+
+@test
+def a_renamed_app_takes_its_instances_along(context):
+    """A blue-green deploy with a name for a while, and back: under a name that its app has left nothing lingers."""
+    server, blue = context.server(SCRAPE_INTERVAL="100ms"), App()
+    green = App("shop-green", guid="fea3e98a-f9da-4705-91f0-80ef34b38b31")
+
+    def speak(app, value):
+        blue.time = green.time = max(blue.time, green.time)
+        post(server, memory(app, 0, "of " + app.guid, value), app.request(), app.api("Updated"))
+
+    def becomes_all(*apps):
+        def seen():
+            return {labels["app"]: value for labels, value in server.page().select(MEMORY)}
+        wanted = {"acme/prod/" + app.name: value for app, value in apps}
+        wait_for(lambda: seen() == wanted or check(False, "it shows %s", seen()), "the memory of %s" % sorted(wanted), 10)
+        equal({labels["app"] for labels, _ in server.page().select("cf_router_requests_total")}, set(wanted), "apps with requests")
+        equal(sorted(paths(server)), sorted("/singleTargetMetrics/%s/0" % app.guid for app, _ in apps), "targets")
+        equal(sorted(paths(server, "/discovery?by=app")), sorted("/v1/apps/%s/metrics" % app.guid for app, _ in apps), "apps")
+
+    speak(blue, 1)
+    speak(green, 2)
+    becomes_all((blue, 1), (green, 2))
+    blue.name = "shop-venerable"
+    speak(blue, 3)
+    green.name = "shop"
+    speak(green, 4)
+    becomes_all((blue, 3), (green, 4))
+    # Back, without a minute of waiting.
+    green.name = "shop-bad"
+    speak(green, 5)
+    blue.name = "shop"
+    speak(blue, 6)
+    becomes_all((blue, 6), (green, 5))
 
 
 @test

@@ -84,9 +84,8 @@ static void replaced(void **state)
     GAUGE("memory", "1", "bytes") \
     "[tags@47450 app_id=\"" app "\" process_instance_id=\"" instance "\" process_type=\"web\" instance_id=\"0\"]"
     gauge(OF("old-guid", "3cc3"), "web is old-guid\n");
-    gauge(OF("new-guid", "3cc3"),
-          "web is new-guid\nweb scaled to 0\nweb.0 ended\nweb.0 started\nweb.0 is new-guid/3cc3\n"
-          "cf_container_memory_bytes" WEB_0 "gauge 1\n");
+    gauge(OF("new-guid", "3cc3"), "web is new-guid\nweb.0 started\nweb.0 is new-guid/3cc3\n"
+                                  "cf_container_memory_bytes" WEB_0 "gauge 1\n");
 #undef OF
 }
 

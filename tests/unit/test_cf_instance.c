@@ -140,8 +140,7 @@ static void of_former_ones(void **state)
     /* The other way: a line of another app that takes over ends what was there. */
     check_cf("[CELL/0]", "[tags@47450 app_id=\"new-guid\" instance_id=\"0\" process_type=\"web\"]",
              "Cell b successfully created container for instance i", OK,
-             STARTED
-             "web is new-guid\nweb scaled to 0\nweb.0 ended\nweb.0 started\nweb.0 is new-guid/i\nweb.0 restarted\n");
+             STARTED "web is new-guid\nweb.0 started\nweb.0 is new-guid/i\nweb.0 restarted\n");
 }
 
 /* Counters start at 0 with the process, and on Cloud Foundry alone. */

@@ -53,7 +53,7 @@ static void names_guids_and_routes(void **state)
 {
     (void)state;
     entity_id shop = learn("acme/prod/shop"), blog = learn("blog");
-    directory_learn_guid(directory, shop, SLICE("6460bea4-c300-46a2-a6c2-3aa2fb271c86"), now);
+    directory_learn_guid(directory, shop, SLICE("6460bea4-c300-46a2-a6c2-3aa2fb271c86"), now, NULL);
     directory_learn_route(directory, shop, SLICE("Shop.Example.com:443"), now);
     directory_learn_route(directory, blog, SLICE("blog.example.com"), now);
     assert_true(find(DIRECTORY_NAME, "acme/prod/shop"));
@@ -80,15 +80,46 @@ static void guids_that_follow_each_other(void **state)
 {
     (void)state;
     entity_id app = learn("app");
-    directory_learn_guid(directory, app, SLICE("one"), now);
-    directory_learn_guid(directory, app, SLICE("two"), now);
-    directory_learn_guid(directory, app, SLICE("one"), now);
+    directory_learn_guid(directory, app, SLICE("one"), now, NULL);
+    directory_learn_guid(directory, app, SLICE("two"), now, NULL);
+    directory_learn_guid(directory, app, SLICE("one"), now, NULL);
     assert_true(find(DIRECTORY_GUID, "one"));
     assert_string_equal(found.guid, "two");
-    directory_learn_guid(directory, app, SLICE("three"), now);
+    directory_learn_guid(directory, app, SLICE("three"), now, NULL);
     assert_false(find(DIRECTORY_GUID, "one"));
     assert_true(find(DIRECTORY_GUID, "two"));
     assert_string_equal(found.guid, "three");
+}
+
+static unsigned deserted_by(entity_id app, const char *guid, entity_id *first)
+{
+    struct store_scope deserted;
+    directory_learn_guid(directory, app, slice_of(guid), now, &deserted);
+    *first = deserted.count > 0 ? deserted.apps[0] : ENTITY_NONE;
+    return deserted.count;
+}
+
+/* An app that is renamed has left its name, if no other app has it. */
+static void guids_that_move(void **state)
+{
+    (void)state;
+    entity_id blue = learn("acme/prod/blue"), green = learn("acme/prod/green"), old = learn("acme/prod/old"), first;
+    assert_int_equal(deserted_by(blue, "b", &first), 0);
+    assert_int_equal(deserted_by(green, "g", &first), 0);
+    assert_int_equal(deserted_by(green, "g", &first), 0);
+    assert_int_equal(deserted_by(blue, "g", &first), 1); /* a blue-green deploy */
+    assert_int_equal(first, green);
+    assert_int_equal(deserted_by(old, "b", &first), 0); /* its name is the other one's now */
+    assert_int_equal(deserted_by(green, "g", &first), 1);
+    assert_int_equal(first, blue);
+    assert_int_equal(deserted_by(blue, "b", &first), 1); /* and back */
+    assert_int_equal(first, old);
+    assert_true(find(DIRECTORY_GUID, "b"));
+    assert_string_equal(found.name, "acme/prod/blue");
+    /* Who is of another space has no part in it. */
+    entity_id thief = learn("acme/staging/blue");
+    assert_int_equal(deserted_by(thief, "b", &first), 0);
+    assert_int_equal(deserted_by(blue, "b", &first), 0);
 }
 
 static void routes_are_bounded_and_move(void **state)
@@ -125,9 +156,9 @@ static void organizations_take_nothing_from_each_other(void **state)
     (void)state;
     const struct directory_viewer acme = {is_of_acme, "acme/"}, evil = {is_of_acme, "evil/"}, none = {is_of_acme, "x/"};
     entity_id shop = learn("acme/prod/shop"), thief = learn("evil/prod/shop");
-    directory_learn_guid(directory, shop, SLICE("guid"), now);
+    directory_learn_guid(directory, shop, SLICE("guid"), now, NULL);
     directory_learn_route(directory, shop, SLICE("host"), now);
-    directory_learn_guid(directory, thief, SLICE("guid"), now);
+    directory_learn_guid(directory, thief, SLICE("guid"), now, NULL);
     directory_learn_route(directory, thief, SLICE("host"), now);
     static const enum directory_key kinds[] = {DIRECTORY_GUID, DIRECTORY_ROUTE};
     for (int i = 0; i < 2; i++) {
@@ -156,7 +187,7 @@ static void what_is_too_long_is_not_learned(void **state)
     directory_learn_app(directory, app, name, now);
     assert_false(directory_find(directory, DIRECTORY_NAME, name, now, NULL, &found));
     app = learn("app");
-    directory_learn_guid(directory, app, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now);
+    directory_learn_guid(directory, app, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now, NULL);
     directory_learn_route(directory, app, (struct slice){text, DIRECTORY_HOST_MAX + 1}, now);
     assert_false(
         directory_find(directory, DIRECTORY_GUID, (struct slice){text, DIRECTORY_GUID_MAX + 1}, now, NULL, &found));
@@ -277,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_guids_and_routes, setup, teardown),
         cmocka_unit_test_setup_teardown(guids_that_follow_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(guids_that_move, setup, teardown),
         cmocka_unit_test_setup_teardown(routes_are_bounded_and_move, setup, teardown),
         cmocka_unit_test_setup_teardown(organizations_take_nothing_from_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_too_long_is_not_learned, setup, teardown),

@@ -287,6 +287,37 @@ static void ends_of_instances(void **state)
     assert_true(entities_runs_as(entities, ENTITY_NONE, SLICE("one")));
 }
 
+/* An app that has left its name is over, with its processes, until another one has it. */
+static void deserted(void **state)
+{
+    (void)state;
+    entity_id app = app_of("a"), web = process_of(app, "web.1"), type = process_of(app, "web");
+    entities_return(entities, app, LINE(1)); /* nothing to do */
+    assert_false(entities_is_deserted(entities, app));
+    entities_instance(entities, type, SLICE("old"), LINE(1), now);
+    entities_instance(entities, type, SLICE("new"), LINE(2), now);
+    assert_int_equal(entities_instance(entities, type, SLICE("old"), LINE(3), now), INSTANCE_FORMER);
+    entities_desert(entities, app, LINE(4), now);
+    entities_desert(entities, ENTITY_NONE, LINE(4), now);
+    assert_true(entities_is_deserted(entities, app));
+    assert_false(counted_over(app)); /* for a grace */
+    now += GRACE;
+    assert_true(counted_over(app));
+    assert_true(counted_over(web));
+    assert_true(reported_over(web, LINE(4)));
+    assert_false(reported_over(web, LINE(5)));
+    entities_return(entities, app, LINE(3)); /* a late batch */
+    assert_true(entities_is_deserted(entities, app));
+    entities_return(entities, app, LINE(5));
+    assert_false(entities_is_deserted(entities, app));
+    assert_false(counted_over(app));
+    assert_false(counted_over(web));
+    assert_true(reported_over(web, LINE(4)));
+    /* Who was there before need not wait. */
+    assert_int_equal(entities_instance(entities, type, SLICE("old"), LINE(5), now), INSTANCE_NEXT);
+    assert_int_equal(entities_instance(entities, type, SLICE("new"), LINE(6), now), INSTANCE_FORMER);
+}
+
 /* The line of a start and the first line of the new instance tell of one restart, in either order. */
 static void restarts(void **state)
 {
@@ -738,6 +769,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(restarted, setup, teardown),
         cmocka_unit_test_setup_teardown(instances, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_of_instances, setup, teardown),
+        cmocka_unit_test_setup_teardown(deserted, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_by_two, setup, teardown),
         cmocka_unit_test_setup_teardown(positions, setup, teardown),
