@@ -214,7 +214,7 @@ analyse-valgrind:
 	@$(MAKE) --no-print-directory $(CALLGRIND) $(ANALYSED_TESTS:$(BUILD)/%=$(BUILD)/callgrind/%.valgrind)
 %.valgrind: %
 	$(Q)valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
-	    $< >$@.log 2>&1 || { cat $@.log; exit 1; }
+	    --suppressions=tests/unit/valgrind.supp $< >$@.log 2>&1 || { cat $@.log; exit 1; }
 	$(Q)touch $@
 
 # ---- fuzzing ----

@@ -41,6 +41,8 @@ static const char *const refusal_labels[] = {
 };
 
 static const char *const lost_labels[LOGPLEX_CODES] = {"L10", "L12", "L13", "LGR"};
+_Static_assert(COUNT(malformation_labels) == MALFORMATION_COUNT && COUNT(rejection_labels) == REJECTED_REASONS,
+               "there is a cell for each");
 static const char *const batch_labels[] = {"taken", "duplicate", "foreign", "refused"};
 static const char *const body_labels[] = {"received", "decoded"};
 static const double lag_bounds[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600};
@@ -286,11 +288,11 @@ static void count_cell(const struct ledger *ledger, enum counted counted, unsign
         store_add(series, ledger->terms.slot, cell, amount);
 }
 
-/* The first cell makes the whole series, so it is recorded also if it is 0. */
-static void count_cells(const struct ledger *ledger, enum counted counted, const double *amounts)
+/* An amount for each cell.  The first cell makes the whole series, so it is recorded also if it is 0. */
+static void count_cells(const struct ledger *ledger, enum counted counted, const double *amounts, unsigned count)
 {
     struct series *series = ledger->zeros ? lookup_series(ledger, counted) : NULL;
-    for (unsigned i = 0; i < metrics[counted]->cells; i++) {
+    for (unsigned i = 0; i < count; i++) {
         if (amounts[i] == 0)
             continue;
         if (series == NULL && (series = lookup_series(ledger, counted)) == NULL)
@@ -312,8 +314,8 @@ static void count_messages_and_bytes(const struct ledger *ledger, const struct l
     count_one(ledger, RECEIVED, batch->messages);
     count_one(ledger, DUPLICATE, batch->duplicate ? batch->messages : 0);
     count_one(ledger, FOREIGN, batch->foreign ? batch->messages : 0);
-    count_cells(ledger, BATCHES, batches);
-    count_cells(ledger, BODY_BYTES, bytes);
+    count_cells(ledger, BATCHES, batches, COUNT(batch_labels));
+    count_cells(ledger, BODY_BYTES, bytes, COUNT(bytes));
 }
 
 void ledger_count_batch(const struct ledger *ledger, const struct ledger_batch *batch)
@@ -339,14 +341,14 @@ static void count_lag(const struct ledger *ledger, double lag)
 
 void ledger_count_messages(const struct ledger *ledger, const struct ledger_messages *messages)
 {
-    count_cells(ledger, RECOGNISED, messages->recognised);
+    count_cells(ledger, RECOGNISED, messages->recognised, COUNT(messages->recognised));
     count_one(ledger, IGNORED, messages->ignored);
-    count_cells(ledger, MALFORMED, messages->malformed);
+    count_cells(ledger, MALFORMED, messages->malformed, COUNT(messages->malformed));
     count_one(ledger, REPAIRED, messages->repaired);
     count_one(ledger, MISMATCHES, messages->mismatched);
     count_one(ledger, SELF_DRAIN, messages->self_drain);
     count_one(ledger, MIXED, messages->mixed);
-    count_cells(ledger, LOST, messages->lost);
+    count_cells(ledger, LOST, messages->lost, COUNT(messages->lost));
     count_lag(ledger, messages->lag);
 }
 
@@ -354,8 +356,8 @@ void ledger_count_samples(const struct ledger *ledger, const struct recorder_tal
 {
     count_one(ledger, SAMPLES_RECORDED, samples->recorded);
     count_one(ledger, SAMPLES_OUTDATED, samples->outdated);
-    count_cells(ledger, SAMPLES_REJECTED, samples->rejected);
-    count_cells(ledger, SERIES_REFUSED, samples->refused);
+    count_cells(ledger, SAMPLES_REJECTED, samples->rejected, COUNT(samples->rejected));
+    count_cells(ledger, SERIES_REFUSED, samples->refused, COUNT(samples->refused));
     count_one(ledger, PROCESSES_REFUSED, samples->processes_refused);
 }
 

@@ -268,7 +268,7 @@ static void say_loaded(const struct state_file *file, const struct state_load_ta
 /* A file that can be used. */
 static void load_file(struct state_file *file, int fd, struct state_load_settings *settings)
 {
-    struct state_load_tally tally;
+    struct state_load_tally tally = {0};
     int64_t size;
     int reason = 0;
     /* Whoever starts after us must not go on from here: by then scrapers will have seen more. */

@@ -376,7 +376,7 @@ struct status_setting *survey_list_settings(const struct settings *settings, siz
     if (list == NULL)
         return NULL;
     char *text = (char *)list + size;
-    for (size_t i = 0; settings_look(settings, i, &view); i++) {
+    for (size_t i = 0; i < *count && settings_look(settings, i, &view); i++) {
         list[i] = (struct status_setting){.name = view.name,
                                           .value = view.value == NULL ? NULL : strcpy(text, view.value),
                                           .origin = settings_origin_name(view.origin),

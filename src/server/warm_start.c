@@ -87,7 +87,7 @@ static enum warm_start_result result_of(const struct arriving *arriving, const s
 static void say(enum warm_start_result result, const struct http_url *url, const struct state_load_tally *tally,
                 uint64_t start, const char *error)
 {
-    if (result == WARM_START_LOADED)
+    if (result == WARM_START_LOADED && tally != NULL) /* there is one */
         log_write(tally->refused > 0 || tally->bad > 0 ? LOG_WARN : LOG_INFO,
                   "WARM_START_URL: %zu series are there as %s has them, counters begin at 0, %zu are over%s%s; it took "
                   "%.1f s",

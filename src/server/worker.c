@@ -282,13 +282,14 @@ static void check_connections(struct worker *worker)
     atomic_store_explicit(&worker->checked, now, memory_order_relaxed);
 }
 
-/* End the connections on which nothing is going on. */
+/* End the connections on which nothing is going on, and those of strangers who have not sent a whole request: it might
+ * never end. */
 static void end_idle_connections(struct worker *worker)
 {
     for (h2o_linklist_t *at = worker->connections.next; at != &worker->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         const h2o_buffer_t *input = connection->socket->input;
-        if (!connection->responding && (input == NULL || input->size == 0))
+        if (!connection->responding && (!connection->authenticated || input == NULL || input->size == 0))
             worker_end_connection(connection);
     }
 }

@@ -1,5 +1,6 @@
 """Stopping and reloading, and what the program says of itself: health, readiness, when passwords were last used, the access log.
 (Not Python's module signal.)"""
+import crypt
 import json
 import os
 import re
@@ -82,6 +83,19 @@ def idle_connections_do_not_delay_the_stop(context):
     for raw in raws:
         check(raw.is_closed(2), "a connection is open after the program's end")
         raw.close()
+
+
+@test
+def strangers_do_not_delay_the_stop(context):
+    """Half a header, or half a body whose password has to be verified: neither is waited for, as a batch of a sender that is known is."""
+    hashed = crypt.crypt("secret", "$6$rounds=1000$saltsalt")
+    server = context.server(HEADER_TIMEOUT="300s", REQUEST_TIMEOUT="300s", WORKERS=1, CONFIG="drains: [{name: hashed, app: a, password_hash: '%s'}]" % hashed)
+    with Raw(server) as header, Raw(server) as body, Raw(server) as other:
+        header.send("POST /drain HTTP/1.1\r\nHost:")
+        body.send(head_of("POST", "/drain", {"Authorization": basic("hashed", "guess"), "Content-Length": "1000"}) + b"x")
+        equal(other.ask(head_of("GET", "/health")).status, 200, "health, after which both were read")
+        server.stop()
+    check("cut off" not in server.log(), "they were waited for: %s", server.log())
 
 
 @test

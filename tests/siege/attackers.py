@@ -141,6 +141,17 @@ def large_bodies(target):
     return 1
 
 
+def unverified_bodies(target):
+    """Bodies that do not end, of a user with a hash: they are read while the password waits to be verified."""
+    sock = target.connect()
+    if sock is not None:
+        sock.settimeout(0.1)
+        guess = {"Authorization": basic("hashed", "guess-%d" % target.random.randrange(1 << 30))}
+        send(sock, head_of("POST", "/drain", {**guess, "Content-Length": str(4 << 20)}) + bytes(2 << 20))
+    target.hold(sock, 60, 10)
+    return 1
+
+
 def large_heads(target):
     """Heads of 60 KiB without an end, in numbers that go over MAX_INPUT_MEMORY."""
     sock = target.connect()
@@ -325,5 +336,5 @@ def torn_pages(target):
     return 1
 
 
-ATTACKS = (idle_strangers, silent_strangers, slow_heads, large_bodies, large_heads, pipelines, aborted_pipelines, guesses, guesses_from_the_drain, smuggling, mutants, junk, resets,
+ATTACKS = (idle_strangers, silent_strangers, slow_heads, large_bodies, unverified_bodies, large_heads, pipelines, aborted_pipelines, guesses, guesses_from_the_drain, smuggling, mutants, junk, resets,
            invented_apps, invented_procids, invented_series, gzip_bombs, bad_frames, forged_series, tiny_chunks, slow_bodies, unread_pages, torn_pages)
