@@ -373,8 +373,9 @@ static int64_t time_of_first(const struct messages *messages, int64_t arrival)
 static void name_app(const struct intake_settings *settings, const struct batch *batch, entity_id app, int64_t time)
 {
     struct store_scope deserted;
+    bool is_guid = batch->guid.length == DIRECTORY_GUID_MAX; /* all apps that "cf logs" shows are "app" to us */
     directory_learn_guid(settings->directory, app, batch->guid, batch->now, &deserted);
-    for (unsigned i = 0; i < deserted.count; i++)
+    for (unsigned i = 0; is_guid && i < deserted.count; i++)
         entities_desert(settings->entities, deserted.apps[i], time, batch->now);
     if (entities_is_deserted(settings->entities, app))
         entities_return(settings->entities, app, time);

@@ -214,6 +214,15 @@ def a_renamed_app_takes_its_instances_along(context):
 
 
 @test
+def what_is_no_guid_is_of_several_apps(context):
+    """As of output of cf logs that is replayed: all apps are "app" there."""
+    server, apps = context.server(SCRAPE_INTERVAL="100ms"), [App(name, "app") for name in ("shop", "blog")]
+    post(server, memory(apps[0], 0, "i0", 1))
+    post_ends(server, memory(apps[1], 0, "i0", 2))
+    equal(sorted(value for _, value in server.page().select(MEMORY)), [1, 2], "the memory of both")
+
+
+@test
 def a_rolling_deploy_without_metadata(context):
     server, app = context.server(SCRAPE_INTERVAL="100ms"), App()
     post(server, app.created(0, "i0", metadata=False), memory(app, 0, "", 10, metadata=False))
