@@ -149,10 +149,11 @@ static bool is_better(const struct user *user, const struct job *job, const stru
     return rank != best_rank ? rank < best_rank : job->waiting > best->waiting;
 }
 
+/* Of a user who has some. */
 static struct job *best_job(const struct user *user)
 {
     struct job *best = user->jobs;
-    for (struct job *job = user->jobs; job != NULL; job = job->next)
+    for (struct job *job = best->next; job != NULL; job = job->next)
         if (is_better(user, job, best))
             best = job;
     return best;
