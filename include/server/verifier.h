@@ -3,13 +3,15 @@
  * and all sixteen are told.
  *
  * ORDER   One at a time.  Users take turns, so that nobody who guesses at one user's password delays another user.  Of
- *         one user addresses take turns; of the passwords of others than the last one that comes first that most
- * requests wait for, then the one that has waited longest: many connections with one password are a sender, and many
- *         passwords are guesses.  Decoys, who stand for names
- *         that nobody has, have their turn if no user has: inventing names delays nobody by more than one verification.
- * BOUNDS  At most 16 passwords of a user, 4 of them from one address, and 1024 in all wait.  After a wrong one the next
- * password of that user waits until half a second has passed since that one was begun, so that guessing takes only so
- * much of the machine. A limit on who may guess how often belongs in verifier_submit(). */
+ *         one user, addresses from which no wrong password came lately are first, then those from which the last one
+ *         came longest ago; of these the password that most requests wait for, then the one that has waited longest:
+ *         many connections with one password are a sender, and many passwords are guesses.  Decoys, who stand for
+ *         names that nobody has, have their turn if no user has: inventing names delays nobody by more than one
+ *         verification.
+ * BOUNDS  At most 16 passwords of a user, 4 of them from one address, and 1024 in all wait.  If a user has no place
+ *         left, an address that has its turn later, or has more of the places, gives one up.  After a wrong password
+ *         the next one of that user waits until half a second has passed since that one was begun, so that guessing
+ *         takes only so much of the machine.  256 addresses are remembered for each user. */
 #ifndef VERIFIER_H
 #define VERIFIER_H
 
@@ -25,7 +27,8 @@ void verifier_stop(struct verifier *verifier);
 
 /* Somebody waits for a verification.  The caller's, and valid until done was called or it was cancelled. */
 struct verifier_ticket {
-    /* Called once, on the verifier's thread.  account is set on ALLOWED; result is not PENDING. */
+    /* Called once, on the verifier's thread, or with NO_MEMORY on that of somebody who submits: its place was given to
+     * another one.  account is set on ALLOWED; result is not PENDING. */
     void (*done)(struct verifier_ticket *ticket, enum accounts_result result, const struct account *account);
     struct verifier_ticket *next; /* the verifier's */
 };

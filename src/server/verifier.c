@@ -11,6 +11,7 @@ enum {
     JOBS_MAX = 1024,
     USER_JOBS_MAX = 16,
     SOURCE_JOBS_MAX = 4, /* of these */
+    WRONG_SOURCES = 256, /* that are remembered of a user */
     PAUSE = 500, /* milliseconds from the beginning of a verification that failed to the next one of that user */
 };
 
@@ -29,8 +30,10 @@ struct user {
     bool is_decoy;
     struct job *jobs;
     unsigned job_count;
-    uint64_t last_source; /* of the job that was run last */
-    uint64_t not_before;  /* when the next one may be begun, milliseconds of the monotonic clock */
+    uint64_t not_before; /* when the next one may be begun, milliseconds of the monotonic clock */
+    /* Where wrong passwords came from lately, each once, the last one at the end. */
+    uint64_t wrong[WRONG_SOURCES];
+    unsigned wrong_count;
 };
 
 struct verifier {
@@ -118,16 +121,39 @@ static void forget_users(struct verifier *verifier, uint64_t now)
 
 /* ---- the thread ---- */
 
-static bool is_better(const struct user *user, const struct job *job, const struct job *best)
+/* How late a source has its turn: 0 if no wrong password came from it lately, else the later the more lately. */
+static unsigned rank_of(const struct user *user, uint64_t source)
 {
-    bool was_last = job->source == user->last_source, best_was_last = best->source == user->last_source;
-    return was_last != best_was_last ? best_was_last : job->waiting > best->waiting;
+    unsigned rank = user->wrong_count;
+    while (rank > 0 && user->wrong[rank - 1] != source)
+        rank--;
+    return rank;
 }
 
+/* A wrong password came from there. */
+static void note_wrong(struct user *user, uint64_t source)
+{
+    unsigned rank = rank_of(user, source);
+    if (rank == 0 && user->wrong_count < WRONG_SOURCES)
+        user->wrong[user->wrong_count++] = source;
+    else {
+        unsigned from = rank == 0 ? 1 : rank; /* the oldest goes, if it is new */
+        memmove(&user->wrong[from - 1], &user->wrong[from], (user->wrong_count - from) * sizeof user->wrong[0]);
+        user->wrong[user->wrong_count - 1] = source;
+    }
+}
+
+static bool is_better(const struct user *user, const struct job *job, const struct job *best)
+{
+    unsigned rank = rank_of(user, job->source), best_rank = rank_of(user, best->source);
+    return rank != best_rank ? rank < best_rank : job->waiting > best->waiting;
+}
+
+/* Of a user who has some. */
 static struct job *best_job(const struct user *user)
 {
     struct job *best = user->jobs;
-    for (struct job *job = user->jobs; job != NULL; job = job->next)
+    for (struct job *job = best->next; job != NULL; job = job->next)
         if (is_better(user, job, best))
             best = job;
     return best;
@@ -162,6 +188,16 @@ static void wait_for_change(struct verifier *verifier, uint64_t now, uint64_t wa
     pthread_cond_timedwait(&verifier->changed, &verifier->lock, &deadline);
 }
 
+/* Tell all who waited for a job, which is freed.  Without the lock. */
+static void tell(struct job *job, enum accounts_result result, const struct account *account)
+{
+    for (struct verifier_ticket *ticket = job->tickets, *next; ticket != NULL; ticket = next) {
+        next = ticket->next; /* it may be gone once it is done */
+        ticket->done(ticket, result, account);
+    }
+    free_job(job);
+}
+
 /* Run a user's next job and tell all who wait for it.  The lock is let go meanwhile. */
 static void run_job(struct verifier *verifier, struct user *user)
 {
@@ -169,23 +205,18 @@ static void run_job(struct verifier *verifier, struct user *user)
     const struct account *user_account = user->account, *account = NULL;
     bool is_decoy = user->is_decoy;
     unlink_job(verifier, user, job);
-    user->last_source = job->source;
     move_to_end(verifier, user);
     pthread_mutex_unlock(&verifier->lock);
     uint64_t begun = clock_monotonic();
     enum accounts_result result = verification_run(job->verification, &account);
     pthread_mutex_lock(&verifier->lock);
     verifier->running = NULL;
-    struct verifier_ticket *tickets = job->tickets;
-    if (result == ACCOUNTS_DENIED && (user = find_user(verifier, user_account, is_decoy)) != NULL)
+    if (result == ACCOUNTS_DENIED && (user = find_user(verifier, user_account, is_decoy)) != NULL) {
         user->not_before = begun + PAUSE;
-    pthread_mutex_unlock(&verifier->lock);
-    while (tickets != NULL) {
-        struct verifier_ticket *ticket = tickets;
-        tickets = ticket->next; /* it may be gone once it is done */
-        ticket->done(ticket, result, account);
+        note_wrong(user, job->source);
     }
-    free_job(job);
+    pthread_mutex_unlock(&verifier->lock);
+    tell(job, result, account);
     pthread_mutex_lock(&verifier->lock);
 }
 
@@ -274,16 +305,42 @@ static unsigned count_of(const struct user *user, uint64_t source)
     return count;
 }
 
-/* Make a job of it; false if there are too many.  With the lock held. */
-static bool add_job(struct verifier *verifier, struct user *user, struct verification *verification, uint64_t source,
-                    struct verifier_ticket *ticket)
+/* All places of a user are taken.  The job that gives up its place for one from this source: the newest of the source
+ * that has its turn last, or of several alike has most of them.  NULL: that is this source itself.  With the lock held.
+ */
+static struct job *job_to_displace(const struct user *user, uint64_t source)
 {
-    if (verifier->job_count >= JOBS_MAX || user->job_count >= USER_JOBS_MAX ||
-        count_of(user, source) >= SOURCE_JOBS_MAX)
+    struct job *chosen = NULL;
+    unsigned last = rank_of(user, source), most = count_of(user, source) + 1;
+    for (struct job *job = user->jobs; job != NULL; job = job->next) {
+        unsigned rank = rank_of(user, job->source), count = count_of(user, job->source);
+        bool is_alike = chosen != NULL && rank == last && count == most;
+        if (rank > last || (rank == last && count > most) || is_alike) {
+            chosen = job;
+            last = rank;
+            most = count;
+        }
+    }
+    return chosen;
+}
+
+/* Make a job of it; false if there are too many.  *displaced: another one that has lost its place, or NULL.  With the
+ * lock held. */
+static bool add_job(struct verifier *verifier, struct user *user, struct verification *verification, uint64_t source,
+                    struct verifier_ticket *ticket, struct job **displaced)
+{
+    bool is_full = user->job_count >= USER_JOBS_MAX;
+    *displaced = NULL;
+    if (verifier->job_count >= JOBS_MAX || count_of(user, source) >= SOURCE_JOBS_MAX ||
+        (is_full && (*displaced = job_to_displace(user, source)) == NULL))
         return false;
     struct job *job = calloc(1, sizeof *job);
-    if (job == NULL)
+    if (job == NULL) {
+        *displaced = NULL;
         return false;
+    }
+    if (*displaced != NULL)
+        unlink_job(verifier, user, *displaced);
     job->verification = verification;
     job->source = source;
     add_ticket(job, ticket);
@@ -303,8 +360,11 @@ bool verifier_submit(struct verifier *verifier, struct verification *verificatio
     pthread_mutex_lock(&verifier->lock);
     struct user *user = find_user(verifier, verification_user(verification), verification_is_of_decoy(verification));
     bool joined = user != NULL && join_job(verifier, user, verification, ticket);
-    bool added = user != NULL && !joined && add_job(verifier, user, verification, source, ticket);
+    struct job *displaced = NULL;
+    bool added = user != NULL && !joined && add_job(verifier, user, verification, source, ticket, &displaced);
     pthread_mutex_unlock(&verifier->lock);
+    if (displaced != NULL)
+        tell(displaced, ACCOUNTS_NO_MEMORY, NULL);
     if (!added)
         verification_free(verification);
     return joined || added;

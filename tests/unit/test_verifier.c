@@ -243,6 +243,30 @@ static void guesses_are_bounded(void **state)
         assert_true(verifier_cancel(verifier, &guesses[i].ticket));
 }
 
+/* All places are taken by a few addresses: one of them gives its up, and once each of them was wrong they come last. */
+static void a_new_address_has_a_place(void **state)
+{
+    (void)state;
+    static struct waiter gate, guesses[16], more, one;
+    char pair[32];
+    close_gate(&gate);
+    for (unsigned i = 0; i < 16; i++) {
+        sprintf(pair, "one:guess-%u", i);
+        assert_true(submit_from(1 + i / 4, &guesses[i], pair));
+    }
+    assert_false(submit_from(1, &more, "one:guess-16"));
+    assert_true(submit_from(9, &one, "one:secret"));
+    wait_for_answers(2);
+    assert_int_equal(guesses[15].position, 2); /* the newest */
+    assert_int_equal(guesses[15].result, ACCOUNTS_NO_MEMORY);
+    open_gate();
+    wait_for_answers(7); /* a guess of each address, and the new one */
+    assert_int_equal(one.result, ACCOUNTS_ALLOWED);
+    assert_int_equal(one.position, 7);
+    verifier_stop(verifier); /* so that none is told later */
+    verifier = NULL;
+}
+
 static void cancelling(void **state)
 {
     (void)state;
@@ -314,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(addresses_take_turns, start, stop),
         cmocka_unit_test_setup_teardown(strangers_come_last, start, stop),
         cmocka_unit_test_setup_teardown(guesses_are_bounded, start, stop),
+        cmocka_unit_test_setup_teardown(a_new_address_has_a_place, start, stop),
         cmocka_unit_test_setup_teardown(cancelling, start, stop),
         cmocka_unit_test_setup_teardown(stopping, start, stop),
         cmocka_unit_test_setup_teardown(threads, start, stop),
