@@ -56,6 +56,7 @@ static inline void messages_begin(struct messages *messages, const struct origin
     messages->ahead = READ_NOTHING;
     messages->is_known = false;
     messages->minute.offset_length = 0;
+    messages->message.line.timestamp = (struct slice){"", 0}; /* none was read */
 }
 
 /* Has each message that was not taken yet a time? */
