@@ -6,9 +6,9 @@
  *     <14>1 2026-02-03T04:05:07Z ...
  *
  * So a message ends at the first newline behind its structured data that the whole header of a message follows:
- * "<PRI>1 timestamp HOSTNAME APPNAME PROCID MSGID ".  An app that prints a newline and such
- * a header can forge a message of its batch; nothing in the body tells it from a real one.  Messages with counts are
- * read as everywhere (frame.h).
+ * "<PRI>1 timestamp HOSTNAME APPNAME PROCID MSGID ".  An app that prints a newline and such a header can forge a
+ * message of its batch; nothing in the body tells it from a real one.  Messages with counts are read as everywhere
+ * (frame.h).
  *
  * Pure: no I/O, no allocation.  The work is linear in the body. */
 #ifndef CF_FRAME_H

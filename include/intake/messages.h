@@ -43,8 +43,8 @@ struct messages {
     struct syslog_minute minute;                      /* see syslog_time_near() */
     bool is_known;                                    /* whose it is, which is: */
     struct author author;
-    struct slice
-        process_type; /* of messages of the part that have no tags; empty: unknown.  Whoever began it says so */
+    /* Of the part's messages without tags; empty: unknown.  Whoever began the part says so. */
+    struct slice process_type;
 };
 
 /* Begin with a body that must be valid for as long as this is used, as origin must. */
