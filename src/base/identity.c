@@ -157,6 +157,17 @@ enum identity_result identity_rename(struct identity *identity, struct slice lab
     return IDENTITY_OK;
 }
 
+/* Append name=" at *length of text, behind a comma unless it is the first label. */
+static inline void open_label(struct slice name, bool first, char *text, size_t *length)
+{
+    if (!first)
+        text[(*length)++] = ',';
+    memcpy(text + *length, name.at, name.length);
+    *length += name.length;
+    text[(*length)++] = '=';
+    text[(*length)++] = '"';
+}
+
 enum identity_result identity_build(struct identity *identity, struct slice namespace, struct slice name,
                                     const struct label *labels, size_t count)
 {
@@ -195,13 +206,8 @@ enum identity_result identity_build(struct identity *identity, struct slice name
             continue;
         if (IDENTITY_TEXT_MAX - length < label_name.length + 4)
             return IDENTITY_BAD_LABELS;
-        if (!first)
-            identity->text[length++] = ',';
+        open_label(label_name, first, identity->text, &length);
         first = false;
-        memcpy(identity->text + length, label_name.at, label_name.length);
-        length += label_name.length;
-        identity->text[length++] = '=';
-        identity->text[length++] = '"';
         if (!append_value(sorted[i]->value, identity->text, &length, IDENTITY_TEXT_MAX - 1))
             return IDENTITY_BAD_LABELS;
         identity->text[length++] = '"';
@@ -314,12 +320,7 @@ static bool write_labels(struct identity *identity, const struct label *labels, 
     for (size_t i = 0; i < count; i++) {
         if (IDENTITY_TEXT_MAX - length < labels[i].name.length + labels[i].value.length + 4)
             return false;
-        if (i > 0)
-            identity->text[length++] = ',';
-        memcpy(identity->text + length, labels[i].name.at, labels[i].name.length);
-        length += labels[i].name.length;
-        identity->text[length++] = '=';
-        identity->text[length++] = '"';
+        open_label(labels[i].name, i == 0, identity->text, &length);
         memcpy(identity->text + length, labels[i].value.at, labels[i].value.length);
         length += labels[i].value.length;
         identity->text[length++] = '"';
