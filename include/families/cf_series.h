@@ -82,6 +82,14 @@ bool cf_app_ends(struct slice process, const struct family_context *context, str
 bool cf_instance_ends(struct slice process, struct slice instance, const struct family_context *context,
                       struct sample_output *output);
 
+/* Promfetcher's labels of an instance, index and instance_id, which are two. */
+enum { CF_PROMFETCHER_LABELS = 2 };
+static inline void cf_promfetcher_labels(struct slice instance, struct label labels[CF_PROMFETCHER_LABELS])
+{
+    labels[0] = (struct label){SLICE("index"), instance};
+    labels[1] = (struct label){SLICE("instance_id"), instance};
+}
+
 /* All processes of a type from this index on have ended. */
 void cf_end_from(struct slice type, unsigned index, const struct family_context *context, struct sample_output *output);
 

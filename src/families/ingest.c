@@ -489,19 +489,12 @@ static void add_instance(const struct cf_message *cf, struct labels *labels)
     labels->list[labels->count++] = (struct label){SLICE("instance_index"), cf->instance};
 }
 
-/* Promfetcher's labels of an instance: as there, they win over the app's own. */
-static void add_promfetchers(struct slice instance, struct labels *labels)
-{
-    labels->list[labels->count++] = (struct label){SLICE("index"), instance};
-    labels->list[labels->count++] = (struct label){SLICE("instance_id"), instance};
-}
-
-/* The tags and behind them, so that they win, app and process. */
+/* The tags and behind them, so that they win, app and process; and, as with it, Promfetcher's labels. */
 static bool read_labels(const cJSON *tags, const struct line *line, const struct family_context *context,
                         struct labels *labels)
 {
     bool has_promfetchers = context->cf_instance_labels && context->cf->instance.length > 0;
-    size_t most = IDENTITY_LABELS_MAX - (has_promfetchers ? 4 : 2);
+    size_t most = IDENTITY_LABELS_MAX - 2 - (has_promfetchers ? CF_PROMFETCHER_LABELS : 0);
     labels->count = 0;
     if (is_present(tags) && !cJSON_IsObject(tags) && !(cJSON_IsArray(tags) && tags->child == NULL))
         return false;
@@ -522,8 +515,10 @@ static bool read_labels(const cJSON *tags, const struct line *line, const struct
     }
     labels->list[labels->count++] = (struct label){SLICE("app"), context->app};
     labels->list[labels->count++] = (struct label){SLICE("process"), line->procid};
-    if (has_promfetchers)
-        add_promfetchers(context->cf->instance, labels);
+    if (has_promfetchers) {
+        cf_promfetcher_labels(context->cf->instance, labels->list + labels->count);
+        labels->count += CF_PROMFETCHER_LABELS;
+    }
     return true;
 }
 

@@ -158,8 +158,7 @@ static void read_labels(const struct line *line, const struct family_context *co
         labels->of_type[1] = labels->of_process[3] = (struct label){SLICE("process_type"), of_line.type};
         labels->of_process[1] = (struct label){SLICE("process"), of_line.name};
         labels->of_process[4] = (struct label){SLICE("instance_index"), context->cf->instance};
-        labels->of_process[5] = (struct label){SLICE("index"), context->cf->instance};
-        labels->of_process[6] = (struct label){SLICE("instance_id"), context->cf->instance};
+        cf_promfetcher_labels(context->cf->instance, labels->of_process + 5);
         labels->of_process_count = context->cf_instance_labels ? 7 : 5;
         return;
     }

@@ -1,9 +1,10 @@
 #include <math.h>
 
+#include "families/cf_series.h"
 #include "families/rule_line.h"
 
 enum {
-    ALL_LABELS = RULE_LABELS_MAX + 6,
+    ALL_LABELS = RULE_LABELS_MAX + 4 + CF_PROMFETCHER_LABELS,
     STATUS_DIGITS = 3,
 };
 
@@ -153,8 +154,8 @@ static void add_whose(struct rules_reader *reader, const struct rule_metric *met
     if (reader->is_cf)
         labels[sample->label_count++] = (struct label){SLICE("instance_index"), of_process ? reader->instance : none};
     if (reader->cf_instance_labels) {
-        labels[sample->label_count++] = (struct label){SLICE("index"), of_process ? reader->instance : none};
-        labels[sample->label_count++] = (struct label){SLICE("instance_id"), of_process ? reader->instance : none};
+        cf_promfetcher_labels(of_process ? reader->instance : none, labels + sample->label_count);
+        sample->label_count += CF_PROMFETCHER_LABELS;
     }
     if (of_process)
         sample->process = reader->line->procid;
