@@ -238,7 +238,7 @@ static struct store_scope without_key(const struct app_entry *app, enum director
     return scope;
 }
 
-/* *deserted: the entities of the app that has lost its last key of the kind by it. */
+/* *deserted: the entities of the app that has lost its last key of the kind by it; NULL: nobody asks. */
 static void add_key(struct directory *directory, struct app_entry *app, enum directory_key kind, struct slice text,
                     struct store_scope *deserted)
 {
@@ -250,7 +250,8 @@ static void add_key(struct directory *directory, struct app_entry *app, enum dir
         const struct app_entry *former = &directory->apps[key->app];
         remove_key(directory, key);
         forget_known(directory);
-        *deserted = without_key(former, kind);
+        if (deserted != NULL)
+            *deserted = without_key(former, kind);
     }
     remove_oldest(directory, app, kind);
     key = malloc(sizeof *key + text.length);
@@ -445,9 +446,8 @@ void directory_learn_guid(struct directory *directory, entity_id app, struct sli
                           struct store_scope *deserted)
 {
     (void)now;
-    struct store_scope unused;
-    deserted = deserted == NULL ? &unused : deserted;
-    deserted->count = 0;
+    if (deserted != NULL)
+        deserted->count = 0;
     if (guid.length > 0 && guid.length <= DIRECTORY_GUID_MAX)
         learn_key(directory, app, DIRECTORY_GUID, guid, deserted);
 }
@@ -468,9 +468,8 @@ void directory_learn_route(struct directory *directory, entity_id app, struct sl
     (void)now;
     char text[DIRECTORY_HOST_MAX];
     host = plain_host(host, text);
-    struct store_scope unused;
     if (host.length > 0)
-        learn_key(directory, app, DIRECTORY_ROUTE, host, &unused);
+        learn_key(directory, app, DIRECTORY_ROUTE, host, NULL);
 }
 
 /* ---- look up ---- */
